@@ -1,0 +1,17 @@
+//go:build !purego
+
+package kernels
+
+import "github.com/klauspost/cpuid/v2"
+
+// detect returns the vector instruction sets of this CPU that the operating system has switched on, worst first.
+func detect() []ISA {
+	var isas []ISA
+	if cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3) {
+		isas = append(isas, AVX2)
+		if cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL) {
+			isas = append(isas, AVX512)
+		}
+	}
+	return isas
+}

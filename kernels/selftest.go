@@ -1,0 +1,47 @@
+package kernels
+
+// CheckResult is the outcome of the start-up comparison of one family of kernels with ref.
+type CheckResult struct {
+	Op     Op
+	Tried  ISA  // what was compared
+	Passed bool // false: the family runs on the next instruction set down
+}
+
+// checks holds a comparison with ref on a small vector for every family. Each returns whether all kernels of the family
+// give ref's bits on the instruction set in use.
+var checks = [NumOps]func() bool{}
+
+// SelfTest returns the results of the comparison made at start: one per family, and more where a kernel was replaced.
+func SelfTest() []CheckResult { return append([]CheckResult(nil), results...) }
+
+// selfTest compares each family with ref, and lowers the instruction set of one that differs until it agrees.
+func selfTest(checks []func() bool) []CheckResult {
+	var out []CheckResult
+	for op, check := range checks {
+		if check == nil {
+			continue
+		}
+		for use[op] != Generic {
+			ok := runCheck(check)
+			out = append(out, CheckResult{Op(op), use[op], ok})
+			if ok {
+				break
+			}
+			use[op] = below(use[op])
+		}
+		if use[op] == Generic {
+			out = append(out, CheckResult{Op(op), Generic, true})
+		}
+	}
+	return out
+}
+
+// runCheck runs a comparison; a panic counts as a difference.
+func runCheck(check func() bool) (ok bool) {
+	defer func() {
+		if recover() != nil {
+			ok = false
+		}
+	}()
+	return check()
+}

@@ -1,0 +1,233 @@
+package kernels
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// A Task is work that splits into independent tiles. Tile computes tile i; worker is below Team.Threads and is not
+// used by two tiles at once, so it can index scratch memory. Which worker runs which tile is left open: results must not depend on it.
+type Task interface{ Tile(i, worker int) }
+
+// A Team runs tasks on the process's shared workers, on at most Threads goroutines at a time, the caller's included.
+//
+// One goroutine uses a Team at a time; any number of Teams share the workers. Between Begin and End the workers spin
+// while they wait, outside they are parked and cost nothing. The nil Team runs everything on the caller's goroutine.
+type Team struct {
+	threads int
+	stop    atomic.Bool
+	job     job
+}
+
+// NewTeam returns a Team of at most threads goroutines; 0 means one per CPU that Go may use.
+func NewTeam(threads int) *Team {
+	if threads <= 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	return &Team{threads: threads}
+}
+
+// Threads returns the most goroutines that a task of this Team runs on.
+func (t *Team) Threads() int {
+	if t == nil {
+		return 1
+	}
+	return t.threads
+}
+
+// Stop makes running and later tasks skip the tiles that have not begun, until Resume. It may be called from any goroutine.
+func (t *Team) Stop() { t.stop.Store(true) }
+
+// Resume takes Stop back.
+func (t *Team) Resume() { t.stop.Store(false) }
+
+// Stopped says whether Stop is in force: the outputs of tasks since then are incomplete.
+func (t *Team) Stopped() bool { return t != nil && t.stop.Load() }
+
+// Begin announces that many tasks follow one another closely.
+func (t *Team) Begin() {
+	if t != nil && t.threads > 1 {
+		crew.enter(t.threads - 1)
+	}
+}
+
+// End takes Begin back.
+func (t *Team) End() {
+	if t != nil && t.threads > 1 {
+		crew.passes.Add(-1)
+	}
+}
+
+// Run computes the tiles 0..n-1 of task and returns when all are done.
+func (t *Team) Run(task Task, n int) {
+	if t == nil || t.threads == 1 || n <= 1 {
+		for i := 0; i < n && !t.Stopped(); i++ {
+			task.Tile(i, 0)
+		}
+		return
+	}
+	crew.run(t, task, n)
+}
+
+// job is one task being worked on. A worker may look at it long after it has left its slot: it enters only while inside is
+// positive, and by then every other field belongs to the task that opened it last.
+type job struct {
+	task    Task
+	team    *Team
+	n       int64
+	next    atomic.Int64 // next tile to hand out
+	seats   atomic.Int64 // worker numbers handed out
+	inside  atomic.Int64 // goroutines that may touch the job; closed (a large negative number) while it is not open
+	panicky atomic.Pointer[any]
+}
+
+const closed = -1 << 40
+
+// workers is the process's crew.
+type workers struct {
+	mu      sync.Mutex
+	parked  *sync.Cond
+	started atomic.Int64
+	passes  atomic.Int64 // Begin without End
+	posted  atomic.Int64 // grows when a job opens; parked workers wait for it
+	slots   [32]atomic.Pointer[job]
+	idle    atomic.Int64 // parked workers
+}
+
+var crew = func() *workers {
+	w := new(workers)
+	w.parked = sync.NewCond(&w.mu)
+	return w
+}()
+
+// enter makes sure that n workers exist, and that they do not park.
+func (w *workers) enter(n int) {
+	w.hire(n)
+	w.passes.Add(1)
+}
+
+func (w *workers) hire(n int) {
+	w.mu.Lock()
+	for ; w.started.Load() < int64(n); w.started.Add(1) {
+		go w.work()
+	}
+	w.mu.Unlock()
+}
+
+// run opens a job for the task in a free slot, works on it, and waits for the others to leave it.
+func (w *workers) run(t *Team, task Task, n int) {
+	if w.started.Load() < int64(t.threads-1) {
+		w.hire(t.threads - 1)
+	}
+	j := &t.job
+	j.task, j.team, j.n = task, t, int64(n)
+	j.next.Store(0)
+	j.seats.Store(1)
+	j.panicky.Store(nil)
+	j.inside.Store(1)
+	slot := -1
+	for i := range w.slots {
+		if w.slots[i].CompareAndSwap(nil, j) {
+			slot = i
+			break
+		}
+	}
+	if slot >= 0 {
+		w.posted.Add(1)
+		if w.idle.Load() > 0 {
+			w.mu.Lock()
+			w.parked.Broadcast()
+			w.mu.Unlock()
+		}
+	}
+	j.work(0)
+	if slot >= 0 {
+		w.slots[slot].Store(nil)
+	}
+	for spins := 0; !j.inside.CompareAndSwap(1, closed); spins++ {
+		if spins > 200 {
+			runtime.Gosched()
+		}
+	}
+	j.task = nil
+	if p := j.panicky.Load(); p != nil {
+		panic(*p)
+	}
+}
+
+// work computes tiles until none is left. A panic is kept for the goroutine that called Run.
+func (j *job) work(seat int) {
+	defer func() {
+		if p := recover(); p != nil {
+			j.fail(p)
+		}
+	}()
+	for {
+		i := j.next.Add(1) - 1
+		if i >= j.n || j.team.stop.Load() {
+			return
+		}
+		j.task.Tile(int(i), seat)
+	}
+}
+
+// fail keeps the first panic and hands out no more tiles.
+func (j *job) fail(p any) {
+	j.panicky.CompareAndSwap(nil, &p)
+	j.next.Store(j.n)
+}
+
+// join enters the job if it is open and has a seat left.
+func (j *job) join() bool {
+	for {
+		in := j.inside.Load()
+		if in < 1 {
+			return false
+		}
+		if j.inside.CompareAndSwap(in, in+1) {
+			break
+		}
+	}
+	seat := j.seats.Add(1) - 1
+	worked := seat < int64(j.team.threads) && j.next.Load() < j.n
+	if worked {
+		j.work(int(seat))
+	}
+	j.inside.Add(-1)
+	return worked
+}
+
+// spinLimit bounds how often an idle worker looks for a job before it yields its thread, in loops of a few nanoseconds.
+const spinLimit = 4000
+
+// work is the life of a worker: look for open jobs, spin while passes are under way, park otherwise.
+func (w *workers) work() {
+	for spins := 0; ; {
+		seen := w.posted.Load()
+		found := false
+		for i := range w.slots {
+			if j := w.slots[i].Load(); j != nil && j.join() {
+				found = true
+			}
+		}
+		if found {
+			spins = 0
+			continue
+		}
+		if w.passes.Load() > 0 {
+			if spins++; spins%spinLimit == 0 {
+				runtime.Gosched()
+			}
+			continue
+		}
+		w.mu.Lock()
+		w.idle.Add(1)
+		for w.posted.Load() == seen && w.passes.Load() == 0 {
+			w.parked.Wait()
+		}
+		w.idle.Add(-1)
+		w.mu.Unlock()
+		spins = 0
+	}
+}

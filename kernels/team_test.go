@@ -1,0 +1,145 @@
+package kernels_test
+
+import (
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ocellus-vision/ocellus/kernels"
+)
+
+// squares writes i² at i and notes which workers came.
+type squares struct {
+	dst   []int64
+	seats [64]atomic.Int64
+}
+
+func (s *squares) Tile(i, worker int) {
+	if s.seats[worker].Add(1) != 1 {
+		panic("two tiles on one worker at once")
+	}
+	s.dst[i] += int64(i) * int64(i)
+	s.seats[worker].Add(-1)
+}
+
+func TestTeamRunsEveryTileOnce(t *testing.T) {
+	var wg sync.WaitGroup
+	for g := range 6 {
+		wg.Go(func() {
+			team := kernels.NewTeam(1 + g%4)
+			if g%2 == 0 {
+				team.Begin()
+				defer team.End()
+			}
+			for n := range 200 {
+				s := &squares{dst: make([]int64, n)}
+				team.Run(s, n)
+				for i, v := range s.dst {
+					if v != int64(i)*int64(i) {
+						t.Errorf("tile %d of %d: %d", i, n, v)
+						return
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	var none *kernels.Team
+	s := &squares{dst: make([]int64, 9)}
+	none.Run(s, 9)
+	if !slices.Equal(s.dst, []int64{0, 1, 4, 9, 16, 25, 36, 49, 64}) {
+		t.Errorf("nil team: %v", s.dst)
+	}
+}
+
+type stopper struct {
+	team *kernels.Team
+	ran  atomic.Int64
+}
+
+func (s *stopper) Tile(i, worker int) {
+	if s.ran.Add(1) == 10 {
+		s.team.Stop()
+	}
+}
+
+func TestTeamStops(t *testing.T) {
+	for _, threads := range []int{1, 3} {
+		s := &stopper{team: kernels.NewTeam(threads)}
+		s.team.Run(s, 1<<20)
+		if n := s.ran.Load(); n < 10 || n > 10+int64(threads) {
+			t.Errorf("%d threads: %d tiles ran after a stop in the tenth", threads, n)
+		}
+		if !s.team.Stopped() {
+			t.Error("Stopped is false after Stop")
+		}
+		s.team.Resume()
+		s.ran.Store(100)
+		s.team.Run(s, 50)
+		if n := s.ran.Load(); n != 150 {
+			t.Errorf("%d tiles after Resume, want 50", n-100)
+		}
+	}
+}
+
+type bomb struct{}
+
+func (bomb) Tile(i, worker int) {
+	if i == 7 {
+		panic("tile 7")
+	}
+}
+
+func TestTeamPanicReachesCaller(t *testing.T) {
+	team := kernels.NewTeam(3)
+	func() {
+		defer func() {
+			if recover() != "tile 7" {
+				t.Error("the panic of a tile did not reach the caller of Run")
+			}
+		}()
+		team.Run(bomb{}, 100)
+	}()
+	s := &squares{dst: make([]int64, 100)}
+	team.Run(s, 100) // the team still works
+	if s.dst[99] != 99*99 {
+		t.Error("the team is broken after a panic")
+	}
+}
+
+func TestTeamDoesNotAllocate(t *testing.T) {
+	team := kernels.NewTeam(3)
+	s := &squares{dst: make([]int64, 64)}
+	team.Run(s, 64)
+	if n := testing.AllocsPerRun(100, func() { team.Run(s, 64) }); n != 0 {
+		t.Errorf("Run allocates %g times", n)
+	}
+}
+
+// cpuTime returns the CPU time that this process has used.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func TestIdleTeamUsesNoCPU(t *testing.T) {
+	team := kernels.NewTeam(4)
+	team.Begin()
+	team.Run(&squares{dst: make([]int64, 1000)}, 1000)
+	team.End()
+	runtime.GC()
+	time.Sleep(20 * time.Millisecond)
+	before := cpuTime()
+	time.Sleep(300 * time.Millisecond)
+	// Three spinning workers would use 300 ms or more of two cores.
+	if used := cpuTime() - before; used > 60*time.Millisecond {
+		t.Errorf("an idle team used %v of CPU in 300 ms", used)
+	}
+}
