@@ -1,0 +1,378 @@
+package kernels
+
+import (
+	"github.com/ocellus-vision/ocellus/asm"
+)
+
+// Conv is a convolution planned for one shape: the tables of row pointers that let it run as a GEMM without copying
+// patches (Dukhan: The indirect convolution algorithm, 2019). It does not change, and may be shared.
+type Conv struct {
+	shape  Conv2D
+	oh, ow int
+	steps  int // entries of a table per output position
+	k      int // contiguous floats per step
+	merged bool
+	w      int // row length in pixels of what the tables index: W, or with horizontal padding written out
+	blocks []convBlock
+	zero   []float32
+}
+
+// convBlock is some whole rows of output positions.
+type convBlock struct {
+	row, rows int // first output position, and how many
+	base      int // floats from the picture's start to what the table counts from
+	stride    int // entries from one step to the next
+	table     []int32
+}
+
+// mergeChannels is the most channels at which the positions of a kernel row are read as one run: below it, runs of C
+// floats would be too short for the loop over them.
+const mergeChannels = 16
+
+// NewConv plans a convolution. Depthwise ones (C == O == Groups) have a kernel of their own. It panics on an impossible shape.
+func NewConv(s Conv2D) *Conv {
+	checkConv(&s)
+	c := &Conv{shape: s, oh: s.OH(), ow: s.OW(), w: s.W}
+	cg := s.C / s.Groups
+	c.steps, c.k = s.KH*s.KW, cg
+	if s.Groups == 1 && s.KW > 1 && s.DW == 1 && s.C <= mergeChannels {
+		c.merged = true
+		c.steps, c.k = s.KH, s.KW*s.C
+		c.w = s.W + s.PL + s.PR
+	}
+	c.zero = make([]float32, c.k)
+	if c.dense() {
+		return c
+	}
+	c.tables()
+	return c
+}
+
+func checkConv(s *Conv2D) {
+	if s.N < 0 || s.H < 1 || s.W < 1 || s.C < 1 || s.O < 1 || s.KH < 1 || s.KW < 1 || s.SH < 1 || s.SW < 1 || s.DH < 1 || s.DW < 1 ||
+		s.PT < 0 || s.PL < 0 || s.PB < 0 || s.PR < 0 {
+		panic("kernels: Conv: bad shape")
+	}
+	if s.Groups < 1 || s.C%s.Groups != 0 || s.O%s.Groups != 0 {
+		panic("kernels: Conv: groups do not divide the channels")
+	}
+	if s.OH() < 1 || s.OW() < 1 || s.H+s.PT+s.PB < s.DH*(s.KH-1)+1 || s.W+s.PL+s.PR < s.DW*(s.KW-1)+1 {
+		panic("kernels: Conv: window larger than the padded input")
+	}
+	if s.H*(s.W+s.PL+s.PR)*s.C > 1<<31-1 {
+		panic("kernels: Conv: input too large")
+	}
+}
+
+// dense says whether the rows of A are simply the pixels.
+func (c *Conv) dense() bool {
+	s := &c.shape
+	return s.KH == 1 && s.KW == 1 && s.SH == 1 && s.SW == 1 && s.PT|s.PL|s.PB|s.PR == 0
+}
+
+// Shape returns what the convolution was planned for.
+func (c *Conv) Shape() Conv2D { return c.shape }
+
+// tables makes the blocks of output rows, and a table for each pattern of rows outside the picture.
+func (c *Conv) tables() {
+	s := &c.shape
+	if s.H*c.w*s.C > 1<<31-1 {
+		panic("kernels: Conv: input too large")
+	}
+	type pattern struct{ rows, top, bottom, shift int }
+	shared := map[pattern][]int32{}
+	per := max(1, min(c.oh, blockRows(c.oh*c.ow, c.k*c.steps, 12)/c.ow))
+	// Even blocks, so that threads get equal shares.
+	per = (c.oh + (c.oh+per-1)/per - 1) / ((c.oh + per - 1) / per)
+	for y := 0; y < c.oh; y += per {
+		n := min(per, c.oh-y)
+		top := y*s.SH - s.PT // input row of the block's first kernel row
+		base := max(0, top)
+		// Blocks whose windows leave the picture alike share a table.
+		low := max(0, (y+n-1)*s.SH-s.PT+s.DH*(s.KH-1)-(s.H-1))
+		p := pattern{n, base - top, low, 0}
+		if base-top > 0 || low > 0 {
+			p.shift = top // edges may cut differently: keep their own
+		}
+		b := convBlock{row: y * c.ow, rows: n * c.ow, base: base * c.w * s.C, stride: n * c.ow, table: shared[p]}
+		if b.table == nil {
+			b.table = c.table(y, n, base)
+			shared[p] = b.table
+		}
+		c.blocks = append(c.blocks, b)
+	}
+}
+
+// table returns the offsets [steps][rows·OW] of the output rows from y on, counted from input row base.
+func (c *Conv) table(y, rows, base int) []int32 {
+	s := &c.shape
+	n := rows * c.ow
+	t := make([]int32, c.steps*n)
+	step := 0
+	for i := range s.KH {
+		for j := range s.KW {
+			if c.merged && j > 0 {
+				break
+			}
+			for r := range rows {
+				iy := (y+r)*s.SH - s.PT + i*s.DH
+				for x := range c.ow {
+					ix := x*s.SW - s.PL + j*s.DW
+					if c.merged {
+						ix = x * s.SW
+					}
+					o := int32(-1)
+					if iy >= 0 && iy < s.H && ix >= 0 && (c.merged || ix < s.W) {
+						o = int32(((iy-base)*c.w + ix) * s.C)
+					}
+					t[step*n+r*c.ow+x] = o
+				}
+			}
+			step++
+		}
+	}
+	return t
+}
+
+// Weights are a convolution's weights and bias, packed.
+type Weights struct {
+	groups []*Packed
+}
+
+// Bytes returns the memory that the packed weights take.
+func (w *Weights) Bytes() int {
+	n := 0
+	for _, g := range w.groups {
+		n += g.Bytes()
+	}
+	return n
+}
+
+// Pack packs w, [O,KH,KW,C/Groups], and bias, [O] or nil.
+func (c *Conv) Pack(w, bias []float32) *Weights {
+	s := &c.shape
+	k := s.KH * s.KW * s.C / s.Groups
+	if len(w) < s.O*k {
+		panic("kernels: Conv.Pack: w too short")
+	}
+	if bias != nil && len(bias) < s.O {
+		panic("kernels: Conv.Pack: bias too short")
+	}
+	og := s.O / s.Groups
+	p := &Weights{}
+	for g := range s.Groups {
+		var b []float32
+		if bias != nil {
+			b = bias[g*og : (g+1)*og]
+		}
+		p.groups = append(p.groups, PackBT(w[g*og*k:], k, k, og, b))
+	}
+	return p
+}
+
+// ScratchLen returns how many floats of scratch memory Run needs.
+func (c *Conv) ScratchLen() int {
+	if c.merged && c.shape.PL+c.shape.PR > 0 {
+		return c.shape.N * c.shape.H * c.w * c.shape.C
+	}
+	return 0
+}
+
+// Run computes dst[n,y,x,o] = act(bias[o] + Σ src[n, y·SH+i·DH-PT, x·SW+j·DW-PL, c]·w[o,i,j,c] + res[n,y,x,o]). It returns the bits of
+// ref.Convolve.
+//
+// src is [N,H,W,C], dst and res are [N,OH,OW,O]; res may be nil, or dst itself; scratch has ScratchLen floats. dst, src and scratch do not overlap.
+func (c *Conv) Run(t *Team, dst, src []float32, w *Weights, res []float32, act Act, scratch []float32) {
+	s := &c.shape
+	og, cg := s.O/s.Groups, s.C/s.Groups
+	pixels := c.oh * c.ow
+	if len(src) < s.N*s.H*s.W*s.C {
+		panic("kernels: Conv.Run: src too short")
+	}
+	if len(dst) < s.N*pixels*s.O {
+		panic("kernels: Conv.Run: dst too short")
+	}
+	if res != nil && len(res) < s.N*pixels*s.O {
+		panic("kernels: Conv.Run: res too short")
+	}
+	if len(w.groups) != s.Groups || w.groups[0].K != s.KH*s.KW*cg || w.groups[0].N != og {
+		panic("kernels: Conv.Run: weights packed for another shape")
+	}
+	if len(scratch) < c.ScratchLen() {
+		panic("kernels: Conv.Run: scratch too short")
+	}
+	if s.N == 0 {
+		return
+	}
+	if c.dense() {
+		for g, b := range w.groups {
+			var r []float32
+			if res != nil {
+				r = res[g*og:]
+			}
+			Gemm(t, dst[g*og:], s.O, src[g*cg:], s.C, s.N*pixels, b, r, s.O, act)
+		}
+		return
+	}
+	if c.ScratchLen() > 0 {
+		padColumns(t, scratch, src, s)
+		src = scratch
+	}
+	for g, b := range w.groups {
+		task := gemmTasks.Get().(*gemmTask)
+		var r *float32
+		if res != nil {
+			r = &res[g*og]
+		}
+		rows, _ := gemmShape(use[OpGemm])
+		task.args = asm.GemmArgs{
+			A: &src[g*cg], Zero: &c.zero[0], B: ptr(b.data), Bias: ptr(b.bias), C: &dst[g*og], Res: r,
+			LDC: 4 * s.O, LDR: 4 * s.O, K: c.k, Steps: c.steps, OffStep: 4 * rows,
+		}
+		task.setAct(act)
+		task.n, task.packedK = b.N, b.K
+		task.plan, task.blocks = c, len(c.blocks)
+		task.image.src, task.image.dst, task.image.res = 4*s.H*c.w*s.C, 4*pixels*s.O, 4*pixels*s.O
+		task.runBlocks(t, s.N)
+		task.free()
+	}
+}
+
+// padTask writes a picture's rows with zeros at both ends.
+type padTask struct {
+	dst, src         []float32
+	row, left, right int // floats
+}
+
+var padTasks = poolOf[padTask]()
+
+// padColumns copies src, [N,H,W,C], to dst, [N,H,PL+W+PR,C], with zeros in the new columns.
+func padColumns(t *Team, dst, src []float32, s *Conv2D) {
+	p := padTasks.Get().(*padTask)
+	*p = padTask{dst, src, s.W * s.C, s.PL * s.C, s.PR * s.C}
+	rows := s.N * s.H
+	t.Run(p, (rows+padRows-1)/padRows)
+	*p = padTask{}
+	padTasks.Put(p)
+}
+
+const padRows = 32
+
+func (p *padTask) Tile(i, _ int) {
+	total := p.left + p.row + p.right
+	for r := i * padRows; r < min((i+1)*padRows, len(p.src)/p.row); r++ {
+		d := p.dst[r*total:][:total]
+		clear(d[:p.left])
+		copy(d[p.left:], p.src[r*p.row:][:p.row])
+		clear(d[p.left+p.row:])
+	}
+}
+
+// Local is a locally connected layer planned for one shape.
+type Local struct {
+	conv *Conv
+}
+
+// LocalWeights are the packed weights of a locally connected layer: one matrix for each output position.
+type LocalWeights struct {
+	k, n int
+	data []float32 // [positions][⌈O/16⌉][K][16]
+	bias []float32 // [positions][⌈O/16⌉·16] or nil
+}
+
+// NewLocal plans a locally connected layer; Groups must be 1.
+func NewLocal(s Conv2D) *Local {
+	checkConv(&s)
+	if s.Groups != 1 {
+		panic("kernels: Local: groups must be 1")
+	}
+	c := &Conv{shape: s, oh: s.OH(), ow: s.OW(), w: s.W, steps: s.KH * s.KW, k: s.C, zero: make([]float32, s.C)}
+	c.blocks = []convBlock{{rows: c.oh * c.ow, stride: c.oh * c.ow, table: c.table(0, c.oh, 0)}}
+	return &Local{c}
+}
+
+// Pack packs w, [OH,OW,O,KH,KW,C], and bias, [OH,OW,O] or nil.
+func (l *Local) Pack(w, bias []float32) *LocalWeights {
+	s, c := &l.conv.shape, l.conv
+	positions, k := c.oh*c.ow, s.KH*s.KW*s.C
+	if len(w) < positions*s.O*k {
+		panic("kernels: Local.Pack: w too short")
+	}
+	if bias != nil && len(bias) < positions*s.O {
+		panic("kernels: Local.Pack: bias too short")
+	}
+	wide := (s.O + panel - 1) / panel * panel
+	p := &LocalWeights{k: k, n: s.O, data: aligned(positions * wide * k)}
+	if bias != nil {
+		p.bias = aligned(positions * wide)
+	}
+	for pos := range positions {
+		copy(p.data[pos*wide*k:], PackBT(w[pos*s.O*k:], k, k, s.O, nil).data)
+		if bias != nil {
+			copy(p.bias[pos*wide:], bias[pos*s.O:][:s.O])
+		}
+	}
+	return p
+}
+
+// localTask computes output positions, one tile each.
+type localTask struct {
+	c    *Conv
+	w    *LocalWeights
+	args asm.GemmArgs
+}
+
+var localTasks = poolOf[localTask]()
+
+// Run computes dst[n,y,x,o] = act(bias[y,x,o] + Σ src[n, y·SH+i·DH-PT, x·SW+j·DW-PL, c]·w[y,x,o,i,j,c]). It returns the bits of
+// ref.LocallyConnected.
+//
+// src is [N,H,W,C], dst is [N,OH,OW,O]; they do not overlap.
+func (l *Local) Run(t *Team, dst, src []float32, w *LocalWeights, act Act) {
+	c, s := l.conv, &l.conv.shape
+	positions := c.oh * c.ow
+	if len(src) < s.N*s.H*s.W*s.C {
+		panic("kernels: Local.Run: src too short")
+	}
+	if len(dst) < s.N*positions*s.O {
+		panic("kernels: Local.Run: dst too short")
+	}
+	if w.k != s.KH*s.KW*s.C || w.n != s.O || len(w.data) < positions*w.k*w.n {
+		panic("kernels: Local.Run: weights packed for another shape")
+	}
+	if s.N == 0 {
+		return
+	}
+	task := localTasks.Get().(*localTask)
+	task.c, task.w = c, w
+	task.args = asm.GemmArgs{
+		A: &src[0], Zero: &c.zero[0], B: &w.data[0], Bias: ptr(w.bias), C: &dst[0],
+		LDC: 4 * positions * s.O, K: c.k, Steps: c.steps, OffStride: 4 * positions,
+		Act: int(act.Kind), Lo: act.Lo, Hi: act.Hi, Alpha: act.Alpha,
+	}
+	t.Run(task, positions)
+	*task = localTask{}
+	localTasks.Put(task)
+}
+
+// Tile computes one output position of every picture: its weights are read once.
+func (l *localTask) Tile(pos, _ int) {
+	s := &l.c.shape
+	isa := use[OpGemm]
+	_, per := gemmShape(isa)
+	wide := (s.O + panel - 1) / panel * panel
+	for n := range s.N {
+		for col := 0; col < s.O; col += per * panel {
+			x := l.args
+			x.A = add(x.A, 4*n*s.H*s.W*s.C)
+			x.C = add(x.C, 4*((n*l.c.oh*l.c.ow+pos)*s.O+col))
+			x.B = add(x.B, 4*(pos*wide+col)*l.w.k)
+			x.Bias = add(x.Bias, 4*(pos*wide+col))
+			x.BPanel = 4 * panel * l.w.k
+			x.Offs = &l.c.blocks[0].table[pos]
+			x.Cols = min(per*panel, s.O-col)
+			x.Rows, x.Tiles = 1, 1
+			gemmTile(isa, &x)
+		}
+	}
+}

@@ -1,0 +1,369 @@
+package kernels
+
+import (
+	"sync"
+	"unsafe"
+
+	"github.com/ocellus-vision/ocellus/asm"
+	"github.com/ocellus-vision/ocellus/kernels/ref"
+)
+
+// Shapes and options that kernels share with their definitions.
+type (
+	Act     = ref.Act
+	ActKind = ref.ActKind
+	Conv2D  = ref.Conv2D
+)
+
+// Activations that a kernel can apply as it stores.
+const (
+	ActNone  = ref.ActNone
+	ActClip  = ref.ActClip
+	ActLeaky = ref.ActLeaky
+)
+
+// panel is the number of columns of B that are packed side by side.
+const panel = 16
+
+// Packed is the right operand of a GEMM with its bias, in the order that the tiles read: panels of 16 columns, [⌈N/16⌉][K][16],
+// padded with zeros. It does not change after packing, and may be shared.
+type Packed struct {
+	K, N int
+	data []float32
+	bias []float32 // padded to whole panels; nil: +0
+}
+
+// Bytes returns the memory that the packed weights take.
+func (p *Packed) Bytes() int { return 4 * (len(p.data) + len(p.bias)) }
+
+// aligned returns n zeros whose first lies on a 64-byte boundary.
+func aligned(n int) []float32 {
+	b := make([]float32, n+15)
+	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b)))&63) / 4
+	return b[skip : skip+n : skip+n]
+}
+
+func newPacked(k, n int, bias []float32) *Packed {
+	panels := (n + panel - 1) / panel
+	p := &Packed{K: k, N: n, data: aligned(panels * k * panel)}
+	if bias != nil {
+		p.bias = aligned(panels * panel)
+		copy(p.bias, bias[:n])
+	}
+	return p
+}
+
+// PackB packs b, [K,N] with row stride ldb, and bias, [N] or nil.
+func PackB(b []float32, ldb, k, n int, bias []float32) *Packed {
+	if k < 0 || n < 0 || ldb < n {
+		panic("kernels: PackB: bad k, n or ldb")
+	}
+	if k > 0 && len(b) < (k-1)*ldb+n {
+		panic("kernels: PackB: b too short")
+	}
+	if bias != nil && len(bias) < n {
+		panic("kernels: PackB: bias too short")
+	}
+	p := newPacked(k, n, bias)
+	if k == 0 {
+		return p
+	}
+	for j := 0; j < n; j += panel {
+		w := min(panel, n-j)
+		for i := range k {
+			copy(p.data[(j*k + i*panel):][:w], b[i*ldb+j:])
+		}
+	}
+	return p
+}
+
+// PackBT packs the transpose of b, [N,K] with row stride ldb (a fully connected or convolutional layer's weights), and
+// bias, [N] or nil.
+func PackBT(b []float32, ldb, k, n int, bias []float32) *Packed {
+	if k < 0 || n < 0 || ldb < k {
+		panic("kernels: PackBT: bad k, n or ldb")
+	}
+	if n > 0 && len(b) < (n-1)*ldb+k {
+		panic("kernels: PackBT: b too short")
+	}
+	if bias != nil && len(bias) < n {
+		panic("kernels: PackBT: bias too short")
+	}
+	p := newPacked(k, n, bias)
+	if k == 0 {
+		return p
+	}
+	for j := 0; j < n; j += panel {
+		w := min(panel, n-j)
+		for c := range w {
+			row := b[(j+c)*ldb:][:k]
+			dst := p.data[j*k+c:]
+			for i, v := range row {
+				dst[i*panel] = v
+			}
+		}
+	}
+	return p
+}
+
+// Gemm computes dst[i,j] = act(bias[j] + Σ_p a[i,p]·b[p,j] + res[i,j]), p ascending. It returns the bits of ref.Gemm.
+//
+// a is [m, b.K] with row stride lda, dst and res are [m, b.N] with row strides ldd and ldr; res may be nil, or dst itself.
+func Gemm(t *Team, dst []float32, ldd int, a []float32, lda, m int, b *Packed, res []float32, ldr int, act Act) {
+	if m <= 0 || b.N == 0 {
+		if m < 0 {
+			panic("kernels: Gemm: bad m")
+		}
+		return
+	}
+	if lda < b.K || len(a) < (m-1)*lda+b.K {
+		panic("kernels: Gemm: a too short")
+	}
+	if ldd < b.N || len(dst) < (m-1)*ldd+b.N {
+		panic("kernels: Gemm: dst too short")
+	}
+	if res != nil && (ldr < b.N || len(res) < (m-1)*ldr+b.N) {
+		panic("kernels: Gemm: res too short")
+	}
+	if (maxRows-1)*lda > 1<<31-1 {
+		panic("kernels: Gemm: lda too large")
+	}
+	g := gemmTasks.Get().(*gemmTask)
+	rows, _ := gemmShape(use[OpGemm])
+	for r := range g.dense {
+		g.dense[r] = int32(r * lda)
+	}
+	k, steps := b.K, 1
+	if k == 0 {
+		steps = 0
+	}
+	zero := unsafe.Pointer(&g.dense) // never read: no offset is negative
+	g.args = asm.GemmArgs{
+		A: ptr(a), Offs: &g.dense[0], Zero: (*float32)(zero), B: ptr(b.data), Bias: ptr(b.bias), C: ptr(dst), Res: ptr(res),
+		LDC: 4 * ldd, LDR: 4 * ldr, K: k, Steps: steps, OffStride: 0, AStep: 4 * lda * rows, Load: 0,
+	}
+	g.setAct(act)
+	g.n, g.packedK = b.N, b.K
+	g.rowBytes = 4 * lda
+	g.block = blockRows(m, b.K, rows)
+	g.blocks = (m + g.block - 1) / g.block
+	g.m = m
+	g.plan = nil
+	g.runBlocks(t, 1)
+	g.free()
+}
+
+// ptr returns the address of a slice's first element, or nil.
+func ptr[T any](s []T) *T { return unsafe.SliceData(s) }
+
+// add moves a pointer by a number of bytes; nil stays nil.
+func add[T any](p *T, bytes int) *T {
+	if p == nil {
+		return nil
+	}
+	return (*T)(unsafe.Add(unsafe.Pointer(p), bytes))
+}
+
+const maxRows = 16 // no tile is higher
+
+// gemmTask is a GEMM or convolution being computed. Its tiles are blocks of rows by groups of panels.
+type gemmTask struct {
+	args     asm.GemmArgs // of the whole problem: first row, first column
+	dense    [maxRows]int32
+	m, n     int
+	packedK  int // rows of the packed weights
+	block    int // rows of a block
+	blocks   int
+	groups   int                         // groups of panels
+	width    int                         // panels in a group
+	rowBytes int                         // from one row of A to the next, for dense A
+	plan     *Conv                       // nil for dense A
+	image    struct{ src, dst, res int } // bytes from one picture to the next
+}
+
+var gemmTasks = poolOf[gemmTask]()
+
+// poolOf returns a pool of *T.
+func poolOf[T any]() *sync.Pool { return &sync.Pool{New: func() any { return new(T) }} }
+
+// free drops the references that the task holds, and gives it back.
+func (g *gemmTask) free() {
+	g.args = asm.GemmArgs{}
+	g.plan = nil
+	gemmTasks.Put(g)
+}
+
+func (g *gemmTask) setAct(a Act) {
+	g.args.Act, g.args.Lo, g.args.Hi, g.args.Alpha = int(a.Kind), a.Lo, a.Hi, a.Alpha
+}
+
+// blockRows returns how many rows to treat at once: as many as keep their part of A in the second-level cache.
+func blockRows(m, k, rows int) int {
+	b := max(rows, min(m, 96<<10/4/max(1, min(k, blockK))))
+	return (b + rows - 1) / rows * rows
+}
+
+// blockK is the number of steps along K after which the running sums go back to memory, so that the panels in use stay in
+// the first-level cache.
+const blockK = 512
+
+// runBlocks splits the problem into tiles and runs them. pictures is the batch for convolutions.
+func (g *gemmTask) runBlocks(t *Team, pictures int) {
+	panels := (g.n + panel - 1) / panel
+	_, per := gemmShape(use[OpGemm])
+	units := (panels + per - 1) / per
+	// Enough tiles for the workers to even out, as few as keep A's block in use.
+	g.groups = 1
+	if want := 4 * t.Threads(); t.Threads() > 1 && g.blocks*pictures < want {
+		g.groups = min(units, (want+g.blocks*pictures-1)/(g.blocks*pictures))
+	}
+	g.width = (units + g.groups - 1) / g.groups * per
+	g.groups = (panels + g.width - 1) / g.width
+	t.Run(g, pictures*g.blocks*g.groups)
+}
+
+// Tile computes one block of rows in one group of panels.
+func (g *gemmTask) Tile(i, _ int) {
+	group := i % g.groups
+	i /= g.groups
+	block, picture := i%g.blocks, i/g.blocks
+	isa := use[OpGemm]
+	height, per := gemmShape(isa)
+
+	x := g.args
+	m := 0
+	rowsBefore := 0
+	offs := x.Offs
+	if g.plan == nil {
+		rowsBefore = block * g.block
+		m = min(g.block, g.m-rowsBefore)
+		x.A = add(x.A, rowsBefore*g.rowBytes)
+	} else {
+		b := &g.plan.blocks[block]
+		rowsBefore, m = b.row, b.rows
+		offs = &b.table[0]
+		x.OffStride = 4 * b.stride
+		x.A = add(x.A, picture*g.image.src+b.base*4)
+		x.C = add(x.C, picture*g.image.dst)
+		x.Res = add(x.Res, picture*g.image.res)
+	}
+	x.C = add(x.C, rowsBefore*x.LDC)
+	x.Res = add(x.Res, rowsBefore*x.LDR)
+	first := group * g.width
+	x.C = add(x.C, 4*panel*first)
+	x.Res = add(x.Res, 4*panel*first)
+	x.Bias = add(x.Bias, 4*panel*first)
+	x.BPanel = 4 * panel * g.packedK
+	x.B = add(x.B, first*x.BPanel)
+	columns := min(g.n, (first+g.width)*panel) - first*panel
+
+	// Blocks along K: whole steps, or a part of one.
+	k, steps, done := x.K, x.Steps, 0
+	a, res, act := x.A, x.Res, x.Act
+	partK, partSteps := k, steps
+	if k >= blockK {
+		parts := (k + blockK - 1) / blockK
+		partK, partSteps = (k+parts-1)/parts, 1
+	} else if k*steps > blockK {
+		partSteps = max(1, blockK/k)
+	}
+	for s := 0; ; {
+		ns := min(partSteps, steps-s)
+		for c := 0; ; {
+			nk := min(partK, k-c)
+			last := s+ns >= steps && c+nk >= k
+			x.A, x.K, x.Steps = add(a, 4*c), nk, ns
+			x.Offs = add(offs, s*x.OffStride)
+			x.Res, x.Act = nil, 0
+			if last {
+				x.Res, x.Act = res, act
+			}
+			for col := 0; col < columns; col += per * panel {
+				y := x
+				y.B = add(x.B, 4*panel*done+col/panel*x.BPanel)
+				y.C, y.Bias, y.Res = add(x.C, 4*col), add(x.Bias, 4*col), add(x.Res, 4*col)
+				y.Cols = min(per*panel, columns-col)
+				rowStrips(isa, &y, m, height)
+			}
+			done += nk * ns
+			x.Load = 1
+			if c += nk; c >= k {
+				break
+			}
+		}
+		if s += ns; s >= steps {
+			break
+		}
+	}
+}
+
+// rowStrips computes m rows of one strip of panels. Where the rows do not divide by the tile's height, the last two tiles
+// share them, since a tile of one or two rows waits for its own sums.
+func rowStrips(isa ISA, x *asm.GemmArgs, m, height int) {
+	full, rest := m/height, m%height
+	tail := rest
+	if rest > 0 && rest < 4 && full > 0 {
+		full--
+		tail = (height + rest + 1) / 2
+		rest = height + rest - tail
+	} else {
+		rest = 0
+	}
+	for row := 0; row < m; {
+		y := *x
+		switch {
+		case full > 0:
+			y.Rows, y.Tiles, full = height, full, 0
+		case tail > 0:
+			y.Rows, y.Tiles, tail = tail, 1, 0
+		default:
+			y.Rows, y.Tiles = rest, 1
+		}
+		y.A = add(x.A, row*(x.AStep/height))
+		y.Offs = add(x.Offs, row*(x.OffStep/height))
+		y.C, y.Res = add(x.C, row*x.LDC), add(x.Res, row*x.LDR)
+		gemmTile(isa, &y)
+		row += y.Rows * y.Tiles
+	}
+}
+
+// gemmTileGeneric is gemmTile in plain Go.
+func gemmTileGeneric(x *asm.GemmArgs) {
+	act := Act{Kind: ActKind(x.Act), Lo: x.Lo, Hi: x.Hi, Alpha: x.Alpha}
+	var acc [panel]float32
+	for tile := range x.Tiles {
+		a, offs := add(x.A, tile*x.AStep), add(x.Offs, tile*x.OffStep)
+		c, res := add(x.C, tile*x.Rows*x.LDC), add(x.Res, tile*x.Rows*x.LDR)
+		for r := range x.Rows {
+			out := unsafe.Slice(add(c, r*x.LDC), x.Cols)
+			switch {
+			case x.Load != 0:
+				copy(acc[:], out)
+			case x.Bias != nil:
+				copy(acc[:], unsafe.Slice(x.Bias, panel))
+			default:
+				acc = [panel]float32{}
+			}
+			for s := range x.Steps {
+				row := x.Zero
+				if o := *add(offs, s*x.OffStride+4*r); o >= 0 {
+					row = add(a, 4*int(o))
+				}
+				b := unsafe.Slice(add(x.B, 4*panel*s*x.K), panel*x.K)
+				for i, v := range unsafe.Slice(row, x.K) {
+					w := (*[panel]float32)(b[i*panel:])
+					for j := range acc {
+						acc[j] = ref.FMA32(v, w[j], acc[j])
+					}
+				}
+			}
+			for j := range out {
+				v := acc[j]
+				if res != nil {
+					v += *add(res, r*x.LDR+4*j)
+				}
+				out[j] = act.Apply(v)
+			}
+		}
+	}
+}

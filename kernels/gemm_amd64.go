@@ -1,0 +1,27 @@
+//go:build !purego
+
+package kernels
+
+import "github.com/ocellus-vision/ocellus/asm"
+
+// gemmShape returns the rows and panels of the largest tile.
+func gemmShape(isa ISA) (rows, panels int) {
+	switch isa {
+	case AVX512:
+		return 12, 2
+	case AVX2:
+		return 6, 1
+	}
+	return 4, 1
+}
+
+func gemmTile(isa ISA, args *asm.GemmArgs) {
+	switch isa {
+	case AVX512:
+		asm.Gemm12x32F32AVX512(args)
+	case AVX2:
+		asm.Gemm6x16F32AVX2(args)
+	default:
+		gemmTileGeneric(args)
+	}
+}

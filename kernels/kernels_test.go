@@ -1,0 +1,127 @@
+package kernels_test
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/ocellus-vision/ocellus/kernels"
+	"github.com/ocellus-vision/ocellus/kernels/ktest"
+)
+
+// onEveryISA runs f once with each instruction set that this machine has.
+func onEveryISA(tb testing.TB, f func(isa kernels.ISA)) {
+	for _, isa := range kernels.Available() {
+		restore, err := kernels.Force(isa)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		f(isa)
+		restore()
+	}
+}
+
+// TestKernelsReturnTheBitsOfRef runs the whole problem list on every instruction set, alone and with three threads.
+func TestKernelsReturnTheBitsOfRef(t *testing.T) {
+	teams := []*kernels.Team{nil, kernels.NewTeam(3)}
+	fills := []ktest.Fill{ktest.Plain, ktest.Whole, ktest.Special, ktest.Spread}
+	onEveryISA(t, func(isa kernels.ISA) {
+		for _, f := range ktest.Families() {
+			t.Run(fmt.Sprintf("%v/%s", isa, f.Name), func(t *testing.T) {
+				if kernels.Active(f.Op) != isa {
+					t.Fatalf("the self-test replaced %v by %v", isa, kernels.Active(f.Op))
+				}
+				for i, p := range f.List() {
+					if p.Bench {
+						continue // large; its small relatives are here
+					}
+					h := fnv.New64a()
+					h.Write([]byte(p.Name))
+					for j, fill := range fills {
+						if d := ktest.Check(p, h.Sum64()+uint64(j), fill, teams[(i+j)%2]); d != "" {
+							t.Errorf("%s, fill %d: %s", p.Name, fill, d)
+						}
+					}
+				}
+			})
+		}
+	})
+}
+
+// FuzzKernels compares random problems with ref on every instruction set.
+func FuzzKernels(f *testing.F) {
+	families := ktest.Families()
+	for i := range families {
+		f.Add(uint64(i), uint8(i), uint8(i))
+	}
+	team := kernels.NewTeam(3)
+	f.Fuzz(func(t *testing.T, seed uint64, family, fill uint8) {
+		p := families[int(family)%len(families)].Random(rand.New(rand.NewPCG(seed, 1)))
+		onEveryISA(t, func(isa kernels.ISA) {
+			for _, tm := range []*kernels.Team{nil, team} {
+				if d := ktest.Check(p, seed, ktest.Fill(fill%4), tm); d != "" {
+					t.Errorf("%v: %s (seed %d): %s", isa, p.Name, seed, d)
+				}
+			}
+		})
+	})
+}
+
+// TestKernelsDoNotAllocate runs every kernel's benchmark problems' small relatives under an allocation count.
+func TestKernelsDoNotAllocate(t *testing.T) {
+	team := kernels.NewTeam(2)
+	for _, f := range ktest.Families() {
+		l := f.List()
+		for _, p := range []ktest.Problem{l[len(l)/3], l[len(l)/2]} {
+			if p.Bench {
+				continue
+			}
+			m := ktest.NewMem(1, ktest.Plain)
+			c := p.Build(m)
+			if n := testing.AllocsPerRun(20, func() { c.Fast(team) }); n >= 1 {
+				t.Errorf("%s allocates %g times a run", p.Name, n)
+			}
+			m.Release()
+		}
+	}
+}
+
+// BenchmarkKernels times the problems worth timing on every instruction set, beside the multiply-add peak of the same run.
+func BenchmarkKernels(b *testing.B) {
+	for _, isa := range kernels.Available()[1:] {
+		peak := kernels.FMAPeak(isa)
+		for _, threads := range []int{1, 2} {
+			team := kernels.NewTeam(threads)
+			for _, f := range ktest.Families() {
+				for _, p := range f.List() {
+					if !p.Bench {
+						continue
+					}
+					b.Run(fmt.Sprintf("%v/%d/%s", isa, threads, p.Name), func(b *testing.B) {
+						restore, err := kernels.Force(isa)
+						if err != nil {
+							b.Fatal(err)
+						}
+						defer restore()
+						m := ktest.NewBenchMem(1)
+						c := p.Build(m)
+						c.Fast(team)
+						team.Begin()
+						defer team.End()
+						for b.Loop() {
+							c.Fast(team)
+						}
+						s := b.Elapsed().Seconds() / float64(b.N)
+						if p.Flops > 0 {
+							g := p.Flops / s / 1e9
+							b.ReportMetric(g, "GFLOP/s")
+							b.ReportMetric(100*g/peak/float64(threads), "%peak")
+						}
+						b.ReportMetric(p.Bytes/s/1e9, "GB/s")
+					})
+				}
+			}
+		}
+	}
+}

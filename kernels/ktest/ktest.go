@@ -1,0 +1,52 @@
+// Package ktest holds the one list of problems that drives the tests, the fuzzing and the benchmarks of kernels, on every
+// instruction set and for every backend: each problem fills its buffers from a seed, runs the kernel, and knows ref's answer.
+package ktest
+
+import (
+	"math/rand/v2"
+
+	"github.com/ocellus-vision/ocellus/kernels"
+)
+
+// Problem is one call of one kernel.
+type Problem struct {
+	Name  string  // family/shape/variant
+	Bench bool    // worth timing; other problems are for correctness only
+	Flops float64 // of one run, 0 where that is not the measure
+	Bytes float64 // that one run must read and write at least once
+	// Build allocates the problem's buffers from m and returns how to run the kernel and ref on them.
+	Build func(m *Mem) Case
+}
+
+// Case is a built problem. Fast runs the kernel through dispatch; Ref runs the plain definition on outputs of its own.
+type Case struct {
+	Fast func(t *kernels.Team)
+	Ref  func()
+}
+
+// Family is the part of the list that belongs to one kernel.
+type Family struct {
+	Name string
+	Op   kernels.Op
+	// List returns the fixed problems: sizes 0, 1, tile-1, tile, tile+1, a prime; every option; the shapes worth timing.
+	List func() []Problem
+	// Random returns a small problem drawn from r, for fuzzing.
+	Random func(r *rand.Rand) Problem
+}
+
+// Families returns every kernel's part of the list.
+func Families() []Family {
+	return []Family{
+		gemmFamily(), convFamily(), localFamily(),
+	}
+}
+
+// Check runs one problem on the instruction set in use and returns what differs from ref, or "".
+func Check(p Problem, seed uint64, fill Fill, t *kernels.Team) string {
+	m := NewMem(seed, fill)
+	defer m.Release()
+	c := p.Build(m)
+	c.Ref()
+	c.Fast(t)
+	return m.Diff()
+}
