@@ -4,6 +4,7 @@ package gen
 //go:generate go run ./gemm -isa args -out ../asm/gemm_args.go
 //go:generate go run ./gemm -isa avx2 -out ../asm/gemm_avx2_amd64.s -stubs ../asm/gemm_avx2_amd64.go -pkg asm
 //go:generate go run ./gemm -isa avx512 -out ../asm/gemm_avx512_amd64.s -stubs ../asm/gemm_avx512_amd64.go -pkg asm
+//go:generate go run ./gemmneon
 //go:generate go run ./probe -isa avx2 -out ../asm/probe_avx2_amd64.s -stubs ../asm/probe_avx2_amd64.go -pkg asm
 //go:generate go run ./probe -isa avx512 -out ../asm/probe_avx512_amd64.s -stubs ../asm/probe_avx512_amd64.go -pkg asm
 //go:generate go run ./probe -isa neon

@@ -182,6 +182,27 @@ func (fn *Func) StrQ(s V, base R, off int) { fn.single(false, 'q', 16, s, base, 
 func (fn *Func) StrD(s V, base R, off int) { fn.single(false, 'd', 8, s, base, off) }
 func (fn *Func) StrS(s V, base R, off int) { fn.single(false, 's', 4, s, base, off) }
 
+// post writes a load or store of one register at base that then advances base by off in -256..255, not 0.
+func (fn *Func) post(load bool, c byte, v V, base R, off int) {
+	must(off != 0 && off >= -256 && off < 256, "ldr or str", off)
+	mov := map[byte]string{'q': "FMOVQ.P", 'd': "FMOVD.P", 's': "FMOVS.P"}[c]
+	at := fmt.Sprintf("%c%d, [%s], #%d", c, v.n(), base.base(), off)
+	if load {
+		fn.native(fmt.Sprintf("%s %d(%v), %s", mov, off, base, v.F()), "ldr "+at)
+	} else {
+		fn.native(fmt.Sprintf("%s %s, %d(%v)", mov, v.F(), off, base), "str "+at)
+	}
+}
+
+// The forms with P load or store at base and then advance it by off, -256..255.
+
+func (fn *Func) LdrQP(d V, base R, off int) { fn.post(true, 'q', d, base, off) }
+func (fn *Func) LdrDP(d V, base R, off int) { fn.post(true, 'd', d, base, off) }
+func (fn *Func) LdrSP(d V, base R, off int) { fn.post(true, 's', d, base, off) }
+func (fn *Func) StrQP(s V, base R, off int) { fn.post(false, 'q', s, base, off) }
+func (fn *Func) StrDP(s V, base R, off int) { fn.post(false, 'd', s, base, off) }
+func (fn *Func) StrSP(s V, base R, off int) { fn.post(false, 's', s, base, off) }
+
 func (fn *Func) pairQ(load, post bool, a, b V, base R, off int) {
 	must(off%16 == 0 && off >= -1024 && off <= 1008 && (!load || a != b), "ldp or stp", off)
 	name, goName := "stp", "FSTPQ"
