@@ -1,0 +1,105 @@
+// Command ocellus runs convolutional networks on pictures and cameras. See docs/README.md.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// verbs holds the constructor of every verb. A verb is one file: its constructor, its flags, and a RunE that writes results to
+// cmd.OutOrStdout and everything else to cmd.ErrOrStderr.
+var verbs = []func() *cobra.Command{
+	newDoctor,
+	newVersion,
+}
+
+// Exit statuses besides 0.
+const (
+	statusFailed = 1
+	statusUsage  = 2
+)
+
+// exitError is an error that ends the program with a status of its own. Other errors of a verb end it with statusFailed.
+type exitError struct {
+	status int
+	err    error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+// usageErrorf returns an error that means the command line was wrong.
+func usageErrorf(format string, args ...any) error {
+	return &exitError{statusUsage, fmt.Errorf(format, args...)}
+}
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run executes one command line and returns the exit status.
+func run(args []string, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	began := false // whether the command line was understood
+	for _, c := range root.Commands() {
+		if inner := c.RunE; inner != nil {
+			c.RunE = func(c *cobra.Command, args []string) error {
+				began = true
+				return inner(c, args)
+			}
+		}
+	}
+	cmd, err := root.ExecuteC()
+	if err == nil {
+		return 0
+	}
+	status := statusFailed
+	var exit *exitError
+	switch {
+	case errors.As(err, &exit):
+		status = exit.status
+	case !began:
+		status = statusUsage
+	}
+	fmt.Fprintf(stderr, "ocellus: %v\n", err)
+	if status == statusUsage {
+		fmt.Fprintf(stderr, "Run '%s --help' for usage.\n", cmd.CommandPath())
+	}
+	return status
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "ocellus",
+		Short: "Eyes for small computers: convolutional networks on the CPU, in one file",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			err := usageErrorf("unknown verb %q", args[0])
+			if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+				err = usageErrorf("unknown verb %q; did you mean %q?", args[0], like[0])
+			}
+			return err
+		},
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SuggestionsMinimumDistance = 2
+	for _, verb := range verbs {
+		root.AddCommand(verb())
+	}
+	return root
+}
+
+// writeJSON writes v as one JSON object on one line.
+func writeJSON(w io.Writer, v any) error {
+	return json.NewEncoder(w).Encode(v)
+}
