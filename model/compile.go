@@ -1,0 +1,274 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/ocellus-vision/ocellus/model/layer"
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// Options says how Compile makes a Program.
+type Options struct {
+	// Inputs gives shapes to inputs by name. It may leave out inputs whose declared shape is fixed but for the first dimension,
+	// which then is 1.
+	Inputs map[string][]int
+	// Threads is the most threads that a Session uses; 0 means one per CPU.
+	Threads int
+	// MaxBytes is the most memory that any one value and that the arena may take; 0 means 4 GiB.
+	MaxBytes int64
+}
+
+// Port is an input or output of a Program. Shape is nil for an output whose shape only running tells.
+type Port struct {
+	Name  string
+	DType tensor.DType
+	Shape []int
+}
+
+// Program is a Graph compiled for given input sizes: steps in order, their constants and a memory plan. It does not change; any number of
+// Sessions share it.
+type Program struct {
+	ins, outs []Port
+	steps     []step
+	vals      []slot
+	inputs    []int // index in vals of each input
+	outputs   []int // and of each output
+	arena     int   // bytes
+	threads   int
+	limit     int64
+}
+
+// step is one operation. in and out index vals; -1 stands for a value left out.
+type step struct {
+	name    string
+	op      layer.Op
+	in, out []int
+	dynamic bool // shapes are found while running
+	shared  bool // the output's storage is the first input's: nothing to do
+	macs    int64
+	params  int64
+}
+
+// slot is where a value lies.
+type slot struct {
+	name   string
+	info   layer.Info // Value is set for constants
+	known  bool
+	layout Layout
+	root   int // the value whose storage this one shares; itself mostly
+	off    int // in the arena, of a root that lies there; else -1
+}
+
+// Compile makes a Program of a Graph.
+func Compile(g *Graph, opt Options) (*Program, error) {
+	limit := opt.MaxBytes
+	if limit <= 0 {
+		limit = 4 << 30
+	}
+	if int64(int(limit)) != limit {
+		limit = 1<<31 - 1
+	}
+	shapes, err := bindShapes(g, opt.Inputs)
+	if err != nil {
+		return nil, err
+	}
+	p, err := lower(g, shapes)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range p.inputs {
+		if n, ok := tensor.Count(v.info.Shape); !ok || int64(n) > limit/int64(max(1, v.info.DType.Size())) {
+			return nil, fmt.Errorf("model: input %q: %s is larger than the limit of %d bytes", v.name, v.info, limit)
+		}
+	}
+	if err := p.infer(limit); err != nil {
+		return nil, err
+	}
+	p.prune()
+	prog := p.program(g)
+	prog.threads = opt.Threads
+	prog.limit = limit
+	if int64(prog.arena) > limit {
+		return nil, fmt.Errorf("model: the network needs %d bytes of working memory, more than the limit of %d", prog.arena, limit)
+	}
+	return prog, nil
+}
+
+// bindShapes gives each input a shape without unknowns.
+func bindShapes(g *Graph, given map[string][]int) (map[string][]int, error) {
+	shapes, symbols := map[string][]int{}, map[string]int{}
+	for name, s := range given {
+		if !slices.ContainsFunc(g.Inputs, func(v *Value) bool { return v.Name == name }) {
+			return nil, fmt.Errorf("model: there is no input %q; the inputs are %s", name, inputNames(g))
+		}
+		if _, ok := tensor.Count(s); !ok {
+			return nil, fmt.Errorf("model: input %q cannot have the shape %s", name, tensor.FormatShape(s))
+		}
+	}
+	for _, v := range g.Inputs {
+		s, ok := given[v.Name]
+		if !ok {
+			continue
+		}
+		if v.Shape != nil && len(v.Shape) != len(s) {
+			return nil, fmt.Errorf("model: input %q has %d dimensions, not %s", v.Name, len(v.Shape), tensor.FormatShape(s))
+		}
+		for i, d := range v.Shape {
+			if d.Size >= 0 && d.Size != s[i] {
+				return nil, fmt.Errorf("model: dimension %d of input %q is %d, not %d", i, v.Name, d.Size, s[i])
+			}
+			if d.Size < 0 && d.Name != "" {
+				if was, ok := symbols[d.Name]; ok && was != s[i] {
+					return nil, fmt.Errorf("model: dimension %q is %d and %d", d.Name, was, s[i])
+				}
+				symbols[d.Name] = s[i]
+			}
+		}
+		shapes[v.Name] = slices.Clone(s)
+	}
+	for _, v := range g.Inputs {
+		if shapes[v.Name] != nil {
+			continue
+		}
+		if v.Shape == nil {
+			return nil, fmt.Errorf("model: input %q declares no shape; give one", v.Name)
+		}
+		s := make([]int, len(v.Shape))
+		for i, d := range v.Shape {
+			bound, ok := symbols[d.Name]
+			switch {
+			case d.Size >= 0:
+				s[i] = d.Size
+			case ok && d.Name != "":
+				s[i] = bound
+			case i == 0:
+				s[i] = 1
+			default:
+				name := d.Name
+				if name == "" {
+					name = "?"
+				}
+				return nil, fmt.Errorf("model: dimension %d (%q) of input %q is not fixed; give the input's shape", i, name, v.Name)
+			}
+		}
+		if _, ok := tensor.Count(s); !ok {
+			return nil, fmt.Errorf("model: input %q cannot have the shape %s", v.Name, tensor.FormatShape(s))
+		}
+		shapes[v.Name] = s
+	}
+	return shapes, nil
+}
+
+func inputNames(g *Graph) string {
+	s := ""
+	for i, v := range g.Inputs {
+		if i > 0 {
+			s += ", "
+		}
+		s += v.Name
+	}
+	return s
+}
+
+// program numbers the values, plans memory and writes the steps down.
+func (p *ir) program(g *Graph) *Program {
+	prog := &Program{}
+	number := map[*val]int{}
+	add := func(v *val) int {
+		if v == nil {
+			return -1
+		}
+		i, ok := number[v]
+		if !ok {
+			i = len(prog.vals)
+			number[v] = i
+			prog.vals = append(prog.vals, slot{name: v.name, info: v.info, known: v.known, layout: v.layout, root: i, off: -1})
+		}
+		return i
+	}
+	for i, v := range p.inputs {
+		prog.inputs = append(prog.inputs, add(v))
+		prog.ins = append(prog.ins, Port{g.Inputs[i].Name, v.info.DType, v.info.Shape})
+	}
+	for _, o := range p.ops {
+		s := step{name: o.name, op: o.op, macs: o.macs, params: o.params}
+		for _, v := range o.in {
+			s.in = append(s.in, add(v))
+			s.dynamic = s.dynamic || v != nil && !v.known
+		}
+		for _, v := range o.out {
+			s.out = append(s.out, add(v))
+			s.dynamic = s.dynamic || v != nil && !v.known
+		}
+		prog.steps = append(prog.steps, s)
+	}
+	for i, v := range p.outputs {
+		prog.outputs = append(prog.outputs, add(v))
+		port := Port{Name: g.Outputs[i].Name, DType: g.Outputs[i].DType}
+		if v.known {
+			port.DType, port.Shape = v.info.DType, v.info.Shape
+		}
+		prog.outs = append(prog.outs, port)
+	}
+	prog.plan()
+	return prog
+}
+
+// Inputs lists the inputs, in the graph's order.
+func (p *Program) Inputs() []Port { return slices.Clone(p.ins) }
+
+// Outputs lists the outputs, in the graph's order.
+func (p *Program) Outputs() []Port { return slices.Clone(p.outs) }
+
+// StepInfo describes one step of a Program for people.
+type StepInfo struct {
+	Name, Op string
+	In, Out  []layer.Info // shapes of inputs that are not constants, and of outputs; no shape where only running tells
+	Params   int64        // elements of constant inputs
+	MACs     int64        // multiply-accumulates
+}
+
+// Steps describes the steps in the order in which they run.
+func (p *Program) Steps() []StepInfo {
+	out := make([]StepInfo, len(p.steps))
+	for i, s := range p.steps {
+		d := StepInfo{Name: s.name, Op: s.op.Kind(), Params: s.params, MACs: s.macs}
+		for _, k := range s.in {
+			if k >= 0 && p.vals[k].info.Value == nil {
+				d.In = append(d.In, p.vals[k].info)
+			}
+		}
+		for _, k := range s.out {
+			if k >= 0 {
+				d.Out = append(d.Out, p.vals[k].info)
+			}
+		}
+		out[i] = d
+	}
+	return out
+}
+
+// Size says what a Program takes.
+type Size struct {
+	Steps       int
+	Params      int64 // elements of constants
+	MACs        int64 // multiply-accumulates of one run
+	WeightBytes int64 // of constants, shared by all Sessions
+	ArenaBytes  int64 // of working memory, for each Session
+}
+
+// Size sums the Program up.
+func (p *Program) Size() Size {
+	z := Size{Steps: len(p.steps), ArenaBytes: int64(p.arena)}
+	for _, s := range p.steps {
+		z.MACs += s.macs
+	}
+	for _, v := range p.vals {
+		if t := v.info.Value; t != nil {
+			z.Params += int64(t.Len())
+			z.WeightBytes += int64(len(t.Raw()))
+		}
+	}
+	return z
+}

@@ -1,0 +1,329 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/ocellus-vision/ocellus/model/layer"
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// Layout is the axis order of a value in memory, where it is an image.
+type Layout uint8
+
+const (
+	NCHW Layout = iota // as ONNX has it; also everything that is no image
+	NHWC
+)
+
+func (l Layout) String() string { return [...]string{"NCHW", "NHWC"}[l] }
+
+// val is a value of the program under construction. Its Info describes what lies in memory: with layout NHWC the shape is [N,H,W,C].
+type val struct {
+	name   string
+	info   layer.Info // Value is set for constants
+	known  bool       // info holds type and shape; otherwise running tells
+	layout Layout
+	def    *op // nil for inputs and constants
+}
+
+func (v *val) constant() bool { return v.info.Value != nil }
+
+func (v *val) bytes() int {
+	n, _ := tensor.Count(v.info.Shape)
+	return n * v.info.DType.Size()
+}
+
+// op is an operation of the program under construction. Passes change, replace and remove ops.
+type op struct {
+	name    string
+	op      layer.Op
+	in, out []*val // nil where left out
+	macs    int64
+	params  int64 // constants among the inputs, before passes fold or pack them
+}
+
+func (o *op) label() string { return fmt.Sprintf("node %q (%s)", o.name, o.op.Kind()) }
+
+// infos returns what is known of the inputs.
+func (o *op) infos() []layer.Info {
+	in := make([]layer.Info, len(o.in))
+	for i, v := range o.in {
+		if v != nil {
+			in[i] = v.info
+		}
+	}
+	return in
+}
+
+// ir is a program under construction: ops in order.
+type ir struct {
+	inputs, outputs []*val
+	ops             []*op
+	budget          int64 // bytes that constant folding may still make
+}
+
+// half reports whether d is a 16-bit float: such values are computed in float32.
+func half(d tensor.DType) bool { return d == tensor.Float16 || d == tensor.BFloat16 }
+
+// lower translates a graph for inputs of given shapes. 16-bit floats become float32, with casts at the graph's edge and where it asks for one.
+func lower(g *Graph, shapes map[string][]int) (*ir, error) {
+	nodes, err := g.Sort()
+	if err != nil {
+		return nil, err
+	}
+	p := &ir{budget: 24 << 20}
+	vals := map[*Value]*val{}   // computed in float32 where 16-bit
+	halves := map[*Value]*val{} // the 16-bit form, where there is one
+	cast := func(v *val, to tensor.DType, name string) *val {
+		o := &op{name: name, op: &layer.Cast{To: to, Saturate: true}, in: []*val{v}}
+		w := &val{name: name, def: o}
+		o.out = []*val{w}
+		p.ops = append(p.ops, o)
+		return w
+	}
+	for i, v := range g.Inputs {
+		w := &val{name: v.Name, known: true, info: layer.Info{DType: v.DType, Shape: shapes[v.Name]}}
+		if !v.DType.Valid() {
+			return nil, fmt.Errorf("model: input %q has no type", v.Name)
+		}
+		if vals[v] != nil {
+			return nil, fmt.Errorf("model: input %d, %q, is there twice", i, v.Name)
+		}
+		p.inputs = append(p.inputs, w)
+		vals[v] = w
+		if half(v.DType) {
+			halves[v] = w
+			vals[v] = cast(w, tensor.Float32, v.Name+":float32")
+		}
+	}
+	get := func(v *Value) (*val, error) {
+		if w := vals[v]; w != nil {
+			return w, nil
+		}
+		if v.Const == nil {
+			return nil, fmt.Errorf("nothing gives the value %q", v.Name)
+		}
+		t := v.Const
+		p.budget += int64(3 * len(t.Raw()))
+		if half(t.DType()) {
+			t = tensor.New(tensor.Float32, t.Shape()...)
+			if err := tensor.Convert(t, v.Const, true); err != nil {
+				return nil, err
+			}
+		}
+		w := &val{name: v.Name, known: true, info: layer.Info{DType: t.DType(), Shape: t.Shape(), Value: t}}
+		vals[v] = w
+		return w, nil
+	}
+	for _, n := range nodes {
+		o := &op{name: n.Name, op: n.Op, in: make([]*val, len(n.In)), out: make([]*val, len(n.Out))}
+		for i, v := range n.In {
+			if v == nil {
+				continue
+			}
+			if o.in[i], err = get(v); err != nil {
+				return nil, fmt.Errorf("model: %s: %w", n.Label(), err)
+			}
+			if v.Const != nil {
+				o.params += int64(v.Const.Len())
+			}
+		}
+		for i, v := range n.Out {
+			if v == nil {
+				continue
+			}
+			o.out[i] = &val{name: v.Name, def: o}
+			vals[v] = o.out[i]
+			if o.name == "" {
+				o.name = v.Name
+			}
+		}
+		p.ops = append(p.ops, o)
+		switch c := n.Op.(type) {
+		case *layer.Cast:
+			if half(c.To) && len(n.Out) == 1 && n.Out[0] != nil {
+				halves[n.Out[0]] = o.out[0]
+				vals[n.Out[0]] = cast(o.out[0], tensor.Float32, n.Out[0].Name+":float32")
+			}
+		case *layer.ConstantOfShape:
+			if c.Value != nil && half(c.Value.DType()) {
+				o.op = &layer.ConstantOfShape{Value: tensor.Of(c.Value.Floats())}
+			}
+		case *layer.EyeLike:
+			if half(c.DType) {
+				o.op = &layer.EyeLike{DType: tensor.Float32, K: c.K}
+			}
+		}
+	}
+	for _, v := range g.Outputs {
+		w, err := get(v)
+		if err != nil {
+			return nil, fmt.Errorf("model: output: %w", err)
+		}
+		if half(v.DType) {
+			if h := halves[v]; h != nil {
+				w = h
+			} else {
+				w = cast(w, v.DType, v.Name)
+			}
+		}
+		p.outputs = append(p.outputs, w)
+	}
+	return p, nil
+}
+
+// infer finds types and shapes, and replaces what does not depend on the inputs by constants.
+func (p *ir) infer(limit int64) error {
+	kept := p.ops[:0]
+	var env layer.Env
+	for _, o := range p.ops {
+		fold, known := true, true
+		for _, v := range o.in {
+			if v != nil {
+				known = known && v.known
+				fold = fold && v.constant()
+			}
+		}
+		if !known {
+			kept = append(kept, o)
+			continue
+		}
+		in := o.infos()
+		out, err := o.op.Infer(in)
+		if errors.Is(err, layer.ErrUnknown) {
+			if d, ok := o.op.(layer.Dynamic); ok && fold && p.foldDynamic(o, d, &env) == nil {
+				continue
+			}
+			kept = append(kept, o)
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("model: %s: %w", o.label(), err)
+		}
+		if len(out) < len(o.out) {
+			return fmt.Errorf("model: %s: %d outputs, the operation has %d", o.label(), len(o.out), len(out))
+		}
+		var size int64
+		for i, v := range o.out {
+			if v == nil {
+				continue
+			}
+			n, ok := tensor.Count(out[i].Shape)
+			if !ok || int64(n) > limit/int64(max(1, out[i].DType.Size())) {
+				return fmt.Errorf("model: %s: its output %q, %s, is larger than the limit of %d bytes", o.label(), v.name, out[i], limit)
+			}
+			size += int64(n * max(16*b2i(out[i].DType == tensor.String), out[i].DType.Size()))
+			v.info, v.known = out[i], true
+		}
+		if c, ok := o.op.(layer.Coster); ok {
+			o.macs = c.MACs(in, out)
+		}
+		done := true
+		for _, v := range o.out {
+			done = done && (v == nil || v.constant())
+		}
+		if done {
+			continue
+		}
+		if !fold || size > p.budget || o.macs > 1<<27 {
+			for _, v := range o.out {
+				if v != nil {
+					v.info.Value = nil
+				}
+			}
+			kept = append(kept, o)
+			continue
+		}
+		p.budget -= size
+		if err := p.fold(o, &env); err != nil {
+			return fmt.Errorf("model: %s: %w", o.label(), err)
+		}
+	}
+	p.ops = kept
+	return nil
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// values returns the elements of an op's constant inputs.
+func (o *op) values() []*tensor.Tensor {
+	in := make([]*tensor.Tensor, len(o.in))
+	for i, v := range o.in {
+		if v != nil {
+			in[i] = v.info.Value
+		}
+	}
+	return in
+}
+
+// fold computes an op whose inputs are constants.
+func (p *ir) fold(o *op, env *layer.Env) error {
+	out := make([]*tensor.Tensor, len(o.out))
+	for i, v := range o.out {
+		if v != nil {
+			out[i] = tensor.New(v.info.DType, v.info.Shape...)
+		}
+	}
+	env.Reset()
+	if err := o.op.Forward(env, o.values(), out); err != nil {
+		return err
+	}
+	for i, v := range o.out {
+		if v != nil {
+			v.info.Value = out[i]
+		}
+	}
+	return nil
+}
+
+func (p *ir) foldDynamic(o *op, d layer.Dynamic, env *layer.Env) error {
+	env.Reset()
+	out, err := d.Run(env, o.values())
+	if err != nil || len(out) < len(o.out) {
+		return errors.New("not now")
+	}
+	for i, v := range o.out {
+		if v != nil {
+			v.info, v.known = layer.Info{DType: out[i].DType(), Shape: out[i].Shape(), Value: out[i]}, true
+		}
+	}
+	return nil
+}
+
+// prune removes ops whose outputs nobody uses, and outputs nobody uses of the others.
+func (p *ir) prune() {
+	used := map[*val]bool{}
+	for _, v := range p.outputs {
+		used[v] = true
+	}
+	var kept []*op
+	for i := len(p.ops) - 1; i >= 0; i-- {
+		o := p.ops[i]
+		live := false
+		for k, v := range o.out {
+			if v != nil && !used[v] {
+				o.out[k] = nil
+			}
+			live = live || o.out[k] != nil
+		}
+		if !live {
+			continue
+		}
+		for _, v := range o.in {
+			if v != nil {
+				used[v] = true
+			}
+		}
+		kept = append(kept, o)
+	}
+	for i, j := 0, len(kept)-1; i < j; i, j = i+1, j-1 {
+		kept[i], kept[j] = kept[j], kept[i]
+	}
+	p.ops = kept
+}

@@ -1,0 +1,613 @@
+package layer
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+const (
+	Add            Fn = "Add"
+	Sub            Fn = "Sub"
+	Mul            Fn = "Mul"
+	Div            Fn = "Div" // integers: towards zero
+	Pow            Fn = "Pow"
+	Mod            Fn = "Mod"   // the sign of the divisor (Python's %)
+	FMod           Fn = "FMod"  // the sign of the dividend (C's fmod)
+	Max            Fn = "Max"   // over any number of inputs
+	Min            Fn = "Min"   // over any number of inputs
+	Sum            Fn = "Sum"   // over any number of inputs
+	Mean           Fn = "Mean"  // over any number of inputs
+	PRelu          Fn = "PRelu" // x < 0 ? slope·x : x
+	And            Fn = "And"
+	Or             Fn = "Or"
+	Xor            Fn = "Xor"
+	BitwiseAnd     Fn = "BitwiseAnd"
+	BitwiseOr      Fn = "BitwiseOr"
+	BitwiseXor     Fn = "BitwiseXor"
+	ShiftLeft      Fn = "ShiftLeft"
+	ShiftRight     Fn = "ShiftRight"
+	Equal          Fn = "Equal"
+	Less           Fn = "Less"
+	LessOrEqual    Fn = "LessOrEqual"
+	Greater        Fn = "Greater"
+	GreaterOrEqual Fn = "GreaterOrEqual"
+)
+
+// Binary computes y = Fn(a, b) for each element, with NumPy's broadcasting.
+type Binary struct{ Fn Fn }
+
+func (b *Binary) Kind() string {
+	switch b.Fn {
+	case FMod:
+		return "Mod"
+	case ShiftLeft, ShiftRight:
+		return "BitShift"
+	}
+	return string(b.Fn)
+}
+
+// InPlace allows y to lie where a was.
+func (b *Binary) InPlace() {}
+
+// compares are the functions whose output is Bool.
+func (b *Binary) compares() bool {
+	switch b.Fn {
+	case Equal, Less, LessOrEqual, Greater, GreaterOrEqual:
+		return true
+	}
+	return false
+}
+
+// Broadcast returns the shape that two shapes take together.
+func Broadcast(a, b []int) ([]int, error) {
+	n := max(len(a), len(b))
+	out := make([]int, n)
+	for i := range n {
+		x, y := 1, 1
+		if j := i - n + len(a); j >= 0 {
+			x = a[j]
+		}
+		if j := i - n + len(b); j >= 0 {
+			y = b[j]
+		}
+		switch {
+		case x == y || y == 1:
+			out[i] = x
+		case x == 1:
+			out[i] = y
+		default:
+			return nil, fmt.Errorf("shapes %s and %s do not broadcast", tensor.FormatShape(a), tensor.FormatShape(b))
+		}
+	}
+	return out, nil
+}
+
+func (b *Binary) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 2, 2); err != nil {
+		return nil, err
+	}
+	x, y := in[0].DType, in[1].DType
+	if x != y && b.Fn != Pow {
+		return nil, fmt.Errorf("the inputs are %v and %v", x, y)
+	}
+	var err error
+	switch b.Fn {
+	case And, Or, Xor:
+		err = isType(in, 0, tensor.Bool)
+	case Equal:
+		err = isType(in, 0, append([]tensor.DType{tensor.Bool, tensor.String}, numeric...)...)
+	case BitwiseAnd, BitwiseOr, BitwiseXor, ShiftLeft, ShiftRight:
+		err = isType(in, 0, numeric[2:]...)
+	default:
+		if err = isType(in, 0, numeric...); err == nil && b.Fn == Pow {
+			err = isType(in, 1, numeric...)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	shape, err := Broadcast(in[0].Shape, in[1].Shape)
+	if err != nil {
+		return nil, err
+	}
+	d := x
+	if b.compares() {
+		d = tensor.Bool
+	}
+	return one(d, shape)
+}
+
+func (b *Binary) Forward(e *Env, in, out []*tensor.Tensor) error {
+	x, y, z := in[0], in[1], out[0]
+	if z.Len() == 0 {
+		return nil
+	}
+	w := walk(z.Shape(), broadcastStrides(x.Shape(), z.Shape()), broadcastStrides(y.Shape(), z.Shape()))
+	if b.Fn == Pow && x.DType() != y.DType() {
+		return mixedPow(z, x, y)
+	}
+	switch x.DType() {
+	case tensor.Float32:
+		if b.compares() {
+			compare[float32](b.Fn, z, x, y, &w)
+			return nil
+		}
+		binaryFloat(b.Fn, z.Float32s(), x.Float32s(), y.Float32s(), &w)
+	case tensor.Float64:
+		if b.compares() {
+			compare[float64](b.Fn, z, x, y, &w)
+			return nil
+		}
+		binaryFloat(b.Fn, tensor.Data[float64](z), tensor.Data[float64](x), tensor.Data[float64](y), &w)
+	case tensor.Int8:
+		return binaryInt[int8](b, z, x, y, &w)
+	case tensor.Int16:
+		return binaryInt[int16](b, z, x, y, &w)
+	case tensor.Int32:
+		return binaryInt[int32](b, z, x, y, &w)
+	case tensor.Int64:
+		return binaryInt[int64](b, z, x, y, &w)
+	case tensor.Uint8:
+		return binaryInt[uint8](b, z, x, y, &w)
+	case tensor.Uint16:
+		return binaryInt[uint16](b, z, x, y, &w)
+	case tensor.Uint32:
+		return binaryInt[uint32](b, z, x, y, &w)
+	case tensor.Uint64:
+		return binaryInt[uint64](b, z, x, y, &w)
+	case tensor.Bool:
+		zs, xs, ys := tensor.Data[bool](z), tensor.Data[bool](x), tensor.Data[bool](y)
+		switch b.Fn {
+		case And:
+			apply(zs, xs, ys, &w, func(a, b bool) bool { return a && b })
+		case Or:
+			apply(zs, xs, ys, &w, func(a, b bool) bool { return a || b })
+		case Xor:
+			apply(zs, xs, ys, &w, func(a, b bool) bool { return a != b })
+		case Equal:
+			apply(zs, xs, ys, &w, func(a, b bool) bool { return a == b })
+		}
+	case tensor.String:
+		apply(tensor.Data[bool](z), x.Texts(), y.Texts(), &w, func(a, b string) bool { return a == b })
+	}
+	return nil
+}
+
+// apply computes z = f(x, y) along a walk.
+func apply[T, R any](z []R, x, y []T, w *strided, f func(a, b T) R) {
+	n, sx, sy := w.dim[w.n-1], w.step[0][w.n-1], w.step[1][w.n-1]
+	w.rows(func(at int, off [3]int) {
+		i, j := off[0], off[1]
+		d := z[at : at+n]
+		for k := range d {
+			d[k] = f(x[i], y[j])
+			i += sx
+			j += sy
+		}
+	})
+}
+
+// binaryFloat is apply for the float types, with the four functions that networks spend time in written out.
+func binaryFloat[T float32 | float64](fn Fn, z, x, y []T, w *strided) {
+	n, sx, sy := w.dim[w.n-1], w.step[0][w.n-1], w.step[1][w.n-1]
+	if sx == 1 && (sy == 1 || sy == 0) && (fn == Add || fn == Sub || fn == Mul || fn == Div) {
+		w.rows(func(at int, off [3]int) {
+			d, a := z[at:at+n], x[off[0]:off[0]+n]
+			if sy == 0 {
+				b := y[off[1]]
+				switch fn {
+				case Add:
+					for i, v := range a {
+						d[i] = v + b
+					}
+				case Sub:
+					for i, v := range a {
+						d[i] = v - b
+					}
+				case Mul:
+					for i, v := range a {
+						d[i] = v * b
+					}
+				case Div:
+					for i, v := range a {
+						d[i] = v / b
+					}
+				}
+				return
+			}
+			b := y[off[1] : off[1]+n]
+			switch fn {
+			case Add:
+				for i, v := range a {
+					d[i] = v + b[i]
+				}
+			case Sub:
+				for i, v := range a {
+					d[i] = v - b[i]
+				}
+			case Mul:
+				for i, v := range a {
+					d[i] = v * b[i]
+				}
+			case Div:
+				for i, v := range a {
+					d[i] = v / b[i]
+				}
+			}
+		})
+		return
+	}
+	var f func(a, b T) T
+	switch fn {
+	case Add, Sum:
+		f = func(a, b T) T { return a + b }
+	case Sub:
+		f = func(a, b T) T { return a - b }
+	case Mul:
+		f = func(a, b T) T { return a * b }
+	case Div:
+		f = func(a, b T) T { return a / b }
+	case Pow:
+		f = func(a, b T) T { return T(math.Pow(float64(a), float64(b))) }
+		if len(y) == 1 && y[0] == 2 {
+			f = func(a, _ T) T { return a * a }
+		}
+	case Mod:
+		f = func(a, b T) T {
+			r := math.Mod(float64(a), float64(b))
+			if r != 0 && (r < 0) != (b < 0) {
+				r += float64(b)
+			}
+			return T(r)
+		}
+	case FMod:
+		f = func(a, b T) T { return T(math.Mod(float64(a), float64(b))) }
+	case Max:
+		f = func(a, b T) T {
+			if a != a {
+				return a
+			}
+			return maxOf(a, b)
+		}
+	case Min:
+		f = func(a, b T) T {
+			if a != a {
+				return a
+			}
+			return minOf(a, b)
+		}
+	case PRelu:
+		f = func(a, b T) T {
+			if a > 0 {
+				return a
+			}
+			return a * b
+		}
+	}
+	apply(z, x, y, w, f)
+}
+
+func compare[T number](fn Fn, z, x, y *tensor.Tensor, w *strided) {
+	var f func(a, b T) bool
+	switch fn {
+	case Equal:
+		f = func(a, b T) bool { return a == b }
+	case Less:
+		f = func(a, b T) bool { return a < b }
+	case LessOrEqual:
+		f = func(a, b T) bool { return a <= b }
+	case Greater:
+		f = func(a, b T) bool { return a > b }
+	case GreaterOrEqual:
+		f = func(a, b T) bool { return a >= b }
+	}
+	apply(tensor.Data[bool](z), tensor.Data[T](x), tensor.Data[T](y), w, f)
+}
+
+func binaryInt[T integer](op *Binary, dst, a, b *tensor.Tensor, w *strided) error {
+	if op.compares() {
+		compare[T](op.Fn, dst, a, b, w)
+		return nil
+	}
+	z, x, y := tensor.Data[T](dst), tensor.Data[T](a), tensor.Data[T](b)
+	if op.Fn == Div || op.Fn == Mod || op.Fn == FMod {
+		for _, v := range y {
+			if v == 0 {
+				return fmt.Errorf("integer division by zero")
+			}
+		}
+	}
+	var f func(a, b T) T
+	switch op.Fn {
+	case Add, Sum:
+		f = func(a, b T) T { return a + b }
+	case Sub:
+		f = func(a, b T) T { return a - b }
+	case Mul:
+		f = func(a, b T) T { return a * b }
+	case Div:
+		f = func(a, b T) T { return a / b }
+	case Pow:
+		f = powInt[T]
+	case Mod:
+		f = func(a, b T) T {
+			r := a % b
+			if r != 0 && (r < 0) != (b < 0) {
+				r += b
+			}
+			return r
+		}
+	case FMod:
+		f = func(a, b T) T { return a % b }
+	case Max:
+		f = func(a, b T) T { return max(a, b) }
+	case Min:
+		f = func(a, b T) T { return min(a, b) }
+	case PRelu:
+		f = func(a, b T) T {
+			if a < 0 {
+				return a * b
+			}
+			return a
+		}
+	case BitwiseAnd:
+		f = func(a, b T) T { return a & b }
+	case BitwiseOr:
+		f = func(a, b T) T { return a | b }
+	case BitwiseXor:
+		f = func(a, b T) T { return a ^ b }
+	case ShiftLeft:
+		f = func(a, b T) T { return a << uint64(b) }
+	case ShiftRight:
+		f = func(a, b T) T { return a >> uint64(b) }
+	default:
+		return fmt.Errorf("%s is not defined on %v", op.Fn, a.DType())
+	}
+	if op.Fn == ShiftLeft || op.Fn == ShiftRight {
+		for _, v := range y {
+			if v < 0 {
+				return fmt.Errorf("shift by a negative number")
+			}
+		}
+	}
+	apply(z, x, y, w, f)
+	return nil
+}
+
+// powInt returns aᵇ, wrapping; 0 for negative b unless a is 1 or -1.
+func powInt[T integer](a, b T) T {
+	var one T = 1
+	if b < 0 {
+		switch {
+		case a == 1:
+			return 1
+		case a == -one:
+			if b&1 == 0 {
+				return 1
+			}
+			return a
+		}
+		return 0
+	}
+	r := one
+	for ; b > 0; b >>= 1 {
+		if b&1 == 1 {
+			r *= a
+		}
+		a *= a
+	}
+	return r
+}
+
+// mixedPow computes powers where base and exponent have different types; the result has the base's.
+func mixedPow(z, x, y *tensor.Tensor) error {
+	a, b := tensor.New(tensor.Float64, x.Shape()...), tensor.New(tensor.Float64, y.Shape()...)
+	if err := tensor.Convert(a, x, false); err != nil {
+		return err
+	}
+	if err := tensor.Convert(b, y, false); err != nil {
+		return err
+	}
+	c := tensor.New(tensor.Float64, z.Shape()...)
+	w := walk(z.Shape(), broadcastStrides(x.Shape(), z.Shape()), broadcastStrides(y.Shape(), z.Shape()))
+	apply(tensor.Data[float64](c), tensor.Data[float64](a), tensor.Data[float64](b), &w, math.Pow)
+	return tensor.Convert(z, c, false)
+}
+
+// Variadic computes y = Fn(a, b, ...) for each element of any number of inputs, left to right, with broadcasting: Max, Min, Sum or Mean.
+type Variadic struct{ Fn Fn }
+
+func (v *Variadic) Kind() string { return string(v.Fn) }
+
+func (v *Variadic) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 1, 1<<16); err != nil {
+		return nil, err
+	}
+	types := numeric
+	if v.Fn == Sum || v.Fn == Mean {
+		types = numeric[:2]
+	}
+	if err := isType(in, 0, types...); err != nil {
+		return nil, err
+	}
+	shape := in[0].Shape
+	for i, x := range in {
+		if !x.Present() || x.DType != in[0].DType {
+			return nil, fmt.Errorf("input %d is %v, input 0 is %v", i, x, in[0])
+		}
+		var err error
+		if shape, err = Broadcast(shape, x.Shape); err != nil {
+			return nil, err
+		}
+	}
+	return one(in[0].DType, shape)
+}
+
+func (v *Variadic) Forward(e *Env, in, out []*tensor.Tensor) error {
+	z := out[0]
+	if z.Len() == 0 {
+		return nil
+	}
+	w := walk(z.Shape(), broadcastStrides(in[0].Shape(), z.Shape()))
+	gatherTensor(z, in[0], &w, 0)
+	fn := v.Fn
+	if fn == Mean {
+		fn = Sum
+	}
+	op := Binary{fn}
+	for _, x := range in[1:] {
+		if err := op.Forward(e, []*tensor.Tensor{z, x}, out); err != nil {
+			return err
+		}
+	}
+	if v.Fn != Mean {
+		return nil
+	}
+	if z.DType() == tensor.Float64 {
+		for i, y := 0, tensor.Data[float64](z); i < len(y); i++ {
+			y[i] /= float64(len(in))
+		}
+		return nil
+	}
+	for i, y := 0, z.Float32s(); i < len(y); i++ {
+		y[i] /= float32(len(in))
+	}
+	return nil
+}
+
+// Clip computes y = min(hi, max(lo, x)); inputs are x, lo, hi, of which the last two are scalars and may be left out.
+type Clip struct{}
+
+func (*Clip) Kind() string { return "Clip" }
+
+// InPlace allows y to lie where x was.
+func (*Clip) InPlace() {}
+
+func (*Clip) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 1, 3); err != nil {
+		return nil, err
+	}
+	if err := isType(in, 0, numeric...); err != nil {
+		return nil, err
+	}
+	for i := 1; i < len(in); i++ {
+		if in[i].Present() && (in[i].DType != in[0].DType || sizeOf(in[i].Shape) != 1) {
+			return nil, fmt.Errorf("input %d is %v where one %v is expected", i, in[i], in[0].DType)
+		}
+	}
+	return same(in)
+}
+
+func (*Clip) Forward(e *Env, in, out []*tensor.Tensor) error {
+	switch in[0].DType() {
+	case tensor.Float32:
+		clip[float32](in, out[0])
+	case tensor.Float64:
+		clip[float64](in, out[0])
+	case tensor.Int8:
+		clip[int8](in, out[0])
+	case tensor.Int16:
+		clip[int16](in, out[0])
+	case tensor.Int32:
+		clip[int32](in, out[0])
+	case tensor.Int64:
+		clip[int64](in, out[0])
+	case tensor.Uint8:
+		clip[uint8](in, out[0])
+	case tensor.Uint16:
+		clip[uint16](in, out[0])
+	case tensor.Uint32:
+		clip[uint32](in, out[0])
+	case tensor.Uint64:
+		clip[uint64](in, out[0])
+	}
+	return nil
+}
+
+func clip[T interface {
+	number
+	tensor.Elem
+}](in []*tensor.Tensor, out *tensor.Tensor) {
+	y := tensor.Data[T](out)
+	copy(y, tensor.Data[T](in[0]))
+	if lo := optT(in, 1); lo != nil {
+		l := tensor.Data[T](lo)[0]
+		for i, v := range y {
+			y[i] = maxOf(l, v)
+		}
+	}
+	if hi := optT(in, 2); hi != nil {
+		h := tensor.Data[T](hi)[0]
+		for i, v := range y {
+			y[i] = minOf(h, v)
+		}
+	}
+}
+
+// Where computes y = cond ? a : b for each element, with broadcasting.
+type Where struct{}
+
+func (*Where) Kind() string { return "Where" }
+
+func (*Where) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 3, 3); err != nil {
+		return nil, err
+	}
+	if err := isType(in, 0, tensor.Bool); err != nil {
+		return nil, err
+	}
+	if in[1].DType != in[2].DType {
+		return nil, fmt.Errorf("the inputs are %v and %v", in[1].DType, in[2].DType)
+	}
+	shape, err := Broadcast(in[1].Shape, in[2].Shape)
+	if err != nil {
+		return nil, err
+	}
+	if shape, err = Broadcast(in[0].Shape, shape); err != nil {
+		return nil, err
+	}
+	return one(in[1].DType, shape)
+}
+
+func (*Where) Forward(e *Env, in, out []*tensor.Tensor) error {
+	z := out[0]
+	if z.Len() == 0 {
+		return nil
+	}
+	shape := z.Shape()
+	w := walk(shape, broadcastStrides(in[0].Shape(), shape), broadcastStrides(in[1].Shape(), shape), broadcastStrides(in[2].Shape(), shape))
+	c := tensor.Data[bool](in[0])
+	if z.DType() == tensor.String {
+		choose(z.Texts(), c, in[1].Texts(), in[2].Texts(), &w)
+		return nil
+	}
+	switch z.DType().Size() {
+	case 1:
+		choose(tensor.Bits[uint8](z), c, tensor.Bits[uint8](in[1]), tensor.Bits[uint8](in[2]), &w)
+	case 2:
+		choose(tensor.Bits[uint16](z), c, tensor.Bits[uint16](in[1]), tensor.Bits[uint16](in[2]), &w)
+	case 4:
+		choose(tensor.Bits[uint32](z), c, tensor.Bits[uint32](in[1]), tensor.Bits[uint32](in[2]), &w)
+	case 8:
+		choose(tensor.Bits[uint64](z), c, tensor.Bits[uint64](in[1]), tensor.Bits[uint64](in[2]), &w)
+	}
+	return nil
+}
+
+func choose[T any](z []T, c []bool, x, y []T, w *strided) {
+	n, sc, sx, sy := w.dim[w.n-1], w.step[0][w.n-1], w.step[1][w.n-1], w.step[2][w.n-1]
+	w.rows(func(at int, off [3]int) {
+		k, i, j := off[0], off[1], off[2]
+		d := z[at : at+n]
+		for p := range d {
+			if c[k] {
+				d[p] = x[i]
+			} else {
+				d[p] = y[j]
+			}
+			k, i, j = k+sc, i+sx, j+sy
+		}
+	})
+}

@@ -1,0 +1,45 @@
+package layer
+
+import (
+	"fmt"
+
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// Cast converts elements to another type; see tensor.Convert.
+type Cast struct {
+	To       tensor.DType
+	Saturate bool // for the 8-bit floats
+}
+
+func (*Cast) Kind() string { return "Cast" }
+
+func (c *Cast) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 1, 1); err != nil {
+		return nil, err
+	}
+	if !c.To.Valid() {
+		return nil, fmt.Errorf("cannot convert to %v", c.To)
+	}
+	return one(c.To, in[0].Shape)
+}
+
+func (c *Cast) Forward(e *Env, in, out []*tensor.Tensor) error {
+	return tensor.Convert(out[0], in[0], c.Saturate)
+}
+
+// CastLike converts elements of input 0 to the type of input 1.
+type CastLike struct{ Saturate bool }
+
+func (*CastLike) Kind() string { return "CastLike" }
+
+func (c *CastLike) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 2, 2); err != nil {
+		return nil, err
+	}
+	return one(in[1].DType, in[0].Shape)
+}
+
+func (c *CastLike) Forward(e *Env, in, out []*tensor.Tensor) error {
+	return tensor.Convert(out[0], in[0], c.Saturate)
+}

@@ -1,0 +1,408 @@
+package layer
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// BatchNorm computes y = scale·(x-mean)/√(var+Epsilon) + bias per channel of x [N,C,...]
+// (Ioffe, Szegedy: Batch Normalization, ICML 2015). Inputs: x, scale, bias, mean, var, the last four [C].
+//
+// With Training, mean and variance are the batch's own and two more outputs give the running ones:
+// Momentum·old + (1-Momentum)·new.
+type BatchNorm struct {
+	Epsilon, Momentum float32
+	Training          bool
+}
+
+func (*BatchNorm) Kind() string { return "BatchNormalization" }
+
+// InPlace allows y to lie where x was.
+func (*BatchNorm) InPlace() {}
+
+func (b *BatchNorm) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 5, 5); err != nil {
+		return nil, err
+	}
+	if err := rank(in, 0, 2, tensor.MaxRank); err != nil {
+		return nil, err
+	}
+	for i, x := range in {
+		if x.DType != tensor.Float32 || i > 0 && (len(x.Shape) != 1 || x.Shape[0] != in[0].Shape[1]) {
+			return nil, fmt.Errorf("input %d is %s, input 0 is %s", i, x, in[0])
+		}
+	}
+	stat := Info{DType: tensor.Float32, Shape: in[3].Shape}
+	return []Info{{DType: in[0].DType, Shape: in[0].Shape}, stat, stat}, nil
+}
+
+// Factors returns the multiplier and the summand per channel that the layer amounts to: y = m·x + a, in float64.
+func (b *BatchNorm) Factors(scale, bias, mean, variance []float32) (m, a []float64) {
+	m, a = make([]float64, len(scale)), make([]float64, len(scale))
+	for c := range scale {
+		m[c] = float64(scale[c]) / math.Sqrt(float64(variance[c])+float64(b.Epsilon))
+		a[c] = float64(bias[c]) - float64(float64(mean[c])*m[c])
+	}
+	return m, a
+}
+
+func (b *BatchNorm) Forward(e *Env, in, out []*tensor.Tensor) error {
+	x, y := in[0].Float32s(), out[0].Float32s()
+	scale, bias, mean, variance := in[1].Float32s(), in[2].Float32s(), in[3].Float32s(), in[4].Float32s()
+	n, c, area := in[0].Dim(0), in[0].Dim(1), sizeOf(in[0].Shape()[2:])
+	if b.Training {
+		m, v := e.Floats(c), e.Floats(c)
+		for k := range c {
+			var sum, sq float64
+			for i := range n {
+				for _, p := range x[(i*c+k)*area : (i*c+k+1)*area] {
+					sum += float64(p)
+				}
+			}
+			mu := sum / float64(n*area)
+			for i := range n {
+				for _, p := range x[(i*c+k)*area : (i*c+k+1)*area] {
+					d := float64(p) - mu
+					sq += float64(d * d)
+				}
+			}
+			m[k], v[k] = float32(mu), float32(sq/float64(n*area))
+		}
+		for i, old := range [][]float32{mean, variance} {
+			if t := optT(out, i+1); t != nil {
+				now := m
+				if i == 1 {
+					now = v
+				}
+				for k, r := 0, t.Float32s(); k < len(r); k++ {
+					r[k] = float32(old[k]*b.Momentum) + float32(now[k]*(1-b.Momentum))
+				}
+			}
+		}
+		mean, variance = m, v
+	}
+	for k := range c {
+		f := scale[k] / float32(math.Sqrt(float64(variance[k]+b.Epsilon)))
+		for i := range n {
+			row := y[(i*c+k)*area : (i*c+k+1)*area]
+			for j, v := range x[(i*c+k)*area : (i*c+k+1)*area] {
+				row[j] = float32((v-mean[k])*f) + bias[k]
+			}
+		}
+	}
+	return nil
+}
+
+// moments returns mean and variance of x, summed in eight lanes.
+func moments(x []float32) (mean, variance float32) {
+	var l [8]float32
+	for i, v := range x {
+		l[i&7] += v
+	}
+	mean = join8(&l) / float32(len(x))
+	l = [8]float32{}
+	for i, v := range x {
+		d := v - mean
+		l[i&7] += float32(d * d)
+	}
+	return mean, join8(&l) / float32(len(x))
+}
+
+// InstanceNorm computes y = scale·(x-mean)/√(var+Epsilon) + bias with mean and variance of each channel of each image
+// (Ulyanov et al.: Instance Normalization, 2016). Inputs: x [N,C,...], scale [C], bias [C].
+type InstanceNorm struct{ Epsilon float32 }
+
+func (*InstanceNorm) Kind() string { return "InstanceNormalization" }
+
+func (*InstanceNorm) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 3, 3); err != nil {
+		return nil, err
+	}
+	if err := rank(in, 0, 3, tensor.MaxRank); err != nil {
+		return nil, err
+	}
+	for i, x := range in {
+		if x.DType != tensor.Float32 || i > 0 && (len(x.Shape) != 1 || x.Shape[0] != in[0].Shape[1]) {
+			return nil, fmt.Errorf("input %d is %s, input 0 is %s", i, x, in[0])
+		}
+	}
+	return same(in)
+}
+
+func (o *InstanceNorm) Forward(e *Env, in, out []*tensor.Tensor) error {
+	x, y := in[0].Float32s(), out[0].Float32s()
+	n := sizeOf(in[0].Shape()[2:])
+	for p := 0; n > 0 && p < len(x)/n; p++ {
+		c := p % in[0].Dim(1)
+		normalise(y[p*n:(p+1)*n], x[p*n:(p+1)*n], o.Epsilon)
+		s, b := in[1].Float32s()[c], in[2].Float32s()[c]
+		for i, v := range y[p*n : (p+1)*n] {
+			y[p*n+i] = float32(v*s) + b
+		}
+	}
+	return nil
+}
+
+// normalise computes y = (x-mean)/√(var+eps) and returns mean and 1/√(var+eps).
+func normalise(y, x []float32, eps float32) (mean, inv float32) {
+	mean, variance := moments(x)
+	inv = 1 / float32(math.Sqrt(float64(variance+eps)))
+	for i, v := range x {
+		y[i] = (v - mean) * inv
+	}
+	return mean, inv
+}
+
+// LayerNorm computes y = scale·(x-mean)/√(var+Epsilon) + bias with mean and variance over the dimensions from Axis on
+// (Ba et al.: Layer Normalization, 2016). Inputs: x, scale and, optionally, bias, which broadcast to x. Outputs: y and, optionally, mean and 1/√(var+Epsilon).
+type LayerNorm struct {
+	Axis    int
+	Epsilon float32
+}
+
+func (*LayerNorm) Kind() string { return "LayerNormalization" }
+
+func (l *LayerNorm) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 2, 3); err != nil {
+		return nil, err
+	}
+	a, err := axisOf(l.Axis, len(in[0].Shape))
+	if err != nil {
+		return nil, err
+	}
+	for i, x := range in {
+		if err := isType(in, i, tensor.Float32); err != nil {
+			return nil, err
+		}
+		if !x.Present() {
+			continue
+		}
+		if s, err := Broadcast(in[0].Shape, x.Shape); err != nil || sizeOf(s) != sizeOf(in[0].Shape) || len(s) != len(in[0].Shape) {
+			return nil, fmt.Errorf("input %d is %s, input 0 is %s", i, x, in[0])
+		}
+	}
+	stat := append([]int{}, in[0].Shape...)
+	for i := a; i < len(stat); i++ {
+		stat[i] = 1
+	}
+	s := Info{DType: tensor.Float32, Shape: stat}
+	return []Info{{DType: in[0].DType, Shape: in[0].Shape}, s, s}, nil
+}
+
+func (l *LayerNorm) Forward(e *Env, in, out []*tensor.Tensor) error {
+	shape := in[0].Shape()
+	a, _ := axisOf(l.Axis, len(shape))
+	x, y := in[0].Float32s(), out[0].Float32s()
+	n := sizeOf(shape[a:])
+	for r := 0; n > 0 && r < len(x)/n; r++ {
+		mean, inv := normalise(y[r*n:(r+1)*n], x[r*n:(r+1)*n], l.Epsilon)
+		if t := optT(out, 1); t != nil {
+			t.Float32s()[r] = mean
+		}
+		if t := optT(out, 2); t != nil {
+			t.Float32s()[r] = inv
+		}
+	}
+	if len(x) == 0 {
+		return nil
+	}
+	w := walk(shape, rowMajor(shape), broadcastStrides(in[1].Shape(), shape))
+	binaryFloat(Mul, y, y, in[1].Float32s(), &w)
+	if b := optT(in, 2); b != nil {
+		w = walk(shape, rowMajor(shape), broadcastStrides(b.Shape(), shape))
+		binaryFloat(Add, y, y, b.Float32s(), &w)
+	}
+	return nil
+}
+
+// GroupNorm computes y = scale·(x-mean)/√(var+Epsilon) + bias with mean and variance over each of Groups groups of channels
+// (Wu, He: Group Normalization, ECCV 2018). Inputs: x [N,C,...], scale, bias, both [C] or, with PerGroup, [Groups].
+type GroupNorm struct {
+	Groups   int
+	Epsilon  float32
+	PerGroup bool
+}
+
+func (*GroupNorm) Kind() string { return "GroupNormalization" }
+
+func (g *GroupNorm) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 3, 3); err != nil {
+		return nil, err
+	}
+	if err := rank(in, 0, 3, tensor.MaxRank); err != nil {
+		return nil, err
+	}
+	c := in[0].Shape[1]
+	if g.Groups < 1 || c%g.Groups != 0 {
+		return nil, fmt.Errorf("%s in %d groups", in[0], g.Groups)
+	}
+	if g.PerGroup {
+		c = g.Groups
+	}
+	for i, x := range in {
+		if x.DType != tensor.Float32 || i > 0 && (len(x.Shape) != 1 || x.Shape[0] != c) {
+			return nil, fmt.Errorf("input %d is %s, input 0 is %s in %d groups", i, x, in[0], g.Groups)
+		}
+	}
+	return same(in)
+}
+
+func (g *GroupNorm) Forward(e *Env, in, out []*tensor.Tensor) error {
+	x, y := in[0].Float32s(), out[0].Float32s()
+	c, area := in[0].Dim(1), sizeOf(in[0].Shape()[2:])
+	n := c / g.Groups * area
+	for r := 0; n > 0 && r < len(x)/n; r++ {
+		normalise(y[r*n:(r+1)*n], x[r*n:(r+1)*n], g.Epsilon)
+		for i := r * n; i < (r+1)*n; i++ {
+			k := i / area % c
+			if g.PerGroup {
+				k = r % g.Groups
+			}
+			y[i] = float32(y[i]*in[1].Float32s()[k]) + in[2].Float32s()[k]
+		}
+	}
+	return nil
+}
+
+// MeanVarianceNorm computes y = (x-mean)/√(var) with mean and variance along Axes.
+type MeanVarianceNorm struct{ Axes []int }
+
+func (*MeanVarianceNorm) Kind() string { return "MeanVarianceNormalization" }
+
+func (m *MeanVarianceNorm) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 1, 1); err != nil {
+		return nil, err
+	}
+	if err := isType(in, 0, tensor.Float32); err != nil {
+		return nil, err
+	}
+	if _, err := axesOf(m.Axes, len(in[0].Shape)); err != nil {
+		return nil, err
+	}
+	return same(in)
+}
+
+func (m *MeanVarianceNorm) Forward(e *Env, in, out []*tensor.Tensor) error {
+	x, shape := in[0], in[0].Shape()
+	axes, _ := axesOf(m.Axes, len(shape))
+	small := append([]int{}, shape...)
+	v := make([]int64, len(axes))
+	for i, a := range axes {
+		small[a], v[i] = 1, int64(a)
+	}
+	mean, sq, ax := tensor.New(tensor.Float32, small...), tensor.New(tensor.Float32, small...), tensor.Of(v)
+	avg := Reduce{Fn: ReduceMean, KeepDims: true}
+	sub := Binary{Sub}
+	if err := avg.Forward(e, []*tensor.Tensor{x, ax}, []*tensor.Tensor{mean}); err != nil {
+		return err
+	}
+	if err := sub.Forward(e, []*tensor.Tensor{x, mean}, out); err != nil {
+		return err
+	}
+	d := tensor.New(tensor.Float32, shape...)
+	mul := Binary{Mul}
+	if err := mul.Forward(e, []*tensor.Tensor{out[0], out[0]}, []*tensor.Tensor{d}); err != nil {
+		return err
+	}
+	if err := avg.Forward(e, []*tensor.Tensor{d, ax}, []*tensor.Tensor{sq}); err != nil {
+		return err
+	}
+	for i, f := 0, sq.Float32s(); i < len(f); i++ {
+		f[i] = float32(math.Sqrt(float64(f[i]))) + 1e-9
+	}
+	div := Binary{Div}
+	return div.Forward(e, []*tensor.Tensor{out[0], sq}, out)
+}
+
+// LpNorm divides x by (Σ |x|ᴾ)^(1/P) along Axis; P is 1 or 2.
+type LpNorm struct{ Axis, P int }
+
+func (*LpNorm) Kind() string { return "LpNormalization" }
+
+func (l *LpNorm) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 1, 1); err != nil {
+		return nil, err
+	}
+	if err := isType(in, 0, tensor.Float32); err != nil {
+		return nil, err
+	}
+	if l.P != 1 && l.P != 2 {
+		return nil, fmt.Errorf("p is %d", l.P)
+	}
+	if _, err := axisOf(l.Axis, len(in[0].Shape)); err != nil {
+		return nil, err
+	}
+	return same(in)
+}
+
+func (l *LpNorm) Forward(e *Env, in, out []*tensor.Tensor) error {
+	x, y := in[0].Float32s(), out[0].Float32s()
+	a, _ := axisOf(l.Axis, in[0].Rank())
+	n, inner := in[0].Dim(a), sizeOf(in[0].Shape()[a+1:])
+	for r := 0; len(x) > 0 && r < len(x)/n; r++ {
+		base := r/inner*n*inner + r%inner
+		var lane [8]float32
+		for k := range n {
+			lane[k&7] = addPower(lane[k&7], x[base+k*inner], l.P)
+		}
+		norm := rootOf(join8(&lane), l.P)
+		for k := range n {
+			y[base+k*inner] = 0
+			if norm != 0 {
+				y[base+k*inner] = x[base+k*inner] / norm
+			}
+		}
+	}
+	return nil
+}
+
+// LRN computes y = x/(Bias + Alpha/Size·Σ x²)^Beta, the sum over the Size channels around each one of x [N,C,...]
+// (Krizhevsky, Sutskever, Hinton: ImageNet Classification, NIPS 2012, §3.3).
+type LRN struct {
+	Size              int
+	Alpha, Beta, Bias float32
+}
+
+func (*LRN) Kind() string { return "LRN" }
+
+func (l *LRN) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 1, 1); err != nil {
+		return nil, err
+	}
+	if err := isType(in, 0, tensor.Float32); err != nil {
+		return nil, err
+	}
+	if err := rank(in, 0, 3, tensor.MaxRank); err != nil {
+		return nil, err
+	}
+	if l.Size < 1 || l.Size > 1<<20 {
+		return nil, fmt.Errorf("size is %d", l.Size)
+	}
+	return same(in)
+}
+
+func (l *LRN) Forward(e *Env, in, out []*tensor.Tensor) error {
+	x, y := in[0].Float32s(), out[0].Float32s()
+	c, area := in[0].Dim(1), sizeOf(in[0].Shape()[2:])
+	if len(x) == 0 {
+		return nil
+	}
+	f := l.Alpha / float32(l.Size)
+	sum := e.Floats(area)
+	for p := range len(x) / area {
+		k := p % c
+		lo, hi := max(0, k-(l.Size-1)/2), min(c, k+l.Size/2+1)
+		clear(sum)
+		for q := lo; q < hi; q++ {
+			for i, v := range x[(p-k+q)*area : (p-k+q+1)*area] {
+				sum[i] += float32(v * v)
+			}
+		}
+		for i, v := range x[p*area : (p+1)*area] {
+			y[p*area+i] = v / float32(math.Pow(float64(l.Bias+float32(f*sum[i])), float64(l.Beta)))
+		}
+	}
+	return nil
+}

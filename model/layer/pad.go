@@ -1,0 +1,240 @@
+package layer
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// PadMode says what a Pad puts around its input.
+type PadMode string
+
+const (
+	PadConstant PadMode = "constant"
+	PadReflect  PadMode = "reflect" // mirrored, the edge itself once
+	PadEdge     PadMode = "edge"
+	PadWrap     PadMode = "wrap" // periodic
+)
+
+// Pad adds elements before and after each dimension, or takes them away where the count is negative.
+// Inputs: data, pads (all befores, then all afters), value (default 0; for "constant"), axes (default: all).
+type Pad struct{ Mode PadMode }
+
+func (*Pad) Kind() string { return "Pad" }
+
+// amounts returns what is added before and after each dimension.
+func (*Pad) amounts(rank int, pads, axes []int) (before, after []int, err error) {
+	if axes == nil {
+		for i := range rank {
+			axes = append(axes, i)
+		}
+	}
+	if len(pads) != 2*len(axes) {
+		return nil, nil, fmt.Errorf("%d pads for %d axes", len(pads), len(axes))
+	}
+	if axes, err = axesOf(axes, rank); err != nil {
+		return nil, nil, err
+	}
+	before, after = make([]int, rank), make([]int, rank)
+	for i, a := range axes {
+		before[a], after[a] = pads[i], pads[len(axes)+i]
+	}
+	return before, after, nil
+}
+
+func (p *Pad) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 2, 4); err != nil {
+		return nil, err
+	}
+	pads, err := ints(in[1])
+	if err != nil {
+		return nil, err
+	}
+	var axes []int
+	if opt(in, 3).Present() {
+		if axes, err = ints(in[3]); err != nil {
+			return nil, err
+		}
+	}
+	if v := opt(in, 2); v.Present() && (v.DType != in[0].DType || sizeOf(v.Shape) != 1) {
+		return nil, fmt.Errorf("the value is %s where one %v is expected", v, in[0].DType)
+	}
+	if in[0].DType == tensor.String {
+		return nil, fmt.Errorf("strings cannot be padded")
+	}
+	before, after, err := p.amounts(len(in[0].Shape), pads, axes)
+	if err != nil {
+		return nil, err
+	}
+	shape := slices.Clone(in[0].Shape)
+	for i, d := range shape {
+		const most = 1 << 40
+		if before[i] < -most || after[i] < -most || before[i] > most || after[i] > most {
+			return nil, fmt.Errorf("pads of %d and %d", before[i], after[i])
+		}
+		n := d + before[i] + after[i]
+		if n < 0 {
+			return nil, fmt.Errorf("pads of %d and %d take more than dimension %d of %s has", before[i], after[i], i, in[0])
+		}
+		switch {
+		case p.Mode == PadConstant || n == 0 || before[i] <= 0 && after[i] <= 0:
+		case p.Mode != PadReflect && p.Mode != PadEdge && p.Mode != PadWrap:
+			return nil, fmt.Errorf("unknown mode %q", string(p.Mode))
+		case d == 0:
+			return nil, fmt.Errorf("nothing to repeat in dimension %d of %s", i, in[0])
+		}
+		shape[i] = n
+	}
+	return one(in[0].DType, shape)
+}
+
+// source returns which element of a dimension of size n stands at position i, which may lie outside; -1 for the constant.
+func (p *Pad) source(i, n int) int {
+	if i >= 0 && i < n {
+		return i
+	}
+	switch p.Mode {
+	case PadEdge:
+		return min(max(i, 0), n-1)
+	case PadReflect:
+		if n == 1 {
+			return 0
+		}
+		i %= 2 * (n - 1)
+		if i < 0 {
+			i += 2 * (n - 1)
+		}
+		return min(i, 2*(n-1)-i)
+	case PadWrap:
+		if i %= n; i < 0 {
+			i += n
+		}
+		return i
+	}
+	return -1
+}
+
+func (p *Pad) Forward(e *Env, in, out []*tensor.Tensor) error {
+	pads, _ := in[1].Ints()
+	var axes []int
+	if t := optT(in, 3); t != nil {
+		axes, _ = t.Ints()
+	}
+	before, _, err := p.amounts(in[0].Rank(), pads, axes)
+	if err != nil {
+		return err
+	}
+	if out[0].Len() == 0 {
+		return nil
+	}
+	switch out[0].DType().Size() {
+	case 1:
+		padAny[uint8](p, in, out[0], before)
+	case 2:
+		padAny[uint16](p, in, out[0], before)
+	case 4:
+		padAny[uint32](p, in, out[0], before)
+	case 8:
+		padAny[uint64](p, in, out[0], before)
+	}
+	return nil
+}
+
+func padAny[W uint8 | uint16 | uint32 | uint64](p *Pad, in []*tensor.Tensor, out *tensor.Tensor, before []int) {
+	src, dst := tensor.Bits[W](in[0]), tensor.Bits[W](out)
+	var fill W
+	if v := optT(in, 2); v != nil {
+		fill = tensor.Bits[W](v)[0]
+	}
+	is, os := in[0].Shape(), out.Shape()
+	n := len(os)
+	if n == 0 {
+		copy(dst, src)
+		return
+	}
+	st := rowMajor(is)
+	// The source of each position of the innermost dimension, found once.
+	inner := make([]int, os[n-1])
+	for i := range inner {
+		inner[i] = p.source(i-before[n-1], is[n-1])
+	}
+	var idx [tensor.MaxRank]int
+	for at := 0; at < len(dst); at += os[n-1] {
+		base := 0
+		for d := range n - 1 {
+			s := p.source(idx[d]-before[d], is[d])
+			if s < 0 {
+				base = -1
+				break
+			}
+			base += s * st[d]
+		}
+		row := dst[at : at+os[n-1]]
+		for i, s := range inner {
+			if s < 0 || base < 0 {
+				row[i] = fill
+			} else {
+				row[i] = src[base+s]
+			}
+		}
+		for d := n - 2; d >= 0; d-- {
+			if idx[d]++; idx[d] < os[d] {
+				break
+			}
+			idx[d] = 0
+		}
+	}
+}
+
+// CenterCropPad crops or zero-pads dimensions about their centre to the sizes that input 1 lists, those of Axes or all.
+type CenterCropPad struct{ Axes []int }
+
+func (*CenterCropPad) Kind() string { return "CenterCropPad" }
+
+func (c *CenterCropPad) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 2, 2); err != nil {
+		return nil, err
+	}
+	to, err := ints(in[1])
+	if err != nil {
+		return nil, err
+	}
+	axes := c.Axes
+	if axes == nil {
+		for i := range in[0].Shape {
+			axes = append(axes, i)
+		}
+	}
+	if axes, err = axesOf(axes, len(in[0].Shape)); err != nil {
+		return nil, err
+	}
+	if len(axes) != len(to) {
+		return nil, fmt.Errorf("%d sizes for %d axes", len(to), len(axes))
+	}
+	if in[0].DType == tensor.String {
+		return nil, fmt.Errorf("strings cannot be padded")
+	}
+	shape := slices.Clone(in[0].Shape)
+	for i, a := range axes {
+		shape[a] = to[i]
+	}
+	return one(in[0].DType, shape)
+}
+
+func (c *CenterCropPad) Forward(e *Env, in, out []*tensor.Tensor) error {
+	pads := make([]int64, 2*in[0].Rank())
+	n := in[0].Rank()
+	for i, d := range in[0].Shape() {
+		o := out[0].Dim(i)
+		if o >= d {
+			pads[i] = int64((o - d) / 2)
+			pads[n+i] = int64(o-d) - pads[i]
+		} else {
+			pads[i] = -int64((d - o) / 2)
+			pads[n+i] = int64(o-d) - pads[i]
+		}
+	}
+	p := Pad{PadConstant}
+	return p.Forward(e, []*tensor.Tensor{in[0], tensor.Of(pads)}, out)
+}

@@ -1,0 +1,296 @@
+package layer
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// MaxPool returns the largest element of each window of [N,C,...]; padding never wins. The optional second output is each one's position
+// in the flattened input, counted down columns first if ColumnMajor is set.
+type MaxPool struct {
+	Window
+	ColumnMajor bool
+}
+
+func (*MaxPool) Kind() string { return "MaxPool" }
+
+func (m *MaxPool) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 1, 1); err != nil {
+		return nil, err
+	}
+	if err := isType(in, 0, tensor.Float32, tensor.Float64, tensor.Int8, tensor.Uint8); err != nil {
+		return nil, err
+	}
+	s, err := m.over(in[0].Shape, m.Kernel)
+	if err != nil {
+		return nil, err
+	}
+	shape := s.shape(in[0].Shape[0], in[0].Shape[1], len(m.Kernel))
+	if _, err := one(in[0].DType, shape); err != nil {
+		return nil, err
+	}
+	return []Info{{DType: in[0].DType, Shape: shape}, {DType: tensor.Int64, Shape: shape}}, nil
+}
+
+func (m *MaxPool) Forward(e *Env, in, out []*tensor.Tensor) error {
+	s, err := m.over(in[0].Shape(), m.Kernel)
+	if err != nil {
+		return err
+	}
+	var at []int64
+	if t := optT(out, 1); t != nil {
+		at = t.Int64s()
+	}
+	if out[0] == nil {
+		out = []*tensor.Tensor{tensor.New(in[0].DType(), out[1].Shape()...)}
+	}
+	switch in[0].DType() {
+	case tensor.Float32:
+		maxPool(m, &s, in[0].Float32s(), out[0].Float32s(), at, float32(math.Inf(-1)))
+	case tensor.Float64:
+		maxPool(m, &s, tensor.Data[float64](in[0]), tensor.Data[float64](out[0]), at, math.Inf(-1))
+	case tensor.Int8:
+		maxPool(m, &s, tensor.Data[int8](in[0]), tensor.Data[int8](out[0]), at, math.MinInt8)
+	case tensor.Uint8:
+		maxPool(m, &s, tensor.Data[uint8](in[0]), tensor.Data[uint8](out[0]), at, 0)
+	}
+	return nil
+}
+
+func maxPool[T number](m *MaxPool, s *span, x, y []T, at []int64, low T) {
+	s.windows(len(y)/max(1, s.out[0]*s.out[1]*s.out[2]), func(o, base int, lo, hi *[3]int) {
+		best, where := low, -1
+		for z := lo[0]; z < hi[0]; z += s.dilation[0] {
+			for r := lo[1]; r < hi[1]; r += s.dilation[1] {
+				row := base + (z*s.in[1]+r)*s.in[2]
+				for c := lo[2]; c < hi[2]; c += s.dilation[2] {
+					if v := x[row+c]; v > best || v != v || where < 0 {
+						best, where = v, row+c
+					}
+				}
+			}
+		}
+		y[o] = best
+		if at != nil {
+			if m.ColumnMajor && where >= 0 {
+				p := where - base
+				z, r, c := p/(s.in[1]*s.in[2]), p/s.in[2]%s.in[1], p%s.in[2]
+				where = base + (c*s.in[1]+r)*s.in[0] + z
+			}
+			at[o] = int64(where)
+		}
+	})
+}
+
+// windows calls f for each output: its offset, the offset of its channel in the input, and the part of its window that lies inside the
+// input; steps within it are dilations.
+func (s *span) windows(planes int, f func(o, base int, lo, hi *[3]int)) {
+	size, o := s.in[0]*s.in[1]*s.in[2], 0
+	var lo, hi [3]int
+	clip := func(d, p int) {
+		from := p*s.stride[d] - s.before[d]
+		hi[d] = min(s.in[d], from+s.extent(d))
+		if from < 0 {
+			from += (-from + s.dilation[d] - 1) / s.dilation[d] * s.dilation[d]
+		}
+		lo[d] = from
+	}
+	for p := range planes {
+		for z := range s.out[0] {
+			clip(0, z)
+			for y := range s.out[1] {
+				clip(1, y)
+				for x := range s.out[2] {
+					clip(2, x)
+					f(o, p*size, &lo, &hi)
+					o++
+				}
+			}
+		}
+	}
+}
+
+// AveragePool returns the mean of each window of [N,C,...]. It divides by the number of elements inside the input
+// or, with CountPad, by those inside the padded input. Elements are added in row-major order.
+type AveragePool struct {
+	Window
+	CountPad bool
+}
+
+func (*AveragePool) Kind() string { return "AveragePool" }
+
+func (a *AveragePool) Infer(in []Info) ([]Info, error) { return poolInfer(in, &a.Window) }
+
+func poolInfer(in []Info, w *Window) ([]Info, error) {
+	if err := want(in, 1, 1); err != nil {
+		return nil, err
+	}
+	if err := isType(in, 0, tensor.Float32); err != nil {
+		return nil, err
+	}
+	s, err := w.over(in[0].Shape, w.Kernel)
+	if err != nil {
+		return nil, err
+	}
+	return one(in[0].DType, s.shape(in[0].Shape[0], in[0].Shape[1], len(w.Kernel)))
+}
+
+func (a *AveragePool) Forward(e *Env, in, out []*tensor.Tensor) error {
+	s, err := a.over(in[0].Shape(), a.Kernel)
+	if err != nil {
+		return err
+	}
+	x, y := in[0].Float32s(), out[0].Float32s()
+	s.windows(in[0].Dim(0)*in[0].Dim(1), func(o, base int, lo, hi *[3]int) {
+		var sum float32
+		n := 0
+		for z := lo[0]; z < hi[0]; z += s.dilation[0] {
+			for r := lo[1]; r < hi[1]; r += s.dilation[1] {
+				row := base + (z*s.in[1]+r)*s.in[2]
+				for c := lo[2]; c < hi[2]; c += s.dilation[2] {
+					sum += x[row+c]
+					n++
+				}
+			}
+		}
+		if a.CountPad {
+			n = 1
+			p := o
+			for d := 2; d >= 0; d-- {
+				from := p%s.out[d]*s.stride[d] - s.before[d]
+				p /= s.out[d]
+				// The last element that counts: inside the input and its padding.
+				n *= (min(from+s.extent(d), s.in[d]+s.after[d])-from-1)/s.dilation[d] + 1
+			}
+		}
+		y[o] = sum / float32(n)
+	})
+	return nil
+}
+
+// LpPool returns (Σ |x|ᴾ)^(1/P) of each window of [N,C,...]; P = 2 is L2 pooling.
+type LpPool struct {
+	Window
+	P int
+}
+
+func (*LpPool) Kind() string { return "LpPool" }
+
+func (l *LpPool) Infer(in []Info) ([]Info, error) {
+	if l.P < 1 {
+		return nil, fmt.Errorf("p is %d", l.P)
+	}
+	return poolInfer(in, &l.Window)
+}
+
+func (l *LpPool) Forward(e *Env, in, out []*tensor.Tensor) error {
+	s, err := l.over(in[0].Shape(), l.Kernel)
+	if err != nil {
+		return err
+	}
+	x, y := in[0].Float32s(), out[0].Float32s()
+	s.windows(in[0].Dim(0)*in[0].Dim(1), func(o, base int, lo, hi *[3]int) {
+		var sum float32
+		for z := lo[0]; z < hi[0]; z += s.dilation[0] {
+			for r := lo[1]; r < hi[1]; r += s.dilation[1] {
+				row := base + (z*s.in[1]+r)*s.in[2]
+				for c := lo[2]; c < hi[2]; c += s.dilation[2] {
+					sum = addPower(sum, x[row+c], l.P)
+				}
+			}
+		}
+		y[o] = rootOf(sum, l.P)
+	})
+	return nil
+}
+
+func addPower(sum, v float32, p int) float32 {
+	switch p {
+	case 1:
+		return sum + absOf(v)
+	case 2:
+		return sum + float32(v*v)
+	}
+	return sum + float32(math.Pow(float64(absOf(v)), float64(p)))
+}
+
+func rootOf(sum float32, p int) float32 {
+	switch p {
+	case 1:
+		return sum
+	case 2:
+		return float32(math.Sqrt(float64(sum)))
+	}
+	return float32(math.Pow(float64(sum), 1/float64(p)))
+}
+
+// The poolings over all positions of a channel.
+const (
+	GlobalAveragePool Fn = "GlobalAveragePool"
+	GlobalMaxPool     Fn = "GlobalMaxPool"
+	GlobalLpPool      Fn = "GlobalLpPool"
+)
+
+// GlobalPool pools each channel of [N,C,...] to one element; positions are taken in row-major order. P is of GlobalLpPool.
+type GlobalPool struct {
+	Fn Fn
+	P  int
+}
+
+func (g *GlobalPool) Kind() string { return string(g.Fn) }
+
+func (g *GlobalPool) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 1, 1); err != nil {
+		return nil, err
+	}
+	if err := isType(in, 0, tensor.Float32); err != nil {
+		return nil, err
+	}
+	if err := rank(in, 0, 2, tensor.MaxRank); err != nil {
+		return nil, err
+	}
+	if g.Fn == GlobalLpPool && g.P < 1 {
+		return nil, fmt.Errorf("p is %d", g.P)
+	}
+	shape := append([]int{}, in[0].Shape...)
+	for i := 2; i < len(shape); i++ {
+		if shape[i] == 0 {
+			return nil, fmt.Errorf("nothing to pool in %s", in[0])
+		}
+		shape[i] = 1
+	}
+	return one(in[0].DType, shape)
+}
+
+func (g *GlobalPool) Forward(e *Env, in, out []*tensor.Tensor) error {
+	x, y := in[0].Float32s(), out[0].Float32s()
+	n := sizeOf(in[0].Shape()[2:])
+	for o := range y {
+		plane := x[o*n : (o+1)*n]
+		switch g.Fn {
+		case GlobalAveragePool:
+			var sum float32
+			for _, v := range plane {
+				sum += v
+			}
+			y[o] = sum / float32(n)
+		case GlobalMaxPool:
+			top := float32(math.Inf(-1))
+			for _, v := range plane {
+				if top == top {
+					top = maxOf(top, v)
+				}
+			}
+			y[o] = top
+		default:
+			var sum float32
+			for _, v := range plane {
+				sum = addPower(sum, v, g.P)
+			}
+			y[o] = rootOf(sum, g.P)
+		}
+	}
+	return nil
+}

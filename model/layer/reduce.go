@@ -1,0 +1,515 @@
+package layer
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// The reductions, by ONNX's names.
+const (
+	ReduceSum       Fn = "ReduceSum"
+	ReduceMean      Fn = "ReduceMean"
+	ReduceProd      Fn = "ReduceProd"
+	ReduceMaximum   Fn = "ReduceMax"
+	ReduceMinimum   Fn = "ReduceMin"
+	ReduceL1        Fn = "ReduceL1"
+	ReduceL2        Fn = "ReduceL2"
+	ReduceLogSum    Fn = "ReduceLogSum"
+	ReduceLogSumExp Fn = "ReduceLogSumExp"
+	ReduceSumSquare Fn = "ReduceSumSquare"
+)
+
+// Reduce combines elements along the axes that input 1 lists; without it along all of them, or none if NoopIfEmpty is set.
+// Elements are taken in row-major order. float32 sums are kept in float32, a mean divides at the end.
+type Reduce struct {
+	Fn          Fn
+	KeepDims    bool
+	NoopIfEmpty bool
+}
+
+func (r *Reduce) Kind() string { return string(r.Fn) }
+
+// which marks the axes that are reduced.
+func (r *Reduce) which(n int, axes []int) (on [tensor.MaxRank]bool, err error) {
+	if len(axes) == 0 {
+		for i := range n {
+			on[i] = !r.NoopIfEmpty
+		}
+		return on, nil
+	}
+	axes, err = axesOf(axes, n)
+	for _, a := range axes {
+		on[a] = true
+	}
+	return on, err
+}
+
+func (r *Reduce) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 1, 2); err != nil {
+		return nil, err
+	}
+	types := []tensor.DType{tensor.Float32, tensor.Float64, tensor.Int32, tensor.Int64, tensor.Uint32, tensor.Uint64}
+	if r.Fn == ReduceMaximum || r.Fn == ReduceMinimum {
+		types = append(types, tensor.Int8, tensor.Uint8, tensor.Bool)
+	}
+	if err := isType(in, 0, types...); err != nil {
+		return nil, err
+	}
+	var axes []int
+	if opt(in, 1).Present() {
+		var err error
+		if axes, err = ints(in[1]); err != nil {
+			return nil, err
+		}
+	}
+	on, err := r.which(len(in[0].Shape), axes)
+	if err != nil {
+		return nil, err
+	}
+	shape := []int{}
+	for i, d := range in[0].Shape {
+		switch {
+		case !on[i]:
+			shape = append(shape, d)
+		case r.KeepDims:
+			shape = append(shape, 1)
+		}
+	}
+	return one(in[0].DType, shape)
+}
+
+func (r *Reduce) Forward(e *Env, in, out []*tensor.Tensor) error {
+	var axes []int
+	if t := optT(in, 1); t != nil {
+		axes, _ = t.Ints()
+	}
+	on, err := r.which(in[0].Rank(), axes)
+	if err != nil {
+		return err
+	}
+	switch in[0].DType() {
+	case tensor.Float32:
+		reduceAny(r, on, in[0], out[0], in[0].Float32s(), out[0].Float32s())
+	case tensor.Float64:
+		reduceAny(r, on, in[0], out[0], tensor.Data[float64](in[0]), tensor.Data[float64](out[0]))
+	case tensor.Int32:
+		reduceAny(r, on, in[0], out[0], tensor.Data[int32](in[0]), tensor.Data[int32](out[0]))
+	case tensor.Int64:
+		reduceAny(r, on, in[0], out[0], tensor.Data[int64](in[0]), tensor.Data[int64](out[0]))
+	case tensor.Uint32:
+		reduceAny(r, on, in[0], out[0], tensor.Data[uint32](in[0]), tensor.Data[uint32](out[0]))
+	case tensor.Uint64:
+		reduceAny(r, on, in[0], out[0], tensor.Data[uint64](in[0]), tensor.Data[uint64](out[0]))
+	case tensor.Int8:
+		reduceAny(r, on, in[0], out[0], tensor.Data[int8](in[0]), tensor.Data[int8](out[0]))
+	case tensor.Uint8, tensor.Bool:
+		reduceAny(r, on, in[0], out[0], tensor.Bits[uint8](in[0]), tensor.Bits[uint8](out[0]))
+	}
+	return nil
+}
+
+func reduceAny[T number](r *Reduce, on [tensor.MaxRank]bool, in, out *tensor.Tensor, x, y []T) {
+	var init T
+	switch r.Fn {
+	case ReduceProd:
+		init = 1
+	case ReduceMaximum:
+		init = lowest[T](in.DType())
+	case ReduceMinimum:
+		init = highest[T](in.DType())
+	}
+	for i := range y {
+		y[i] = init
+	}
+	// The output is walked with a step of 0 in reduced dimensions.
+	var steps [tensor.MaxRank]int
+	p, count := 1, 1
+	for i := in.Rank() - 1; i >= 0; i-- {
+		if on[i] {
+			count *= in.Dim(i)
+			continue
+		}
+		steps[i] = p
+		p *= in.Dim(i)
+	}
+	if len(x) > 0 {
+		w := walk(in.Shape(), steps)
+		n, step := w.dim[w.n-1], w.step[0][w.n-1]
+		var top []T
+		if r.Fn == ReduceLogSumExp {
+			// The maximum is taken out first, so that exp cannot overflow.
+			top = make([]T, len(y))
+			for i := range top {
+				top[i] = lowest[T](in.DType())
+			}
+			w.rows(func(at int, off [3]int) {
+				o := off[0]
+				for _, v := range x[at : at+n] {
+					top[o] = maxOf(top[o], v)
+					o += step
+				}
+			})
+			for i, v := range top {
+				if math.IsInf(float64(v), 0) {
+					top[i] = 0
+				}
+			}
+		}
+		w.rows(func(at int, off [3]int) {
+			o := off[0]
+			for _, v := range x[at : at+n] {
+				switch r.Fn {
+				case ReduceProd:
+					y[o] *= v
+				case ReduceMaximum:
+					y[o] = maxOf(y[o], v)
+				case ReduceMinimum:
+					y[o] = minOf(y[o], v)
+				case ReduceL1:
+					if v < 0 {
+						v = -v
+					}
+					y[o] += v
+				case ReduceL2, ReduceSumSquare:
+					y[o] += T(v * v)
+				case ReduceLogSumExp:
+					y[o] += T(math.Exp(float64(v - top[o])))
+				default:
+					y[o] += v
+				}
+				o += step
+			}
+		})
+		for i := range top {
+			y[i] = T(math.Log(float64(y[i]))) + top[i]
+		}
+		if top != nil {
+			return
+		}
+	}
+	for i, v := range y {
+		switch r.Fn {
+		case ReduceMean:
+			if isFloat[T]() || count > 0 {
+				y[i] = v / T(count)
+			}
+		case ReduceL2:
+			y[i] = T(math.Sqrt(float64(v)))
+		case ReduceLogSum, ReduceLogSumExp:
+			y[i] = T(math.Log(float64(v)))
+		}
+	}
+}
+
+func isFloat[T number]() bool {
+	var t T = 1
+	return t/2 != 0
+}
+
+// lowest is the identity of max: -Inf or the smallest integer.
+func lowest[T number](d tensor.DType) T {
+	switch d {
+	case tensor.Float32, tensor.Float64:
+		return T(math.Inf(-1))
+	case tensor.Int8:
+		v := int64(math.MinInt8)
+		return T(v)
+	case tensor.Int32:
+		v := int64(math.MinInt32)
+		return T(v)
+	case tensor.Int64:
+		v := int64(math.MinInt64)
+		return T(v)
+	}
+	return 0
+}
+
+// highest is the identity of min: +Inf or the largest integer.
+func highest[T number](d tensor.DType) T {
+	switch d {
+	case tensor.Float32, tensor.Float64:
+		return T(math.Inf(1))
+	case tensor.Int8:
+		v := int64(math.MaxInt8)
+		return T(v)
+	case tensor.Int32:
+		v := int64(math.MaxInt32)
+		return T(v)
+	case tensor.Int64:
+		v := int64(math.MaxInt64)
+		return T(v)
+	case tensor.Bool:
+		return 1
+	case tensor.Uint8:
+		v := uint64(math.MaxUint8)
+		return T(v)
+	case tensor.Uint32:
+		v := uint64(math.MaxUint32)
+		return T(v)
+	}
+	v := uint64(math.MaxUint64)
+	return T(v)
+}
+
+// ArgReduce returns the position of the largest (Max) or smallest element along Axis; of equals the first, or the Last.
+type ArgReduce struct {
+	Max, KeepDims, Last bool
+	Axis                int
+}
+
+func (a *ArgReduce) Kind() string {
+	if a.Max {
+		return "ArgMax"
+	}
+	return "ArgMin"
+}
+
+func (a *ArgReduce) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 1, 1); err != nil {
+		return nil, err
+	}
+	if err := isType(in, 0, numeric...); err != nil {
+		return nil, err
+	}
+	ax, err := axisOf(a.Axis, len(in[0].Shape))
+	if err != nil {
+		return nil, err
+	}
+	if in[0].Shape[ax] == 0 {
+		return nil, fmt.Errorf("nothing along dimension %d of %s", ax, in[0])
+	}
+	shape := slices.Clone(in[0].Shape)
+	if a.KeepDims {
+		shape[ax] = 1
+	} else {
+		shape = slices.Delete(shape, ax, ax+1)
+	}
+	return one(tensor.Int64, shape)
+}
+
+func (a *ArgReduce) Forward(e *Env, in, out []*tensor.Tensor) error {
+	ax, _ := axisOf(a.Axis, in[0].Rank())
+	switch in[0].DType() {
+	case tensor.Float32:
+		argAny[float32](a, in[0], out[0], ax)
+	case tensor.Float64:
+		argAny[float64](a, in[0], out[0], ax)
+	case tensor.Int8:
+		argAny[int8](a, in[0], out[0], ax)
+	case tensor.Int16:
+		argAny[int16](a, in[0], out[0], ax)
+	case tensor.Int32:
+		argAny[int32](a, in[0], out[0], ax)
+	case tensor.Int64:
+		argAny[int64](a, in[0], out[0], ax)
+	case tensor.Uint8:
+		argAny[uint8](a, in[0], out[0], ax)
+	case tensor.Uint16:
+		argAny[uint16](a, in[0], out[0], ax)
+	case tensor.Uint32:
+		argAny[uint32](a, in[0], out[0], ax)
+	case tensor.Uint64:
+		argAny[uint64](a, in[0], out[0], ax)
+	}
+	return nil
+}
+
+func argAny[T interface {
+	number
+	tensor.Elem
+}](a *ArgReduce, in, out *tensor.Tensor, axis int) {
+	x, y := tensor.Data[T](in), out.Int64s()
+	n, inner := in.Dim(axis), sizeOf(in.Shape()[axis+1:])
+	for i := range y {
+		base := i/inner*n*inner + i%inner
+		best, at := x[base], 0
+		for k := 1; k < n; k++ {
+			v := x[base+k*inner]
+			if a.Max && v > best || !a.Max && v < best || a.Last && v == best {
+				best, at = v, k
+			}
+		}
+		y[i] = int64(at)
+	}
+}
+
+// TopK returns the K largest (or smallest) elements along Axis and their positions; K is input 1. Equal ones keep their order.
+// The result is sorted whether Sorted asks for it or not.
+type TopK struct {
+	Axis            int
+	Largest, Sorted bool
+}
+
+func (*TopK) Kind() string { return "TopK" }
+
+func (t *TopK) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 2, 2); err != nil {
+		return nil, err
+	}
+	if err := isType(in, 0, numeric...); err != nil {
+		return nil, err
+	}
+	k, err := ints(in[1])
+	if err != nil {
+		return nil, err
+	}
+	a, err := axisOf(t.Axis, len(in[0].Shape))
+	if err != nil {
+		return nil, err
+	}
+	if len(k) != 1 || k[0] < 0 || k[0] > in[0].Shape[a] {
+		return nil, fmt.Errorf("the %v largest of %s along dimension %d", k, in[0], a)
+	}
+	shape := slices.Clone(in[0].Shape)
+	shape[a] = k[0]
+	return []Info{{DType: in[0].DType, Shape: shape}, {DType: tensor.Int64, Shape: shape}}, nil
+}
+
+func (t *TopK) Forward(e *Env, in, out []*tensor.Tensor) error {
+	y, at := optT(out, 0), optT(out, 1)
+	ref := y
+	if ref == nil {
+		ref = at
+	}
+	a, _ := axisOf(t.Axis, in[0].Rank())
+	n, inner, k := in[0].Dim(a), sizeOf(in[0].Shape()[a+1:]), ref.Dim(a)
+	less := t.order(in[0])
+	idx := make([]int, n)
+	for row := range sizeOf(in[0].Shape()[:a]) {
+		for c := range inner {
+			base := row*n*inner + c
+			for i := range idx {
+				idx[i] = i
+			}
+			sort.SliceStable(idx, func(i, j int) bool { return less(base+idx[i]*inner, base+idx[j]*inner) })
+			for i := range k {
+				o := row*k*inner + i*inner + c
+				if y != nil {
+					copyBlock(y, o, in[0], base+idx[i]*inner, 1)
+				}
+				if at != nil {
+					at.Int64s()[o] = int64(idx[i])
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// order returns whether the element at i comes before the one at j.
+func (t *TopK) order(x *tensor.Tensor) func(i, j int) bool {
+	switch x.DType() {
+	case tensor.Float32:
+		return orderAny(t.Largest, x.Float32s())
+	case tensor.Float64:
+		return orderAny(t.Largest, tensor.Data[float64](x))
+	case tensor.Int8:
+		return orderAny(t.Largest, tensor.Data[int8](x))
+	case tensor.Int16:
+		return orderAny(t.Largest, tensor.Data[int16](x))
+	case tensor.Int32:
+		return orderAny(t.Largest, tensor.Data[int32](x))
+	case tensor.Uint8:
+		return orderAny(t.Largest, tensor.Data[uint8](x))
+	case tensor.Uint16:
+		return orderAny(t.Largest, tensor.Data[uint16](x))
+	case tensor.Uint32:
+		return orderAny(t.Largest, tensor.Data[uint32](x))
+	case tensor.Uint64:
+		return orderAny(t.Largest, tensor.Data[uint64](x))
+	}
+	return orderAny(t.Largest, x.Int64s())
+}
+
+func orderAny[T number](largest bool, v []T) func(i, j int) bool {
+	if largest {
+		return func(i, j int) bool { return v[i] > v[j] }
+	}
+	return func(i, j int) bool { return v[i] < v[j] }
+}
+
+// CumSum returns running sums along the axis that input 1 names: Exclusive ones leave out the element itself, Reverse ones run from the end.
+type CumSum struct{ Exclusive, Reverse bool }
+
+func (*CumSum) Kind() string { return "CumSum" }
+
+func (*CumSum) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 2, 2); err != nil {
+		return nil, err
+	}
+	if err := isType(in, 0, tensor.Float32, tensor.Float64, tensor.Int32, tensor.Int64, tensor.Uint32, tensor.Uint64); err != nil {
+		return nil, err
+	}
+	axis, err := ints(in[1])
+	if err != nil && err != ErrUnknown {
+		return nil, err
+	}
+	if err == nil {
+		if len(axis) != 1 {
+			return nil, fmt.Errorf("the axis is %s", in[1])
+		}
+		if _, err := axisOf(axis[0], len(in[0].Shape)); err != nil {
+			return nil, err
+		}
+	}
+	return same(in)
+}
+
+func (c *CumSum) Forward(e *Env, in, out []*tensor.Tensor) error {
+	v, ok := in[1].Ints()
+	if !ok || len(v) != 1 {
+		return fmt.Errorf("the axis is %v", in[1])
+	}
+	a, err := axisOf(v[0], in[0].Rank())
+	if err != nil {
+		return err
+	}
+	switch in[0].DType() {
+	case tensor.Float32:
+		cumAny[float32](c, in[0], out[0], a)
+	case tensor.Float64:
+		cumAny[float64](c, in[0], out[0], a)
+	case tensor.Int32:
+		cumAny[int32](c, in[0], out[0], a)
+	case tensor.Int64:
+		cumAny[int64](c, in[0], out[0], a)
+	case tensor.Uint32:
+		cumAny[uint32](c, in[0], out[0], a)
+	case tensor.Uint64:
+		cumAny[uint64](c, in[0], out[0], a)
+	}
+	return nil
+}
+
+func cumAny[T interface {
+	number
+	tensor.Elem
+}](c *CumSum, in, out *tensor.Tensor, axis int) {
+	x, y := tensor.Data[T](in), tensor.Data[T](out)
+	n, inner := in.Dim(axis), sizeOf(in.Shape()[axis+1:])
+	if len(x) == 0 {
+		return
+	}
+	for r := range len(x) / n {
+		at, step := r/inner*n*inner+r%inner, inner
+		if c.Reverse {
+			at, step = at+(n-1)*inner, -inner
+		}
+		var sum T
+		for range n {
+			v := x[at]
+			if c.Exclusive {
+				y[at] = sum
+				sum += v
+			} else {
+				sum += v
+				y[at] = sum
+			}
+			at += step
+		}
+	}
+}

@@ -1,0 +1,266 @@
+package model
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ocellus-vision/ocellus/kernels"
+	"github.com/ocellus-vision/ocellus/model/layer"
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// Session runs a Program in memory of its own. One goroutine uses a Session at a time.
+type Session struct {
+	prog  *Program
+	env   layer.Env
+	arena []byte
+	vals  []*tensor.Tensor // by index of the Program's values; nil while a dynamic one is not computed
+	args  []args           // of each step
+	times []time.Duration  // of each step; nil unless timing
+	watch watch
+}
+
+type args struct{ in, out []*tensor.Tensor }
+
+// NewSession returns a Session with its memory allocated.
+func (p *Program) NewSession() *Session {
+	s := &Session{prog: p, arena: tensor.Bytes(p.arena), vals: make([]*tensor.Tensor, len(p.vals)), args: make([]args, len(p.steps))}
+	s.env.Team = kernels.NewTeam(p.threads)
+	s.watch.team = s.env.Team
+	for i, v := range p.vals {
+		switch {
+		case v.info.Value != nil:
+			s.vals[i] = v.info.Value
+		case !v.known:
+		case v.info.DType == tensor.String:
+			s.vals[i] = tensor.New(v.info.DType, v.info.Shape...)
+		default:
+			s.vals[i] = tensor.View(v.info.DType, v.info.Shape...)
+			if off := p.vals[v.root].off; off >= 0 {
+				n := p.bytes(i)
+				s.vals[i].Bind(s.arena[off : off+n : off+n])
+			}
+		}
+	}
+	for i, v := range p.vals {
+		if v.root != i && p.vals[v.root].off < 0 && p.vals[v.root].info.Value != nil {
+			s.vals[i].Share(s.vals[v.root])
+		}
+	}
+	for i, st := range p.steps {
+		a := &s.args[i]
+		a.in, a.out = make([]*tensor.Tensor, len(st.in)), make([]*tensor.Tensor, len(st.out))
+		s.fill(a.in, st.in)
+		s.fill(a.out, st.out)
+	}
+	return s
+}
+
+func (s *Session) fill(t []*tensor.Tensor, index []int) {
+	for i, k := range index {
+		t[i] = nil
+		if k >= 0 {
+			t[i] = s.vals[k]
+		}
+	}
+}
+
+// Program returns what the Session runs.
+func (s *Session) Program() *Program { return s.prog }
+
+// Run computes the outputs of the network for inputs of the compiled types and shapes.
+//
+// It sets the entry of outputs for every output. Where that entry is a tensor of the output's type and shape already, the elements are copied into it; otherwise the
+// entry becomes a tensor that belongs to the Session, valid until its next Run. outputs may be nil; see Output.
+// Run ends early with ctx's error when ctx ends.
+func (s *Session) Run(ctx context.Context, inputs, outputs Tensors) error {
+	p := s.prog
+	for i, port := range p.ins {
+		t := inputs[port.Name]
+		if t == nil {
+			return fmt.Errorf("model: input %q is missing", port.Name)
+		}
+		if t.DType() != port.DType || !slices.Equal(t.Shape(), port.Shape) {
+			return fmt.Errorf("model: input %q is %v, the program is compiled for %v%s", port.Name, t, port.DType, tensor.FormatShape(port.Shape))
+		}
+		s.vals[p.inputs[i]].Share(t)
+	}
+	if len(inputs) > len(p.ins) {
+		for name := range inputs {
+			if !slices.ContainsFunc(p.ins, func(q Port) bool { return q.Name == name }) {
+				return fmt.Errorf("model: there is no input %q", name)
+			}
+		}
+	}
+	for i := range p.vals {
+		if r := p.vals[i].root; r != i && p.vals[r].off < 0 && p.vals[r].info.Value == nil {
+			s.vals[i].Share(s.vals[r])
+		}
+	}
+	if err := s.watch.begin(ctx); err != nil {
+		return err
+	}
+	s.env.Team.Begin()
+	err := s.steps(ctx)
+	s.env.Team.End()
+	if err != nil {
+		return err
+	}
+	if outputs == nil {
+		return nil
+	}
+	for i, port := range p.outs {
+		t := s.vals[p.outputs[i]]
+		if o := outputs[port.Name]; o != nil && o != t && o.DType() == t.DType() && slices.Equal(o.Shape(), t.Shape()) {
+			o.CopyFrom(t)
+			continue
+		}
+		outputs[port.Name] = t
+	}
+	return nil
+}
+
+func (s *Session) steps(ctx context.Context) error {
+	for i := range s.prog.steps {
+		st, a := &s.prog.steps[i], &s.args[i]
+		var begin time.Time
+		if s.times != nil {
+			begin = time.Now()
+		}
+		if !st.shared {
+			s.env.Reset()
+			var err error
+			if st.dynamic {
+				err = s.dynamic(st, a)
+			} else {
+				err = st.op.Forward(&s.env, a.in, a.out)
+			}
+			if err != nil {
+				return fmt.Errorf("model: node %q (%s): %w", st.name, st.op.Kind(), err)
+			}
+		}
+		if s.times != nil {
+			s.times[i] += time.Since(begin)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dynamic runs a step whose shapes are known only now.
+func (s *Session) dynamic(st *step, a *args) error {
+	s.fill(a.in, st.in)
+	if d, ok := st.op.(layer.Dynamic); ok {
+		out, err := d.Run(&s.env, a.in)
+		if err != nil {
+			return err
+		}
+		return s.set(st, out)
+	}
+	in := make([]layer.Info, len(a.in))
+	for i, t := range a.in {
+		if t != nil {
+			in[i] = layer.Info{DType: t.DType(), Shape: t.Shape(), Value: t}
+		}
+	}
+	infos, err := st.op.Infer(in)
+	if err != nil {
+		return err
+	}
+	out := make([]*tensor.Tensor, len(infos))
+	for i, v := range infos {
+		if i >= len(st.out) || st.out[i] < 0 {
+			continue
+		}
+		n, ok := tensor.Count(v.Shape)
+		if !ok || int64(n) > s.prog.limit/int64(max(1, v.DType.Size())) {
+			return fmt.Errorf("output %d, %v, is larger than the limit of %d bytes", i, v, s.prog.limit)
+		}
+		out[i] = tensor.New(v.DType, v.Shape...)
+	}
+	if len(out) < len(st.out) {
+		return errors.New("too few outputs")
+	}
+	if err := st.op.Forward(&s.env, a.in, out[:len(st.out)]); err != nil {
+		return err
+	}
+	return s.set(st, out)
+}
+
+func (s *Session) set(st *step, out []*tensor.Tensor) error {
+	for i, k := range st.out {
+		if k < 0 {
+			continue
+		}
+		if i >= len(out) || out[i] == nil {
+			return fmt.Errorf("output %d was not computed", i)
+		}
+		if s.prog.vals[k].known {
+			s.vals[k].CopyFrom(out[i])
+			continue
+		}
+		s.vals[k] = out[i]
+	}
+	return nil
+}
+
+// Output returns an output of the last Run by its position; it belongs to the Session and is valid until the next Run.
+func (s *Session) Output(i int) *tensor.Tensor { return s.vals[s.prog.outputs[i]] }
+
+// ScratchBytes is the memory beside the arena that steps have asked for so far.
+func (s *Session) ScratchBytes() int { return s.env.ScratchBytes() }
+
+// Time runs the network as Run does and adds what each step took to times, which has one entry per step of the Program.
+func (s *Session) Time(ctx context.Context, inputs, outputs Tensors, times []time.Duration) error {
+	if len(times) != len(s.prog.steps) {
+		panic("model: Time: one duration per step is needed")
+	}
+	s.times = times
+	defer func() { s.times = nil }()
+	return s.Run(ctx, inputs, outputs)
+}
+
+// watch stops a team when a context ends. It stays registered with the context of the last run, so that runs with one context allocate nothing.
+type watch struct {
+	team *kernels.Team
+	mu   sync.Mutex
+	ctx  context.Context
+	turn int
+	off  func() bool
+}
+
+// begin prepares for a run under ctx.
+func (w *watch) begin(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if w.ctx == ctx {
+		return nil
+	}
+	if w.off != nil {
+		w.off()
+		w.off = nil
+	}
+	w.mu.Lock()
+	w.turn++
+	turn := w.turn
+	w.team.Resume()
+	w.mu.Unlock()
+	w.ctx = ctx
+	if ctx.Done() != nil {
+		w.off = context.AfterFunc(ctx, func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if w.turn == turn {
+				w.team.Stop()
+			}
+		})
+	}
+	return nil
+}
