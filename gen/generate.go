@@ -8,3 +8,5 @@ package gen
 //go:generate go run ./probe -isa avx2 -out ../asm/probe_avx2_amd64.s -stubs ../asm/probe_avx2_amd64.go -pkg asm
 //go:generate go run ./probe -isa avx512 -out ../asm/probe_avx512_amd64.s -stubs ../asm/probe_avx512_amd64.go -pkg asm
 //go:generate go run ./probe -isa neon
+//go:generate go run ./camera -isa avx2 -out ../asm/camera_avx2_amd64.s -stubs ../asm/camera_avx2_amd64.go -pkg asm
+//go:generate go run ./camera -isa neon

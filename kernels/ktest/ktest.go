@@ -38,6 +38,7 @@ type Family struct {
 func Families() []Family {
 	return []Family{
 		gemmFamily(), convFamily(), localFamily(),
+		cameraFamily(),
 	}
 }
 

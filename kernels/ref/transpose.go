@@ -1,0 +1,12 @@
+package ref
+
+// Transpose computes dst[j,i] = src[i,j] for i < rows, j < cols.
+//
+// src is [rows,cols] with row stride lds, dst is [cols,rows] with row stride ldd.
+func Transpose(dst []float32, ldd int, src []float32, lds int, rows, cols int) {
+	for i := range rows {
+		for j := range cols {
+			dst[j*ldd+i] = src[i*lds+j]
+		}
+	}
+}
