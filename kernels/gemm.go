@@ -149,8 +149,28 @@ func Gemm(t *Team, dst []float32, ldd int, a []float32, lda, m int, b *Packed, r
 	g.blocks = (m + g.block - 1) / g.block
 	g.m = m
 	g.plan = nil
+	g.copies = lda%aliased == 0 && m > 1 && b.N >= 64
 	g.runBlocks(t, 1)
 	g.free()
+}
+
+// aliased is a row length in floats at whose multiples the rows of a tile fall into so few sets of the first-level cache that they
+// evict one another. Such rows are copied, with another length, before they are used.
+const aliased = 512
+
+// copyRows copies m rows of A to the worker's scratch and returns where, and the bytes from row to row.
+func (g *gemmTask) copyRows(worker, m int, a *float32) (*float32, int) {
+	k := g.args.K
+	ld := (k+15)/16*16 + 16
+	buf := g.scratch[worker]
+	if len(buf) < m*ld {
+		buf = aligned(m * ld)
+		g.scratch[worker] = buf
+	}
+	for r := range m {
+		copy(buf[r*ld:][:k], unsafe.Slice(add(a, r*g.rowBytes), k))
+	}
+	return &buf[0], 4 * ld
 }
 
 // ptr returns the address of a slice's first element, or nil.
@@ -178,6 +198,8 @@ type gemmTask struct {
 	width    int                         // panels in a group
 	rowBytes int                         // from one row of A to the next, for dense A
 	plan     *Conv                       // nil for dense A
+	copies   bool                        // dense A is copied block by block, see copyRows
+	scratch  [][]float32                 // a worker's copy of a block
 	image    struct{ src, dst, res int } // bytes from one picture to the next
 }
 
@@ -188,8 +210,7 @@ func poolOf[T any]() *sync.Pool { return &sync.Pool{New: func() any { return new
 
 // free drops the references that the task holds, and gives it back.
 func (g *gemmTask) free() {
-	g.args = asm.GemmArgs{}
-	g.plan = nil
+	g.args, g.plan, g.copies = asm.GemmArgs{}, nil, false
 	gemmTasks.Put(g)
 }
 
@@ -197,15 +218,16 @@ func (g *gemmTask) setAct(a Act) {
 	g.args.Act, g.args.Lo, g.args.Hi, g.args.Alpha = int(a.Kind), a.Lo, a.Hi, a.Alpha
 }
 
-// blockRows returns how many rows to treat at once: as many as keep their part of A in the second-level cache.
+// blockRows returns how many rows to treat at once: as many as keep their part of A in the second-level cache, but enough to
+// use each part of B several times.
 func blockRows(m, k, rows int) int {
-	b := max(rows, min(m, 96<<10/4/max(1, min(k, blockK))))
+	b := min(m, 512, max(4*rows, 65536/max(1, k)))
 	return (b + rows - 1) / rows * rows
 }
 
 // blockK is the number of steps along K after which the running sums go back to memory, so that the panels in use stay in
 // the first-level cache.
-const blockK = 512
+const blockK = 768
 
 // runBlocks splits the problem into tiles and runs them. pictures is the batch for convolutions.
 func (g *gemmTask) runBlocks(t *Team, pictures int) {
@@ -219,11 +241,14 @@ func (g *gemmTask) runBlocks(t *Team, pictures int) {
 	}
 	g.width = (units + g.groups - 1) / g.groups * per
 	g.groups = (panels + g.width - 1) / g.width
+	for g.copies && len(g.scratch) < t.Threads() {
+		g.scratch = append(g.scratch, nil)
+	}
 	t.Run(g, pictures*g.blocks*g.groups)
 }
 
 // Tile computes one block of rows in one group of panels.
-func (g *gemmTask) Tile(i, _ int) {
+func (g *gemmTask) Tile(i, worker int) {
 	group := i % g.groups
 	i /= g.groups
 	block, picture := i%g.blocks, i/g.blocks
@@ -257,9 +282,17 @@ func (g *gemmTask) Tile(i, _ int) {
 	x.B = add(x.B, first*x.BPanel)
 	columns := min(g.n, (first+g.width)*panel) - first*panel
 
+	var table [maxRows]int32
+	if g.copies {
+		var ld int
+		x.A, ld = g.copyRows(worker, m, x.A)
+		x.AStep, offs = ld*height, &table[0]
+		for r := range table {
+			table[r] = int32(r * ld / 4)
+		}
+	}
 	// Blocks along K: whole steps, or a part of one.
-	k, steps, done := x.K, x.Steps, 0
-	a, res, act := x.A, x.Res, x.Act
+	k, steps := x.K, x.Steps
 	partK, partSteps := k, steps
 	if k >= blockK {
 		parts := (k + blockK - 1) / blockK
@@ -267,32 +300,31 @@ func (g *gemmTask) Tile(i, _ int) {
 	} else if k*steps > blockK {
 		partSteps = max(1, blockK/k)
 	}
-	for s := 0; ; {
-		ns := min(partSteps, steps-s)
-		for c := 0; ; {
-			nk := min(partK, k-c)
-			last := s+ns >= steps && c+nk >= k
-			x.A, x.K, x.Steps = add(a, 4*c), nk, ns
-			x.Offs = add(offs, s*x.OffStride)
-			x.Res, x.Act = nil, 0
-			if last {
-				x.Res, x.Act = res, act
-			}
-			for col := 0; col < columns; col += per * panel {
-				y := x
-				y.B = add(x.B, 4*panel*done+col/panel*x.BPanel)
-				y.C, y.Bias, y.Res = add(x.C, 4*col), add(x.Bias, 4*col), add(x.Res, 4*col)
-				y.Cols = min(per*panel, columns-col)
+	for col := 0; col < columns; col += per * panel {
+		y := x
+		y.C, y.Bias = add(x.C, 4*col), add(x.Bias, 4*col)
+		y.Cols = min(per*panel, columns-col)
+		b := add(x.B, col/panel*x.BPanel)
+		for s, done := 0, 0; ; {
+			ns := min(partSteps, steps-s)
+			for c := 0; ; {
+				nk := min(partK, k-c)
+				y.A, y.Offs, y.B = add(x.A, 4*c), add(offs, s*x.OffStride), add(b, 4*panel*done)
+				y.K, y.Steps = nk, ns
+				y.Res, y.Act = nil, 0
+				if s+ns >= steps && c+nk >= k {
+					y.Res, y.Act = add(x.Res, 4*col), x.Act
+				}
 				rowStrips(isa, &y, m, height)
+				y.Load = 1
+				done += nk * ns
+				if c += nk; c >= k {
+					break
+				}
 			}
-			done += nk * ns
-			x.Load = 1
-			if c += nk; c >= k {
+			if s += ns; s >= steps {
 				break
 			}
-		}
-		if s += ns; s >= steps {
-			break
 		}
 	}
 }

@@ -3,8 +3,10 @@ package kernels_test
 import (
 	"fmt"
 	"hash/fnv"
+	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/kernels/ktest"
@@ -87,7 +89,8 @@ func TestKernelsDoNotAllocate(t *testing.T) {
 	}
 }
 
-// BenchmarkKernels times the problems worth timing on every instruction set, beside the multiply-add peak of the same run.
+// BenchmarkKernels times the problems worth timing on every instruction set. Rates are of the fastest run, beside the
+// multiply-add peak measured in the same run: other programs only ever add time.
 func BenchmarkKernels(b *testing.B) {
 	for _, isa := range kernels.Available()[1:] {
 		peak := kernels.FMAPeak(isa)
@@ -109,10 +112,13 @@ func BenchmarkKernels(b *testing.B) {
 						c.Fast(team)
 						team.Begin()
 						defer team.End()
+						best := time.Duration(math.MaxInt64)
 						for b.Loop() {
+							start := time.Now()
 							c.Fast(team)
+							best = min(best, time.Since(start))
 						}
-						s := b.Elapsed().Seconds() / float64(b.N)
+						s := best.Seconds()
 						if p.Flops > 0 {
 							g := p.Flops / s / 1e9
 							b.ReportMetric(g, "GFLOP/s")

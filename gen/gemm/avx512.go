@@ -63,6 +63,8 @@ func (t avx512) inner(rows, panels int) {
 			m.Index, m.Scale = stride, 1
 		}
 		VMOVUPS(m, zmm[p])
+		m.Disp = 512
+		PREFETCHT0(m)
 	}
 	for r := range rows {
 		a := zmm[2+r%6]

@@ -1,0 +1,21 @@
+//go:build !purego
+
+package kernels
+
+import "github.com/ocellus-vision/ocellus/asm"
+
+// gemmShape returns the rows and panels of the largest tile.
+func gemmShape(isa ISA) (rows, panels int) {
+	if isa == NEON {
+		return asm.GemmRowsNEON, 1
+	}
+	return 4, 1
+}
+
+func gemmTile(isa ISA, args *asm.GemmArgs) {
+	if isa == NEON {
+		asm.GemmTileF32NEON(args)
+	} else {
+		gemmTileGeneric(args)
+	}
+}
