@@ -10,3 +10,6 @@ package gen
 //go:generate go run ./probe -isa neon
 //go:generate go run ./camera -isa avx2 -out ../asm/camera_avx2_amd64.s -stubs ../asm/camera_avx2_amd64.go -pkg asm
 //go:generate go run ./camera -isa neon
+//go:generate go run ./depthwise -isa args
+//go:generate go run ./depthwise -isa avx2 -out ../asm/depthwise_avx2_amd64.s -stubs ../asm/depthwise_avx2_amd64.go -pkg asm
+//go:generate go run ./depthwise -isa avx512 -out ../asm/depthwise_avx512_amd64.s -stubs ../asm/depthwise_avx512_amd64.go -pkg asm

@@ -1,0 +1,368 @@
+package main
+
+import (
+	"fmt"
+	"go/token"
+	"go/types"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// target is a vector unit of amd64.
+type target struct {
+	name  string
+	lanes int
+	vec   []reg.VecPhysical
+}
+
+var avx2 = target{"AVX2", 8, []reg.VecPhysical{
+	reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7, reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15,
+}}
+
+var avx512 = target{"AVX512", 16, []reg.VecPhysical{
+	reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7, reg.Z8, reg.Z9, reg.Z10, reg.Z11, reg.Z12, reg.Z13, reg.Z14, reg.Z15,
+	reg.Z16, reg.Z17, reg.Z18, reg.Z19, reg.Z20, reg.Z21, reg.Z22, reg.Z23, reg.Z24, reg.Z25, reg.Z26, reg.Z27, reg.Z28, reg.Z29, reg.Z30, reg.Z31,
+}}
+
+// The general registers of all functions.
+const tap = 64 // bytes from a tap's weights to the next
+
+var (
+	row   = reg.RAX // input row, at the tile's first column
+	tmp   = reg.RBX
+	src   = reg.RCX // tile's first column
+	table = reg.RDX // of the kernel row
+	w     = reg.RSI // of the kernel row
+	dst   = reg.RDI
+	s1    = reg.R8 // bytes of a pixel, and multiples
+	s3    = reg.R9
+	s5    = reg.R10
+	s7    = reg.R11
+	zero  = reg.R12
+	left  = reg.R13 // kernel rows left
+	row8  = reg.R14 // eight pixels from row
+	xs    = reg.R15 // output columns left
+)
+
+func field(base reg.Register, name string) Mem { return Mem{Base: base, Disp: offset(name)} }
+
+func start(name, doc string, frame int) Mem {
+	TEXT(name, NOSPLIT, "func(args *DepthwiseArgs)")
+	Doc(doc)
+	Pragma("noescape")
+	return AllocLocal(frame)
+}
+
+func amd64(t target) {
+	// avo looks up names of signatures in the universe; the struct's fields do not matter to it.
+	name := types.NewTypeName(token.NoPos, nil, "DepthwiseArgs", nil)
+	types.NewNamed(name, types.NewStruct(nil, nil), nil)
+	types.Universe.Insert(name)
+	for _, w := range windows {
+		t.window(w)
+	}
+	t.any()
+}
+
+// pixel is the address of pixel q from base, or from base8 for the eighth and beyond.
+func pixel(base, base8 reg.Register, q int) Mem {
+	m := Mem{Base: base}
+	if q >= 8 {
+		m.Base = base8
+		q -= 8
+	}
+	switch q {
+	case 0:
+	case 1, 2, 4, 8:
+		m.Index, m.Scale = s1, uint8(q)
+	case 3, 6:
+		m.Index, m.Scale = s3, uint8(q/3)
+	case 5:
+		m.Index, m.Scale = s5, 1
+	case 7:
+		m.Index, m.Scale = s7, 1
+	default:
+		panic("depthwise: pixel too far")
+	}
+	return m
+}
+
+func (t target) window(win window) {
+	l := start(win.name(t.name), win.doc(win.name(t.name), t.lanes), 40)
+	rowTable, ys, ix, room, first := l, l.Offset(8), l.Offset(16), l.Offset(24), l.Offset(32)
+	args := tmp
+	Load(Param("args"), args)
+	MOVQ(field(args, "Src"), src)
+	SUBQ(field(args, "Skip"), src)
+	MOVQ(src, first)
+	MOVQ(field(args, "Dst"), dst)
+	MOVQ(field(args, "Zero"), zero)
+	MOVQ(field(args, "Pixel"), s1)
+	LEAQ(Mem{Base: s1, Index: s1, Scale: 2}, s3)
+	LEAQ(Mem{Base: s1, Index: s1, Scale: 4}, s5)
+	LEAQ(Mem{Base: s3, Index: s1, Scale: 4}, s7)
+	MOVQ(field(args, "Rows"), table)
+	MOVQ(table, rowTable)
+	MOVQ(field(args, "Ys"), left)
+	MOVQ(left, ys)
+
+	Label("row")
+	Load(Param("args"), args)
+	MOVQ(field(args, "OW"), xs)
+	MOVQ(field(args, "PL"), row)
+	MOVQ(field(args, "Width"), left)
+	ADDQ(row, left)
+	MOVQ(left, room)
+	NEGQ(row)
+	MOVQ(row, ix)
+	MOVQ(first, src)
+	Label("next")
+	for _, p := range tiles {
+		CMPQ(xs, Imm(uint64(p)))
+		JGE(LabelRef(fmt.Sprintf("tile%d", p)))
+	}
+	Load(Param("args"), args)
+	MOVQ(field(args, "KH"), row)
+	SHLQ(Imm(3), row)
+	ADDQ(row, rowTable)
+	DECQ(ys)
+	JNZ(LabelRef("row"))
+	VZEROUPPER()
+	RET()
+
+	for _, p := range tiles {
+		label := fmt.Sprintf("tile%d", p)
+		Label(label)
+		acc := t.vec[:p]
+		Load(Param("args"), args)
+		MOVQ(field(args, "W"), w)
+		MOVQ(field(args, "KH"), left)
+		MOVQ(rowTable, table)
+		VMOVUPS(Mem{Base: w}, acc[0])
+		ADDQ(Imm(tap), w)
+		for _, a := range acc[1:] {
+			VMOVAPS(acc[0], a)
+		}
+		Label(label + "row")
+		MOVQ(Mem{Base: table}, row)
+		ADDQ(Imm(8), table)
+		TESTQ(row, row)
+		LEAQ(Mem{Base: row, Index: src, Scale: 1}, row)
+		CMOVQLT(zero, row)
+		if win.inputs(p) > 8 {
+			LEAQ(Mem{Base: row, Index: s1, Scale: 8}, row8)
+		}
+		load := func(q int, v reg.VecPhysical) {
+			m := pixel(row, row8, q)
+			l, r := win.outside(p, q)
+			if l || r {
+				LEAQ(m, tmp)
+				if l {
+					CMPQ(ix, I8(int8(-q)))
+					CMOVQLT(zero, tmp)
+				}
+				if r {
+					CMPQ(room, I8(int8(q)))
+					CMOVQLE(zero, tmp)
+				}
+				m = Mem{Base: tmp}
+			}
+			VMOVUPS(m, v)
+		}
+		if rest := t.vec[p:]; len(rest) > win.inputs(p) {
+			t.byTap(win, p, acc, rest, load)
+		} else {
+			t.byInput(win, p, acc, rest, load)
+		}
+		ADDQ(I32(int32(win.kw*tap)), w)
+		DECQ(left)
+		JNZ(LabelRef(label + "row"))
+
+		t.act(label, acc)
+		for i, a := range acc {
+			VMOVUPS(a, pixel(dst, nil, i))
+		}
+		step := map[int]reg.Register{1: s1, 3: s3, 7: s7}[p]
+		ADDQ(step, dst)
+		LEAQ(Mem{Base: src, Index: step, Scale: uint8(win.sw)}, src)
+		ADDQ(Imm(uint64(p*win.sw)), ix)
+		SUBQ(Imm(uint64(p*win.sw)), room)
+		SUBQ(Imm(uint64(p)), xs)
+		JMP(LabelRef("next"))
+	}
+}
+
+// byTap multiplies one weight after the other with all pixels of the tile; every input has a register.
+func (t target) byTap(win window, p int, acc, rest []reg.VecPhysical, load func(int, reg.VecPhysical)) {
+	n := win.inputs(p)
+	in, weights := rest[:n], rest[n:]
+	loaded := 0
+	for j := range win.kw {
+		wj := weights[j%len(weights)]
+		VMOVUPS(Mem{Base: w, Disp: j * tap}, wj)
+		for i, a := range acc {
+			q := i*win.sw + j
+			for ; loaded <= q; loaded++ {
+				load(loaded, in[loaded])
+			}
+			VFMADD231PS(wj, in[q], a)
+		}
+	}
+}
+
+// byInput multiplies one input after the other with the weights that meet it; every weight of the kernel row has a register.
+func (t target) byInput(win window, p int, acc, rest []reg.VecPhysical, load func(int, reg.VecPhysical)) {
+	weights, in := rest[:win.kw], rest[win.kw:]
+	for j, wj := range weights {
+		VMOVUPS(Mem{Base: w, Disp: j * tap}, wj)
+	}
+	for q := range win.inputs(p) {
+		v := in[q%len(in)]
+		load(q, v)
+		for j := win.kw - 1; j >= 0; j-- {
+			if i := (q - j) / win.sw; q >= j && (q-j)%win.sw == 0 && i < p {
+				VFMADD231PS(weights[j], v, acc[i])
+			}
+		}
+	}
+}
+
+// act applies the activation to the accumulators.
+func (t target) act(label string, acc []reg.VecPhysical) {
+	a, b, c := t.vec[len(acc)], t.vec[len(acc)+1], t.vec[len(acc)+2]
+	args := tmp
+	Load(Param("args"), args)
+	CMPQ(field(args, "Act"), Imm(1))
+	JLT(LabelRef(label + "store"))
+	JGT(LabelRef(label + "leaky"))
+	VBROADCASTSS(field(args, "Lo"), a)
+	VBROADCASTSS(field(args, "Hi"), b)
+	for _, y := range acc {
+		// Both return their second source unless the first is greater (less): a NaN in y stays.
+		VMAXPS(y, a, y)
+		VMINPS(y, b, y)
+	}
+	JMP(LabelRef(label + "store"))
+	Label(label + "leaky")
+	VBROADCASTSS(field(args, "Alpha"), a)
+	VXORPS(b.AsX(), b.AsX(), b.AsX())
+	for _, y := range acc {
+		VMULPS(a, y, c)
+		if t.lanes == 16 {
+			VCMPPS(Imm(0x1e), b, y, reg.K1) // y > 0, quiet
+			VMOVAPS(y, reg.K1, c)
+			VMOVAPS(c, y)
+		} else {
+			d := t.vec[len(acc)+3]
+			VCMPPS(Imm(0x1e), b, y, d)
+			VBLENDVPS(d, y, c, y)
+		}
+	}
+	Label(label + "store")
+}
+
+// any emits the function for windows without code of their own: the place of every input is the sum of a row and a column from tables.
+func (t target) any() {
+	name := fmt.Sprintf("DepthwiseAnyx%dF32%s", anyTile, t.name)
+	l := start(name, anyDoc(name, t.lanes), 24)
+	rowTable, ys, colTable := l, l.Offset(8), l.Offset(16)
+	kw8, kw24, far, col, cols := s3, s5, zero, row8, s7
+	args := tmp
+	Load(Param("args"), args)
+	MOVQ(field(args, "Src"), src)
+	SUBQ(field(args, "Skip"), src)
+	MOVQ(field(args, "Dst"), dst)
+	MOVQ(field(args, "Zero"), far)
+	SUBQ(src, far)
+	MOVQ(field(args, "Pixel"), s1)
+	MOVQ(field(args, "KW"), kw8)
+	SHLQ(Imm(3), kw8)
+	LEAQ(Mem{Base: kw8, Index: kw8, Scale: 2}, kw24)
+	MOVQ(field(args, "Rows"), table)
+	MOVQ(table, rowTable)
+	MOVQ(field(args, "Ys"), left)
+	MOVQ(left, ys)
+
+	Label("row")
+	Load(Param("args"), args)
+	MOVQ(field(args, "OW"), xs)
+	MOVQ(field(args, "Cols"), col)
+	MOVQ(col, colTable)
+	Label("next")
+	for _, p := range []int{anyTile, 1} {
+		CMPQ(xs, Imm(uint64(p)))
+		JGE(LabelRef(fmt.Sprintf("tile%d", p)))
+	}
+	Load(Param("args"), args)
+	MOVQ(field(args, "KH"), left)
+	SHLQ(Imm(3), left)
+	ADDQ(left, rowTable)
+	DECQ(ys)
+	JNZ(LabelRef("row"))
+	VZEROUPPER()
+	RET()
+
+	for _, p := range []int{anyTile, 1} {
+		label := fmt.Sprintf("tile%d", p)
+		Label(label)
+		acc, wv := t.vec[:p], t.vec[p]
+		Load(Param("args"), args)
+		MOVQ(field(args, "W"), w)
+		MOVQ(field(args, "KH"), left)
+		MOVQ(rowTable, table)
+		VMOVUPS(Mem{Base: w}, acc[0])
+		ADDQ(Imm(tap), w)
+		for _, a := range acc[1:] {
+			VMOVAPS(acc[0], a)
+		}
+		Label(label + "row")
+		MOVQ(colTable, col)
+		MOVQ(kw8, cols)
+		SHRQ(Imm(3), cols)
+		Label(label + "col")
+		VMOVUPS(Mem{Base: w}, wv)
+		ADDQ(Imm(tap), w)
+		for i, a := range acc {
+			m := Mem{Base: col}
+			switch i {
+			case 1, 2:
+				m.Index, m.Scale = kw8, uint8(i)
+			case 3:
+				m.Index, m.Scale = kw24, 1
+			}
+			at := []reg.GPPhysical{row, tmp}[i%2]
+			MOVQ(m, at)
+			ADDQ(Mem{Base: table}, at)
+			CMOVQLT(far, at)
+			VFMADD231PS(Mem{Base: src, Index: at, Scale: 1}, wv, a)
+		}
+		ADDQ(Imm(8), col)
+		DECQ(cols)
+		JNZ(LabelRef(label + "col"))
+		ADDQ(Imm(8), table)
+		DECQ(left)
+		JNZ(LabelRef(label + "row"))
+
+		t.act(label, acc)
+		for i, a := range acc {
+			if i < 3 {
+				VMOVUPS(a, pixel(dst, nil, i))
+			} else {
+				LEAQ(Mem{Base: dst, Index: s1, Scale: 2}, row)
+				VMOVUPS(a, Mem{Base: row, Index: s1, Scale: 1})
+			}
+		}
+		MOVQ(kw8, col)
+		if p == anyTile {
+			SHLQ(Imm(2), col)
+			LEAQ(Mem{Base: dst, Index: s1, Scale: 4}, dst)
+		} else {
+			ADDQ(s1, dst)
+		}
+		ADDQ(col, colTable)
+		SUBQ(Imm(uint64(p)), xs)
+		JMP(LabelRef("next"))
+	}
+}

@@ -1,0 +1,367 @@
+package kernels
+
+import (
+	"math"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/ocellus-vision/ocellus/asm"
+	"github.com/ocellus-vision/ocellus/kernels/ref"
+)
+
+// Depthwise is a depthwise convolution planned for one shape: each channel is convolved with a window of its own. It is immutable
+// and may be shared.
+type Depthwise struct {
+	shape      Conv2D
+	oh, ow     int
+	window     depthwiseWindow
+	rows, cols []int64   // byte offsets of the input rows and columns under each output row and column; far if outside
+	zero       []float32 // what the outside is read from
+	bands      int       // of perBand output rows
+	perBand    int
+	groups     int        // of channels
+	wide       *Depthwise // the same with wideC channels, where there are fewer
+}
+
+// depthwiseWindow names the tiles of asm.
+type depthwiseWindow uint8
+
+const (
+	windowAny depthwiseWindow = iota
+	window3S1
+	window3S2
+	window5S1
+	window5S2
+)
+
+const (
+	far       = -1 << 60 // offset of what is outside; the sum of two is still negative
+	laneBlock = 16       // channels of a block of packed weights
+	wideC     = 8
+	zeroSpan  = 17 // input pixels under the widest tile of asm
+)
+
+// zeroFloats is a run of zeros that all plans read.
+var zeroFloats atomic.Pointer[[]float32]
+
+// zeros returns a shared slice of at least n zeros.
+func zeros(n int) []float32 {
+	for {
+		old := zeroFloats.Load()
+		if old != nil && len(*old) >= n {
+			return *old
+		}
+		z := aligned(max(n, 4096))
+		if zeroFloats.CompareAndSwap(old, &z) {
+			return z
+		}
+	}
+}
+
+// NewDepthwise plans a depthwise convolution; O and Groups must equal C.
+func NewDepthwise(s Conv2D) *Depthwise {
+	switch {
+	case s.N < 0 || s.H < 1 || s.W < 1 || s.C < 1:
+		panic("kernels: Depthwise: bad input shape")
+	case s.O != s.C || s.Groups != s.C:
+		panic("kernels: Depthwise: output channels and groups must equal input channels")
+	case s.KH < 1 || s.KW < 1 || s.SH < 1 || s.SW < 1 || s.DH < 1 || s.DW < 1:
+		panic("kernels: Depthwise: window, stride and dilation must be positive")
+	case s.PT < 0 || s.PL < 0 || s.PB < 0 || s.PR < 0:
+		panic("kernels: Depthwise: negative padding")
+	case s.H+s.PT+s.PB < s.DH*(s.KH-1)+1 || s.W+s.PL+s.PR < s.DW*(s.KW-1)+1:
+		panic("kernels: Depthwise: window larger than the padded input")
+	}
+	d := &Depthwise{shape: s, oh: s.OH(), ow: s.OW()}
+	d.rows = offsets(d.oh, s.KH, s.SH, s.DH, s.PT, s.H, 4*s.W*s.C)
+	d.cols = offsets(d.ow, s.KW, s.SW, s.DW, s.PL, s.W, 4*s.C)
+	d.zero = zeros(zeroSpan * max(s.C, laneBlock))
+	if over := (d.ow-1)*s.SW + s.KW - s.PL - s.W; s.DW == 1 && s.PL <= s.KW/2 && over <= s.KW/2 {
+		switch [2]int{s.KW, s.SW} {
+		case [2]int{3, 1}:
+			d.window = window3S1
+		case [2]int{3, 2}:
+			d.window = window3S2
+		case [2]int{5, 1}:
+			d.window = window5S1
+		case [2]int{5, 2}:
+			d.window = window5S2
+		}
+	}
+	d.split()
+	if s.C < wideC {
+		s.C, s.O, s.Groups = wideC, wideC, wideC
+		d.wide = NewDepthwise(s)
+	}
+	return d
+}
+
+// split cuts the work into tiles that take some microseconds and whose input fits in a second-level cache: by channels
+// as long as the pieces of a pixel stay long, then by rows.
+func (d *Depthwise) split() {
+	s := &d.shape
+	const (
+		small = 1 << 14 // taps of a block of channels that are worth a tile
+		large = 3 * small
+		cache = 256 << 10
+	)
+	blocks := (s.C + laneBlock - 1) / laneBlock
+	row := d.ow * s.KH * s.KW * blocks
+	d.groups = max(1, min(d.oh*row/small, blocks/4))
+	bytes := s.SH * s.W * 4 * s.C
+	d.bands = max(1, min(d.oh, max(d.oh*row/d.groups/large, d.oh*bytes/d.groups/cache)))
+	d.perBand = (d.oh + d.bands - 1) / d.bands
+	d.bands = (d.oh + d.perBand - 1) / d.perBand
+}
+
+// offsets returns the byte offset of the input position under each output position and tap, or far: [n][k].
+func offsets(n, k, stride, dilation, pad, size, bytes int) []int64 {
+	t := make([]int64, 0, n*k)
+	for o := range n {
+		for i := range k {
+			p := o*stride + i*dilation - pad
+			if p < 0 || p >= size {
+				t = append(t, far)
+			} else {
+				t = append(t, int64(p)*int64(bytes))
+			}
+		}
+	}
+	return t
+}
+
+// Shape returns what the convolution was planned for.
+func (d *Depthwise) Shape() Conv2D { return d.shape }
+
+// DepthwiseWeights are a depthwise convolution's weights and bias, packed.
+type DepthwiseWeights struct {
+	c, taps int
+	// Blocks of [1+taps][16]: bias, then weights. If C is not a multiple of 16 another block holds the last 16 channels (or all).
+	data []float32
+}
+
+// Bytes returns the memory that the packed weights take.
+func (w *DepthwiseWeights) Bytes() int { return 4 * len(w.data) }
+
+// Pack packs w, [KH,KW,C], and bias, [C] or nil.
+func (d *Depthwise) Pack(w, bias []float32) *DepthwiseWeights {
+	s := &d.shape
+	taps := s.KH * s.KW
+	if len(w) < taps*s.C {
+		panic("kernels: Depthwise.Pack: w too short")
+	}
+	if bias != nil && len(bias) < s.C {
+		panic("kernels: Depthwise.Pack: bias too short")
+	}
+	p := &DepthwiseWeights{c: s.C, taps: taps}
+	blocks := (s.C + laneBlock - 1) / laneBlock
+	p.data = aligned(blocks * (1 + taps) * laneBlock)
+	for b := range blocks {
+		c := max(0, min(b*laneBlock, s.C-laneBlock))
+		n := min(laneBlock, s.C-c)
+		out := p.data[b*(1+taps)*laneBlock:]
+		if bias != nil {
+			copy(out[:n], bias[c:])
+		}
+		for t := range taps {
+			copy(out[(1+t)*laneBlock:][:n], w[t*s.C+c:])
+		}
+	}
+	return p
+}
+
+// from returns the weights of channels c to c+lanes, [1+taps][16]. Lanes divides 16, and c is a multiple of it or C-lanes.
+func (w *DepthwiseWeights) from(c, lanes int) *float32 {
+	block, lane := c/laneBlock, c%laneBlock
+	if c+lanes > w.c/laneBlock*laneBlock {
+		block, lane = (w.c-1)/laneBlock, c-max(0, w.c-laneBlock)
+	}
+	return &w.data[block*(1+w.taps)*laneBlock+lane]
+}
+
+// depthwiseTask is a depthwise convolution being computed. Its tiles are pictures by bands of rows by groups of channels.
+type depthwiseTask struct {
+	plan     *Depthwise
+	isa      ISA
+	lanes    int
+	w        *DepthwiseWeights
+	args     asm.DepthwiseArgs
+	src, dst int // bytes of a picture
+	scratch  []float32
+}
+
+var depthwiseTasks = poolOf[depthwiseTask]()
+
+// Run computes dst[n,y,x,c] = act(bias[c] + Σ src[n, y·SH+i·DH-PT, x·SW+j·DW-PL, c]·w[i,j,c]). It returns the bits of ref.Depthwise.
+//
+// src is [N,H,W,C], dst is [N,OH,OW,C]; they do not overlap.
+func (d *Depthwise) Run(t *Team, dst, src []float32, w *DepthwiseWeights, act Act) {
+	s := &d.shape
+	if len(src) < s.N*s.H*s.W*s.C {
+		panic("kernels: Depthwise.Run: src too short")
+	}
+	if len(dst) < s.N*d.oh*d.ow*s.C {
+		panic("kernels: Depthwise.Run: dst too short")
+	}
+	if w.c != s.C || w.taps != s.KH*s.KW {
+		panic("kernels: Depthwise.Run: weights packed for another shape")
+	}
+	if s.N == 0 {
+		return
+	}
+	isa, lanes := depthwiseLanes(use[OpDepthwise], s.C)
+	task := depthwiseTasks.Get().(*depthwiseTask)
+	task.plan, task.isa, task.lanes, task.w = d, isa, lanes, w
+	task.src, task.dst = 4*s.H*s.W*s.C, 4*d.oh*d.ow*s.C
+	task.args = asm.DepthwiseArgs{
+		Dst: &dst[0], Src: &src[0], Zero: &d.zero[0], Rows: &d.rows[0], Cols: &d.cols[0],
+		KH: s.KH, KW: s.KW, OW: d.ow, Width: s.W, PL: s.PL, Pixel: 4 * s.C,
+		Act: int(act.Kind), Lo: act.Lo, Hi: act.Hi, Alpha: act.Alpha,
+	}
+	if lanes > s.C {
+		task.runWide(t)
+	} else {
+		t.Run(task, s.N*d.bands*d.groups)
+	}
+	scratch := task.scratch
+	*task = depthwiseTask{scratch: scratch}
+	depthwiseTasks.Put(task)
+}
+
+// Tile computes a band of rows of a group of channels of a picture.
+func (k *depthwiseTask) Tile(i, _ int) {
+	d := k.plan
+	n, i := i/(d.bands*d.groups), i%(d.bands*d.groups)
+	g, band := i/d.bands, i%d.bands
+	blocks := (d.shape.C + k.lanes - 1) / k.lanes
+	y := band * d.perBand
+	a := k.args
+	a.Src = add(a.Src, n*k.src)
+	a.Dst = add(a.Dst, n*k.dst+y*d.ow*a.Pixel)
+	a.Ys = min(d.perBand, d.oh-y)
+	k.rows(&a, y, blocks*g/d.groups, blocks*(g+1)/d.groups)
+}
+
+// rows computes a.Ys output rows from row y on of some blocks of channels. The last block reaches back so that it ends with the channels.
+func (k *depthwiseTask) rows(a *asm.DepthwiseArgs, y, from, to int) {
+	d := k.plan
+	a.Rows = &d.rows[y*d.shape.KH]
+	if d.window != windowAny && k.isa != Generic {
+		a.Skip += d.shape.PL * a.Pixel
+	}
+	src, dst := a.Src, a.Dst
+	for b := from; b < to; b++ {
+		c := min(b*k.lanes, d.shape.C-k.lanes)
+		a.Src, a.Dst, a.W = add(src, 4*c), add(dst, 4*c), k.w.from(c, k.lanes)
+		depthwiseTile(k.isa, d.window, a, k.lanes)
+	}
+}
+
+// runWide computes a picture with fewer channels than a vector has lanes: pictures one after the other are spread to wideC channels.
+func (k *depthwiseTask) runWide(t *Team) {
+	narrow := k.plan
+	s, d := &narrow.shape, narrow.wide
+	in, out := s.H*s.W*wideC, d.oh*d.ow*wideC
+	if len(k.scratch) < in+out {
+		k.scratch = aligned(in + out)
+	}
+	src, dst := k.scratch[:in:in], k.scratch[in:in+out]
+	from, to := unsafe.Slice(k.args.Src, s.N*s.H*s.W*s.C), unsafe.Slice(k.args.Dst, s.N*d.oh*d.ow*s.C)
+	k.plan = d
+	k.args.Src, k.args.Dst, k.args.Rows, k.args.Cols, k.args.Pixel = &src[0], &dst[0], &d.rows[0], &d.cols[0], 4*wideC
+	for n := range s.N {
+		spread(src, from[n*s.H*s.W*s.C:], s.H*s.W, wideC, s.C)
+		t.Run(k, d.bands*d.groups)
+		spread(to[n*d.oh*d.ow*s.C:], dst, d.oh*d.ow, s.C, wideC)
+	}
+}
+
+// spread copies n pixels of from channels to pixels of to channels; those that both have.
+func spread(dst, src []float32, n, to, from int) {
+	c := min(to, from)
+	for p := range n {
+		d, s := dst[p*to:][:c], src[p*from:][:c]
+		for i := range d {
+			d[i] = s[i]
+		}
+	}
+}
+
+// depthwiseTileGeneric is the tile in plain Go, for any window and at most 16 channels.
+func depthwiseTileGeneric(a *asm.DepthwiseArgs, lanes int) {
+	at := func(p *float32, bytes int) []float32 {
+		return unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(p), bytes)), lanes)
+	}
+	rows := unsafe.Slice(a.Rows, a.Ys*a.KH)
+	cols := unsafe.Slice(a.Cols, a.OW*a.KW)
+	act := Act{Kind: ActKind(a.Act), Lo: a.Lo, Hi: a.Hi, Alpha: a.Alpha}
+	zero := at(a.Zero, 0)
+	for y := range a.Ys {
+		for x := range a.OW {
+			var sum [laneBlock]float32
+			acc := sum[:lanes]
+			copy(acc, at(a.W, 0))
+			w := a.W
+			for _, row := range rows[y*a.KH : (y+1)*a.KH] {
+				for _, col := range cols[x*a.KW : (x+1)*a.KW] {
+					v := zero
+					if row+col >= 0 {
+						v = at(a.Src, int(row+col)-a.Skip)
+					}
+					w = add(w, 4*laneBlock)
+					for c, w := range at(w, 0) {
+						acc[c] = ref.FMA32(v[c], w, acc[c])
+					}
+				}
+			}
+			dst := at(a.Dst, (y*a.OW+x)*a.Pixel)
+			for c := range dst {
+				dst[c] = act.Apply(acc[c])
+			}
+		}
+	}
+}
+
+// checkFloats returns n values in [-1, 1), the same for the same seed.
+func checkFloats(seed uint32, n int) []float32 {
+	f := make([]float32, n)
+	for i := range f {
+		seed = seed*1664525 + 1013904223
+		f[i] = float32(int32(seed)) / (1 << 31)
+	}
+	return f
+}
+
+// equalFloats says whether a and b have the same bits.
+func equalFloats(a, b []float32) bool {
+	for i := range a {
+		if math.Float32bits(a[i]) != math.Float32bits(b[i]) {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
+
+// checkDepthwise compares the depthwise tiles with ref.
+func checkDepthwise() bool {
+	for _, s := range []Conv2D{
+		{KH: 3, KW: 3, SW: 1, DW: 1, PL: 1, PR: 1, C: 19, W: 11},
+		{KH: 2, KW: 3, SW: 2, DW: 1, PL: 1, PR: 1, C: 16, W: 22},
+		{KH: 3, KW: 5, SW: 1, DW: 1, PL: 2, PR: 2, C: 8, W: 11},
+		{KH: 1, KW: 5, SW: 2, DW: 1, PL: 2, PR: 1, C: 17, W: 22},
+		{KH: 2, KW: 4, SW: 1, DW: 2, PL: 3, PR: 3, C: 9, W: 6},
+		{KH: 3, KW: 3, SW: 1, DW: 1, PL: 1, PR: 1, C: 3, W: 4},
+	} {
+		s.N, s.H, s.SH, s.DH, s.PT, s.PB, s.O, s.Groups = 1, 3, 1, 1, 1, 0, s.C, s.C
+		d := NewDepthwise(s)
+		src, w, bias := checkFloats(1, s.H*s.W*s.C), checkFloats(2, s.KH*s.KW*s.C), checkFloats(3, s.C)
+		got, want := make([]float32, d.oh*d.ow*s.C), make([]float32, d.oh*d.ow*s.C)
+		act := Act{Kind: ActClip, Lo: -0.5, Hi: 1}
+		d.Run(nil, got, src, d.Pack(w, bias), act)
+		ref.Depthwise(want, src, w, bias, &s, act)
+		if !equalFloats(got, want) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,49 @@
+//go:build !purego
+
+package kernels
+
+import "github.com/ocellus-vision/ocellus/asm"
+
+// depthwiseLanes returns how many channels a tile computes, and the instruction set whose tile that is.
+func depthwiseLanes(isa ISA, channels int) (ISA, int) {
+	switch {
+	case isa == AVX512 && channels >= 16:
+		return AVX512, 16
+	case isa >= AVX2:
+		return AVX2, 8
+	}
+	return Generic, min(channels, laneBlock)
+}
+
+func depthwiseTile(isa ISA, window depthwiseWindow, a *asm.DepthwiseArgs, lanes int) {
+	switch isa {
+	case AVX512:
+		switch window {
+		case window3S1:
+			asm.Depthwise3S1x7F32AVX512(a)
+		case window3S2:
+			asm.Depthwise3S2x7F32AVX512(a)
+		case window5S1:
+			asm.Depthwise5S1x7F32AVX512(a)
+		case window5S2:
+			asm.Depthwise5S2x7F32AVX512(a)
+		default:
+			asm.DepthwiseAnyx4F32AVX512(a)
+		}
+	case AVX2:
+		switch window {
+		case window3S1:
+			asm.Depthwise3S1x7F32AVX2(a)
+		case window3S2:
+			asm.Depthwise3S2x7F32AVX2(a)
+		case window5S1:
+			asm.Depthwise5S1x7F32AVX2(a)
+		case window5S2:
+			asm.Depthwise5S2x7F32AVX2(a)
+		default:
+			asm.DepthwiseAnyx4F32AVX2(a)
+		}
+	default:
+		depthwiseTileGeneric(a, lanes)
+	}
+}

@@ -1,0 +1,12 @@
+//go:build purego || !(amd64 || arm64)
+
+package kernels
+
+import "github.com/ocellus-vision/ocellus/asm"
+
+// depthwiseLanes returns how many channels a tile computes, and the instruction set whose tile that is.
+func depthwiseLanes(_ ISA, channels int) (ISA, int) { return Generic, min(channels, laneBlock) }
+
+func depthwiseTile(_ ISA, _ depthwiseWindow, a *asm.DepthwiseArgs, lanes int) {
+	depthwiseTileGeneric(a, lanes)
+}
