@@ -1,7 +1,9 @@
 package ktest
 
 import (
+	"encoding/binary"
 	"fmt"
+	"hash"
 	"math"
 	"math/rand/v2"
 )
@@ -170,6 +172,28 @@ func (m *Mem) Diff() string {
 		}
 	}
 	return ""
+}
+
+// Hash feeds what the kernel wrote to h, every NaN as the same one.
+func (m *Mem) Hash(h hash.Hash) {
+	for _, p := range m.pairs {
+		switch got := p.got.(type) {
+		case []float32:
+			for _, v := range got {
+				u := math.Float32bits(v)
+				if v != v {
+					u = 0x7fc00000
+				}
+				h.Write(binary.LittleEndian.AppendUint32(nil, u))
+			}
+		case []uint8:
+			h.Write(got)
+		case []int32:
+			for _, v := range got {
+				h.Write(binary.LittleEndian.AppendUint32(nil, uint32(v)))
+			}
+		}
+	}
 }
 
 // SameBits says whether a and b are the same float32: the same bits, or both NaN.
