@@ -1,0 +1,58 @@
+# Targets are listed by "make help".
+.DEFAULT_GOAL := help
+.PHONY: help demo build test fuzz bench generate lint cross clean setup
+
+GO          ?= go
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+PLATFORMS   := amd64 arm64 arm riscv64
+TOTALS      ?= out/tests.txt
+# How long to fuzz each target: "make fuzz" for a minute, "make test" not at all.
+FUZZTIME    ?=
+BENCH       ?= .
+
+build: export CGO_ENABLED = 0
+cross: export CGO_ENABLED = 0
+cross: export GOARM = 7
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: build ## build, and examine this machine
+	bin/ocellus doctor
+
+build: ## build bin/ocellus: one static file
+	$(GO) build -trimpath -o bin/ocellus ./cmd/ocellus
+
+setup: ## install what the tests use (qemu, binutils), where that is allowed
+	@.ci/setup
+
+test: setup ## run every test: native, race, purego, arm64 under qemu, the generators
+	@$(GO) run ./internal/testall -o $(TOTALS) $(if $(FUZZTIME),-fuzztime $(FUZZTIME))
+
+fuzz: ## fuzz each target for FUZZTIME (1m)
+	@$(GO) run ./internal/testall -parts fuzz -fuzztime $(or $(FUZZTIME),1m)
+
+bench: ## speed of the kernels beside the peak of the CPU; BENCH=regexp selects
+	$(GO) test -run '^$$' -bench '$(BENCH)' ./kernels
+
+generate: ## write asm/ again from gen/
+	cd gen && $(GO) generate ./...
+
+lint: ## gofmt, go vet, go mod tidy and staticcheck
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:" $$unformatted; exit 1; fi
+	$(GO) vet ./...
+	cd gen && $(GO) vet ./...
+	$(GO) mod tidy -diff
+	cd gen && $(GO) mod tidy -diff
+	$(GO) run $(STATICCHECK) ./...
+	cd gen && $(GO) run $(STATICCHECK) ./...
+
+cross: ## build dist/ocellus-linux-ARCH for amd64, arm64, arm (v7) and riscv64
+	@mkdir -p dist
+	@for arch in $(PLATFORMS); do \
+		echo "dist/ocellus-linux-$$arch"; \
+		GOOS=linux GOARCH=$$arch $(GO) build -trimpath -ldflags='-s -w' -o dist/ocellus-linux-$$arch ./cmd/ocellus || exit 1; \
+	done
+
+clean: ## remove what make built
+	rm -rf bin dist out

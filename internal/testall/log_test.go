@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func TestLogCounts(t *testing.T) {
+	for _, c := range []struct {
+		name, events string
+		want         counts
+		output       []string
+	}{
+		{"passed, failed and skipped", `
+			{"Action":"run","Package":"h/o/m/a","Test":"TestA"}
+			{"Action":"output","Package":"h/o/m/a","Test":"TestA","Output":"=== RUN   TestA\n"}
+			{"Action":"pass","Package":"h/o/m/a","Test":"TestA/sub"}
+			{"Action":"pass","Package":"h/o/m/a","Test":"TestA"}
+			{"Action":"output","Package":"h/o/m/a","Test":"TestB","Output":"    a_test.go:7: wrong sum\n"}
+			{"Action":"fail","Package":"h/o/m/a","Test":"TestB"}
+			{"Action":"output","Package":"h/o/m/a","Test":"TestC","Output":"    a_test.go:9: no camera here\n"}
+			{"Action":"output","Package":"h/o/m/a","Test":"TestC","Output":"--- SKIP: TestC (0.00s)\n"}
+			{"Action":"skip","Package":"h/o/m/a","Test":"TestC"}
+			{"Action":"fail","Package":"h/o/m/a","Elapsed":1}`,
+			counts{2, 1, 1}, []string{"wrong sum", "no camera here", "FAIL a "}},
+		{"a package that does not build", `
+			{"ImportPath":"h/o/m/a","Action":"build-output","Output":"a.go:3: undefined: f\n"}
+			{"ImportPath":"h/o/m/a","Action":"build-fail"}
+			{"Action":"output","Package":"h/o/m/a","Output":"FAIL\th/o/m/a [build failed]\n"}
+			{"Action":"fail","Package":"h/o/m/a","FailedBuild":"h/o/m/a"}`,
+			counts{0, 1, 0}, []string{"undefined: f", "build failed"}},
+		{"a crash in a test", `
+			{"Action":"run","Package":"h/o/m/a","Test":"TestA"}
+			{"Action":"output","Package":"h/o/m/a","Test":"TestA","Output":"SIGSEGV\n"}
+			{"Action":"fail","Package":"h/o/m/a"}`,
+			counts{0, 1, 0}, []string{"SIGSEGV"}},
+		{"no test files", `{"Action":"skip","Package":"h/o/m/a"}`, counts{}, nil},
+	} {
+		var out bytes.Buffer
+		l := newLog(&out)
+		if err := l.read(strings.NewReader(strings.TrimSpace(c.events))); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if l.counts != c.want {
+			t.Errorf("%s: %v, want %v", c.name, l.counts, c.want)
+		}
+		for _, want := range c.output {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%s: no %q in %q", c.name, want, out.String())
+			}
+		}
+	}
+}
+
+func TestChooseParts(t *testing.T) {
+	parts, err := choose(allParts(0), "", 0)
+	if err != nil || len(parts) != len(allParts(0))-1 {
+		t.Errorf("%d parts, %v: all but fuzz by default", len(parts), err)
+	}
+	parts, err = choose(allParts(0), "fuzz,gen", 0)
+	if err != nil || len(parts) != 2 || parts[0].name != "fuzz" || parts[1].dir != "gen" {
+		t.Errorf("%+v, %v", parts, err)
+	}
+	if _, err = choose(allParts(0), "gen,typo", 0); err == nil || !strings.Contains(err.Error(), `"typo"`) {
+		t.Errorf("unknown part: %v", err)
+	}
+}

@@ -1,0 +1,167 @@
+// Command testall runs every test of the project and counts them: natively, with the race detector, without assembly, with
+// instruction sets held back, for other architectures under emulation, and the module of the generators. A part whose tools are missing is
+// skipped with a line that says which. The last line of its output is
+//
+//	N passed, N failed, N skipped
+//
+// where a subtest counts as a test, and a skipped part as one skipped test. Exit status 1 means that something failed.
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+func main() {
+	var (
+		only     = flag.String("parts", "", "comma-separated parts to run; all but fuzz if empty")
+		fuzztime = flag.Duration("fuzztime", 0, "how long to fuzz each target; 0 leaves fuzzing out unless it is named by -parts")
+		totals   = flag.String("o", "", "file to write the closing line to")
+		list     = flag.Bool("list", false, "list the parts and exit")
+	)
+	flag.Parse()
+	r := &runner{out: os.Stdout}
+	parts := allParts(*fuzztime)
+	if *list {
+		for _, p := range parts {
+			fmt.Printf("%-16s %s\n", p.name, p.what)
+		}
+		return
+	}
+	parts, err := choose(parts, *only, *fuzztime)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "testall:", err)
+		os.Exit(2)
+	}
+	for _, p := range parts {
+		r.part(p)
+	}
+	closing := r.total.String()
+	fmt.Println(closing)
+	if *totals != "" {
+		if err := writeTotals(*totals, closing); err != nil {
+			fmt.Fprintln(os.Stderr, "testall:", err)
+			os.Exit(1)
+		}
+	}
+	if r.total.failed > 0 {
+		os.Exit(1)
+	}
+}
+
+func writeTotals(path, line string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(line+"\n"), 0o666)
+}
+
+// choose returns the parts named by only, or the default ones.
+func choose(parts []part, only string, fuzztime time.Duration) ([]part, error) {
+	if only == "" {
+		return slices.DeleteFunc(parts, func(p part) bool { return p.fuzz > 0 && fuzztime == 0 }), nil
+	}
+	var chosen []part
+	for name := range strings.SplitSeq(only, ",") {
+		i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no part %q; -list names them", name)
+		}
+		chosen = append(chosen, parts[i])
+	}
+	return chosen, nil
+}
+
+// runner runs parts and adds up.
+type runner struct {
+	out   io.Writer
+	total counts
+}
+
+// counts is how many tests ended how.
+type counts struct{ passed, failed, skipped int }
+
+func (c counts) String() string {
+	return fmt.Sprintf("%d passed, %d failed, %d skipped", c.passed, c.failed, c.skipped)
+}
+
+func (c *counts) add(d counts) {
+	c.passed += d.passed
+	c.failed += d.failed
+	c.skipped += d.skipped
+}
+
+// part runs one part.
+func (r *runner) part(p part) {
+	start := time.Now()
+	fmt.Fprintf(r.out, "=== %s: %s\n", p.name, p.what)
+	if why := p.missing(); why != "" {
+		fmt.Fprintf(r.out, "    skipped: %s\n\n", why)
+		r.total.skipped++
+		return
+	}
+	var c counts
+	commands, err := p.commands()
+	if err != nil {
+		fmt.Fprintf(r.out, "    %v\n", err)
+		c.failed++
+	}
+	for _, args := range commands {
+		c.add(r.goTest(p, args))
+	}
+	fmt.Fprintf(r.out, "    %s, %.1f s\n\n", c, time.Since(start).Seconds())
+	r.total.add(c)
+}
+
+// goTest runs one "go test -json" and counts what it reports.
+func (r *runner) goTest(p part, args []string) counts {
+	cmd := p.command(append([]string{"test", "-json"}, args...)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		fmt.Fprintf(r.out, "    %v\n", err)
+		return counts{failed: 1}
+	}
+	log := newLog(r.out)
+	readErr := log.read(stdout)
+	err = errors.Join(readErr, cmd.Wait())
+	if err != nil && log.failed == 0 {
+		fmt.Fprintf(r.out, "    go %s: %v\n", strings.Join(cmd.Args[1:], " "), err)
+		log.failed++
+	}
+	if log.failed > 0 && stderr.Len() > 0 {
+		fmt.Fprintf(r.out, "%s\n", bytes.TrimSpace(stderr.Bytes()))
+	}
+	return log.counts
+}
+
+// command returns a go command with the part's environment and folder.
+func (p part) command(args ...string) *exec.Cmd {
+	cmd := exec.Command("go", args...)
+	cmd.Dir = p.dir
+	cmd.Env = append(os.Environ(), p.env...)
+	return cmd
+}
+
+// have says whether a program is installed.
+func have(program string) bool {
+	_, err := exec.LookPath(program)
+	return err == nil
+}
+
+// hostIs says whether this program runs on one of these architectures.
+func hostIs(arch ...string) bool { return slices.Contains(arch, runtime.GOARCH) }

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A part is one way to run tests.
+type part struct {
+	name, what string
+	env        []string
+	dir        string
+	flags      []string      // of go test
+	packages   []string      // nil: every package of the module that is not about the house itself
+	fuzz       time.Duration // positive: fuzz each target for so long
+	missing    func() string // what it lacks on this machine, or ""
+}
+
+func nothing() string { return "" }
+
+// allParts returns the parts in the order that they run.
+func allParts(fuzztime time.Duration) []part {
+	if fuzztime <= 0 {
+		fuzztime = time.Minute
+	}
+	every := []string{"./..."}
+	arithmetic := []string{"./kernels/...", "./cmd/..."}
+	return []part{
+		{name: "native", what: "every package", packages: every, missing: nothing},
+		{name: "race", what: "race detector", flags: []string{"-race", "-short"}, env: []string{"CGO_ENABLED=1"}, missing: noRace},
+		{name: "purego", what: "built without assembly", flags: []string{"-tags=purego", "-short"}, missing: nothing},
+		{name: "generic", what: "OCELLUS_ISA=generic", env: []string{"OCELLUS_ISA=generic"}, flags: []string{"-short"}, packages: arithmetic, missing: nothing},
+		{name: "avx2", what: "OCELLUS_ISA=avx2", env: []string{"OCELLUS_ISA=avx2"}, flags: []string{"-short"}, packages: arithmetic, missing: notAMD64},
+		emulated("arm64", "qemu-aarch64-static", arithmetic),
+		emulated("arm", "qemu-arm-static", []string{"./kernels/ref/..."}, "GOARM=7"),
+		emulated("riscv64", "qemu-riscv64-static", []string{"./kernels/ref/..."}),
+		{name: "gen", what: "the generators", dir: "gen", packages: every, missing: nothing},
+		{name: "fuzz", what: fmt.Sprintf("each target for %v", fuzztime), fuzz: fuzztime, missing: nothing},
+	}
+}
+
+// emulated returns the part that runs packages for another architecture under qemu's user mode.
+func emulated(arch, qemu string, packages []string, env ...string) part {
+	return part{
+		name: arch, what: "GOARCH=" + arch + " under " + qemu,
+		env:      append(env, "GOARCH="+arch, "CGO_ENABLED=0"),
+		flags:    []string{"-short", "-exec=" + qemu},
+		packages: packages,
+		missing: func() string {
+			switch {
+			case hostIs(arch):
+				return "this machine runs it natively"
+			case !have(qemu):
+				return qemu + " is not installed (Debian: sudo apt install qemu-user-static)"
+			}
+			return ""
+		},
+	}
+}
+
+// noRace says why the race detector cannot run here, or "".
+func noRace() string {
+	cc := os.Getenv("CC")
+	if cc == "" {
+		cc = "gcc"
+	}
+	switch {
+	case !hostIs("amd64", "arm64", "ppc64le", "s390x"):
+		return "the race detector does not support this architecture"
+	case !have(strings.Fields(cc)[0]):
+		return "it needs a C compiler (Debian: sudo apt install gcc libc6-dev)"
+	}
+	return ""
+}
+
+func notAMD64() string {
+	if !hostIs("amd64") {
+		return "this machine has no AVX2"
+	}
+	return ""
+}
+
+// commands returns the arguments of the go test commands that the part consists of.
+func (p part) commands() ([][]string, error) {
+	if p.fuzz > 0 {
+		return p.fuzzCommands()
+	}
+	packages := p.packages
+	if packages == nil {
+		var err error
+		if packages, err = p.list(); err != nil {
+			return nil, err
+		}
+	}
+	return [][]string{slices.Concat([]string{"-count=1", "-timeout=20m"}, p.flags, packages)}, nil
+}
+
+// list returns the packages of the module but those under internal, which test the house and not what runs in it.
+func (p part) list() ([]string, error) {
+	out, err := p.command("list", "./...").Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	return slices.DeleteFunc(strings.Fields(string(out)), func(pkg string) bool {
+		rest := strings.SplitN(pkg, "/", 4)
+		return len(rest) == 4 && strings.HasPrefix(rest[3], "internal/")
+	}), nil
+}
+
+// fuzzCommands returns one command for each fuzz target of the module.
+func (p part) fuzzCommands() ([][]string, error) {
+	packages, err := p.list()
+	if err != nil {
+		return nil, err
+	}
+	var commands [][]string
+	for _, pkg := range packages {
+		out, err := p.command("test", "-list=^Fuzz", pkg).CombinedOutput()
+		if err != nil {
+			return nil, fmt.Errorf("go test -list %s: %w\n%s", pkg, err, out)
+		}
+		for line := range strings.Lines(string(out)) {
+			if name := strings.TrimSpace(line); strings.HasPrefix(name, "Fuzz") {
+				commands = append(commands, []string{"-run=^$", "-fuzz=^" + name + "$", "-fuzztime=" + p.fuzz.String(), pkg})
+			}
+		}
+	}
+	return commands, nil
+}
