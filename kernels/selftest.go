@@ -10,8 +10,9 @@ type CheckResult struct {
 // checks holds a comparison with ref on a small vector for every family. Each returns whether all kernels of the family
 // give ref's bits on the instruction set in use.
 var checks = [NumOps]func() bool{
-	OpGemm:   checkGemm,
-	OpCamera: checkCamera,
+	OpGemm:      checkGemm,
+	OpCamera:    checkCamera,
+	OpTranspose: checkTranspose,
 }
 
 // SelfTest returns the results of the comparison made at start: one per family, and more where a kernel was replaced.

@@ -1,0 +1,29 @@
+//go:build !purego
+
+package kernels
+
+import "github.com/ocellus-vision/ocellus/asm"
+
+func transposeTile(dst []float32, ldd int, src []float32, lds, rows, cols int) {
+	const side = 8
+	switch {
+	case use[OpTranspose] < AVX2:
+		transposeGo(dst, ldd, src, lds, rows, cols)
+	case cols == 3 && lds == 3 && rows >= side:
+		asm.Split3F32AVX2(&dst[0], ldd, &src[0], rows)
+	case rows == 3 && ldd == 3 && cols >= side:
+		asm.Join3F32AVX2(&dst[0], &src[0], lds, cols)
+	case rows < side || cols < side:
+		transposeGo(dst, ldd, src, lds, rows, cols)
+	case use[OpTranspose] == AVX512 && rows >= 16 && cols >= 16:
+		along, dstStep, srcStep := alongRows(ldd, lds, 16)
+		inBlocks(rows, cols, 16, along, func(i, j, n int) {
+			asm.Transpose16x16F32AVX512(&dst[j*ldd+i], ldd, dstStep, &src[i*lds+j], lds, srcStep, n)
+		})
+	default:
+		along, dstStep, srcStep := alongRows(ldd, lds, side)
+		inBlocks(rows, cols, side, along, func(i, j, n int) {
+			asm.Transpose8x8F32AVX2(&dst[j*ldd+i], ldd, dstStep, &src[i*lds+j], lds, srcStep, n)
+		})
+	}
+}

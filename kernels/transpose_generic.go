@@ -1,0 +1,7 @@
+//go:build purego || !amd64
+
+package kernels
+
+func transposeTile(dst []float32, ldd int, src []float32, lds, rows, cols int) {
+	transposeGo(dst, ldd, src, lds, rows, cols)
+}
