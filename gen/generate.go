@@ -13,6 +13,7 @@ package gen
 //go:generate go run ./depthwise -isa args
 //go:generate go run ./depthwise -isa avx2 -out ../asm/depthwise_avx2_amd64.s -stubs ../asm/depthwise_avx2_amd64.go -pkg asm
 //go:generate go run ./depthwise -isa avx512 -out ../asm/depthwise_avx512_amd64.s -stubs ../asm/depthwise_avx512_amd64.go -pkg asm
+//go:generate go run ./depthwise -isa neon
 //go:generate go run ./transpose -isa avx2 -out ../asm/transpose_avx2_amd64.s -stubs ../asm/transpose_avx2_amd64.go -pkg asm
 //go:generate go run ./transpose -isa avx512 -out ../asm/transpose_avx512_amd64.s -stubs ../asm/transpose_avx512_amd64.go -pkg asm
 //go:generate go run ./transpose -isa neon

@@ -5,8 +5,28 @@ package kernels
 import "github.com/ocellus-vision/ocellus/asm"
 
 // depthwiseLanes returns how many channels a tile computes, and the instruction set whose tile that is.
-func depthwiseLanes(_ ISA, channels int) (ISA, int) { return Generic, min(channels, laneBlock) }
+func depthwiseLanes(isa ISA, channels int) (ISA, int) {
+	if isa == NEON {
+		return NEON, 4
+	}
+	return Generic, min(channels, laneBlock)
+}
 
-func depthwiseTile(_ ISA, _ depthwiseWindow, a *asm.DepthwiseArgs, lanes int) {
-	depthwiseTileGeneric(a, lanes)
+func depthwiseTile(isa ISA, window depthwiseWindow, a *asm.DepthwiseArgs, lanes int) {
+	if isa != NEON {
+		depthwiseTileGeneric(a, lanes)
+		return
+	}
+	switch window {
+	case window3S1:
+		asm.Depthwise3S1x7F32NEON(a)
+	case window3S2:
+		asm.Depthwise3S2x7F32NEON(a)
+	case window5S1:
+		asm.Depthwise5S1x7F32NEON(a)
+	case window5S2:
+		asm.Depthwise5S2x7F32NEON(a)
+	default:
+		asm.DepthwiseAnyx4F32NEON(a)
+	}
 }
