@@ -116,33 +116,25 @@ func transposeGo(dst []float32, ldd int, src []float32, lds, rows, cols int) {
 	}
 }
 
-// alongRows says whether pieces run along the rows of src, and the distances between their blocks.
-func alongRows(ldd, lds, side int) (along bool, dstStep, srcStep int) {
+// inBlocks calls block for pieces that cover rows x cols in blocks of high x wide; the last of an axis overlaps the one before where
+// the axis is no multiple. A piece of n blocks, dstStep and srcStep floats apart, runs along the axis that is contiguous in the matrix with
+// the longer rows.
+func inBlocks(rows, cols, high, wide, ldd, lds int, block func(i, j, n, dstStep, srcStep int)) {
 	if ldd >= lds {
-		return true, side, side * lds
-	}
-	return false, side * ldd, side
-}
-
-// inBlocks calls block for pieces that cover rows x cols in blocks of side x side; the last of an axis overlaps the one before
-// where the axis is no multiple of side. A piece of n blocks runs along the axis that is contiguous in the matrix with the longer rows.
-func inBlocks(rows, cols, side int, alongRows bool, block func(i, j, n int)) {
-	a, b := rows, cols
-	if !alongRows {
-		a, b = cols, rows
-	}
-	put := func(along, across, n int) {
-		if alongRows {
-			block(along, across, n)
-		} else {
-			block(across, along, n)
+		for j := 0; j < cols; j += wide {
+			j := min(j, cols-wide)
+			block(0, j, rows/high, high, high*lds)
+			if rows%high != 0 {
+				block(rows-high, j, 1, 0, 0)
+			}
 		}
+		return
 	}
-	for x := 0; x < b; x += side {
-		x := min(x, b-side)
-		put(0, x, a/side)
-		if a%side != 0 {
-			put(a-side, x, 1)
+	for i := 0; i < rows; i += high {
+		i := min(i, rows-high)
+		block(i, 0, cols/wide, wide*ldd, wide)
+		if cols%wide != 0 {
+			block(i, cols-wide, 1, 0, 0)
 		}
 	}
 }

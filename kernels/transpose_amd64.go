@@ -5,24 +5,21 @@ package kernels
 import "github.com/ocellus-vision/ocellus/asm"
 
 func transposeTile(dst []float32, ldd int, src []float32, lds, rows, cols int) {
-	const side = 8
 	switch {
 	case use[OpTranspose] < AVX2:
 		transposeGo(dst, ldd, src, lds, rows, cols)
-	case cols == 3 && lds == 3 && rows >= side:
+	case cols == 3 && lds == 3 && rows >= 8:
 		asm.Split3F32AVX2(&dst[0], ldd, &src[0], rows)
-	case rows == 3 && ldd == 3 && cols >= side:
+	case rows == 3 && ldd == 3 && cols >= 8:
 		asm.Join3F32AVX2(&dst[0], &src[0], lds, cols)
-	case rows < side || cols < side:
+	case rows < 8 || cols < 8:
 		transposeGo(dst, ldd, src, lds, rows, cols)
 	case use[OpTranspose] == AVX512 && rows >= 16 && cols >= 16:
-		along, dstStep, srcStep := alongRows(ldd, lds, 16)
-		inBlocks(rows, cols, 16, along, func(i, j, n int) {
+		inBlocks(rows, cols, 16, 16, ldd, lds, func(i, j, n, dstStep, srcStep int) {
 			asm.Transpose16x16F32AVX512(&dst[j*ldd+i], ldd, dstStep, &src[i*lds+j], lds, srcStep, n)
 		})
 	default:
-		along, dstStep, srcStep := alongRows(ldd, lds, side)
-		inBlocks(rows, cols, side, along, func(i, j, n int) {
+		inBlocks(rows, cols, 8, 8, ldd, lds, func(i, j, n, dstStep, srcStep int) {
 			asm.Transpose8x8F32AVX2(&dst[j*ldd+i], ldd, dstStep, &src[i*lds+j], lds, srcStep, n)
 		})
 	}

@@ -1,0 +1,136 @@
+//go:build !purego
+
+package kernels
+
+import (
+	"unsafe"
+
+	"github.com/ocellus-vision/ocellus/asm"
+)
+
+// The assembly works on whole blocks and lets the last one overlap the one before; rows shorter than a block are left to Go.
+
+func lerpRow(dst []float32, a, b []uint8, w float32) {
+	if n := len(dst); n >= 32 && use[OpCamera] == NEON {
+		asm.LerpRowsU8F32NEON(&dst[0], &a[:n][0], &b[:n][0], w, n)
+		return
+	}
+	lerpRowGo(dst, a, b, w)
+}
+
+func sumRow(dst, from []float32, rows [][]uint8, w []float32) {
+	if n := len(dst); n >= 32 && use[OpCamera] == NEON {
+		asm.SumRowsU8F32NEON(&dst[0], unsafe.SliceData(from), &rows[0], &w[:len(rows)][0], len(rows), n)
+		return
+	}
+	sumRowGo(dst, from, rows, w)
+}
+
+func lerpCols(dst, src []float32, off []int32, w []float32, c int, k *[8]float32) {
+	n := len(off)
+	switch {
+	case use[OpCamera] == NEON && c == 3:
+		asm.LerpCols3F32NEON(&dst[:3*n][0], &src[0], &off[0], &w[:n][0], n, &k[0])
+	case use[OpCamera] == NEON && n >= 4:
+		asm.LerpCols1F32NEON(&dst[:n][0], &src[0], &off[0], &w[:n][0], n, &k[0])
+	default:
+		lerpColsGo(dst, src, off, w, c, k)
+	}
+}
+
+func sumCols(dst, src []float32, off []int32, w []float32, taps, c int, k *[8]float32) {
+	n := len(off)
+	switch {
+	case use[OpCamera] == NEON && c == 3:
+		asm.SumCols3F32NEON(&dst[:3*n][0], &src[0], &off[0], &w[:n*taps][0], taps, n, &k[0])
+	case use[OpCamera] == NEON:
+		asm.SumCols1F32NEON(&dst[:n][0], &src[0], &off[0], &w[:n*taps][0], taps, n, &k[0])
+	default:
+		sumColsGo(dst, src, off, w, taps, c, k)
+	}
+}
+
+func scaleRow(dst []float32, src []uint8, k *[48]float32) {
+	if n := len(src); n >= 24 && use[OpCamera] == NEON {
+		asm.ScaleU8F32NEON(&dst[:n][0], &src[0], &k[0], n)
+		return
+	}
+	scaleRowGo(dst, src, k)
+}
+
+func byteRow(dst []uint8, src []float32) {
+	if n := len(src); n >= 32 && use[OpCamera] == NEON {
+		asm.BytesF32U8NEON(&dst[:n][0], &src[0], n)
+		return
+	}
+	byteRowGo(dst, src)
+}
+
+func swapRow(dst, src []uint8) {
+	if n := len(src) / 3; n >= 16 && use[OpCamera] == NEON {
+		asm.SwapRGBU8NEON(&dst[:3*n][0], &src[0], n)
+		return
+	}
+	swapRowGo(dst, src)
+}
+
+func repeatRow(dst, src []uint8) {
+	if n := len(src); n >= 16 && use[OpCamera] == NEON {
+		asm.RepeatU8NEON(&dst[:3*n][0], &src[0], n)
+		return
+	}
+	repeatRowGo(dst, src)
+}
+
+func greyRow(dst, src []uint8, k *[4]int16) {
+	if n := len(dst); n >= 16 && use[OpCamera] == NEON {
+		asm.GreyRGBU8NEON(&dst[0], &src[:3*n][0], &k[0], n)
+		return
+	}
+	greyRowGo(dst, src, k)
+}
+
+// A pair of an odd row is finished in Go.
+
+func yuyvRow(dst, src []uint8, k *[6]uint32) {
+	n := len(dst) / 3 &^ 1
+	if n >= 16 && use[OpCamera] == NEON {
+		asm.YUYVToRGBU8NEON(&dst[0], &src[:2*n][0], &k[0], n)
+		dst, src = dst[3*n:], src[2*n:]
+	}
+	yuyvRowGo(dst, src, k)
+}
+
+func nv12Row(dst, luma, uv []uint8, k *[6]uint32) {
+	n := len(luma) &^ 1
+	if n >= 16 && use[OpCamera] == NEON {
+		asm.NV12ToRGBU8NEON(&dst[:3*n][0], &luma[0], &uv[:n][0], &k[0], n)
+		dst, luma, uv = dst[3*n:], luma[n:], uv[n:]
+	}
+	nv12RowGo(dst, luma, uv, k)
+}
+
+func yuyvGreyRow(dst, src []uint8, k *[6]uint32) {
+	n := len(dst) &^ 1
+	if n >= 16 && use[OpCamera] == NEON {
+		asm.YUYVToGreyU8NEON(&dst[0], &src[:2*n][0], &k[0], n)
+		dst, src = dst[n:], src[2*n:]
+	}
+	yuyvGreyRowGo(dst, src, k)
+}
+
+func lumaRow(dst, luma []uint8, k *[6]uint32) {
+	if n := len(luma); n >= 16 && use[OpCamera] == NEON {
+		asm.LumaToGreyU8NEON(&dst[:n][0], &luma[0], &k[0], n)
+		return
+	}
+	lumaRowGo(dst, luma, k)
+}
+
+func warpRow(dst []float32, src []uint8, stride, skip, x, c int, at *[4]float32, k *[8]float32) {
+	if n := len(dst) / 3; c == 3 && n > 0 && use[OpCamera] == NEON {
+		asm.WarpRGBU8F32NEON(&dst[0], &src[0], stride, skip, x, n, &at[0], &k[0])
+		return
+	}
+	warpRowGo(dst, src, stride, skip, x, c, at, k)
+}

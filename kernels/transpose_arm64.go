@@ -1,0 +1,22 @@
+//go:build !purego
+
+package kernels
+
+import "github.com/ocellus-vision/ocellus/asm"
+
+func transposeTile(dst []float32, ldd int, src []float32, lds, rows, cols int) {
+	switch {
+	case use[OpTranspose] != NEON:
+		transposeGo(dst, ldd, src, lds, rows, cols)
+	case cols == 3 && lds == 3 && rows >= 4:
+		asm.Split3F32NEON(&dst[0], ldd, &src[0], rows)
+	case rows == 3 && ldd == 3 && cols >= 4:
+		asm.Join3F32NEON(&dst[0], &src[0], lds, cols)
+	case rows < 8 || cols < 4:
+		transposeGo(dst, ldd, src, lds, rows, cols)
+	default:
+		inBlocks(rows, cols, 8, 4, ldd, lds, func(i, j, n, dstStep, srcStep int) {
+			asm.Transpose8x4F32NEON(&dst[j*ldd+i], ldd, dstStep, &src[i*lds+j], lds, srcStep, n)
+		})
+	}
+}
