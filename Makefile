@@ -9,6 +9,7 @@ TOTALS      ?= out/tests.txt
 # How long to fuzz each target: "make fuzz" for a minute, "make test" not at all.
 FUZZTIME    ?=
 BENCH       ?= .
+BENCHTIME   ?= 0.3s
 
 build: export CGO_ENABLED = 0
 cross: export CGO_ENABLED = 0
@@ -33,7 +34,7 @@ fuzz: ## fuzz each target for FUZZTIME (1m)
 	@$(GO) run ./internal/testall -parts fuzz -fuzztime $(or $(FUZZTIME),1m)
 
 bench: ## speed of the kernels beside the peak of the CPU; BENCH=regexp selects
-	$(GO) test -run '^$$' -bench '$(BENCH)' ./kernels
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -timeout 0 ./kernels
 
 generate: ## write asm/ again from gen/
 	cd gen && $(GO) generate ./...

@@ -95,9 +95,6 @@ func (l *log) endTest(e event) {
 func (l *log) endPackage(e event) {
 	c := l.packages[e.Package]
 	if c == nil {
-		if e.Action == "skip" {
-			return // no test files
-		}
 		c = new(counts)
 	}
 	if e.Action == "fail" && c.failed == 0 { // it did not build, or ended before a test could fail
@@ -113,6 +110,9 @@ func (l *log) endPackage(e event) {
 				l.print(text)
 			}
 		}
+	}
+	if *c == (counts{}) {
+		return // none of its tests was asked for
 	}
 	state := "ok  "
 	if c.failed > 0 {
