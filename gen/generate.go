@@ -17,3 +17,7 @@ package gen
 //go:generate go run ./transpose -isa avx2 -out ../asm/transpose_avx2_amd64.s -stubs ../asm/transpose_avx2_amd64.go -pkg asm
 //go:generate go run ./transpose -isa avx512 -out ../asm/transpose_avx512_amd64.s -stubs ../asm/transpose_avx512_amd64.go -pkg asm
 //go:generate go run ./transpose -isa neon
+//go:generate go run ./pool -isa args
+//go:generate go run ./pool -isa avx2 -out ../asm/pool_avx2_amd64.s -stubs ../asm/pool_avx2_amd64.go -pkg asm
+//go:generate go run ./pool -isa avx512 -out ../asm/pool_avx512_amd64.s -stubs ../asm/pool_avx512_amd64.go -pkg asm
+//go:generate go run ./pool -isa neon

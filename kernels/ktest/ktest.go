@@ -37,7 +37,7 @@ type Family struct {
 // Families returns every kernel's part of the list.
 func Families() []Family {
 	return []Family{
-		gemmFamily(), convFamily(), localFamily(), depthwiseFamily(),
+		gemmFamily(), convFamily(), localFamily(), depthwiseFamily(), poolFamily(),
 		cameraFamily(), transposeFamily(),
 	}
 }

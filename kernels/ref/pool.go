@@ -1,0 +1,99 @@
+package ref
+
+import "math"
+
+// PoolKind says how a window becomes one value.
+type PoolKind int
+
+const (
+	PoolMax PoolKind = iota
+	PoolAvg
+	PoolL2
+)
+
+// Pool2D is the shape of a pooling over [N,H,W,C].
+type Pool2D struct {
+	N, H, W, C     int
+	KH, KW         int  // window
+	SH, SW         int  // stride
+	DH, DW         int  // dilation
+	PT, PL, PB, PR int  // padding: top, left, bottom, right
+	Ceil           bool // a last window that the padded picture covers only in part counts too, if it begins before the padding at the end
+	CountPad       bool // an average divides by the positions within the padded picture, not within the picture
+}
+
+// GlobalPool is the shape whose only window is the whole picture.
+func GlobalPool(n, h, w, c int) Pool2D {
+	return Pool2D{N: n, H: h, W: w, C: c, KH: h, KW: w, SH: 1, SW: 1, DH: 1, DW: 1}
+}
+
+// OH and OW return the output's height and width.
+func (s *Pool2D) OH() int { return s.size(s.H, s.KH, s.SH, s.DH, s.PT, s.PB) }
+func (s *Pool2D) OW() int { return s.size(s.W, s.KW, s.SW, s.DW, s.PL, s.PR) }
+
+func (s *Pool2D) size(n, k, stride, dilation, before, after int) int {
+	room := n + before + after - dilation*(k-1) - 1
+	if !s.Ceil {
+		return room/stride + 1
+	}
+	o := (room+stride-1)/stride + 1
+	if (o-1)*stride >= n+before {
+		o--
+	}
+	return o
+}
+
+// Pool computes dst[n,y,x,c] from src[n, y·SH+i·DH-PT, x·SW+j·DW-PL, c] over the i, j of the window that lie in the picture, in order:
+//
+//	PoolMax: acc = Max(acc, v) from -Inf
+//	PoolAvg: acc = acc + v from +0, then acc / count
+//	PoolL2:  acc = FMA32(v, v, acc) from +0, then √acc
+//
+// count is the number of those positions, or of those within the padded picture; at least 1. A NaN is passed over by PoolMax
+// unless nothing follows it.
+//
+// src is [N,H,W,C], dst is [N,OH,OW,C].
+func Pool(dst, src []float32, kind PoolKind, s *Pool2D) {
+	oh, ow := s.OH(), s.OW()
+	for n := 0; n < s.N; n++ {
+		for y := 0; y < oh; y++ {
+			for x := 0; x < ow; x++ {
+				for c := 0; c < s.C; c++ {
+					var acc float32
+					if kind == PoolMax {
+						acc = float32(math.Inf(-1))
+					}
+					count := 0
+					for i := 0; i < s.KH; i++ {
+						for j := 0; j < s.KW; j++ {
+							iy, ix := y*s.SH+i*s.DH-s.PT, x*s.SW+j*s.DW-s.PL
+							inside := iy >= 0 && iy < s.H && ix >= 0 && ix < s.W
+							if inside || s.CountPad && iy < s.H+s.PB && ix < s.W+s.PR {
+								count++
+							}
+							if !inside {
+								continue
+							}
+							v := src[((n*s.H+iy)*s.W+ix)*s.C+c]
+							switch kind {
+							case PoolMax:
+								acc = Max(acc, v)
+							case PoolAvg:
+								acc += v
+							case PoolL2:
+								acc = FMA32(v, v, acc)
+							}
+						}
+					}
+					switch kind {
+					case PoolAvg:
+						acc /= float32(max(count, 1))
+					case PoolL2:
+						acc = float32(math.Sqrt(float64(acc)))
+					}
+					dst[((n*oh+y)*ow+x)*s.C+c] = acc
+				}
+			}
+		}
+	}
+}
