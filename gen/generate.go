@@ -21,3 +21,8 @@ package gen
 //go:generate go run ./pool -isa avx2 -out ../asm/pool_avx2_amd64.s -stubs ../asm/pool_avx2_amd64.go -pkg asm
 //go:generate go run ./pool -isa avx512 -out ../asm/pool_avx512_amd64.s -stubs ../asm/pool_avx512_amd64.go -pkg asm
 //go:generate go run ./pool -isa neon
+//go:generate go run ./vecmap -isa avx2 -out ../asm/map_avx2_amd64.s -stubs ../asm/map_avx2_amd64.go -pkg asm
+//go:generate go run ./vecmap -isa avx512 -out ../asm/map_avx512_amd64.s -stubs ../asm/map_avx512_amd64.go -pkg asm
+//go:generate go run ./vecmap -isa neon
+//go:generate go run ./vecmap -family norm -isa avx2 -out ../asm/norm_avx2_amd64.s -stubs ../asm/norm_avx2_amd64.go -pkg asm
+//go:generate go run ./vecmap -family norm -isa neon

@@ -10,9 +10,11 @@ type CheckResult struct {
 // checks holds a comparison with ref on a small vector for every family. Each returns whether all kernels of the family
 // give ref's bits on the instruction set in use.
 var checks = [NumOps]func() bool{
-	OpPool:      checkPool,
 	OpDepthwise: checkDepthwise,
+	OpPool:      checkPool,
 	OpGemm:      checkGemm,
+	OpNorm:      checkNorms,
+	OpMap:       checkMap,
 	OpCamera:    checkCamera,
 	OpTranspose: checkTranspose,
 }

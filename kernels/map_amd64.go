@@ -1,0 +1,212 @@
+//go:build !purego
+
+package kernels
+
+import (
+	"unsafe"
+
+	"github.com/ocellus-vision/ocellus/asm"
+)
+
+// mapTile runs op on slices of one length, at most mapChunk; b and c are empty where op has fewer sources.
+func mapTile(op mapOp, dst, a, b, c []float32, p mapParams) {
+	pd, pa, pb, pc := unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c)
+	switch use[OpMap] {
+	case AVX512:
+		mapAVX512(op, pd, pa, pb, pc, len(dst), p)
+	case AVX2:
+		mapAVX2(op, pd, pa, pb, pc, len(dst), p)
+	default:
+		mapPlain(op, dst, a, b, c, p)
+	}
+}
+
+func mapAVX2(op mapOp, dst, a, b, c *float32, n int, p mapParams) {
+	switch op {
+	case mapExp:
+		asm.MapExpAVX2(dst, a, n)
+	case mapLog:
+		asm.MapLogAVX2(dst, a, n)
+	case mapTanh:
+		asm.MapTanhAVX2(dst, a, n)
+	case mapSigmoid:
+		asm.MapSigmoidAVX2(dst, a, n)
+	case mapSiLU:
+		asm.MapSiLUAVX2(dst, a, n)
+	case mapGELU:
+		asm.MapGELUAVX2(dst, a, n)
+	case mapGELUTanh:
+		asm.MapGELUTanhAVX2(dst, a, n)
+	case mapErf:
+		asm.MapErfAVX2(dst, a, n)
+	case mapSoftplus:
+		asm.MapSoftplusAVX2(dst, a, n)
+	case mapHardSwish:
+		asm.MapHardSwishAVX2(dst, a, n)
+	case mapStep:
+		asm.MapStepAVX2(dst, a, n)
+	case mapSqrt:
+		asm.MapSqrtAVX2(dst, a, n)
+	case mapAbs:
+		asm.MapAbsAVX2(dst, a, n)
+	case mapNeg:
+		asm.MapNegAVX2(dst, a, n)
+	case mapReLU:
+		asm.MapReLUAVX2(dst, a, n)
+	case mapLeakyReLU:
+		asm.MapLeakyReLUAVX2(dst, a, n, p[0])
+	case mapClip:
+		asm.MapClipAVX2(dst, a, n, p[0], p[1])
+	case mapELU:
+		asm.MapELUAVX2(dst, a, n, p[0], p[1])
+	case mapHardSigmoid:
+		asm.MapHardSigmoidAVX2(dst, a, n, p[0], p[1])
+	case mapAddScalar:
+		asm.MapAddScalarAVX2(dst, a, n, p[0])
+	case mapSubScalar:
+		asm.MapSubScalarAVX2(dst, a, n, p[0])
+	case mapScalarSub:
+		asm.MapScalarSubAVX2(dst, a, n, p[0])
+	case mapMulScalar:
+		asm.MapMulScalarAVX2(dst, a, n, p[0])
+	case mapDivScalar:
+		asm.MapDivScalarAVX2(dst, a, n, p[0])
+	case mapScalarDiv:
+		asm.MapScalarDivAVX2(dst, a, n, p[0])
+	case mapScalarMin:
+		asm.MapScalarMinAVX2(dst, a, n, p[0])
+	case mapScalarMax:
+		asm.MapScalarMaxAVX2(dst, a, n, p[0])
+	case mapExpSub:
+		asm.MapExpSubAVX2(dst, a, n, p[0])
+	case mapSubSub:
+		asm.MapSubSubAVX2(dst, a, n, p[0], p[1])
+	case mapPReLU:
+		asm.MapPReLUAVX2(dst, a, b, n)
+	case mapAdd:
+		asm.MapAddAVX2(dst, a, b, n)
+	case mapSub:
+		asm.MapSubAVX2(dst, a, b, n)
+	case mapMul:
+		asm.MapMulAVX2(dst, a, b, n)
+	case mapDiv:
+		asm.MapDivAVX2(dst, a, b, n)
+	case mapMin:
+		asm.MapMinAVX2(dst, a, b, n)
+	case mapMax:
+		asm.MapMaxAVX2(dst, a, b, n)
+	case mapAddClip:
+		asm.MapAddClipAVX2(dst, a, b, n, p[0], p[1])
+	case mapAddLeaky:
+		asm.MapAddLeakyAVX2(dst, a, b, n, p[0])
+	case mapAddSquare:
+		asm.MapAddSquareAVX2(dst, a, b, n)
+	case mapLRN75:
+		asm.MapLRN75AVX2(dst, a, b, n, p[0], p[1])
+	case mapLRN:
+		asm.MapLRNAVX2(dst, a, b, n, p[0], p[1], p[2])
+	case mapScaleShiftClip:
+		asm.MapScaleShiftClipAVX2(dst, a, b, c, n, p[0], p[1])
+	case mapScaleShiftLeaky:
+		asm.MapScaleShiftLeakyAVX2(dst, a, b, c, n, p[0])
+	case mapNormalize:
+		asm.MapNormalizeAVX2(dst, a, b, c, n, p[0], p[1])
+	case mapAddSquareDiff:
+		asm.MapAddSquareDiffAVX2(dst, a, b, c, n)
+	}
+}
+
+func mapAVX512(op mapOp, dst, a, b, c *float32, n int, p mapParams) {
+	switch op {
+	case mapExp:
+		asm.MapExpAVX512(dst, a, n)
+	case mapLog:
+		asm.MapLogAVX512(dst, a, n)
+	case mapTanh:
+		asm.MapTanhAVX512(dst, a, n)
+	case mapSigmoid:
+		asm.MapSigmoidAVX512(dst, a, n)
+	case mapSiLU:
+		asm.MapSiLUAVX512(dst, a, n)
+	case mapGELU:
+		asm.MapGELUAVX512(dst, a, n)
+	case mapGELUTanh:
+		asm.MapGELUTanhAVX512(dst, a, n)
+	case mapErf:
+		asm.MapErfAVX512(dst, a, n)
+	case mapSoftplus:
+		asm.MapSoftplusAVX512(dst, a, n)
+	case mapHardSwish:
+		asm.MapHardSwishAVX512(dst, a, n)
+	case mapStep:
+		asm.MapStepAVX512(dst, a, n)
+	case mapSqrt:
+		asm.MapSqrtAVX512(dst, a, n)
+	case mapAbs:
+		asm.MapAbsAVX512(dst, a, n)
+	case mapNeg:
+		asm.MapNegAVX512(dst, a, n)
+	case mapReLU:
+		asm.MapReLUAVX512(dst, a, n)
+	case mapLeakyReLU:
+		asm.MapLeakyReLUAVX512(dst, a, n, p[0])
+	case mapClip:
+		asm.MapClipAVX512(dst, a, n, p[0], p[1])
+	case mapELU:
+		asm.MapELUAVX512(dst, a, n, p[0], p[1])
+	case mapHardSigmoid:
+		asm.MapHardSigmoidAVX512(dst, a, n, p[0], p[1])
+	case mapAddScalar:
+		asm.MapAddScalarAVX512(dst, a, n, p[0])
+	case mapSubScalar:
+		asm.MapSubScalarAVX512(dst, a, n, p[0])
+	case mapScalarSub:
+		asm.MapScalarSubAVX512(dst, a, n, p[0])
+	case mapMulScalar:
+		asm.MapMulScalarAVX512(dst, a, n, p[0])
+	case mapDivScalar:
+		asm.MapDivScalarAVX512(dst, a, n, p[0])
+	case mapScalarDiv:
+		asm.MapScalarDivAVX512(dst, a, n, p[0])
+	case mapScalarMin:
+		asm.MapScalarMinAVX512(dst, a, n, p[0])
+	case mapScalarMax:
+		asm.MapScalarMaxAVX512(dst, a, n, p[0])
+	case mapExpSub:
+		asm.MapExpSubAVX512(dst, a, n, p[0])
+	case mapSubSub:
+		asm.MapSubSubAVX512(dst, a, n, p[0], p[1])
+	case mapPReLU:
+		asm.MapPReLUAVX512(dst, a, b, n)
+	case mapAdd:
+		asm.MapAddAVX512(dst, a, b, n)
+	case mapSub:
+		asm.MapSubAVX512(dst, a, b, n)
+	case mapMul:
+		asm.MapMulAVX512(dst, a, b, n)
+	case mapDiv:
+		asm.MapDivAVX512(dst, a, b, n)
+	case mapMin:
+		asm.MapMinAVX512(dst, a, b, n)
+	case mapMax:
+		asm.MapMaxAVX512(dst, a, b, n)
+	case mapAddClip:
+		asm.MapAddClipAVX512(dst, a, b, n, p[0], p[1])
+	case mapAddLeaky:
+		asm.MapAddLeakyAVX512(dst, a, b, n, p[0])
+	case mapAddSquare:
+		asm.MapAddSquareAVX512(dst, a, b, n)
+	case mapLRN75:
+		asm.MapLRN75AVX512(dst, a, b, n, p[0], p[1])
+	case mapLRN:
+		asm.MapLRNAVX512(dst, a, b, n, p[0], p[1], p[2])
+	case mapScaleShiftClip:
+		asm.MapScaleShiftClipAVX512(dst, a, b, c, n, p[0], p[1])
+	case mapScaleShiftLeaky:
+		asm.MapScaleShiftLeakyAVX512(dst, a, b, c, n, p[0])
+	case mapNormalize:
+		asm.MapNormalizeAVX512(dst, a, b, c, n, p[0], p[1])
+	case mapAddSquareDiff:
+		asm.MapAddSquareDiffAVX512(dst, a, b, c, n)
+	}
+}

@@ -1,0 +1,115 @@
+//go:build !purego
+
+package kernels
+
+import (
+	"unsafe"
+
+	"github.com/ocellus-vision/ocellus/asm"
+)
+
+// mapTile runs op on slices of one length, at most mapChunk; b and c are empty where op has fewer sources.
+func mapTile(op mapOp, dst, a, b, c []float32, p mapParams) {
+	pd, pa, pb, pc := unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c)
+	switch use[OpMap] {
+	case NEON:
+		mapNEON(op, pd, pa, pb, pc, len(dst), p)
+	default:
+		mapPlain(op, dst, a, b, c, p)
+	}
+}
+
+func mapNEON(op mapOp, dst, a, b, c *float32, n int, p mapParams) {
+	switch op {
+	case mapExp:
+		asm.MapExpNEON(dst, a, n)
+	case mapLog:
+		asm.MapLogNEON(dst, a, n)
+	case mapTanh:
+		asm.MapTanhNEON(dst, a, n)
+	case mapSigmoid:
+		asm.MapSigmoidNEON(dst, a, n)
+	case mapSiLU:
+		asm.MapSiLUNEON(dst, a, n)
+	case mapGELU:
+		asm.MapGELUNEON(dst, a, n)
+	case mapGELUTanh:
+		asm.MapGELUTanhNEON(dst, a, n)
+	case mapErf:
+		asm.MapErfNEON(dst, a, n)
+	case mapSoftplus:
+		asm.MapSoftplusNEON(dst, a, n)
+	case mapHardSwish:
+		asm.MapHardSwishNEON(dst, a, n)
+	case mapStep:
+		asm.MapStepNEON(dst, a, n)
+	case mapSqrt:
+		asm.MapSqrtNEON(dst, a, n)
+	case mapAbs:
+		asm.MapAbsNEON(dst, a, n)
+	case mapNeg:
+		asm.MapNegNEON(dst, a, n)
+	case mapReLU:
+		asm.MapReLUNEON(dst, a, n)
+	case mapLeakyReLU:
+		asm.MapLeakyReLUNEON(dst, a, n, p[0])
+	case mapClip:
+		asm.MapClipNEON(dst, a, n, p[0], p[1])
+	case mapELU:
+		asm.MapELUNEON(dst, a, n, p[0], p[1])
+	case mapHardSigmoid:
+		asm.MapHardSigmoidNEON(dst, a, n, p[0], p[1])
+	case mapAddScalar:
+		asm.MapAddScalarNEON(dst, a, n, p[0])
+	case mapSubScalar:
+		asm.MapSubScalarNEON(dst, a, n, p[0])
+	case mapScalarSub:
+		asm.MapScalarSubNEON(dst, a, n, p[0])
+	case mapMulScalar:
+		asm.MapMulScalarNEON(dst, a, n, p[0])
+	case mapDivScalar:
+		asm.MapDivScalarNEON(dst, a, n, p[0])
+	case mapScalarDiv:
+		asm.MapScalarDivNEON(dst, a, n, p[0])
+	case mapScalarMin:
+		asm.MapScalarMinNEON(dst, a, n, p[0])
+	case mapScalarMax:
+		asm.MapScalarMaxNEON(dst, a, n, p[0])
+	case mapExpSub:
+		asm.MapExpSubNEON(dst, a, n, p[0])
+	case mapSubSub:
+		asm.MapSubSubNEON(dst, a, n, p[0], p[1])
+	case mapPReLU:
+		asm.MapPReLUNEON(dst, a, b, n)
+	case mapAdd:
+		asm.MapAddNEON(dst, a, b, n)
+	case mapSub:
+		asm.MapSubNEON(dst, a, b, n)
+	case mapMul:
+		asm.MapMulNEON(dst, a, b, n)
+	case mapDiv:
+		asm.MapDivNEON(dst, a, b, n)
+	case mapMin:
+		asm.MapMinNEON(dst, a, b, n)
+	case mapMax:
+		asm.MapMaxNEON(dst, a, b, n)
+	case mapAddClip:
+		asm.MapAddClipNEON(dst, a, b, n, p[0], p[1])
+	case mapAddLeaky:
+		asm.MapAddLeakyNEON(dst, a, b, n, p[0])
+	case mapAddSquare:
+		asm.MapAddSquareNEON(dst, a, b, n)
+	case mapLRN75:
+		asm.MapLRN75NEON(dst, a, b, n, p[0], p[1])
+	case mapLRN:
+		asm.MapLRNNEON(dst, a, b, n, p[0], p[1], p[2])
+	case mapScaleShiftClip:
+		asm.MapScaleShiftClipNEON(dst, a, b, c, n, p[0], p[1])
+	case mapScaleShiftLeaky:
+		asm.MapScaleShiftLeakyNEON(dst, a, b, c, n, p[0])
+	case mapNormalize:
+		asm.MapNormalizeNEON(dst, a, b, c, n, p[0], p[1])
+	case mapAddSquareDiff:
+		asm.MapAddSquareDiffNEON(dst, a, b, c, n)
+	}
+}

@@ -1,0 +1,307 @@
+package kernels
+
+import (
+	"math"
+
+	"github.com/ocellus-vision/ocellus/kernels/ref"
+)
+
+// eight is eight partial sums.
+type eight = [8]float32
+
+// addLanes adds x to the partial sums, lane i&7 taking x[i].
+func addLanes(l *eight, x []float32) {
+	n := len(x) &^ 7
+	for i := 0; i < n; i += mapChunk {
+		lanesSum(l, x[i:min(i+mapChunk, n)])
+	}
+	for i, v := range x[n:] {
+		l[i] += v
+	}
+}
+
+func dotLanes(l *eight, x, y []float32) {
+	n := len(x) &^ 7
+	for i := 0; i < n; i += mapChunk {
+		j := min(i+mapChunk, n)
+		lanesDot(l, x[i:j], y[i:j])
+	}
+	for i, v := range x[n:] {
+		l[i] = ref.FMA32(v, y[n+i], l[i])
+	}
+}
+
+func squareDiffLanes(l *eight, x []float32, m float32) {
+	n := len(x) &^ 7
+	for i := 0; i < n; i += mapChunk {
+		lanesSquareDiff(l, x[i:min(i+mapChunk, n)], m)
+	}
+	for i, v := range x[n:] {
+		d := v - m
+		l[i] = ref.FMA32(d, d, l[i])
+	}
+}
+
+// Sum returns the sum of x in the order of ref.Sum8.
+func Sum(x []float32) float32 {
+	var l eight
+	addLanes(&l, x)
+	return ref.Join8(&l)
+}
+
+// Dot returns Σ x·y in the order of ref.Dot8.
+func Dot(x, y []float32) float32 {
+	if len(x) != len(y) {
+		panic("kernels: Dot: x and y differ in length")
+	}
+	var l eight
+	dotLanes(&l, x, y)
+	return ref.Join8(&l)
+}
+
+// MaxElement returns the bits of ref.MaxElement: the greatest element of x; a NaN if there is one; -Inf for no elements.
+func MaxElement(x []float32) float32 {
+	var s [16]float32 // eight greatest, eight lanes for a NaN
+	for i := range 8 {
+		s[i] = -posInf
+	}
+	n := len(x) &^ 7
+	for i := 0; i < n; i += mapChunk {
+		lanesMax(&s, x[i:min(i+mapChunk, n)])
+	}
+	m := -posInf
+	for i := range 8 {
+		if s[8+i] != s[8+i] {
+			return s[8+i]
+		}
+		if s[i] > m {
+			m = s[i]
+		}
+	}
+	for _, v := range x[n:] {
+		if v != v {
+			return v
+		}
+		if v > m {
+			m = v
+		}
+	}
+	return m + 0
+}
+
+// ArgMax returns the index of the first of the greatest elements of x, or of the first NaN if there is one.
+func ArgMax(x []float32) int {
+	if len(x) == 0 {
+		panic("kernels: ArgMax: x is empty")
+	}
+	if len(x) < 16 || len(x) > math.MaxInt32 {
+		return ref.ArgMax(x)
+	}
+	// Eight each: greatest, lanes for a NaN, their indices, indices of the next block.
+	var s [32]float32
+	for i := range 8 {
+		s[i] = -posInf
+		s[16+i] = math.Float32frombits(uint32(i))
+		s[24+i] = s[16+i]
+	}
+	n := len(x) &^ 7
+	for i := 0; i < n; i += mapChunk {
+		lanesArgMax(&s, x[i:min(i+mapChunk, n)])
+	}
+	best, at := -posInf, 0
+	for i := range 8 {
+		if s[8+i] != s[8+i] {
+			return ref.ArgMax(x)
+		}
+		if j := int(math.Float32bits(s[16+i])); s[i] > best || s[i] == best && j < at {
+			best, at = s[i], j
+		}
+	}
+	for i, v := range x[n:] {
+		if v != v {
+			return n + i
+		}
+		if v > best {
+			best, at = v, n+i
+		}
+	}
+	return at
+}
+
+func checkNorm(name string, dst, src []float32, c int) {
+	if len(src) != len(dst) {
+		panic("kernels: " + name + ": dst and src differ in length")
+	}
+	if c <= 0 || len(dst)%c != 0 {
+		panic("kernels: " + name + ": dst is not made of rows of c elements")
+	}
+	if !apart(dst, src) {
+		panic("kernels: " + name + ": dst overlaps src")
+	}
+}
+
+// Softmax returns the bits of ref.Softmax: the softmax of each row of c elements. dst may be src.
+func Softmax(dst, src []float32, c int) {
+	checkNorm("Softmax", dst, src, c)
+	for ; len(dst) > 0; dst, src = dst[c:], src[c:] {
+		mapRun(mapExpSub, dst[:c], src[:c], nil, nil, mapParams{MaxElement(src[:c])})
+		mapRun(mapDivScalar, dst[:c], dst[:c], nil, nil, mapParams{Sum(dst[:c])})
+	}
+}
+
+// LogSoftmax returns the bits of ref.LogSoftmax: the logarithm of the softmax of each row of c elements. dst may be src.
+func LogSoftmax(dst, src []float32, c int) {
+	checkNorm("LogSoftmax", dst, src, c)
+	var e [patternLen]float32
+	for ; len(dst) > 0; dst, src = dst[c:], src[c:] {
+		x := src[:c]
+		m := MaxElement(x)
+		var l eight
+		for i := 0; i < c; i += patternLen {
+			j := min(i+patternLen, c)
+			mapRun(mapExpSub, e[:j-i], x[i:j], nil, nil, mapParams{m})
+			addLanes(&l, e[:j-i])
+		}
+		mapRun(mapSubSub, dst[:c], x, nil, nil, mapParams{m, ref.Log(ref.Join8(&l))})
+	}
+}
+
+// L2Normalize returns the bits of ref.L2Normalize: each row of c elements divided by its length, or by eps if that is more. dst may be src.
+func L2Normalize(dst, src []float32, c int, eps float32) {
+	checkNorm("L2Normalize", dst, src, c)
+	for ; len(dst) > 0; dst, src = dst[c:], src[c:] {
+		x := src[:c]
+		mapRun(mapDivScalar, dst[:c], x, nil, nil, mapParams{ref.Max(ref.Sqrt(Dot(x, x)), eps)})
+	}
+}
+
+// MeanVar returns the bits of ref.MeanVar: the mean of x and the mean square distance from it.
+func MeanVar(x []float32) (mean, variance float32) {
+	n := float32(len(x))
+	mean = Sum(x) / n
+	var l eight
+	squareDiffLanes(&l, x, mean)
+	return mean, ref.Join8(&l) / n
+}
+
+// LayerNorm returns the bits of ref.LayerNorm: each row of len(gain) elements less its mean, over its standard deviation, times gain plus bias.
+// dst may be src.
+func LayerNorm(dst, src, gain, bias []float32, eps float32) {
+	checkNorm("LayerNorm", dst, src, len(gain))
+	if len(bias) != len(gain) {
+		panic("kernels: LayerNorm: gain and bias differ in length")
+	}
+	if !disjoint(dst, gain) || !disjoint(dst, bias) {
+		panic("kernels: LayerNorm: dst overlaps gain or bias")
+	}
+	c := len(gain)
+	for ; len(dst) > 0; dst, src = dst[c:], src[c:] {
+		mean, variance := MeanVar(src[:c])
+		mapRun(mapNormalize, dst[:c], src[:c], gain, bias, mapParams{mean, 1 / ref.Sqrt(variance+eps)})
+	}
+}
+
+// ChannelMeanVar returns the bits of ref.ChannelMeanVar: over the rows of src, [rows, C], the mean of each channel and the mean square distance
+// from it. mean and variance are [C].
+func ChannelMeanVar(mean, variance, src []float32) {
+	c := len(mean)
+	if len(variance) != c {
+		panic("kernels: ChannelMeanVar: mean and variance differ in length")
+	}
+	if c == 0 || len(src)%c != 0 {
+		panic("kernels: ChannelMeanVar: src is not made of rows of mean's length")
+	}
+	if !disjoint(mean, variance) || !disjoint(mean, src) || !disjoint(variance, src) {
+		panic("kernels: ChannelMeanVar: mean, variance and src overlap")
+	}
+	rows := float32(len(src) / c)
+	clear(mean)
+	for s := src; len(s) > 0; s = s[c:] {
+		mapRun(mapAdd, mean, mean, s[:c], nil, mapParams{})
+	}
+	mapRun(mapDivScalar, mean, mean, nil, nil, mapParams{rows})
+	clear(variance)
+	for s := src; len(s) > 0; s = s[c:] {
+		mapRun(mapAddSquareDiff, variance, variance, s[:c], mean, mapParams{})
+	}
+	mapRun(mapDivScalar, variance, variance, nil, nil, mapParams{rows})
+}
+
+// The plain forms of the sums over lanes, for len(x) a multiple of 8.
+
+func plainLanesSum(l *eight, x []float32) {
+	for i, v := range x {
+		l[i&7] += v
+	}
+}
+
+func plainLanesDot(l *eight, x, y []float32) {
+	for i, v := range x {
+		l[i&7] = ref.FMA32(v, y[i], l[i&7])
+	}
+}
+
+func plainLanesSquareDiff(l *eight, x []float32, m float32) {
+	for i, v := range x {
+		d := v - m
+		l[i&7] = ref.FMA32(d, d, l[i&7])
+	}
+}
+
+func plainLanesMax(s *[16]float32, x []float32) {
+	for i, v := range x {
+		s[i&7] = ref.Max(v, s[i&7])
+		if v != v {
+			s[8+i&7] = v
+		}
+	}
+}
+
+func plainLanesArgMax(s *[32]float32, x []float32) {
+	for i, v := range x {
+		l := i & 7
+		if v > s[l] {
+			s[l], s[16+l] = v, s[24+l]
+		}
+		if v != v {
+			s[8+l] = v
+		}
+		s[24+l] = math.Float32frombits(math.Float32bits(s[24+l]) + 8)
+	}
+}
+
+// checkNorms compares every sum over lanes with plain Go on a small vector.
+func checkNorms() bool {
+	var x, y [24]float32
+	for i := range x {
+		x[i] = float32(i*7%24)*0.3 - 2
+		y[i] = float32(i*5%24)*0.7 - 3
+	}
+	for range 2 {
+		var a, b eight
+		lanesSum(&a, x[:])
+		plainLanesSum(&b, x[:])
+		lanesDot(&a, x[:], y[:])
+		plainLanesDot(&b, x[:], y[:])
+		lanesSquareDiff(&a, y[:], 0.3)
+		plainLanesSquareDiff(&b, y[:], 0.3)
+		for i := range a {
+			if a[i] != b[i] && (a[i] == a[i] || b[i] == b[i]) {
+				return false
+			}
+		}
+		var m, n [16]float32
+		lanesMax(&m, x[:])
+		plainLanesMax(&n, x[:])
+		var p, q [32]float32
+		lanesArgMax(&p, x[:])
+		plainLanesArgMax(&q, x[:])
+		for i := range q {
+			if p[i] != q[i] && (p[i] == p[i] || q[i] == q[i]) || i < 16 && m[i] != n[i] && (m[i] == m[i] || n[i] == n[i]) {
+				return false
+			}
+		}
+		x[9], x[20] = quietNaN, -posInf
+	}
+	return true
+}
