@@ -16,7 +16,7 @@ var (
 	requirement = regexp.MustCompile(`(?m)^(?:require )?\s*([a-z0-9.-]+\.[a-z]+/\S+) v\S+`)
 	link        = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading     = regexp.MustCompile("^#+ (.*)$")
-	makeCommand = regexp.MustCompile("\\bmake ([a-z][a-z-]*)")
+	makeCommand = regexp.MustCompile(`\bmake ([a-z][a-z-]*)`)
 	makeTarget  = regexp.MustCompile(`(?m)^([a-z][a-z-]*):`)
 	fenced      = regexp.MustCompile("(?ms)^(?:    |\t)\\S[^\n]*$|`[^`\n]+`")
 )

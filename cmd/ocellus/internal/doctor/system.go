@@ -48,7 +48,7 @@ func cpu() CPU {
 		Features: []string{},
 	}
 	info := readText("/proc/cpuinfo")
-	for _, key := range []string{"model name", "Hardware", "uarch", "isa"} {
+	for _, key := range []string{"model name", "Hardware", "uarch"} {
 		if c.Name == "" {
 			c.Name = colonField(info, key)
 		}
@@ -62,7 +62,9 @@ func cpu() CPU {
 		}
 	}
 	if len(c.Features) == 0 { // cpuid does not know this architecture
-		c.Features = append(c.Features, strings.Fields(colonField(info, "Features"))...)
+		for _, key := range []string{"Features", "isa"} {
+			c.Features = append(c.Features, strings.Fields(colonField(info, key))...)
+		}
 	}
 	return c
 }

@@ -72,7 +72,9 @@ func (r Report) machine(p *page) {
 	if len(caches) > 0 {
 		p.item("caches", strings.Join(caches, ", "))
 	}
-	p.item("features", strings.Join(r.CPU.Features, " "))
+	if len(r.CPU.Features) > 0 {
+		p.item("features", strings.Join(r.CPU.Features, " "))
+	}
 	var clock []string
 	if r.System.MHz > 0 {
 		clock = append(clock, fmt.Sprintf("%.0f of %.0f MHz", r.System.MHz, r.System.MaxMHz))
