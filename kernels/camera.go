@@ -41,10 +41,13 @@ func fault(p *Picture, f Format, c Colour, w, h int) string {
 		return "src differs from the plan"
 	}
 	pix, uv := p.RowBytes()
-	if p.Stride < pix || len(p.Pix) < (h-1)*p.Stride+pix {
+	short := func(b []uint8, rows, stride, row int) bool {
+		return stride < row || int64(len(b)) < int64(rows-1)*int64(stride)+int64(row) || rows > 1 && stride > len(b)
+	}
+	if short(p.Pix, h, p.Stride, pix) {
 		return "src.Pix too short"
 	}
-	if uv > 0 && (p.UVStride < uv || len(p.UV) < ((h+1)/2-1)*p.UVStride+uv) {
+	if uv > 0 && short(p.UV, (h+1)/2, p.UVStride, uv) {
 		return "src.UV too short"
 	}
 	return ""

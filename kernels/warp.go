@@ -73,7 +73,7 @@ func (w *Warp) check(src *Picture) {
 	if f := fault(src, w.spec.Format, w.spec.Colour, w.spec.SrcW, w.spec.SrcH); f != "" {
 		panic("kernels: Warp: " + f)
 	}
-	if w.unpack.plain && src.Stride > (1<<31-1)/src.H {
+	if w.unpack.plain && src.Stride > 1<<30/src.H {
 		panic("kernels: Warp: src.Stride too large")
 	}
 }
