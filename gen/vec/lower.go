@@ -159,7 +159,8 @@ func (l *lowering) use(i, arg, u int, memOK bool) loc {
 	return loc{reg: l.reg[a][u], dies: l.last[a] == i}
 }
 
-// stateDies says whether argument a of node i is a state whose register node i may take: its own new value, at the last use of the old.
+// target returns the register that node i's result must take, where it has to: that of the state whose new value it is, after the last use of
+// the old one.
 func (l *lowering) target(i, u int) (r int, ok bool) {
 	k, isNew := l.newState[i]
 	if !isNew {
@@ -349,8 +350,8 @@ type plan struct {
 // choose returns the plan for at most most copies; smallest is the fewest registers that the code around the program needs besides the constants.
 func choose(p *Prog, results []int, states, params, most, smallest int, m machine) plan {
 	for copies := most; copies >= 1; copies /= 2 {
-		l := newLowering(p, results, states, params, copies, dry{m})
-		if !l.try() {
+		l, ok := try(p, results, states, params, copies, m)
+		if !ok {
 			continue
 		}
 		var bits []uint32
@@ -375,7 +376,8 @@ func choose(p *Prog, results []int, states, params, most, smallest int, m machin
 	panic("vec: the program needs more registers than there are")
 }
 
-func (l *lowering) try() (ok bool) {
+// try lowers the program without writing anything; ok is false where the registers do not suffice.
+func try(p *Prog, results []int, states, params, copies int, m machine) (l *lowering, ok bool) {
 	defer func() {
 		if r := recover(); r != nil {
 			if _, full := r.(tooMany); !full {
@@ -384,6 +386,7 @@ func (l *lowering) try() (ok bool) {
 			ok = false
 		}
 	}()
+	l = newLowering(p, results, states, params, copies, dry{m})
 	l.run()
-	return true
+	return l, true
 }
