@@ -18,3 +18,8 @@ func Split3F32AVX2(dst *float32, ldd int, src *float32, n int)
 //
 //go:noescape
 func Join3F32AVX2(dst *float32, src *float32, lds int, n int)
+
+// Join2F32AVX2 computes dst[2i] = a[i], dst[2i+1] = b[i] for i < n, n at least 8.
+//
+//go:noescape
+func Join2F32AVX2(dst *float32, a *float32, b *float32, n int)

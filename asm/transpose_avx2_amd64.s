@@ -154,3 +154,34 @@ loop:
 done:
 	VZEROUPPER
 	RET
+
+// func Join2F32AVX2(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX
+TEXT ·Join2F32AVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ a+8(FP), CX
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), BX
+	XORQ SI, SI
+	SUBQ $0x08, BX
+
+loop:
+	VMOVUPS    (CX)(SI*4), Y0
+	VMOVUPS    (DX)(SI*4), Y1
+	VUNPCKLPS  Y1, Y0, Y2
+	VUNPCKHPS  Y1, Y0, Y0
+	VPERM2F128 $0x20, Y0, Y2, Y1
+	VMOVUPS    Y1, (AX)(SI*8)
+	VPERM2F128 $0x31, Y0, Y2, Y1
+	VMOVUPS    Y1, 32(AX)(SI*8)
+	CMPQ       SI, BX
+	JGE        done
+	ADDQ       $0x08, SI
+	CMPQ       SI, BX
+	JLE        loop
+	MOVQ       BX, SI
+	JMP        loop
+
+done:
+	VZEROUPPER
+	RET

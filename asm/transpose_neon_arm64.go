@@ -18,3 +18,8 @@ func Split3F32NEON(dst *float32, ldd int, src *float32, n int)
 //
 //go:noescape
 func Join3F32NEON(dst, src *float32, lds, n int)
+
+// Join2F32NEON computes dst[2i] = a[i], dst[2i+1] = b[i] for i < n, n at least 4.
+//
+//go:noescape
+func Join2F32NEON(dst, a, b *float32, n int)

@@ -154,3 +154,25 @@ func checkTranspose() bool {
 	}
 	return true
 }
+
+// Join2 computes dst[2i] = a[i], dst[2i+1] = b[i], as a channel shuffle of two groups does at each position. It returns the bits of
+// ref.Join2. dst has twice the length of a and b, and overlaps neither.
+func Join2(dst, a, b []float32) {
+	if len(a) != len(b) {
+		panic("kernels: Join2: a and b differ in length")
+	}
+	if len(dst) != 2*len(a) {
+		panic("kernels: Join2: dst is not twice as long")
+	}
+	if len(a) < 8 {
+		join2Go(dst, a, b)
+		return
+	}
+	join2Tile(dst, a, b)
+}
+
+func join2Go(dst, a, b []float32) {
+	for i, v := range a {
+		dst[2*i], dst[2*i+1] = v, b[i]
+	}
+}

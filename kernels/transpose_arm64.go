@@ -20,3 +20,11 @@ func transposeTile(dst []float32, ldd int, src []float32, lds, rows, cols int) {
 		})
 	}
 }
+
+func join2Tile(dst, a, b []float32) {
+	if use[OpTranspose] != NEON {
+		join2Go(dst, a, b)
+		return
+	}
+	asm.Join2F32NEON(&dst[0], &a[0], &b[0], len(a))
+}

@@ -17,6 +17,8 @@ type Options struct {
 	Threads int
 	// MaxBytes is the most memory that any one value and that the arena may take; 0 means 4 GiB.
 	MaxBytes int64
+	// Plain runs every layer's own forward pass, one by one in ONNX's axis order: slow, and the yardstick for everything else.
+	Plain bool
 }
 
 // Port is an input or output of a Program. Shape is nil for an output whose shape only running tells.
@@ -86,6 +88,9 @@ func Compile(g *Graph, opt Options) (*Program, error) {
 		return nil, err
 	}
 	p.prune()
+	if !opt.Plain {
+		p.optimise()
+	}
 	prog := p.program(g)
 	prog.threads = opt.Threads
 	prog.limit = limit

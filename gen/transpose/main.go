@@ -21,6 +21,7 @@ func main() {
 		blocks()
 		split3()
 		join3()
+		join2()
 		Generate()
 	case "avx512":
 		ConstraintExpr("!purego")
@@ -40,6 +41,8 @@ const (
 	blockDoc = "%s transposes n blocks of %dx%d: dst[j·ldd+i] = src[i·lds+j]; each block lies dstStep and srcStep elements after the one before."
 	splitSig = "func(dst *float32, ldd int, src *float32, n int)"
 	splitDoc = "%s computes dst[c·ldd+i] = src[3i+c] for i < n, c < 3, n at least %d."
+	join2Sig = "func(dst, a, b *float32, n int)"
+	join2Doc = "%s computes dst[2i] = a[i], dst[2i+1] = b[i] for i < n, n at least %d."
 	joinSig  = "func(dst, src *float32, lds, n int)"
 	joinDoc  = "%s computes dst[3i+c] = src[c·lds+i] for i < n, c < 3, n at least %d."
 )
@@ -259,6 +262,23 @@ func join3() {
 			VMOVUPS(v.AsX(), Mem{Base: dst, Index: i3, Scale: 4, Disp: 16 * j})
 			VEXTRACTF128(U8(1), v, Mem{Base: dst, Index: i3, Scale: 4, Disp: 48 + 16*j})
 		}
+	})
+	end()
+}
+
+func join2() {
+	begin("Join2F32AVX2", join2Sig, join2Doc, 8)
+	dst, a, b, n := arg("dst"), arg("a"), arg("b"), arg("n")
+	eights(n, func(i reg.Register) {
+		x, y, lo, hi, out := YMM(), YMM(), YMM(), YMM(), YMM()
+		VMOVUPS(Mem{Base: a, Index: i, Scale: 4}, x)
+		VMOVUPS(Mem{Base: b, Index: i, Scale: 4}, y)
+		VUNPCKLPS(y, x, lo) // x0 y0 x1 y1, x4 y4 x5 y5
+		VUNPCKHPS(y, x, hi) // x2 y2 x3 y3, x6 y6 x7 y7
+		VPERM2F128(U8(0x20), hi, lo, out)
+		VMOVUPS(out, Mem{Base: dst, Index: i, Scale: 8})
+		VPERM2F128(U8(0x31), hi, lo, out)
+		VMOVUPS(out, Mem{Base: dst, Index: i, Scale: 8, Disp: 32})
 	})
 	end()
 }

@@ -13,6 +13,7 @@ func writeNEON() error {
 	blocksNEON(f)
 	split3NEON(f)
 	join3NEON(f)
+	join2NEON(f)
 	return f.WriteFiles("../asm", "transpose_neon")
 }
 
@@ -120,6 +121,22 @@ func join3NEON(f *neon.File) {
 		}
 		pixelNEON(fn, dst, i, p)
 		fn.St3(neon.S4, p, v[0], v[1], v[2])
+	})
+	fn.Ret()
+}
+
+func join2NEON(f *neon.File) {
+	fn := beginNEON(f, "Join2F32NEON", join2Sig, join2Doc, 4)
+	dst, a, b, n := argNEON(fn, "dst"), argNEON(fn, "a"), argNEON(fn, "b"), argNEON(fn, "n")
+	p := fn.AllocR()
+	v := fn.AllocN(2)
+	foursNEON(fn, n, func(i neon.R) {
+		fn.T("ADD %v<<2, %v, %v", i, a, p)
+		fn.Ld1(neon.S4, p, v[0])
+		fn.T("ADD %v<<2, %v, %v", i, b, p)
+		fn.Ld1(neon.S4, p, v[1])
+		fn.T("ADD %v<<3, %v, %v", i, dst, p)
+		fn.St2(neon.S4, p, v[0], v[1])
 	})
 	fn.Ret()
 }

@@ -71,6 +71,9 @@ func transposeList() []Problem {
 			l = append(l, transposeProblem(r, c, i*j%3, (i+j)%3))
 		}
 	}
+	for _, n := range []int{0, 1, 7, 8, 9, 16, 23, 58, 116} {
+		l = append(l, joinProblem(n))
+	}
 	for _, toNCHW := range []bool{false, true} {
 		for _, s := range [][3]int{{0, 4, 4}, {1, 1, 1}, {2, 49, 3}, {3, 64, 32}, {2, 129, 65}, {2, 5, 131}, {1, 1000, 3}} {
 			l = append(l, layoutProblem(s[0], s[1], s[2], toNCHW, false))
@@ -80,4 +83,19 @@ func transposeList() []Problem {
 		}
 	}
 	return l
+}
+
+// joinProblem interleaves two rows of n.
+func joinProblem(n int) Problem {
+	return Problem{
+		Name: fmt.Sprintf("transpose/join2/%d", n), Bytes: 16 * float64(n),
+		Build: func(m *Mem) Case {
+			a, b := m.F32(n), m.F32(n)
+			got, want := m.Out("dst", 2*n)
+			return Case{
+				Fast: func(*kernels.Team) { kernels.Join2(got, a, b) },
+				Ref:  func() { ref.Join2(want, a, b) },
+			}
+		},
+	}
 }

@@ -10,3 +10,10 @@ func Transpose(dst []float32, ldd int, src []float32, lds int, rows, cols int) {
 		}
 	}
 }
+
+// Join2 computes dst[2i] = a[i], dst[2i+1] = b[i].
+func Join2(dst, a, b []float32) {
+	for i := range a {
+		dst[2*i], dst[2*i+1] = a[i], b[i]
+	}
+}

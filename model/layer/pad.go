@@ -43,6 +43,29 @@ func (*Pad) amounts(rank int, pads, axes []int) (before, after []int, err error)
 	return before, after, nil
 }
 
+// Constant returns how many elements a padding with known inputs adds before and after each dimension, and their value.
+func (p *Pad) Constant(in []Info) (before, after []int, value float32, ok bool) {
+	pads, err := ints(in[1])
+	if err != nil {
+		return nil, nil, 0, false
+	}
+	var axes []int
+	if a := opt(in, 3); a.Present() {
+		if axes, err = ints(a); err != nil {
+			return nil, nil, 0, false
+		}
+	}
+	if v := opt(in, 2); v.Present() {
+		f, err := floats(v)
+		if err != nil || len(f) != 1 {
+			return nil, nil, 0, false
+		}
+		value = f[0]
+	}
+	before, after, err = p.amounts(len(in[0].Shape), pads, axes)
+	return before, after, value, err == nil
+}
+
 func (p *Pad) Infer(in []Info) ([]Info, error) {
 	if err := want(in, 2, 4); err != nil {
 		return nil, err

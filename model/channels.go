@@ -1,0 +1,263 @@
+package model
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/ocellus-vision/ocellus/kernels"
+	"github.com/ocellus-vision/ocellus/model/layer"
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// channels copies runs of channels at every position of images with channels last.
+type channels struct {
+	fastOp
+	kind string
+	out  int   // channels of the output
+	runs []run // of each input
+	join bool  // two inputs are interleaved instead of laid one after the other
+}
+
+// run is some channels of an input of c channels.
+type run struct{ from, n, c int }
+
+func (o *channels) Kind() string { return o.kind }
+
+func (o *channels) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	t := channelTasks.Get().(*channelTask)
+	t.o, t.dst = o, out[0].Float32s()
+	t.src = t.src[:0]
+	for _, x := range in {
+		t.src = append(t.src, x.Float32s())
+	}
+	t.rows = len(t.dst) / o.out
+	t.piece = max(1, mapPiece/o.out)
+	e.Team.Run(t, (t.rows+t.piece-1)/t.piece)
+	clear(t.src)
+	t.o, t.dst = nil, nil
+	channelTasks.Put(t)
+	return nil
+}
+
+type channelTask struct {
+	o           *channels
+	dst         []float32
+	src         [][]float32
+	rows, piece int
+}
+
+var channelTasks = sync.Pool{New: func() any { return new(channelTask) }}
+
+func (t *channelTask) Tile(i, _ int) {
+	o := t.o
+	from, to := i*t.piece, min((i+1)*t.piece, t.rows)
+	if o.join {
+		a, b := o.runs[0], o.runs[1]
+		for r := from; r < to; r++ {
+			kernels.Join2(t.dst[r*o.out:][:o.out], t.src[0][r*a.c+a.from:][:a.n], t.src[1][r*b.c+b.from:][:b.n])
+		}
+		return
+	}
+	at := 0
+	for k, s := range o.runs {
+		src := t.src[k]
+		for r := from; r < to; r++ {
+			copy(t.dst[r*o.out+at:][:s.n], src[r*s.c+s.from:])
+		}
+		at += s.n
+	}
+}
+
+// channelsOf is the number of channels of an image, and whether it has elements at all.
+func channelsOf(v *val) (c int, ok bool) {
+	s := v.shape()
+	n, _ := tensor.Count(s)
+	if len(s) < 3 || n == 0 {
+		return 0, false
+	}
+	return s[1], true
+}
+
+// concat emits a concatenation of channels.
+func (l *layouts) concat(o *op, axis int) bool {
+	if axis != 1 && axis != 1-len(o.out[0].info.Shape) {
+		return false
+	}
+	f := &channels{kind: "Concat"}
+	in := make([]*val, len(o.in))
+	for i, v := range o.in {
+		c, ok := channelsOf(v)
+		if !ok {
+			return false
+		}
+		f.runs = append(f.runs, run{0, c, c})
+		f.out += c
+		in[i] = v
+	}
+	for i, v := range in {
+		in[i] = l.nhwc(v)
+	}
+	l.emit(o.name, f, in, becomes(o.out[0]))
+	return true
+}
+
+// pieces returns the runs of channels that an operation gives its outputs, where that is all it does.
+func pieces(o *op) []run {
+	if len(o.in) == 0 || o.in[0] == nil || o.in[0].info.DType != tensor.Float32 {
+		return nil
+	}
+	c, ok := channelsOf(o.in[0])
+	rank := len(o.in[0].info.Shape)
+	if !ok {
+		return nil
+	}
+	switch f := o.op.(type) {
+	case *layer.Split:
+		if f.Axis != 1 && f.Axis != 1-rank {
+			return nil
+		}
+		var runs []run
+		at := 0
+		for _, v := range o.out {
+			if v == nil {
+				return nil
+			}
+			n := v.info.Shape[1]
+			runs = append(runs, run{at, n, c})
+			at += n
+		}
+		return runs
+	case *layer.Slice:
+		for _, v := range o.in[1:] {
+			if v != nil && !v.constant() {
+				return nil
+			}
+		}
+		get := func(i int) []int {
+			if i < len(o.in) && o.in[i] != nil {
+				v, _ := o.in[i].info.Value.Ints()
+				return v
+			}
+			return nil
+		}
+		start, axes, steps := get(1), get(3), get(4)
+		if len(start) != 1 || len(axes) != 1 || axes[0] != 1 && axes[0] != 1-rank || steps != nil && steps[0] != 1 {
+			return nil
+		}
+		from := start[0]
+		if from < 0 {
+			from += c
+		}
+		from = min(max(from, 0), c)
+		return []run{{from, o.out[0].info.Shape[1], c}}
+	}
+	return nil
+}
+
+// cut emits pieces of the channels of an image.
+func (l *layouts) cut(o *op) bool {
+	runs := pieces(o)
+	if runs == nil {
+		return false
+	}
+	x := l.nhwc(o.in[0])
+	for i, v := range o.out {
+		if runs[i].n == 0 {
+			return false
+		}
+		l.emit(o.name, &channels{kind: o.op.Kind(), out: runs[i].n, runs: runs[i : i+1]}, []*val{x}, becomes(v))
+	}
+	return true
+}
+
+// shuffle recognises a channel shuffle (Zhang, Zhou, Lin, Sun: ShuffleNet, CVPR 2018): [N,C,H,W] seen as [N,G,C/G,H,W], its group axes exchanged,
+// and seen as [N,C,H,W] again. Two groups that were concatenated for it are interleaved from where they lie, and halves that are all anybody reads
+// of the result are written as such.
+func (l *layouts) shuffle(o *op) bool {
+	x, mid := o.in[0], o.out[0]
+	if x.layout != NHWC || len(mid.info.Shape) != 5 || l.uses[mid] != 1 || x.info.DType != tensor.Float32 {
+		return false
+	}
+	s, five := x.shape(), mid.info.Shape
+	if n, _ := tensor.Count(s); len(s) != 4 || n == 0 || five[0] != s[0] || five[1]*five[2] != s[1] || five[3] != s[2] || five[4] != s[3] {
+		return false
+	}
+	t := l.reader(mid)
+	if t == nil {
+		return false
+	}
+	if tr, ok := t.op.(*layer.Transpose); !ok || !slices.Equal(tr.Perm, []int{0, 2, 1, 3, 4}) || l.uses[t.out[0]] != 1 {
+		return false
+	}
+	back := l.reader(t.out[0])
+	if back == nil {
+		return false
+	}
+	if _, ok := back.op.(*layer.Reshape); !ok || !slices.Equal(back.out[0].info.Shape, s) {
+		return false
+	}
+	if five[1] != 2 {
+		return false
+	}
+	half := s[1] / 2
+	in, runs := []*val{x, x}, []run{{0, half, s[1]}, {half, half, s[1]}}
+	if c, ok := x.def.op.(*channels); ok && c.kind == "Concat" && len(c.runs) == 2 && c.runs[0].n == half && l.uses[x] == 1 {
+		in = x.def.in
+		runs = []run{{0, half, half}, {0, half, half}}
+		l.ops = slices.DeleteFunc(l.ops, func(o *op) bool { return o == x.def })
+	}
+	l.skip[t], l.skip[back] = true, true
+	y := back.out[0]
+	emit := func(name string, from, n int, out *val) {
+		a, b := runs[0], runs[1]
+		a.from, b.from, a.n, b.n = a.from+from, b.from+from, n, n
+		l.emit(name, &channels{kind: "ChannelShuffle", out: 2 * n, runs: []run{a, b}, join: true}, in, becomes(out))
+	}
+	if halves := l.halves(y); halves != nil && half%2 == 0 {
+		emit(o.name, 0, half/2, halves[0])
+		emit(o.name, half/2, half/2, halves[1])
+		return true
+	}
+	emit(o.name, 0, half, y)
+	return true
+}
+
+// reader returns the first operation to come that reads v as its first input.
+func (l *layouts) reader(v *val) *op {
+	for _, o := range l.rest {
+		if len(o.in) > 0 && o.in[0] == v && !l.skip[o] {
+			return o
+		}
+	}
+	return nil
+}
+
+// halves returns the two halves of v's channels, where nothing else of it is read, and leaves out the operations that cut them.
+func (l *layouts) halves(v *val) []*val {
+	out := make([]*val, 2)
+	var cuts []*op
+	half := v.info.Shape[1] / 2
+	for _, o := range l.rest {
+		if !slices.Contains(o.in, v) || l.skip[o] {
+			continue
+		}
+		runs := pieces(o)
+		if runs == nil {
+			return nil
+		}
+		for i, r := range runs {
+			if r.n != half || r.from%half != 0 || out[r.from/half] != nil {
+				return nil
+			}
+			out[r.from/half] = o.out[i]
+		}
+		cuts = append(cuts, o)
+	}
+	if out[0] == nil || out[1] == nil || len(cuts) != l.uses[v] {
+		return nil
+	}
+	for _, o := range cuts {
+		l.skip[o] = true
+	}
+	return out
+}

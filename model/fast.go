@@ -1,0 +1,407 @@
+package model
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/ocellus-vision/ocellus/kernels"
+	"github.com/ocellus-vision/ocellus/model/layer"
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// fastOp is what the fast forms of operations have in common: shapes are settled before there is one.
+type fastOp struct{}
+
+func (fastOp) Infer(in []layer.Info) ([]layer.Info, error) { return nil, layer.ErrUnknown }
+
+// view shows its input under another shape.
+type view struct{ fastOp }
+
+func (*view) Kind() string { return "View" }
+func (*view) Alias()       {}
+
+func (*view) Forward(_ *layer.Env, in, out []*tensor.Tensor) error {
+	copy(out[0].Raw(), in[0].Raw())
+	return nil
+}
+
+// relayout changes the axis order of images.
+type relayout struct {
+	fastOp
+	to         Layout
+	n, c, area int
+	size       int // bytes of an element
+}
+
+func (r *relayout) Kind() string { return "To" + r.to.String() }
+
+func (r *relayout) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	switch {
+	case r.size != 4:
+		r.plain(in[0].Raw(), out[0].Raw())
+	case r.to == NHWC:
+		kernels.NCHWToNHWC(e.Team, words(out[0]), words(in[0]), r.n, r.c, r.area)
+	default:
+		kernels.NHWCToNCHW(e.Team, words(out[0]), words(in[0]), r.n, r.area, r.c)
+	}
+	return nil
+}
+
+// words returns the elements of a tensor of four-byte elements as if they were floats.
+func words(t *tensor.Tensor) []float32 { return tensor.Slice[float32](t.Raw(), t.Len()) }
+
+// plain moves elements that are not four bytes long.
+func (r *relayout) plain(src, dst []byte) {
+	rows, cols := r.c, r.area
+	if r.to == NCHW {
+		rows, cols = r.area, r.c
+	}
+	for n := range r.n {
+		for i := range rows {
+			for j := range cols {
+				at := (n*rows*cols + j*rows + i) * r.size
+				from := (n*rows*cols + i*cols + j) * r.size
+				copy(dst[at:at+r.size], src[from:from+r.size])
+			}
+		}
+	}
+}
+
+// conv is a convolution with bias, residual and activation: inputs x and, where there is one, the residual, channels last.
+type conv struct {
+	fastOp
+	kind    string
+	act     kernels.Act
+	direct  *kernels.Conv
+	weights *kernels.Weights
+	deep    *kernels.Depthwise
+	each    *kernels.DepthwiseWeights
+}
+
+// newConv plans a convolution and packs its weights, w [O,C/G,KH,KW].
+func newConv(s kernels.Conv2D, w, bias []float32, f *fused, residual bool) *conv {
+	c := &conv{kind: f.kind, act: f.act}
+	taps, cg := s.KH*s.KW, s.C/s.Groups
+	if s.Groups == s.C && s.O == s.C && s.C > 1 {
+		t := make([]float32, len(w)) // [KH,KW,C]
+		for o := range s.C {
+			for i := range taps {
+				t[i*s.C+o] = w[o*taps+i]
+			}
+		}
+		c.deep = kernels.NewDepthwise(s)
+		c.each = c.deep.Pack(t, bias)
+		return c
+	}
+	t := w
+	if taps > 1 {
+		t = make([]float32, len(w)) // [O,KH,KW,C/G]
+		kernels.NCHWToNHWC(nil, t, w, s.O, cg, taps)
+	}
+	c.direct = kernels.NewConv(s)
+	c.weights = c.direct.Pack(t, bias)
+	return c
+}
+
+func (c *conv) Kind() string { return c.kind }
+
+// weightBytes is the memory that the packed weights take.
+func (c *conv) weightBytes() int {
+	if c.deep != nil {
+		return c.each.Bytes()
+	}
+	return c.weights.Bytes()
+}
+
+func (c *conv) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	if c.deep != nil {
+		c.deep.Run(e.Team, out[0].Float32s(), in[0].Float32s(), c.each, c.act)
+		return nil
+	}
+	var res, scratch []float32
+	if len(in) > 1 {
+		res = in[1].Float32s()
+	}
+	if n := c.direct.ScratchLen(); n > 0 {
+		scratch = e.Floats(n)
+	}
+	c.direct.Run(e.Team, out[0].Float32s(), in[0].Float32s(), c.weights, res, c.act, scratch)
+	return nil
+}
+
+// dense is a fully connected layer: input x [M,K].
+type dense struct {
+	fastOp
+	kind string
+	m    int
+	b    *kernels.Packed
+	act  kernels.Act
+}
+
+func (d *dense) Kind() string     { return d.kind }
+func (d *dense) weightBytes() int { return d.b.Bytes() }
+
+func (d *dense) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	kernels.Gemm(e.Team, out[0].Float32s(), d.b.N, in[0].Float32s(), d.b.K, d.m, d.b, nil, 0, d.act)
+	return nil
+}
+
+// mapped is an element-wise operation. run computes a piece of the output that starts and ends at multiples of unit.
+type mapped struct {
+	fastOp
+	kind string
+	unit int
+	run  func(dst, a, b []float32)
+}
+
+func (m *mapped) Kind() string { return m.kind }
+
+// inPlace is a mapped operation whose output may lie where its first input was.
+type inPlace struct{ mapped }
+
+func (*inPlace) InPlace() {}
+
+func (m *mapped) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	t := mapTasks.Get().(*mapTask)
+	t.m, t.dst, t.a = m, out[0].Float32s(), in[0].Float32s()
+	if len(in) > 1 {
+		t.b = in[1].Float32s()
+	}
+	unit := max(1, m.unit)
+	t.piece = max(1, mapPiece/unit) * unit
+	e.Team.Run(t, (len(t.dst)+t.piece-1)/t.piece)
+	*t = mapTask{}
+	mapTasks.Put(t)
+	return nil
+}
+
+// mapPiece is about how many elements one tile of an element-wise operation has.
+const mapPiece = 1 << 14
+
+type mapTask struct {
+	m         *mapped
+	dst, a, b []float32
+	piece     int
+}
+
+var mapTasks = sync.Pool{New: func() any { return new(mapTask) }}
+
+func (t *mapTask) Tile(i, _ int) {
+	from, to := i*t.piece, min((i+1)*t.piece, len(t.dst))
+	b := t.b
+	if b != nil {
+		b = b[from:to]
+	}
+	t.m.run(t.dst[from:to], t.a[from:to], b)
+}
+
+// unary returns the fast form of an element-wise function of float32, or nil.
+func unary(u *layer.Unary) func(dst, a, _ []float32) {
+	alpha, beta := u.Alpha, u.Beta
+	simple := map[layer.Fn]func(dst, a []float32){
+		layer.Relu: kernels.ReLU, layer.Exp: kernels.Exp, layer.Log: kernels.Log, layer.Tanh: kernels.Tanh, layer.Sigmoid: kernels.Sigmoid,
+		layer.SiLU: kernels.SiLU, layer.Erf: kernels.Erf, layer.Softplus: kernels.Softplus, layer.HardSwish: kernels.HardSwish,
+		layer.Step: kernels.Step, layer.Sqrt: kernels.Sqrt, layer.Abs: kernels.Abs, layer.Neg: kernels.Neg,
+	}
+	if f := simple[u.Fn]; f != nil {
+		return func(dst, a, _ []float32) { f(dst, a) }
+	}
+	switch u.Fn {
+	case layer.LeakyRelu:
+		return func(dst, a, _ []float32) { kernels.LeakyReLU(dst, a, alpha) }
+	case layer.Elu:
+		return func(dst, a, _ []float32) { kernels.ELU(dst, a, alpha) }
+	case layer.HardSigmoid:
+		return func(dst, a, _ []float32) { kernels.HardSigmoid(dst, a, alpha, beta) }
+	case layer.Gelu:
+		if alpha == 1 {
+			return func(dst, a, _ []float32) { kernels.GELUTanh(dst, a) }
+		}
+		return func(dst, a, _ []float32) { kernels.GELU(dst, a) }
+	}
+	return nil
+}
+
+// elementwiseFast emits the fast form of an element-wise operation on float32 values of one layout, if there is one.
+func (l *layouts) elementwiseFast(o *op) bool {
+	x, y := o.in[0], o.out[0]
+	emit := func(m *inPlace, in ...*val) bool {
+		m.kind = o.op.Kind()
+		if in[0].layout == NHWC {
+			becomes(y)
+		}
+		n := l.emit(o.name, m, in, y)
+		n.params = o.params
+		return true
+	}
+	switch f := o.op.(type) {
+	case *layer.Unary:
+		if run := unary(f); run != nil {
+			return emit(&inPlace{mapped{run: run}}, x)
+		}
+	case *layer.Clip:
+		if a, ok := activation(o); ok {
+			return emit(&inPlace{mapped{run: func(dst, a0, _ []float32) { kernels.Activate(dst, a0, a) }}}, x)
+		}
+	case *layer.Binary:
+		return l.binaryFast(o, f, emit)
+	case *layer.BatchNorm:
+		if !onlyFirst(o) || f.Training || len(x.shape()) < 2 {
+			return false
+		}
+		c := x.shape()[1]
+		scale, shift := affine(o, 0, c)
+		if scale == nil {
+			return false
+		}
+		a, b := make([]float32, c), make([]float32, c)
+		for i := range a {
+			a[i], b[i] = float32(scale[i]), float32(shift[i])
+		}
+		if len(x.shape()) > 2 {
+			x = l.nhwc(x)
+		}
+		return emit(&inPlace{mapped{unit: c, run: func(dst, src, _ []float32) { kernels.ScaleShift(dst, src, a, b, kernels.Act{}) }}}, x)
+	}
+	return false
+}
+
+// binaryFast emits sums, products and the like of two values of one shape, or of a value and a constant.
+func (l *layouts) binaryFast(o *op, f *layer.Binary, emit func(*inPlace, ...*val) bool) bool {
+	a, b := o.in[0], o.in[1]
+	shape := o.out[0].info.Shape
+	pair := map[layer.Fn]func(dst, a, b []float32){
+		layer.Add: kernels.Add, layer.Sub: kernels.Sub, layer.Mul: kernels.Mul, layer.Div: kernels.Div,
+	}[f.Fn]
+	if pair != nil && !a.constant() && !b.constant() && slices.Equal(a.shape(), shape) && slices.Equal(b.shape(), shape) {
+		if a.layout != b.layout {
+			a, b = l.nhwc(a), l.nhwc(b)
+		}
+		return emit(&inPlace{mapped{run: pair}}, a, b)
+	}
+	if a.constant() == b.constant() {
+		return false
+	}
+	x, c, swapped := a, b, false
+	if a.constant() {
+		x, c, swapped = b, a, true
+	}
+	if !slices.Equal(x.shape(), shape) {
+		return false
+	}
+	if s, ok := c.scalar(); ok {
+		var run func(dst, a, _ []float32)
+		switch {
+		case f.Fn == layer.Add:
+			run = func(dst, a, _ []float32) { kernels.AddScalar(dst, a, s) }
+		case f.Fn == layer.Mul:
+			run = func(dst, a, _ []float32) { kernels.MulScalar(dst, a, s) }
+		case f.Fn == layer.Sub && swapped:
+			run = func(dst, a, _ []float32) { kernels.ScalarSub(dst, s, a) }
+		case f.Fn == layer.Sub:
+			run = func(dst, a, _ []float32) { kernels.SubScalar(dst, a, s) }
+		case f.Fn == layer.Div && swapped:
+			run = func(dst, a, _ []float32) { kernels.ScalarDiv(dst, s, a) }
+		case f.Fn == layer.Div:
+			run = func(dst, a, _ []float32) { kernels.DivScalar(dst, a, s) }
+		case f.Fn == layer.PRelu && !swapped:
+			run = func(dst, a, _ []float32) { kernels.LeakyReLU(dst, a, s) }
+		default:
+			return false
+		}
+		return emit(&inPlace{mapped{run: run}}, x)
+	}
+	row := perChannel(c, shape)
+	if row == nil {
+		return false
+	}
+	var run func(dst, a, _ []float32)
+	switch {
+	case f.Fn == layer.Add:
+		run = func(dst, a, _ []float32) { kernels.AddRow(dst, a, row) }
+	case f.Fn == layer.Mul:
+		run = func(dst, a, _ []float32) { kernels.MulRow(dst, a, row) }
+	case f.Fn == layer.Sub && swapped:
+		run = func(dst, a, _ []float32) { kernels.RowSub(dst, row, a) }
+	case f.Fn == layer.Sub:
+		run = func(dst, a, _ []float32) { kernels.SubRow(dst, a, row) }
+	case f.Fn == layer.Div && swapped:
+		run = func(dst, a, _ []float32) { kernels.RowDiv(dst, row, a) }
+	case f.Fn == layer.Div:
+		run = func(dst, a, _ []float32) { kernels.DivRow(dst, a, row) }
+	case f.Fn == layer.PRelu && !swapped:
+		run = func(dst, a, _ []float32) { kernels.PReLU(dst, a, row) }
+	default:
+		return false
+	}
+	return emit(&inPlace{mapped{unit: len(row), run: run}}, l.nhwc(x))
+}
+
+// scaled multiplies each picture's channels by numbers of their own, as squeeze-and-excitation does (Hu, Shen, Sun, CVPR 2018): inputs x
+// [N,positions,C] and s [N,C].
+type scaled struct {
+	fastOp
+	n, c int
+}
+
+func (*scaled) Kind() string { return "Mul" }
+func (*scaled) InPlace()     {}
+
+func (s *scaled) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	t := scaleTasks.Get().(*scaleTask)
+	t.c, t.dst, t.x, t.s = s.c, out[0].Float32s(), in[0].Float32s(), in[1].Float32s()
+	t.picture = len(t.dst) / s.n
+	t.piece = max(1, mapPiece/s.c) * s.c
+	t.per = (t.picture + t.piece - 1) / t.piece
+	e.Team.Run(t, s.n*t.per)
+	*t = scaleTask{}
+	scaleTasks.Put(t)
+	return nil
+}
+
+type scaleTask struct {
+	dst, x, s              []float32
+	c, picture, piece, per int
+}
+
+var scaleTasks = sync.Pool{New: func() any { return new(scaleTask) }}
+
+func (t *scaleTask) Tile(i, _ int) {
+	n, from := i/t.per, i%t.per*t.piece
+	to := min(from+t.piece, t.picture)
+	from, to = n*t.picture+from, n*t.picture+to
+	kernels.MulRow(t.dst[from:to], t.x[from:to], t.s[n*t.c:(n+1)*t.c])
+}
+
+// squeeze emits a product of an image and one number for each channel and picture.
+func (l *layouts) squeeze(o *op) bool {
+	b, ok := o.op.(*layer.Binary)
+	if !ok || b.Fn != layer.Mul || o.in[0].constant() || o.in[1].constant() {
+		return false
+	}
+	shape := o.out[0].info.Shape
+	for i := range 2 {
+		x, s := o.in[i], o.in[1-i]
+		if len(shape) != 4 || !slices.Equal(x.shape(), shape) || !slices.Equal(s.shape(), []int{shape[0], shape[1], 1, 1}) || shape[2]*shape[3] == 1 {
+			continue
+		}
+		if shape[0]*shape[1] == 0 {
+			return false
+		}
+		l.emit(o.name, &scaled{n: shape[0], c: shape[1]}, []*val{l.nhwc(x), l.nhwc(s)}, becomes(o.out[0]))
+		return true
+	}
+	return false
+}
+
+// activate applies an activation that was fused into a layer without a fast form.
+type activate struct{ act kernels.Act }
+
+func (*activate) Kind() string                                  { return "Activation" }
+func (*activate) InPlace()                                      {}
+func (a *activate) Infer(in []layer.Info) ([]layer.Info, error) { return in[:1], nil }
+
+func (a *activate) Forward(_ *layer.Env, in, out []*tensor.Tensor) error {
+	kernels.Activate(out[0].Float32s(), in[0].Float32s(), a.act)
+	return nil
+}

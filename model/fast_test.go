@@ -1,0 +1,292 @@
+package model_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/ocellus-vision/ocellus/model"
+	"github.com/ocellus-vision/ocellus/model/layer"
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// net builds small networks for tests, with constants drawn from a seed.
+type net struct {
+	*model.Graph
+	rng *rand.Rand
+	n   int
+}
+
+func newNet(seed uint64) *net {
+	return &net{Graph: &model.Graph{Name: "test"}, rng: rand.New(rand.NewPCG(seed, 3))}
+}
+
+func (b *net) name(op string) string {
+	b.n++
+	return fmt.Sprintf("%s%d", op, b.n)
+}
+
+// weights is a constant with elements in lo to hi.
+func (b *net) weights(lo, hi float32, shape ...int) *model.Value {
+	t := tensor.New(tensor.Float32, shape...)
+	for i := range t.Float32s() {
+		t.Float32s()[i] = lo + (hi-lo)*b.rng.Float32()
+	}
+	return model.Const(b.name("c"), t)
+}
+
+func ints(v ...int64) *model.Value { return model.Const("ints", tensor.Of(v, len(v))) }
+
+func (b *net) conv(x *model.Value, in, out, k int, w layer.Window, groups int) *model.Value {
+	s := float32(1 / math.Sqrt(float64(in*k*k/groups)))
+	return b.Add(b.name("conv"), &layer.Conv{Window: w, Groups: groups}, x, b.weights(-s, s, out, in/groups, k, k), b.weights(-1, 1, out))
+}
+
+func (b *net) bn(x *model.Value, c int) *model.Value {
+	return b.Add(b.name("bn"), &layer.BatchNorm{Epsilon: 1e-5}, x, b.weights(0.5, 2, c), b.weights(-1, 1, c), b.weights(-1, 1, c), b.weights(0.5, 2, c))
+}
+
+func (b *net) unary(fn layer.Fn, x *model.Value) *model.Value {
+	return b.Add(b.name(string(fn)), &layer.Unary{Fn: fn, Alpha: 0.1, Beta: 0.5}, x)
+}
+
+func (b *net) binary(fn layer.Fn, x, y *model.Value) *model.Value {
+	return b.Add(b.name(string(fn)), &layer.Binary{Fn: fn}, x, y)
+}
+
+func (b *net) split(x *model.Value, axis int) (p, q *model.Value) {
+	p, q = &model.Value{Name: b.name("p")}, &model.Value{Name: b.name("q")}
+	b.Nodes = append(b.Nodes, &model.Node{Name: b.name("split"), Op: &layer.Split{Axis: axis, Parts: 2}, In: []*model.Value{x}, Out: []*model.Value{p, q}})
+	return p, q
+}
+
+func pads(n int) layer.Window { return layer.Window{Pads: []int{n, n, n, n}} }
+
+// nets are networks that meet every fast form and the changes of layout between them; x is [2,6,13,11].
+var nets = map[string]func(b *net, x *model.Value) *model.Value{
+	"conv-bn-relu": func(b *net, x *model.Value) *model.Value {
+		return b.unary(layer.Relu, b.bn(b.conv(x, 6, 20, 3, pads(1), 1), 20))
+	},
+	"residual": func(b *net, x *model.Value) *model.Value {
+		y := b.unary(layer.Relu, b.conv(x, 6, 16, 3, pads(1), 1))
+		z := b.bn(b.conv(b.unary(layer.LeakyRelu, b.conv(y, 16, 16, 3, pads(1), 1)), 16, 16, 1, layer.Window{}, 1), 16)
+		return b.unary(layer.Relu, b.binary(layer.Add, z, y))
+	},
+	"two convolutions added": func(b *net, x *model.Value) *model.Value {
+		y := b.binary(layer.Add, b.conv(x, 6, 16, 3, layer.Window{Strides: []int{2, 2}}, 1), b.conv(x, 6, 16, 3, layer.Window{Strides: []int{2, 2}}, 1))
+		return b.Add("clip", &layer.Clip{}, y, model.Const("lo", tensor.Scalar[float32](-0.3)), model.Const("hi", tensor.Scalar[float32](0.4)))
+	},
+	"read twice": func(b *net, x *model.Value) *model.Value {
+		y := b.conv(x, 6, 8, 1, layer.Window{}, 1)
+		return b.binary(layer.Add, b.unary(layer.Relu, y), b.binary(layer.Mul, y, y))
+	},
+	"mobile": func(b *net, x *model.Value) *model.Value {
+		y := b.unary(layer.HardSwish, b.conv(x, 6, 24, 1, layer.Window{}, 1))
+		y = b.Add("clip", &layer.Clip{}, b.conv(y, 24, 24, 3, layer.Window{Strides: []int{2, 1}, Pads: []int{1, 1, 1, 1}}, 24),
+			model.Const("lo", tensor.Scalar[float32](0)), model.Const("hi", tensor.Scalar[float32](6)))
+		s := b.Add("pool", &layer.GlobalPool{Fn: layer.GlobalAveragePool}, y)
+		s = b.unary(layer.HardSigmoid, b.conv(b.unary(layer.Relu, b.conv(s, 24, 4, 1, layer.Window{}, 1)), 4, 24, 1, layer.Window{}, 1))
+		return b.conv(b.binary(layer.Mul, s, y), 24, 10, 1, layer.Window{}, 1)
+	},
+	"groups and dilation": func(b *net, x *model.Value) *model.Value {
+		y := b.conv(x, 6, 9, 3, layer.Window{Dilations: []int{2, 1}, Pads: []int{2, 0, 1, 1}}, 3)
+		return b.conv(y, 9, 5, 2, layer.Window{AutoPad: layer.PadSameLower, Strides: []int{2, 2}}, 1)
+	},
+	"pad": func(b *net, x *model.Value) *model.Value {
+		p := b.Add("pad", &layer.Pad{Mode: layer.PadConstant}, x, ints(0, 0, 1, 0, 0, 0, 2, 1))
+		return b.conv(p, 6, 7, 3, layer.Window{Pads: []int{0, 1, 0, 0}}, 1)
+	},
+	"pools": func(b *net, x *model.Value) *model.Value {
+		y := b.conv(x, 6, 17, 1, layer.Window{}, 1)
+		w := layer.Window{Kernel: []int{3, 2}, Strides: []int{2, 2}, Pads: []int{1, 0, 1, 1}, Ceil: true}
+		m := b.Add("max", &layer.MaxPool{Window: w}, y)
+		a := b.Add("avg", &layer.AveragePool{Window: w, CountPad: true}, y)
+		c := b.Add("avg2", &layer.AveragePool{Window: w}, y)
+		l := b.Add("lp", &layer.LpPool{Window: layer.Window{Kernel: []int{3, 2}, Strides: []int{2, 2}, Pads: []int{1, 0, 1, 1}, Ceil: true}, P: 2}, y)
+		return b.Add("cat", &layer.Concat{Axis: 1}, m, a, c, l)
+	},
+	"shuffle": func(b *net, x *model.Value) *model.Value {
+		y := b.conv(x, 6, 12, 1, layer.Window{}, 1)
+		p, q := b.split(y, 1)
+		z := b.Add("cat", &layer.Concat{Axis: 1}, b.unary(layer.Relu, b.conv(p, 6, 6, 3, pads(1), 6)), q)
+		z = b.Add("five", &layer.Reshape{}, z, ints(2, 2, 6, 13, 11))
+		z = b.Add("swap", &layer.Transpose{Perm: []int{0, 2, 1, 3, 4}}, z)
+		z = b.Add("four", &layer.Reshape{}, z, ints(2, 12, 13, 11))
+		s := b.Add("slice", &layer.Slice{}, z, ints(1), ints(11), ints(1))
+		return b.conv(s, 10, 4, 1, layer.Window{}, 1)
+	},
+	"silu and constants": func(b *net, x *model.Value) *model.Value {
+		y := b.conv(x, 6, 8, 3, pads(1), 1)
+		y = b.binary(layer.Mul, y, b.unary(layer.Sigmoid, y))
+		y = b.binary(layer.Div, b.binary(layer.Sub, b.weights(1, 2, 8, 1, 1), y), model.Const("s", tensor.Scalar[float32](0.7)))
+		y = b.binary(layer.PRelu, y, b.weights(0, 1, 8, 1, 1))
+		return b.binary(layer.Add, y, b.weights(-1, 1, 1, 8, 13, 1))
+	},
+	"folded affine": func(b *net, x *model.Value) *model.Value {
+		y := b.conv(x, 6, 8, 3, pads(1), 1)
+		y = b.binary(layer.Sub, b.weights(-1, 1, 8, 1, 1), b.binary(layer.Mul, y, b.weights(0.5, 2, 1, 8, 1, 1)))
+		return b.binary(layer.Add, y, model.Const("s", tensor.Scalar[float32](0.25)))
+	},
+	"head": func(b *net, x *model.Value) *model.Value {
+		y := b.conv(x, 6, 10, 3, pads(1), 1)
+		y = b.Add("last", &layer.Transpose{Perm: []int{0, 2, 3, 1}}, y)
+		y = b.Add("rows", &layer.Reshape{}, y, ints(2, -1, 5))
+		return b.Add("soft", &layer.Softmax{Axis: -1}, y)
+	},
+	"scene": func(b *net, x *model.Value) *model.Value {
+		y := b.bn(x, 6)
+		return b.Add("soft", &layer.Softmax{Axis: 1, Log: true}, b.conv(y, 6, 5, 1, layer.Window{}, 1))
+	},
+	"classifier": func(b *net, x *model.Value) *model.Value {
+		y := b.Add("lrn", &layer.LRN{Size: 5, Alpha: 1e-2, Beta: 0.75, Bias: 1}, b.unary(layer.Relu, b.conv(x, 6, 8, 3, layer.Window{}, 1)))
+		y = b.Add("flat", &layer.Flatten{Axis: 1}, y)
+		y = b.unary(layer.Relu, b.Add("fc", &layer.Gemm{Alpha: 1, Beta: 1, TransB: true}, y, b.weights(-0.05, 0.05, 12, 8*11*9), b.weights(-1, 1, 12)))
+		y = b.Add("fc2", &layer.MatMul{}, y, b.weights(-1, 1, 12, 4))
+		return b.Add("fc3", &layer.Gemm{Alpha: 0.5, Beta: 2}, y, b.weights(-1, 1, 4, 3), b.weights(-1, 1, 1, 3))
+	},
+	"mean": func(b *net, x *model.Value) *model.Value {
+		y := b.conv(x, 6, 8, 1, layer.Window{}, 1)
+		return b.Add("mean", &layer.Reduce{Fn: layer.ReduceMean}, y, ints(2, 3))
+	},
+}
+
+func testInput(seed uint64) *tensor.Tensor {
+	r := rand.New(rand.NewPCG(seed, 4))
+	t := tensor.New(tensor.Float32, 2, 6, 13, 11)
+	for i := range t.Float32s() {
+		t.Float32s()[i] = r.Float32()*2 - 1
+	}
+	return t
+}
+
+func build(seed uint64, f func(*net, *model.Value) *model.Value) *model.Graph {
+	b := newNet(seed)
+	x := b.Input("x", tensor.Float32, model.Fixed(2, 6, 13, 11)...)
+	y := f(b, x)
+	y.Name = "y"
+	b.Output(y)
+	return b.Graph
+}
+
+func run(t *testing.T, g *model.Graph, opt model.Options, x *tensor.Tensor) *tensor.Tensor {
+	t.Helper()
+	p, err := model.Compile(g, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := model.Tensors{}
+	if err := p.NewSession().Run(context.Background(), model.Tensors{"x": x}, out); err != nil {
+		t.Fatal(err)
+	}
+	return out["y"]
+}
+
+// TestFastFormsAgreeWithPlainLayers compares each network with its layers' own forward passes, in every number of threads. Folding and other
+// orders of summation move results by a few roundings of the sums' terms, which are of the order of 1.
+func TestFastFormsAgreeWithPlainLayers(t *testing.T) {
+	for name, f := range nets {
+		t.Run(name, func(t *testing.T) {
+			x := testInput(7)
+			want := run(t, build(5, f), model.Options{Plain: true}, x)
+			one := run(t, build(5, f), model.Options{Threads: 1}, x)
+			if !slices.Equal(one.Shape(), want.Shape()) {
+				t.Fatalf("shape %v, want %v", one.Shape(), want.Shape())
+			}
+			for i, w := range want.Float32s() {
+				// 60 is the most terms in any sum of these networks; each is under 4.
+				if g := one.Float32s()[i]; math.Abs(float64(g-w)) > 60*4*0x1p-24 {
+					t.Fatalf("y[%d] = %g, plain layers give %g", i, g, w)
+				}
+			}
+			for _, threads := range []int{2, 3, 7} {
+				if got := run(t, build(5, f), model.Options{Threads: threads}, x); !slices.Equal(got.Raw(), one.Raw()) {
+					t.Errorf("%d threads give other bits than one", threads)
+				}
+			}
+		})
+	}
+}
+
+// TestFusion counts the steps that are left: what is fused is not there on its own.
+func TestFusion(t *testing.T) {
+	for name, want := range map[string][]string{
+		"conv-bn-relu":  {"ToNHWC", "Conv+Relu", "ToNCHW"},
+		"residual":      {"ToNHWC", "Conv+Relu", "Conv+LeakyRelu", "Conv+Add+Relu", "ToNCHW"},
+		"folded affine": {"ToNHWC", "Conv", "ToNCHW"},
+		"pad":           {"ToNHWC", "Conv", "ToNCHW"},
+		"head":          {"ToNHWC", "Conv", "View", "Reshape", "Softmax"},
+		"mean":          {"ToNHWC", "Conv", "ReduceMean", "View"},
+	} {
+		p, err := model.Compile(build(5, nets[name]), model.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, s := range p.Steps() {
+			got = append(got, s.Op)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: steps %v, want %v", name, got, want)
+		}
+	}
+}
+
+func TestRunDoesNotAllocate(t *testing.T) {
+	for name, f := range nets {
+		p, err := model.Compile(build(5, f), model.Options{Threads: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, in, out := p.NewSession(), model.Tensors{"x": testInput(1)}, model.Tensors{}
+		ctx := context.Background()
+		run := func() {
+			if err := s.Run(ctx, in, out); err != nil {
+				t.Fatal(err)
+			}
+		}
+		run()
+		if n := testing.AllocsPerRun(50, run); n >= 1 {
+			t.Errorf("%s: Run allocates %g times", name, n)
+		}
+	}
+}
+
+// TestSessionsShareAProgram runs eight Sessions of one Program at once.
+func TestSessionsShareAProgram(t *testing.T) {
+	for _, name := range []string{"mobile", "residual", "shuffle"} {
+		p, err := model.Compile(build(5, nets[name]), model.Options{Threads: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want [8][]byte
+		for i := range want {
+			out := model.Tensors{}
+			if err := p.NewSession().Run(context.Background(), model.Tensors{"x": testInput(uint64(i))}, out); err != nil {
+				t.Fatal(err)
+			}
+			want[i] = slices.Clone(out["y"].Raw())
+		}
+		var wg sync.WaitGroup
+		for i := range want {
+			wg.Go(func() {
+				s := p.NewSession()
+				for range 20 {
+					out := model.Tensors{}
+					if err := s.Run(context.Background(), model.Tensors{"x": testInput(uint64(i))}, out); err != nil {
+						t.Error(err)
+						return
+					}
+					if !slices.Equal(out["y"].Raw(), want[i]) {
+						t.Errorf("%s: session %d differs beside seven others", name, i)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+	}
+}

@@ -1,0 +1,446 @@
+package model
+
+import (
+	"math"
+	"slices"
+
+	"github.com/ocellus-vision/ocellus/kernels"
+	"github.com/ocellus-vision/ocellus/model/layer"
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// optimise rewrites the program for speed: what can be computed now is folded into weights, neighbours that can run as one are fused,
+// and images change to NHWC, in which the fast kernels work.
+func (p *ir) optimise() {
+	p.simplify()
+	p.foldIntoConv()
+	p.recognise()
+	p.fuse()
+	p.toNHWC()
+	p.prune()
+}
+
+// uses counts how often each value is read; an output of the network counts as a reading.
+func (p *ir) uses() map[*val]int {
+	n := map[*val]int{}
+	for _, o := range p.ops {
+		for _, v := range o.in {
+			if v != nil {
+				n[v]++
+			}
+		}
+	}
+	for _, v := range p.outputs {
+		n[v]++
+	}
+	return n
+}
+
+// edit rewrites readings of values and drops ops, all at once, so that passes may collect changes while they look.
+type edit struct {
+	p       *ir
+	replace map[*val]*val
+	drop    map[*op]bool
+}
+
+func (p *ir) edit() *edit { return &edit{p, map[*val]*val{}, map[*op]bool{}} }
+
+func (e *edit) end(v *val) *val {
+	for v != nil && e.replace[v] != nil {
+		v = e.replace[v]
+	}
+	return v
+}
+
+// apply carries the changes out.
+func (e *edit) apply() {
+	for _, o := range e.p.ops {
+		for i, v := range o.in {
+			o.in[i] = e.end(v)
+		}
+	}
+	for i, v := range e.p.outputs {
+		e.p.outputs[i] = e.end(v)
+	}
+	e.p.ops = slices.DeleteFunc(e.p.ops, func(o *op) bool { return e.drop[o] })
+}
+
+// floats returns the elements of a float32 constant, or nil.
+func (v *val) floats() []float32 {
+	if v == nil || v.info.Value == nil || v.info.DType != tensor.Float32 {
+		return nil
+	}
+	return v.info.Value.Float32s()
+}
+
+// scalar returns the value of a constant of one float32.
+func (v *val) scalar() (float32, bool) {
+	if f := v.floats(); len(f) == 1 {
+		return f[0], true
+	}
+	return 0, false
+}
+
+func constant(name string, t *tensor.Tensor) *val {
+	return &val{name: name, known: true, info: layer.Info{DType: t.DType(), Shape: t.Shape(), Value: t}}
+}
+
+// simplify removes operations that copy.
+func (p *ir) simplify() {
+	e := p.edit()
+	for _, o := range p.ops {
+		switch o.op.(type) {
+		case *layer.Identity, *layer.Dropout:
+			if len(o.out) > 1 && o.out[1] != nil || o.in[0].info.DType == tensor.String {
+				continue
+			}
+			e.replace[o.out[0]] = o.in[0]
+			e.drop[o] = true
+		}
+	}
+	e.apply()
+}
+
+// perChannel returns the elements of a constant that is the same at all positions of an image [N,C,H,W]: one for each channel, or one for all.
+func perChannel(v *val, image []int) []float32 {
+	f := v.floats()
+	if len(f) == 1 {
+		return f
+	}
+	s := v.info.Shape
+	if f == nil || len(s) > len(image) || len(image) < 3 || len(f) != image[1] {
+		return nil
+	}
+	for i, d := range s {
+		if axis := len(image) - len(s) + i; d != 1 && axis != 1 {
+			return nil
+		}
+	}
+	return f
+}
+
+// foldIntoConv folds what follows a convolution channel by channel into its weights (batch normalisation, Ioffe, Szegedy 2015, and
+// multiplications and additions of constants), and zero padding before it into its own.
+func (p *ir) foldIntoConv() {
+	uses := p.uses()
+	e := p.edit()
+	for _, o := range p.ops {
+		if c, ok := o.op.(*layer.Conv); ok {
+			p.foldPad(e, uses, o, c)
+			continue
+		}
+		x := o.in[0]
+		if len(o.in) == 0 || x == nil {
+			continue
+		}
+		at := 0
+		conv := producer(e.end(x))
+		if _, ok := o.op.(*layer.Binary); ok && (conv == nil || uses[x] != 1) && len(o.in) == 2 && o.in[1] != nil {
+			at, x = 1, o.in[1]
+			conv = producer(e.end(x))
+		}
+		if conv == nil || uses[x] != 1 || len(o.out) != 1 && !onlyFirst(o) {
+			continue
+		}
+		c, w := conv.op.(*layer.Conv), conv.in[1].floats()
+		if c == nil || w == nil {
+			continue
+		}
+		out := len(w) / max(1, len(w)/max(1, conv.in[1].info.Shape[0]))
+		scale, shift := affine(o, at, out)
+		if scale == nil {
+			continue
+		}
+		bias := make([]float32, out)
+		if len(conv.in) > 2 && conv.in[2] != nil {
+			if b := conv.in[2].floats(); b != nil {
+				copy(bias, b)
+			} else {
+				continue
+			}
+		}
+		folded := tensor.New(tensor.Float32, conv.in[1].info.Shape...)
+		f, per := folded.Float32s(), len(w)/out
+		for i := range w {
+			f[i] = float32(float64(w[i]) * scale[i/per])
+		}
+		for i := range bias {
+			bias[i] = float32(float64(bias[i])*scale[i] + shift[i])
+		}
+		conv.in = []*val{conv.in[0], constant(conv.in[1].name, folded), constant(conv.name+":bias", tensor.Of(bias, out))}
+		conv.params += o.params
+		e.replace[o.out[0]] = e.end(x)
+		uses[e.end(x)] = uses[o.out[0]]
+		e.drop[o] = true
+	}
+	e.apply()
+}
+
+// producer returns the convolution with constant weights that makes v, or nil.
+func producer(v *val) *op {
+	if v == nil || v.def == nil {
+		return nil
+	}
+	if _, ok := v.def.op.(*layer.Conv); ok && v.def.in[1].constant() && v.info.DType == tensor.Float32 {
+		return v.def
+	}
+	return nil
+}
+
+func onlyFirst(o *op) bool {
+	for _, v := range o.out[1:] {
+		if v != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// affine returns scale and shift per channel where an operation on input number at is y = x·scale + shift with constants; else nil.
+func affine(o *op, at, channels int) (scale, shift []float64) {
+	scale, shift = make([]float64, channels), make([]float64, channels)
+	pick := func(f []float32, i int) float64 {
+		if len(f) == 1 {
+			return float64(f[0])
+		}
+		return float64(f[i])
+	}
+	switch l := o.op.(type) {
+	case *layer.BatchNorm:
+		g, b, mean, variance := o.in[1].floats(), o.in[2].floats(), o.in[3].floats(), o.in[4].floats()
+		if at != 0 || l.Training || len(g) != channels || len(b) != channels || len(mean) != channels || len(variance) != channels {
+			return nil, nil
+		}
+		for i := range scale {
+			scale[i] = float64(g[i]) / math.Sqrt(float64(variance[i])+float64(l.Epsilon))
+			shift[i] = float64(b[i]) - float64(mean[i])*scale[i]
+		}
+	case *layer.Binary:
+		f := perChannel(o.in[1-at], o.out[0].info.Shape)
+		if f == nil || !slices.Equal(o.in[at].info.Shape, o.out[0].info.Shape) {
+			return nil, nil
+		}
+		for i := range scale {
+			scale[i] = 1
+			switch v := pick(f, i); l.Fn {
+			case layer.Add:
+				shift[i] = v
+			case layer.Mul:
+				scale[i] = v
+			case layer.Sub:
+				if shift[i] = -v; at == 1 {
+					scale[i], shift[i] = -1, v
+				}
+			case layer.Div:
+				if at == 1 {
+					return nil, nil
+				}
+				scale[i] = 1 / v
+			default:
+				return nil, nil
+			}
+		}
+	default:
+		return nil, nil
+	}
+	return scale, shift
+}
+
+// foldPad takes a constant zero padding of the spatial dimensions into the convolution that reads it.
+func (p *ir) foldPad(e *edit, uses map[*val]int, o *op, c *layer.Conv) {
+	x := o.in[0]
+	if x.def == nil || uses[x] != 1 {
+		return
+	}
+	pad, ok := x.def.op.(*layer.Pad)
+	if !ok || pad.Mode != layer.PadConstant {
+		return
+	}
+	before, after, value, ok := pad.Constant(x.def.infos())
+	if !ok || value != 0 {
+		return
+	}
+	n := len(before) - 2
+	if n < 1 || before[0]|after[0]|before[1]|after[1] != 0 {
+		return
+	}
+	resolved, err := c.Resolve(x.info.Shape, o.in[1].info.Shape[2:])
+	if err != nil {
+		return
+	}
+	window := c.Window
+	window.AutoPad = layer.PadExplicit
+	window.Pads = make([]int, 2*n)
+	for i, s := range resolved {
+		window.Pads[i], window.Pads[n+i] = s.Before+before[2+i], s.After+after[2+i]
+		if window.Pads[i] < 0 || window.Pads[n+i] < 0 {
+			return
+		}
+	}
+	o.op = &layer.Conv{Window: window, Groups: c.Groups}
+	o.in[0] = x.def.in[0]
+	e.drop[x.def] = true
+}
+
+// recognise finds activation functions that exporters write in several nodes.
+func (p *ir) recognise() {
+	uses := p.uses()
+	e := p.edit()
+	for _, o := range p.ops {
+		b, ok := o.op.(*layer.Binary)
+		if !ok || b.Fn != layer.Mul || len(o.in) != 2 {
+			continue
+		}
+		for i := range 2 {
+			x, gate := o.in[1-i], o.in[i]
+			if gate.def == nil || gate == x || uses[gate] != 1 || gate.info.DType != tensor.Float32 {
+				continue
+			}
+			u, ok := gate.def.op.(*layer.Unary)
+			if !ok || gate.def.in[0] != x {
+				continue
+			}
+			fn := layer.Fn("")
+			switch {
+			case u.Fn == layer.Sigmoid:
+				fn = layer.SiLU
+			case u.Fn == layer.HardSigmoid && u.Alpha == float32(1)/6 && u.Beta == 0.5:
+				fn = layer.HardSwish
+			}
+			if fn == "" {
+				continue
+			}
+			o.op, o.in = &layer.Unary{Fn: fn}, []*val{x}
+			e.drop[gate.def] = true
+			break
+		}
+	}
+	e.apply()
+}
+
+// fused is a convolution or fully connected layer with what follows it. Inputs: x, weights, bias or nil, residual or nil.
+type fused struct {
+	layer.Op // the layer itself: *layer.Conv or *layer.Gemm
+	act      kernels.Act
+	kind     string
+}
+
+func (f *fused) Kind() string { return f.kind }
+
+// activation returns the form in which kernels apply an operation as they store, if they can.
+func activation(o *op) (kernels.Act, bool) {
+	inf := float32(math.Inf(1))
+	switch l := o.op.(type) {
+	case *layer.Unary:
+		switch l.Fn {
+		case layer.Relu:
+			return kernels.Act{Kind: kernels.ActClip, Hi: inf}, true
+		case layer.LeakyRelu:
+			return kernels.Act{Kind: kernels.ActLeaky, Alpha: l.Alpha}, true
+		}
+	case *layer.Clip:
+		a := kernels.Act{Kind: kernels.ActClip, Lo: -inf, Hi: inf}
+		for i, bound := range []*float32{&a.Lo, &a.Hi} {
+			if i+1 < len(o.in) && o.in[i+1] != nil {
+				v, ok := o.in[i+1].scalar()
+				if !ok {
+					return a, false
+				}
+				*bound = v
+			}
+		}
+		return a, true
+	}
+	return kernels.Act{}, false
+}
+
+// fuse takes residual additions and activations into the convolutions and fully connected layers before them.
+func (p *ir) fuse() {
+	uses := p.uses()
+	e := p.edit()
+	for _, o := range p.ops {
+		switch l := o.op.(type) {
+		case *layer.Conv:
+			if !o.in[1].constant() || o.out[0].info.DType != tensor.Float32 {
+				continue
+			}
+			o.op = &fused{Op: l, kind: "Conv"}
+		case *layer.Gemm:
+			if !o.in[1].constant() {
+				continue
+			}
+			o.op = &fused{Op: l, kind: "Gemm"}
+		default:
+			p.fuseInto(e, uses, o)
+			continue
+		}
+		for len(o.in) < 4 {
+			o.in = append(o.in, nil)
+		}
+	}
+	e.apply()
+}
+
+// fuseInto takes o into the fused operation whose output it reads, if it may.
+func (p *ir) fuseInto(e *edit, uses map[*val]int, o *op) {
+	if len(o.in) == 0 || len(o.out) != 1 {
+		return
+	}
+	if a, ok := activation(o); ok {
+		x := e.end(o.in[0])
+		if x.def == nil || uses[x] != 1 {
+			return
+		}
+		f, ok := x.def.op.(*fused)
+		if !ok || f.act.Kind != kernels.ActNone {
+			return
+		}
+		f.act = a
+		f.kind += "+" + o.op.Kind()
+		e.replace[o.out[0]] = x
+		e.drop[o] = true
+		uses[x] = uses[o.out[0]]
+		return
+	}
+	b, ok := o.op.(*layer.Binary)
+	if !ok || b.Fn != layer.Add || len(o.in) != 2 {
+		return
+	}
+	// Of two convolutions that are added, the later one takes the other in.
+	pick := -1
+	for i := range 2 {
+		x := e.end(o.in[i])
+		if x.def == nil || uses[x] != 1 || x == e.end(o.in[1-i]) {
+			continue
+		}
+		f, ok := x.def.op.(*fused)
+		if !ok || f.act.Kind != kernels.ActNone || x.def.in[3] != nil || !slices.Equal(o.in[1-i].info.Shape, x.info.Shape) || !f.takesResidual(x.def) {
+			continue
+		}
+		if pick < 0 || slices.Index(p.ops, x.def) > slices.Index(p.ops, e.end(o.in[pick]).def) {
+			pick = i
+		}
+	}
+	if pick < 0 {
+		return
+	}
+	x := e.end(o.in[pick])
+	f := x.def.op.(*fused)
+	f.kind += "+Add"
+	// The convolution moves to the place of the addition, where the residual is there too: it becomes the addition's op.
+	moved := x.def
+	e.drop[moved] = true
+	o.op, o.in = f, []*val{moved.in[0], moved.in[1], moved.in[2], o.in[1-pick]}
+	o.macs, o.params = moved.macs, o.params+moved.params
+}
+
+// takesResidual says whether the layer's fast kernel adds a residual as it stores.
+func (f *fused) takesResidual(o *op) bool {
+	c, ok := f.Op.(*layer.Conv)
+	return ok && !depthwise(c, o.in[0].info.Shape, o.in[1].info.Shape)
+}
+
+// depthwise says whether each channel has one filter of its own.
+func depthwise(c *layer.Conv, x, w []int) bool {
+	return len(x) >= 3 && max(1, c.Groups) == x[1] && w[0] == x[1] && x[1] > 1
+}

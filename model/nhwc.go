@@ -1,0 +1,500 @@
+package model
+
+import (
+	"slices"
+
+	"github.com/ocellus-vision/ocellus/kernels"
+	"github.com/ocellus-vision/ocellus/model/layer"
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// toNHWC gives images the layout [N,H,W,C] (and [N,L,C] in one dimension) wherever an operation has a fast form in it, and replaces those
+// operations by their fast forms. Other operations keep ONNX's axis order; values change layout between the two.
+func (p *ir) toNHWC() {
+	l := &layouts{twin: map[*val]*val{}, skip: map[*op]bool{}, uses: p.uses()}
+	for i, o := range p.ops {
+		l.rest = p.ops[i+1:]
+		if l.skip[o] {
+			continue
+		}
+		if static(o) && l.lower(o) {
+			continue
+		}
+		for i, v := range o.in {
+			o.in[i] = l.nchw(v)
+		}
+		l.ops = append(l.ops, o)
+	}
+	for i, v := range p.outputs {
+		p.outputs[i] = l.nchw(v)
+	}
+	p.ops = l.ops
+}
+
+// static says whether all types and shapes around an operation are known.
+func static(o *op) bool {
+	for _, v := range slices.Concat(o.in, o.out) {
+		if v != nil && !v.known {
+			return false
+		}
+	}
+	return len(o.in) > 0 && o.in[0] != nil && len(o.out) > 0 && o.out[0] != nil
+}
+
+// layouts is the state of toNHWC: the new program, and for values that exist in both layouts the other one.
+type layouts struct {
+	ops  []*op
+	rest []*op // not yet seen
+	skip map[*op]bool
+	twin map[*val]*val
+	uses map[*val]int
+}
+
+func (l *layouts) emit(name string, f layer.Op, in []*val, out ...*val) *op {
+	o := &op{name: name, op: f, in: in, out: out}
+	for _, v := range out {
+		if v != nil {
+			v.def = o
+		}
+	}
+	l.ops = append(l.ops, o)
+	return o
+}
+
+// last returns the shape with channels last.
+func last(s []int) []int {
+	if len(s) < 3 {
+		return s
+	}
+	return append(append([]int{s[0]}, s[2:]...), s[1])
+}
+
+// first returns the shape with channels second.
+func first(s []int) []int {
+	n := len(s) - 1
+	return append([]int{s[0], s[n]}, s[1:n]...)
+}
+
+// shape returns a value's shape in ONNX's order, whatever its layout.
+func (v *val) shape() []int {
+	if v.layout == NHWC {
+		return first(v.info.Shape)
+	}
+	return v.info.Shape
+}
+
+// nhwc returns v with channels last.
+func (l *layouts) nhwc(v *val) *val {
+	if v.layout == NHWC {
+		return v
+	}
+	return l.other(v, NHWC, last(v.info.Shape))
+}
+
+// nchw returns v in ONNX's order.
+func (l *layouts) nchw(v *val) *val {
+	if v == nil || v.layout == NCHW {
+		return v
+	}
+	return l.other(v, NCHW, first(v.info.Shape))
+}
+
+func (l *layouts) other(v *val, layout Layout, shape []int) *val {
+	if t := l.twin[v]; t != nil {
+		return t
+	}
+	w := &val{name: v.name, known: true, layout: layout, info: layer.Info{DType: v.info.DType, Shape: shape}}
+	s := v.shape()
+	n, c, area := s[0], s[1], 1
+	for _, d := range s[2:] {
+		area *= d
+	}
+	if c == 1 || area == 1 {
+		l.emit(v.name, &view{}, []*val{v}, w)
+	} else {
+		l.emit(v.name, &relayout{to: layout, n: n, c: c, area: area, size: v.info.DType.Size()}, []*val{v}, w)
+	}
+	l.twin[v], l.twin[w] = w, v
+	return w
+}
+
+// becomes makes out, described in ONNX's order so far, a value with channels last.
+func becomes(out *val) *val {
+	out.info.Shape = last(out.info.Shape)
+	out.layout = NHWC
+	return out
+}
+
+// images says whether an operation works on images of float32, of which one has channels last already.
+func images(o *op) bool {
+	for _, v := range o.in {
+		if v != nil && v.layout == NHWC {
+			return true
+		}
+	}
+	return false
+}
+
+// lower emits the fast form of an operation, if it has one here.
+func (l *layouts) lower(o *op) bool {
+	f32 := o.in[0].info.DType == tensor.Float32 && o.out[0].info.DType == tensor.Float32
+	switch f := o.op.(type) {
+	case *fused:
+		switch inner := f.Op.(type) {
+		case *layer.Conv:
+			return l.conv(o, f, inner)
+		case *layer.Gemm:
+			return l.gemm(o, f, inner)
+		}
+	case *layer.MatMul:
+		return f32 && l.matmul(o)
+	case *layer.MaxPool:
+		return f32 && onlyFirst(o) && l.pool(o, f.Window, kernels.PoolMax, false)
+	case *layer.AveragePool:
+		return f32 && l.pool(o, f.Window, kernels.PoolAvg, f.CountPad)
+	case *layer.LpPool:
+		return f32 && f.P == 2 && l.pool(o, f.Window, kernels.PoolL2, false)
+	case *layer.GlobalPool:
+		return f32 && l.globalPool(o, f)
+	case *layer.Reduce:
+		return f32 && l.reduce(o, f)
+	case *layer.Transpose:
+		return l.transpose(o, f)
+	case *layer.Reshape:
+		return l.shuffle(o)
+	}
+	if f32 && (l.elementwiseFast(o) || l.squeeze(o)) {
+		return true
+	}
+	if s, ok := o.op.(*layer.Softmax); ok && f32 && l.softmax(o, s) {
+		return true
+	}
+	if n, ok := o.op.(*layer.LRN); ok && f32 {
+		c := o.in[0].shape()[1]
+		run := func(dst, a, _ []float32) { kernels.LRN(dst, a, c, n.Size, n.Alpha, n.Beta, n.Bias) }
+		l.emit(o.name, &mapped{kind: "LRN", unit: c, run: run}, []*val{l.nhwc(o.in[0])}, becomes(o.out[0]))
+		return true
+	}
+	if !images(o) || !sameRank(o) {
+		return false
+	}
+	rank := len(o.out[0].info.Shape)
+	switch f := o.op.(type) {
+	case *layer.Unary, *layer.Clip, *layer.Cast:
+		l.elementwise(o, 1)
+	case *layer.Binary, *layer.Variadic, *layer.Where:
+		return l.broadcast(o)
+	case *layer.Concat:
+		if f32 && l.concat(o, f.Axis) {
+			return true
+		}
+		for i, v := range o.in {
+			o.in[i] = l.nhwc(v)
+		}
+		becomes(o.out[0])
+		o.op = &layer.Concat{Axis: lastAxis(f.Axis, rank)}
+		l.ops = append(l.ops, o)
+	case *layer.Split:
+		if l.cut(o) {
+			return true
+		}
+		o.in[0] = l.nhwc(o.in[0])
+		for _, v := range o.out {
+			if v != nil {
+				becomes(v)
+			}
+		}
+		o.op = &layer.Split{Axis: lastAxis(f.Axis, rank), Parts: f.Parts}
+		l.ops = append(l.ops, o)
+	case *layer.Slice:
+		return l.cut(o) || l.slice(o)
+	default:
+		return false
+	}
+	return true
+}
+
+// sameRank says whether the outputs, and every input that has more than one element and is no constant, have the rank of an image.
+func sameRank(o *op) bool {
+	n := len(o.out[0].info.Shape)
+	for _, v := range o.out {
+		if v != nil && len(v.info.Shape) != n {
+			return false
+		}
+	}
+	return n >= 3
+}
+
+// lastAxis translates an axis of ONNX's order to channels last.
+func lastAxis(axis, rank int) int {
+	if axis < 0 {
+		axis += rank
+	}
+	switch axis {
+	case 0:
+		return 0
+	case 1:
+		return rank - 1
+	}
+	return axis - 1
+}
+
+// elementwise moves an operation whose first n inputs are images, and to which layout does not matter, to channels last.
+func (l *layouts) elementwise(o *op, n int) {
+	for i := range n {
+		o.in[i] = l.nhwc(o.in[i])
+	}
+	for _, v := range o.out {
+		if v != nil {
+			becomes(v)
+		}
+	}
+	l.ops = append(l.ops, o)
+}
+
+// broadcast moves an element-wise operation of several inputs to channels last.
+func (l *layouts) broadcast(o *op) bool {
+	rank := len(o.out[0].info.Shape)
+	in := slices.Clone(o.in)
+	for _, v := range in {
+		if n, _ := tensor.Count(v.info.Shape); len(v.info.Shape) != rank && !v.constant() && n != 1 {
+			return false
+		}
+	}
+	for i, v := range in {
+		if n, _ := tensor.Count(v.info.Shape); n == 1 && v.layout == NCHW {
+			continue
+		}
+		if v.constant() {
+			t := v.info.Value
+			shape := append(slices.Repeat([]int{1}, rank-len(t.Shape())), t.Shape()...)
+			perm := last(countUp(rank))
+			to := tensor.New(t.DType(), last(shape)...)
+			if err := (&layer.Transpose{Perm: perm}).Forward(nil, []*tensor.Tensor{t.Reshape(shape...)}, []*tensor.Tensor{to}); err != nil {
+				return false
+			}
+			in[i] = constant(v.name, to)
+			continue
+		}
+		in[i] = l.nhwc(v)
+	}
+	o.in = in
+	becomes(o.out[0])
+	l.ops = append(l.ops, o)
+	return true
+}
+
+func countUp(n int) []int {
+	s := make([]int, n)
+	for i := range s {
+		s[i] = i
+	}
+	return s
+}
+
+// softmax emits a softmax over the channels of an image, or over the last axis of anything else.
+func (l *layouts) softmax(o *op, s *layer.Softmax) bool {
+	x := o.in[0]
+	shape := x.shape()
+	axis := s.Axis
+	if axis < 0 {
+		axis += len(shape)
+	}
+	if n, _ := tensor.Count(shape); n == 0 || axis >= len(shape) {
+		return false
+	}
+	switch {
+	case s.Flatten:
+		if axis != len(shape)-1 {
+			return false
+		}
+		x = l.nchw(x)
+	case axis == 1 && len(shape) >= 3:
+		x = l.nhwc(x)
+		becomes(o.out[0])
+	case axis == len(shape)-1:
+		x = l.nchw(x)
+	default:
+		return false
+	}
+	c := shape[axis]
+	run := func(dst, a, _ []float32) { kernels.Softmax(dst, a, c) }
+	if s.Log {
+		run = func(dst, a, _ []float32) { kernels.LogSoftmax(dst, a, c) }
+	}
+	l.emit(o.name, &inPlace{mapped{kind: o.op.Kind(), unit: c, run: run}}, []*val{x}, o.out[0])
+	return true
+}
+
+// slice moves a Slice with known bounds to channels last.
+func (l *layouts) slice(o *op) bool {
+	rank := len(o.out[0].info.Shape)
+	for _, v := range o.in[1:] {
+		if v != nil && !v.constant() {
+			return false
+		}
+	}
+	var axes []int
+	if len(o.in) > 3 && o.in[3] != nil {
+		axes, _ = o.in[3].info.Value.Ints()
+	} else {
+		axes = countUp(o.in[1].info.Shape[0])
+	}
+	moved := make([]int64, len(axes))
+	for i, a := range axes {
+		moved[i] = int64(lastAxis(a, rank))
+	}
+	for len(o.in) < 4 {
+		o.in = append(o.in, nil)
+	}
+	o.in[3] = constant(o.name+":axes", tensor.Of(moved, len(moved)))
+	o.in[0] = l.nhwc(o.in[0])
+	becomes(o.out[0])
+	l.ops = append(l.ops, o)
+	return true
+}
+
+// transpose turns a permutation that only moves the channels to the end, or back from there, into a change of view.
+func (l *layouts) transpose(o *op, t *layer.Transpose) bool {
+	x, rank := o.in[0], len(o.out[0].info.Shape)
+	if rank < 3 || len(t.Perm) != rank {
+		return false
+	}
+	switch {
+	case x.layout == NHWC && slices.Equal(t.Perm, last(countUp(rank))):
+		l.emit(o.name, &view{}, []*val{x}, o.out[0])
+	case x.layout == NCHW && slices.Equal(t.Perm, first(countUp(rank))) && x.info.DType == tensor.Float32:
+		l.emit(o.name, &view{}, []*val{x}, becomes(o.out[0]))
+	default:
+		return false
+	}
+	return true
+}
+
+// window2 returns a window over an image as kernels have it; ok is false for three dimensions.
+func window2(w *layer.Window, shape, kernel []int) (s kernels.Conv2D, out [2]int, ok bool) {
+	dims, err := w.Resolve(shape, kernel)
+	if err != nil || len(dims) > 2 || shape[0] == 0 || shape[1] == 0 {
+		return s, out, false
+	}
+	if len(dims) == 1 {
+		dims = []layer.Spatial{{In: 1, Out: 1, Kernel: 1, Stride: 1, Dilation: 1}, dims[0]}
+	}
+	h, v := dims[0], dims[1]
+	s = kernels.Conv2D{N: shape[0], H: h.In, W: v.In, C: shape[1], KH: h.Kernel, KW: v.Kernel, SH: h.Stride, SW: v.Stride, DH: h.Dilation, DW: v.Dilation,
+		PT: h.Before, PB: h.After, PL: v.Before, PR: v.After, Groups: 1}
+	if h.In < 1 || v.In < 1 || h.Out < 1 || v.Out < 1 || h.In*(v.In+v.Before+v.After)*shape[1] > 1<<30 {
+		return s, out, false
+	}
+	return s, [2]int{h.Out, v.Out}, true
+}
+
+// conv emits a convolution's fast form.
+func (l *layouts) conv(o *op, f *fused, c *layer.Conv) bool {
+	x, w := o.in[0], o.in[1]
+	if o.in[2] != nil && o.in[2].floats() == nil {
+		return false
+	}
+	shape, out, ok := window2(&c.Window, x.shape(), w.info.Shape[2:])
+	if !ok {
+		return l.unfuse(o, f)
+	}
+	shape.O, shape.Groups = w.info.Shape[0], max(1, c.Groups)
+	if shape.OH() != out[0] || shape.OW() != out[1] {
+		return l.unfuse(o, f)
+	}
+	in := []*val{l.nhwc(x)}
+	if o.in[3] != nil {
+		in = append(in, l.nhwc(o.in[3]))
+	}
+	fast := newConv(shape, w.floats(), o.in[2].floats(), f, len(in) > 1)
+	n := l.emit(o.name, fast, in, becomes(o.out[0]))
+	n.macs, n.params = o.macs, o.params
+	return true
+}
+
+// unfuse emits a layer that has no fast form, and what was fused into it, as separate plain operations.
+func (l *layouts) unfuse(o *op, f *fused) bool {
+	out := o.out[0]
+	y := out
+	mid := func(suffix string) *val {
+		return &val{name: out.name + suffix, known: true, info: layer.Info{DType: out.info.DType, Shape: out.info.Shape}}
+	}
+	res := l.nchw(o.in[3])
+	acts := f.act.Kind != kernels.ActNone
+	if acts || res != nil {
+		y = mid(":sum")
+	}
+	in := []*val{l.nchw(o.in[0]), o.in[1]}
+	if o.in[2] != nil {
+		in = append(in, o.in[2])
+	}
+	n := l.emit(o.name, f.Op, in, y)
+	n.macs, n.params = o.macs, o.params
+	if res != nil {
+		z := out
+		if acts {
+			z = mid(":residual")
+		}
+		l.emit(o.name, &layer.Binary{Fn: layer.Add}, []*val{y, res}, z)
+		y = z
+	}
+	if acts {
+		l.emit(o.name, &activate{f.act}, []*val{y}, out)
+	}
+	return true
+}
+
+// gemm emits a fully connected layer's fast form: x [M,K] times constant weights.
+func (l *layouts) gemm(o *op, f *fused, g *layer.Gemm) bool {
+	x, w := o.in[0], o.in[1]
+	m, n := o.out[0].info.Shape[0], o.out[0].info.Shape[1]
+	k := x.shape()[1]
+	var bias []float32
+	if c := o.in[2]; c != nil {
+		b := c.floats()
+		s := c.info.Shape
+		if b == nil || len(b) != n && len(b) != 1 || len(s) == 2 && s[0] != 1 || len(s) > 2 {
+			return l.unfuse(o, f)
+		}
+		bias = make([]float32, n)
+		for i := range bias {
+			bias[i] = g.Beta * b[i*b2i(len(b) > 1)]
+		}
+	}
+	if g.TransA || w.floats() == nil || k == 0 || n == 0 || m == 0 {
+		return l.unfuse(o, f)
+	}
+	weights := w.floats()
+	if g.Alpha != 1 {
+		weights = slices.Clone(weights)
+		for i := range weights {
+			weights[i] *= g.Alpha
+		}
+	}
+	fast := &dense{kind: f.kind, m: m, act: f.act}
+	if g.TransB {
+		fast.b = kernels.PackBT(weights, k, k, n, bias)
+	} else {
+		fast.b = kernels.PackB(weights, n, k, n, bias)
+	}
+	e := l.emit(o.name, fast, []*val{l.nchw(x)}, o.out[0])
+	e.macs, e.params = o.macs, o.params
+	return true
+}
+
+// matmul emits the product of a matrix, or a batch of them, and constant weights.
+func (l *layouts) matmul(o *op) bool {
+	x, w := o.in[0], o.in[1]
+	if w.floats() == nil || len(w.info.Shape) != 2 || len(x.info.Shape) < 2 {
+		return false
+	}
+	k, n := w.info.Shape[0], w.info.Shape[1]
+	count, _ := tensor.Count(x.info.Shape)
+	if k == 0 || n == 0 || count == 0 {
+		return false
+	}
+	e := l.emit(o.name, &dense{kind: "MatMul", m: count / k, b: kernels.PackB(w.floats(), n, k, n, nil)}, []*val{l.nchw(x)}, o.out[0])
+	e.macs, e.params = o.macs, o.params
+	return true
+}
