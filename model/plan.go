@@ -56,7 +56,7 @@ func (p *Program) plan() {
 			if !p.vals[x].known || p.bytes(x) != p.bytes(k) || p.vals[x].info.DType == tensor.String {
 				continue
 			}
-			if _, ok := s.op.(layer.Aliaser); ok {
+			if _, ok := s.op.(layer.Aliaser); ok && sole(s.out) {
 				p.vals[k].root = r
 				s.shared = true
 				end[r] = max(end[r], end[k])
@@ -119,3 +119,13 @@ func (p *Program) bytes(i int) int {
 }
 
 func roundUp(n int) int { return (n + tensor.Align - 1) &^ (tensor.Align - 1) }
+
+// sole reports whether a step has no output but its first.
+func sole(out []int) bool {
+	for _, k := range out[1:] {
+		if k >= 0 {
+			return false
+		}
+	}
+	return true
+}

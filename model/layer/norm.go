@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/ocellus-vision/ocellus/kernels/ref"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
@@ -38,14 +39,18 @@ func (b *BatchNorm) Infer(in []Info) ([]Info, error) {
 	return []Info{{DType: in[0].DType, Shape: in[0].Shape}, stat, stat}, nil
 }
 
-// Factors returns the multiplier and the summand per channel that the layer amounts to: y = m·x + a, in float64.
+// Factors returns the multiplier and the summand per channel that the layer amounts to, y = m·x + a, not yet rounded to float32.
 func (b *BatchNorm) Factors(scale, bias, mean, variance []float32) (m, a []float64) {
 	m, a = make([]float64, len(scale)), make([]float64, len(scale))
 	for c := range scale {
-		m[c] = float64(scale[c]) / math.Sqrt(float64(variance[c])+float64(b.Epsilon))
-		a[c] = float64(bias[c]) - float64(float64(mean[c])*m[c])
+		m[c], a[c] = b.factor(scale[c], bias[c], mean[c], variance[c])
 	}
 	return m, a
+}
+
+func (b *BatchNorm) factor(scale, bias, mean, variance float32) (m, a float64) {
+	m = float64(scale) / math.Sqrt(float64(variance)+float64(b.Epsilon))
+	return m, float64(bias) - float64(float64(mean)*m)
 }
 
 func (b *BatchNorm) Forward(e *Env, in, out []*tensor.Tensor) error {
@@ -84,30 +89,15 @@ func (b *BatchNorm) Forward(e *Env, in, out []*tensor.Tensor) error {
 		mean, variance = m, v
 	}
 	for k := range c {
-		f := scale[k] / float32(math.Sqrt(float64(variance[k]+b.Epsilon)))
+		f, a := b.factor(scale[k], bias[k], mean[k], variance[k])
 		for i := range n {
 			row := y[(i*c+k)*area : (i*c+k+1)*area]
 			for j, v := range x[(i*c+k)*area : (i*c+k+1)*area] {
-				row[j] = float32((v-mean[k])*f) + bias[k]
+				row[j] = ref.FMA32(v, float32(f), float32(a))
 			}
 		}
 	}
 	return nil
-}
-
-// moments returns mean and variance of x, summed in eight lanes.
-func moments(x []float32) (mean, variance float32) {
-	var l [8]float32
-	for i, v := range x {
-		l[i&7] += v
-	}
-	mean = join8(&l) / float32(len(x))
-	l = [8]float32{}
-	for i, v := range x {
-		d := v - mean
-		l[i&7] += float32(d * d)
-	}
-	return mean, join8(&l) / float32(len(x))
 }
 
 // InstanceNorm computes y = scale·(x-mean)/√(var+Epsilon) + bias with mean and variance of each channel of each image
@@ -134,21 +124,23 @@ func (*InstanceNorm) Infer(in []Info) ([]Info, error) {
 func (o *InstanceNorm) Forward(e *Env, in, out []*tensor.Tensor) error {
 	x, y := in[0].Float32s(), out[0].Float32s()
 	n := sizeOf(in[0].Shape()[2:])
+	var mean, variance [1]float32
 	for p := 0; n > 0 && p < len(x)/n; p++ {
 		c := p % in[0].Dim(1)
-		normalise(y[p*n:(p+1)*n], x[p*n:(p+1)*n], o.Epsilon)
-		s, b := in[1].Float32s()[c], in[2].Float32s()[c]
-		for i, v := range y[p*n : (p+1)*n] {
-			y[p*n+i] = float32(v*s) + b
+		plane := x[p*n : (p+1)*n]
+		ref.ChannelMeanVar(mean[:], variance[:], plane)
+		inv := 1 / ref.Sqrt(variance[0]+o.Epsilon)
+		for i, v := range plane {
+			y[p*n+i] = ref.FMA32(float32((v-mean[0])*inv), in[1].Float32s()[c], in[2].Float32s()[c])
 		}
 	}
 	return nil
 }
 
-// normalise computes y = (x-mean)/√(var+eps) and returns mean and 1/√(var+eps).
+// normalise computes y = (x-mean)/√(var+eps), sums in eight lanes, and returns mean and 1/√(var+eps).
 func normalise(y, x []float32, eps float32) (mean, inv float32) {
-	mean, variance := moments(x)
-	inv = 1 / float32(math.Sqrt(float64(variance+eps)))
+	mean, variance := ref.MeanVar(x)
+	inv = 1 / ref.Sqrt(variance+eps)
 	for i, v := range x {
 		y[i] = (v - mean) * inv
 	}
@@ -208,12 +200,18 @@ func (l *LayerNorm) Forward(e *Env, in, out []*tensor.Tensor) error {
 	if len(x) == 0 {
 		return nil
 	}
-	w := walk(shape, rowMajor(shape), broadcastStrides(in[1].Shape(), shape))
-	binaryFloat(Mul, y, y, in[1].Float32s(), &w)
+	gain := in[1].Float32s()
+	shift, to := []float32{0}, [tensor.MaxRank]int{}
 	if b := optT(in, 2); b != nil {
-		w = walk(shape, rowMajor(shape), broadcastStrides(b.Shape(), shape))
-		binaryFloat(Add, y, y, b.Float32s(), &w)
+		shift, to = b.Float32s(), broadcastStrides(b.Shape(), shape)
 	}
+	w := walk(shape, broadcastStrides(in[1].Shape(), shape), to)
+	k, sg, sb := w.dim[w.n-1], w.step[0][w.n-1], w.step[1][w.n-1]
+	w.rows(func(at int, off [3]int) {
+		for i, v := range y[at : at+k] {
+			y[at+i] = ref.FMA32(v, gain[off[0]+i*sg], shift[off[1]+i*sb])
+		}
+	})
 	return nil
 }
 
@@ -260,7 +258,7 @@ func (g *GroupNorm) Forward(e *Env, in, out []*tensor.Tensor) error {
 			if g.PerGroup {
 				k = r % g.Groups
 			}
-			y[i] = float32(y[i]*in[1].Float32s()[k]) + in[2].Float32s()[k]
+			y[i] = ref.FMA32(y[i], in[1].Float32s()[k], in[2].Float32s()[k])
 		}
 	}
 	return nil
@@ -347,7 +345,7 @@ func (l *LpNorm) Forward(e *Env, in, out []*tensor.Tensor) error {
 		for k := range n {
 			lane[k&7] = addPower(lane[k&7], x[base+k*inner], l.P)
 		}
-		norm := rootOf(join8(&lane), l.P)
+		norm := rootOf(ref.Join8(&lane), l.P)
 		for k := range n {
 			y[base+k*inner] = 0
 			if norm != 0 {
@@ -389,19 +387,16 @@ func (l *LRN) Forward(e *Env, in, out []*tensor.Tensor) error {
 	if len(x) == 0 {
 		return nil
 	}
-	f := l.Alpha / float32(l.Size)
-	sum := e.Floats(area)
-	for p := range len(x) / area {
-		k := p % c
-		lo, hi := max(0, k-(l.Size-1)/2), min(c, k+l.Size/2+1)
-		clear(sum)
-		for q := lo; q < hi; q++ {
-			for i, v := range x[(p-k+q)*area : (p-k+q+1)*area] {
-				sum[i] += float32(v * v)
-			}
+	// One position's channels at a time.
+	from, to := e.Floats(c), e.Floats(c)
+	for p := range len(x) / c {
+		base := p/area*c*area + p%area
+		for k := range from {
+			from[k] = x[base+k*area]
 		}
-		for i, v := range x[p*area : (p+1)*area] {
-			y[p*area+i] = v / float32(math.Pow(float64(l.Bias+float32(f*sum[i])), float64(l.Beta)))
+		ref.LRN(to, from, c, l.Size, l.Alpha, l.Beta, l.Bias)
+		for k, v := range to {
+			y[base+k*area] = v
 		}
 	}
 	return nil

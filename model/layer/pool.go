@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/ocellus-vision/ocellus/kernels/ref"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
@@ -66,9 +67,11 @@ func maxPool[T number](m *MaxPool, s *span, x, y []T, at []int64, low T) {
 			for r := lo[1]; r < hi[1]; r += s.dilation[1] {
 				row := base + (z*s.in[1]+r)*s.in[2]
 				for c := lo[2]; c < hi[2]; c += s.dilation[2] {
-					if v := x[row+c]; v > best || v != v || where < 0 {
-						best, where = v, row+c
+					v := x[row+c]
+					if v > best || where < 0 {
+						where = row + c
 					}
+					best = maxOf(best, v)
 				}
 			}
 		}
@@ -113,7 +116,7 @@ func (s *span) windows(planes int, f func(o, base int, lo, hi *[3]int)) {
 }
 
 // AveragePool returns the mean of each window of [N,C,...]. It divides by the number of elements inside the input
-// or, with CountPad, by those inside the padded input. Elements are added in row-major order.
+// or, with CountPad, by the size of the window. Elements are added in row-major order.
 type AveragePool struct {
 	Window
 	CountPad bool
@@ -156,14 +159,7 @@ func (a *AveragePool) Forward(e *Env, in, out []*tensor.Tensor) error {
 			}
 		}
 		if a.CountPad {
-			n = 1
-			p := o
-			for d := 2; d >= 0; d-- {
-				from := p%s.out[d]*s.stride[d] - s.before[d]
-				p /= s.out[d]
-				// The last element that counts: inside the input and its padding.
-				n *= (min(from+s.extent(d), s.in[d]+s.after[d])-from-1)/s.dilation[d] + 1
-			}
+			n = s.taps()
 		}
 		y[o] = sum / float32(n)
 	})
@@ -209,11 +205,11 @@ func (l *LpPool) Forward(e *Env, in, out []*tensor.Tensor) error {
 func addPower(sum, v float32, p int) float32 {
 	switch p {
 	case 1:
-		return sum + absOf(v)
+		return sum + ref.Abs(v)
 	case 2:
-		return sum + float32(v*v)
+		return ref.FMA32(v, v, sum)
 	}
-	return sum + float32(math.Pow(float64(absOf(v)), float64(p)))
+	return sum + float32(math.Pow(float64(ref.Abs(v)), float64(p)))
 }
 
 func rootOf(sum float32, p int) float32 {
@@ -221,7 +217,7 @@ func rootOf(sum float32, p int) float32 {
 	case 1:
 		return sum
 	case 2:
-		return float32(math.Sqrt(float64(sum)))
+		return ref.Sqrt(sum)
 	}
 	return float32(math.Pow(float64(sum), 1/float64(p)))
 }
@@ -279,9 +275,7 @@ func (g *GlobalPool) Forward(e *Env, in, out []*tensor.Tensor) error {
 		case GlobalMaxPool:
 			top := float32(math.Inf(-1))
 			for _, v := range plane {
-				if top == top {
-					top = maxOf(top, v)
-				}
+				top = maxOf(top, v)
 			}
 			y[o] = top
 		default:

@@ -218,8 +218,7 @@ func (*Identity) Forward(e *Env, in, out []*tensor.Tensor) error {
 }
 
 // Dropout returns its input, as networks do once they are trained; the optional second output is true everywhere.
-// Inputs 1 and 2, the ratio and whether to train, do not matter to inference
-// (Srivastava et al.: Dropout, JMLR 2014).
+// Inputs 1 and 2, the ratio and whether to train, do not matter (Srivastava et al.: Dropout, JMLR 2014).
 type Dropout struct{ Ratio float32 }
 
 func (*Dropout) Kind() string { return "Dropout" }
@@ -231,31 +230,105 @@ func (*Dropout) Infer(in []Info) ([]Info, error) {
 	if err := want(in, 1, 3); err != nil {
 		return nil, err
 	}
-	if t := opt(in, 2); t.Present() {
-		if t.Value == nil {
-			return nil, fmt.Errorf("training mode must be a constant")
-		}
-		if t.DType == tensor.Bool && t.Value.Len() == 1 && tensor.Data[bool](t.Value)[0] {
-			ratio := float32(0.5)
-			if r := opt(in, 1); r.Present() && r.Value != nil && r.Value.Len() == 1 && r.DType.IsFloat() {
-				ratio = r.Value.Floats()[0]
-			}
-			if ratio != 0 {
-				return nil, fmt.Errorf("dropout in training mode is not supported in inference; export the model for inference")
-			}
-		}
-	}
 	return []Info{{DType: in[0].DType, Shape: in[0].Shape}, {DType: tensor.Bool, Shape: in[0].Shape}}, nil
 }
 
 func (*Dropout) Forward(e *Env, in, out []*tensor.Tensor) error {
-	copyUnlessShared(out[0], in[0])
+	if out[0] != nil {
+		copyUnlessShared(out[0], in[0])
+	}
 	if m := optT(out, 1); m != nil {
 		for i, b := 0, tensor.Data[bool](m); i < len(b); i++ {
 			b[i] = true
 		}
 	}
 	return nil
+}
+
+// RandomDropout is Dropout with an input that asks for training: where input 2 is true, each element is dropped with the probability
+// that is input 1 (default 1/2) and the others are scaled by 1/(1-ratio). Element i is kept if the i-th number of NumPy's generator for Seed, in [0,1), is at least the ratio.
+type RandomDropout struct{ Seed uint32 }
+
+func (*RandomDropout) Kind() string { return "Dropout" }
+
+func (*RandomDropout) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 1, 3); err != nil {
+		return nil, err
+	}
+	r, t := opt(in, 1), opt(in, 2)
+	if err := isType(in, 0, tensor.Float32); err != nil {
+		return nil, err
+	}
+	if r.Present() && (r.DType != tensor.Float32 || sizeOf(r.Shape) != 1) || !t.Present() || t.DType != tensor.Bool || sizeOf(t.Shape) != 1 {
+		return nil, fmt.Errorf("ratio %s, training mode %s", r, t)
+	}
+	return []Info{{DType: in[0].DType, Shape: in[0].Shape}, {DType: tensor.Bool, Shape: in[0].Shape}}, nil
+}
+
+func (d *RandomDropout) Forward(e *Env, in, out []*tensor.Tensor) error {
+	ratio := float32(0.5)
+	if r := optT(in, 1); r != nil {
+		ratio = r.Float32s()[0]
+	}
+	if !tensor.Data[bool](in[2])[0] || ratio == 0 {
+		return (*Dropout)(nil).Forward(e, in, out)
+	}
+	if !(ratio > 0 && ratio < 1) {
+		return fmt.Errorf("the ratio is %g", ratio)
+	}
+	rng := newTwister(d.Seed)
+	for i, v := range in[0].Float32s() {
+		keep := rng.float() >= float64(ratio)
+		if m := optT(out, 1); m != nil {
+			tensor.Data[bool](m)[i] = keep
+		}
+		if out[0] == nil {
+			continue
+		}
+		y := out[0].Float32s()
+		if y[i] = 0; keep {
+			y[i] = v / (1 - ratio)
+		}
+	}
+	return nil
+}
+
+// twister is the Mersenne Twister MT19937 (Matsumoto, Nishimura 1998).
+type twister struct {
+	state [624]uint32
+	next  int
+}
+
+func newTwister(seed uint32) *twister {
+	t := &twister{next: 624}
+	t.state[0] = seed
+	for i := 1; i < len(t.state); i++ {
+		p := t.state[i-1]
+		t.state[i] = 1812433253*(p^p>>30) + uint32(i)
+	}
+	return t
+}
+
+func (t *twister) word() uint32 {
+	if t.next == len(t.state) {
+		for i := range t.state {
+			y := t.state[i]&0x80000000 | t.state[(i+1)%624]&0x7fffffff
+			t.state[i] = t.state[(i+397)%624] ^ y>>1 ^ y&1*0x9908b0df
+		}
+		t.next = 0
+	}
+	y := t.state[t.next]
+	t.next++
+	y ^= y >> 11
+	y ^= y << 7 & 0x9d2c5680
+	y ^= y << 15 & 0xefc60000
+	return y ^ y>>18
+}
+
+// float returns a number in [0,1) of 53 bits.
+func (t *twister) float() float64 {
+	a, b := t.word()>>5, t.word()>>6
+	return (float64(a)*(1<<26) + float64(b)) / (1 << 53)
 }
 
 // Shape returns the dimensions Start to End (exclusive) of its input; both may count from the end.

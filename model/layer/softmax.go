@@ -3,6 +3,7 @@ package layer
 import (
 	"math"
 
+	"github.com/ocellus-vision/ocellus/kernels/ref"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
@@ -49,54 +50,55 @@ func (s *Softmax) Forward(e *Env, in, out []*tensor.Tensor) error {
 		n, inner = shape[a], sizeOf(shape[a+1:])
 	}
 	if in[0].DType() == tensor.Float64 {
-		softmaxRows(s.Log, tensor.Data[float64](out[0]), tensor.Data[float64](in[0]), n, inner)
+		softmax64(s.Log, tensor.Data[float64](out[0]), tensor.Data[float64](in[0]), n, inner)
 		return nil
 	}
-	softmaxRows(s.Log, out[0].Float32s(), in[0].Float32s(), n, inner)
+	f := ref.Softmax
+	if s.Log {
+		f = ref.LogSoftmax
+	}
+	x, y := in[0].Float32s(), out[0].Float32s()
+	if len(x) == 0 {
+		return nil
+	}
+	if inner == 1 {
+		f(y, x, n)
+		return nil
+	}
+	from, to := e.Floats(n), e.Floats(n)
+	for r := range len(x) / n {
+		base := r/inner*n*inner + r%inner
+		for k := range from {
+			from[k] = x[base+k*inner]
+		}
+		f(to, from, n)
+		for k, v := range to {
+			y[base+k*inner] = v
+		}
+	}
 	return nil
 }
 
-// softmaxRows sums in eight lanes, as all sums across lanes do.
-func softmaxRows[T float32 | float64](log bool, y, x []T, n, inner int) {
+func softmax64(log bool, y, x []float64, n, inner int) {
 	if len(x) == 0 {
 		return
 	}
 	for r := range len(x) / n {
 		base := r/inner*n*inner + r%inner
-		top := T(math.Inf(-1))
+		top, sum := math.Inf(-1), 0.0
 		for k := range n {
-			top = maxOf(top, x[base+k*inner])
+			top = max(top, x[base+k*inner])
 		}
-		var lane [8]T
 		for k := range n {
-			i := base + k*inner
-			v := x[i] - top
-			ex := T(math.Exp(float64(v)))
-			lane[k&7] += ex
-			if log {
-				y[i] = v
-			} else {
-				y[i] = ex
-			}
-		}
-		sum := join8(&lane)
-		if log {
-			sum = T(math.Log(float64(sum)))
+			sum += math.Exp(x[base+k*inner] - top)
 		}
 		for k := range n {
 			i := base + k*inner
 			if log {
-				y[i] -= sum
+				y[i] = x[i] - top - math.Log(sum)
 			} else {
-				y[i] /= sum
+				y[i] = math.Exp(x[i]-top) / sum
 			}
 		}
 	}
-}
-
-func join8[T float32 | float64](l *[8]T) T {
-	a, b := l[0]+l[4], l[2]+l[6]
-	c, d := l[1]+l[5], l[3]+l[7]
-	e, f := a+b, c+d
-	return e + f
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/ocellus-vision/ocellus/kernels/ref"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
@@ -122,32 +123,53 @@ var (
 		SiLU: func(_ *Unary, x float64) float64 { return x / (1 + math.Exp(-x)) },
 	}
 
-	// Those that are exact, or whose rounding is part of the contract, in the type of the elements.
+	// The float32 ones that are exact or that the arithmetic contract defines.
 	unary32 = map[Fn]func(u *Unary, x float32) float32{
-		Abs:        func(_ *Unary, x float32) float32 { return absOf(x) },
+		Abs:        func(_ *Unary, x float32) float32 { return ref.Abs(x) },
 		Neg:        func(_ *Unary, x float32) float32 { return -x },
 		Ceil:       func(_ *Unary, x float32) float32 { return float32(math.Ceil(float64(x))) },
 		Floor:      func(_ *Unary, x float32) float32 { return float32(math.Floor(float64(x))) },
 		Round:      func(_ *Unary, x float32) float32 { return float32(math.RoundToEven(float64(x))) },
-		Sqrt:       func(_ *Unary, x float32) float32 { return float32(math.Sqrt(float64(x))) },
+		Sqrt:       func(_ *Unary, x float32) float32 { return ref.Sqrt(x) },
 		Reciprocal: func(_ *Unary, x float32) float32 { return 1 / x },
-		Relu:       func(_ *Unary, x float32) float32 { return maxOf(0, x) },
-		LeakyRelu: func(u *Unary, x float32) float32 {
+		Exp:        func(_ *Unary, x float32) float32 { return ref.Exp(x) },
+		Log:        func(_ *Unary, x float32) float32 { return ref.Log(x) },
+		Erf:        func(_ *Unary, x float32) float32 { return ref.Erf(x) },
+		Relu:       func(_ *Unary, x float32) float32 { return ref.ReLU(x) },
+		LeakyRelu:  func(u *Unary, x float32) float32 { return ref.LeakyReLU(x, u.Alpha) },
+		ThresholdedRelu: func(u *Unary, x float32) float32 {
+			if x > u.Alpha {
+				return x
+			}
+			return x * 0
+		},
+		Elu:  func(u *Unary, x float32) float32 { return ref.ELU(x, u.Alpha, 1) },
+		Selu: func(u *Unary, x float32) float32 { return ref.ELU(x, float32(u.Alpha*u.Beta), u.Beta) },
+		Celu: func(u *Unary, x float32) float32 {
 			if x > 0 {
 				return x
 			}
-			return u.Alpha * x
+			return u.Alpha * ref.ELU(x/u.Alpha, 1, 1)
 		},
-		HardSigmoid: func(u *Unary, x float32) float32 {
-			return minOf(1, maxOf(0, float32(u.Alpha*x)+u.Beta))
+		Sigmoid:     func(_ *Unary, x float32) float32 { return ref.Sigmoid(x) },
+		HardSigmoid: func(u *Unary, x float32) float32 { return ref.HardSigmoid(x, u.Alpha, u.Beta) },
+		HardSwish:   func(_ *Unary, x float32) float32 { return ref.HardSwish(x) },
+		Tanh:        func(_ *Unary, x float32) float32 { return ref.Tanh(x) },
+		Softplus:    func(_ *Unary, x float32) float32 { return ref.Softplus(x) },
+		Softsign:    func(_ *Unary, x float32) float32 { return x / (1 + ref.Abs(x)) },
+		Mish:        func(_ *Unary, x float32) float32 { return x * ref.Tanh(ref.Softplus(x)) },
+		Gelu: func(u *Unary, x float32) float32 {
+			if u.Alpha != 0 {
+				return ref.GELUTanh(x)
+			}
+			return ref.GELU(x)
 		},
-		Softsign: func(_ *Unary, x float32) float32 { return x / (1 + absOf(x)) },
+		SiLU: func(_ *Unary, x float32) float32 { return ref.SiLU(x) },
+		Step: func(_ *Unary, x float32) float32 { return ref.Step(x) },
 	}
 )
 
 func softplus(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
-
-func absOf(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ (1 << 31)) }
 
 // maxOf returns a > b ? a : b: a NaN in b is kept.
 func maxOf[T number](a, b T) T {
@@ -229,7 +251,7 @@ func (u *Unary) floats(y, x []float32) {
 			y[i] = maxOf(0, v)
 		}
 		return
-	case Sign, Step:
+	case Sign:
 		signs(u.Fn, y, x)
 		return
 	}
@@ -276,7 +298,7 @@ func (u *Unary) doubles(y, x []float64) {
 	}
 }
 
-// signs computes Sign and Step; a NaN stays a NaN in Sign.
+// signs computes Sign and Step; a NaN stays a NaN.
 func signs[T number](fn Fn, y, x []T) {
 	for i, v := range x {
 		switch {
@@ -285,7 +307,7 @@ func signs[T number](fn Fn, y, x []T) {
 		case v < 0 && fn == Sign:
 			var one T = 1
 			y[i] = -one
-		case v == 0 || fn == Step:
+		case v == v:
 			y[i] = 0
 		default:
 			y[i] = v

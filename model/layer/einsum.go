@@ -1,0 +1,241 @@
+package layer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// Einsum sums products of its inputs' elements as an equation in Einstein's convention says, "bij,bjk->bik": indices that are missing on the right are
+// summed over, in the order in which they first appear. "..." stands for dimensions that broadcast.
+type Einsum struct{ Equation string }
+
+func (*Einsum) Kind() string { return "Einsum" }
+
+// einsumPlan is an equation for given shapes: the loop's dimensions, first those of the output, and each input's stride in each.
+type einsumPlan struct {
+	out   []int
+	dim   []int
+	steps [][]int
+}
+
+func (s *Einsum) plan(shapes [][]int) (p einsumPlan, err error) {
+	bad := func() (einsumPlan, error) {
+		return p, fmt.Errorf("equation %q for %d inputs", s.Equation, len(shapes))
+	}
+	eq := strings.ReplaceAll(s.Equation, " ", "")
+	left, right, arrow := strings.Cut(eq, "->")
+	terms := strings.Split(left, ",")
+	if len(terms) != len(shapes) || len(eq) > 1<<10 {
+		return bad()
+	}
+	// Dimensions that "..." stands for are the labels 0x80 + distance from the last one.
+	expand := func(term string, rank int) ([]rune, bool) {
+		if rank < 0 && !strings.Contains(term, "...") {
+			rank = len(term)
+		}
+		head, tail, dots := strings.Cut(term, "...")
+		var out []rune
+		for _, c := range head {
+			out = append(out, c)
+		}
+		if dots {
+			for k := rank - len(head) - len(tail); k > 0; k-- {
+				out = append(out, rune(0x80+k))
+			}
+			for _, c := range tail {
+				out = append(out, c)
+			}
+		}
+		for _, c := range head + tail {
+			if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z') {
+				return nil, false
+			}
+		}
+		return out, len(out) == rank
+	}
+	size, count := map[rune]int{}, map[rune]int{}
+	var order []rune
+	labels := make([][]rune, len(terms))
+	dots := 0
+	for i, t := range terms {
+		l, ok := expand(t, len(shapes[i]))
+		if !ok {
+			return bad()
+		}
+		labels[i] = l
+		for k, c := range l {
+			d := shapes[i][k]
+			was, seen := size[c]
+			switch {
+			case !seen:
+				order = append(order, c)
+				size[c] = d
+			case was == 1 && c >= 0x80:
+				size[c] = d
+			case d != was && !(d == 1 && c >= 0x80):
+				return bad()
+			}
+			count[c]++
+			if c >= 0x80 {
+				dots = max(dots, int(c)-0x80)
+			}
+		}
+	}
+	var out []rune
+	if arrow {
+		var ok bool
+		rank := len(right)
+		if strings.Contains(right, "...") {
+			rank += dots - 3
+		}
+		if out, ok = expand(right, rank); !ok {
+			return bad()
+		}
+	} else {
+		for k := dots; k > 0; k-- {
+			out = append(out, rune(0x80+k))
+		}
+		var single []rune
+		for _, c := range order {
+			if c < 0x80 && count[c] == 1 {
+				single = append(single, c)
+			}
+		}
+		slices.Sort(single)
+		out = append(out, single...)
+	}
+	loop := slices.Clone(out)
+	for i, c := range out {
+		if _, ok := size[c]; !ok || slices.Contains(out[:i], c) {
+			return bad()
+		}
+	}
+	for _, c := range order {
+		if !slices.Contains(out, c) {
+			loop = append(loop, c)
+		}
+	}
+	p.out = []int{}
+	for i, c := range loop {
+		p.dim = append(p.dim, size[c])
+		if i < len(out) {
+			p.out = append(p.out, size[c])
+		}
+	}
+	for i, l := range labels {
+		st := rowMajor(shapes[i])
+		steps := make([]int, len(loop))
+		for k, c := range l {
+			if shapes[i][k] != 1 {
+				steps[slices.Index(loop, c)] += st[k]
+			}
+		}
+		p.steps = append(p.steps, steps)
+	}
+	if _, ok := tensor.Count(p.out); !ok || len(p.dim) > 64 {
+		return bad()
+	}
+	return p, nil
+}
+
+func (s *Einsum) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 1, 64); err != nil {
+		return nil, err
+	}
+	var shapes [][]int
+	for _, x := range in {
+		if x.DType != in[0].DType {
+			return nil, fmt.Errorf("the inputs are %v and %v", in[0].DType, x.DType)
+		}
+		shapes = append(shapes, x.Shape)
+	}
+	if err := isType(in, 0, tensor.Float32, tensor.Float64, tensor.Int32, tensor.Int64); err != nil {
+		return nil, err
+	}
+	p, err := s.plan(shapes)
+	if err != nil {
+		return nil, err
+	}
+	return one(in[0].DType, p.out)
+}
+
+func (s *Einsum) MACs(in, out []Info) int64 {
+	var shapes [][]int
+	for _, x := range in {
+		shapes = append(shapes, x.Shape)
+	}
+	p, err := s.plan(shapes)
+	if err != nil {
+		return 0
+	}
+	n := int64(1)
+	for _, d := range p.dim {
+		if n > 1<<50/int64(max(1, d)) {
+			return 1 << 50
+		}
+		n *= int64(d)
+	}
+	return n
+}
+
+func (s *Einsum) Forward(e *Env, in, out []*tensor.Tensor) error {
+	var shapes [][]int
+	for _, x := range in {
+		shapes = append(shapes, x.Shape())
+	}
+	p, err := s.plan(shapes)
+	if err != nil {
+		return err
+	}
+	switch in[0].DType() {
+	case tensor.Float32:
+		einsum[float32](&p, in, out[0])
+	case tensor.Float64:
+		einsum[float64](&p, in, out[0])
+	case tensor.Int32:
+		einsum[int32](&p, in, out[0])
+	case tensor.Int64:
+		einsum[int64](&p, in, out[0])
+	}
+	return nil
+}
+
+func einsum[T interface {
+	number
+	tensor.Elem
+}](p *einsumPlan, in []*tensor.Tensor, out *tensor.Tensor) {
+	y := tensor.Data[T](out)
+	x := make([][]T, len(in))
+	for i, t := range in {
+		x[i] = tensor.Data[T](t)
+	}
+	inner := sizeOf(p.dim[len(p.out):])
+	idx, off := make([]int, len(p.dim)), make([]int, len(in))
+	for o := range y {
+		var sum T
+		for range inner {
+			v := x[0][off[0]]
+			for k := 1; k < len(x); k++ {
+				v *= x[k][off[k]]
+			}
+			sum += v
+			for d := len(p.dim) - 1; d >= 0; d-- {
+				idx[d]++
+				for k := range off {
+					off[k] += p.steps[k][d]
+				}
+				if idx[d] < p.dim[d] {
+					break
+				}
+				for k := range off {
+					off[k] -= p.steps[k][d] * p.dim[d]
+				}
+				idx[d] = 0
+			}
+		}
+		y[o] = sum
+	}
+}

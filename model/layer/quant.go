@@ -1,0 +1,526 @@
+package layer
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// blocks says which scale belongs to which element: all elements share one, those of one position along an axis do,
+// or those of Block neighbours along it.
+type blocks struct {
+	n, inner, block int // scale of element i: i/inner%n/block, in block form beside the outer and inner position
+	mode            int // 0 one, 1 per axis, 2 blocked
+	parts           int // blocks along the axis
+}
+
+// blocking resolves axis and block size for data and scales of these shapes.
+func blocking(x, scale []int, axis, block int) (b blocks, err error) {
+	if sizeOf(scale) == 1 && block == 0 {
+		return b, nil
+	}
+	a, err := axisOf(axis, len(x))
+	if err != nil {
+		return b, err
+	}
+	b.n, b.inner = x[a], sizeOf(x[a+1:])
+	if block == 0 {
+		if len(scale) != 1 || scale[0] != x[a] {
+			return b, fmt.Errorf("scale %s for dimension %d of %s", tensor.FormatShape(scale), a, tensor.FormatShape(x))
+		}
+		b.mode = 1
+		return b, nil
+	}
+	if block < 1 || len(scale) != len(x) {
+		return b, fmt.Errorf("scale %s in blocks of %d for %s", tensor.FormatShape(scale), block, tensor.FormatShape(x))
+	}
+	b.mode, b.block, b.parts = 2, block, scale[a]
+	for i := range x {
+		want := x[i]
+		if i == a {
+			want = (x[i]-1)/block + 1
+		}
+		if scale[i] != want {
+			return b, fmt.Errorf("scale %s in blocks of %d for %s", tensor.FormatShape(scale), block, tensor.FormatShape(x))
+		}
+	}
+	return b, nil
+}
+
+// of returns the index of element i's scale.
+func (b *blocks) of(i int) int {
+	switch b.mode {
+	case 1:
+		return i / b.inner % b.n
+	case 2:
+		return (i/(b.inner*b.n)*b.parts+i/b.inner%b.n/b.block)*b.inner + i%b.inner
+	}
+	return 0
+}
+
+// limits returns the least and greatest number of an integer type that quantisation uses.
+func limits(d tensor.DType) (lo, hi float32, ok bool) {
+	switch d {
+	case tensor.Int8:
+		return -128, 127, true
+	case tensor.Uint8:
+		return 0, 255, true
+	case tensor.Int16:
+		return -32768, 32767, true
+	case tensor.Uint16:
+		return 0, 65535, true
+	case tensor.Int4:
+		return -8, 7, true
+	case tensor.Uint4:
+		return 0, 15, true
+	}
+	return 0, 0, false
+}
+
+func float8(d tensor.DType) bool {
+	return d == tensor.Float8E4M3 || d == tensor.Float8E4M3UZ || d == tensor.Float8E5M2 || d == tensor.Float8E5M2UZ
+}
+
+// zeros returns zero points as int32; nil stands for 0.
+func zeros(t *tensor.Tensor) []int32 {
+	if t == nil || float8(t.DType()) {
+		return nil
+	}
+	z := tensor.New(tensor.Int32, t.Shape()...)
+	_ = tensor.Convert(z, t, false)
+	return tensor.Data[int32](z)
+}
+
+func zeroAt(z []int32, i int) int32 {
+	if z == nil {
+		return 0
+	}
+	return z[i]
+}
+
+// Quantize computes y = saturate(round(x/scale) + zero), ties to even. Inputs: x, scale, and optionally zero, whose type is the output's;
+// without it the type is To, or Uint8. Scale and zero are one number, one per position along Axis, or one per Block positions along it.
+type Quantize struct {
+	Axis, Block int
+	Saturate    bool // for the 8-bit floats
+	To          tensor.DType
+}
+
+func (*Quantize) Kind() string { return "QuantizeLinear" }
+
+func (q *Quantize) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 2, 3); err != nil {
+		return nil, err
+	}
+	if err := isType(in, 0, tensor.Float32, tensor.Int32); err != nil {
+		return nil, err
+	}
+	if err := isType(in, 1, tensor.Float32); err != nil {
+		return nil, err
+	}
+	d := q.To
+	if z := opt(in, 2); z.Present() {
+		if d != tensor.Invalid && d != z.DType || !slices.Equal(z.Shape, in[1].Shape) && sizeOf(z.Shape) != sizeOf(in[1].Shape) {
+			return nil, fmt.Errorf("scale %s, zero point %s", in[1], z)
+		}
+		d = z.DType
+	}
+	if d == tensor.Invalid {
+		d = tensor.Uint8
+	}
+	if _, _, ok := limits(d); !ok && !float8(d) {
+		return nil, fmt.Errorf("cannot quantise to %v", d)
+	}
+	if _, err := blocking(in[0].Shape, in[1].Shape, q.Axis, q.Block); err != nil {
+		return nil, err
+	}
+	return one(d, in[0].Shape)
+}
+
+func (q *Quantize) Forward(e *Env, in, out []*tensor.Tensor) error {
+	b, err := blocking(in[0].Shape(), in[1].Shape(), q.Axis, q.Block)
+	if err != nil {
+		return err
+	}
+	x, scale := in[0].Floats(), in[1].Float32s()
+	if d := out[0].DType(); float8(d) {
+		y := tensor.Data[uint8](out[0])
+		for i, v := range x {
+			y[i] = tensor.FloatToFloat8(d, v/scale[b.of(i)], q.Saturate)
+		}
+		return nil
+	}
+	quantize(out[0], x, scale, zeros(optT(in, 2)), &b)
+	return nil
+}
+
+func quantize(dst *tensor.Tensor, x, scale []float32, zero []int32, b *blocks) {
+	lo, hi, _ := limits(dst.DType())
+	put := func(i int, v float32) {}
+	switch dst.DType() {
+	case tensor.Int8, tensor.Int4:
+		y := tensor.Data[int8](dst)
+		put = func(i int, v float32) { y[i] = int8(v) }
+	case tensor.Uint8, tensor.Uint4:
+		y := tensor.Data[uint8](dst)
+		put = func(i int, v float32) { y[i] = uint8(v) }
+	case tensor.Int16:
+		y := tensor.Data[int16](dst)
+		put = func(i int, v float32) { y[i] = int16(v) }
+	case tensor.Uint16:
+		y := tensor.Data[uint16](dst)
+		put = func(i int, v float32) { y[i] = uint16(v) }
+	}
+	for i, v := range x {
+		k := b.of(i)
+		r := float32(math.RoundToEven(float64(v/scale[k]))) + float32(zeroAt(zero, k))
+		if r != r {
+			r = 0
+		}
+		put(i, minOf(hi, maxOf(lo, r)))
+	}
+}
+
+// Dequantize computes y = (x-zero)·scale. Inputs: x, scale and optionally zero; blocks as in Quantize.
+type Dequantize struct{ Axis, Block int }
+
+func (*Dequantize) Kind() string { return "DequantizeLinear" }
+
+func (q *Dequantize) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 2, 3); err != nil {
+		return nil, err
+	}
+	if _, _, ok := limits(in[0].DType); !ok && !float8(in[0].DType) && in[0].DType != tensor.Int32 {
+		return nil, fmt.Errorf("input 0 is %v, which is not supported here", in[0].DType)
+	}
+	if err := isType(in, 1, tensor.Float32); err != nil {
+		return nil, err
+	}
+	if z := opt(in, 2); z.Present() && (z.DType != in[0].DType || sizeOf(z.Shape) != sizeOf(in[1].Shape)) {
+		return nil, fmt.Errorf("input %s, scale %s, zero point %s", in[0], in[1], z)
+	}
+	if _, err := blocking(in[0].Shape, in[1].Shape, q.Axis, q.Block); err != nil {
+		return nil, err
+	}
+	return one(tensor.Float32, in[0].Shape)
+}
+
+func (q *Dequantize) Forward(e *Env, in, out []*tensor.Tensor) error {
+	b, err := blocking(in[0].Shape(), in[1].Shape(), q.Axis, q.Block)
+	if err != nil {
+		return err
+	}
+	y, scale, zero := out[0].Float32s(), in[1].Float32s(), zeros(optT(in, 2))
+	if float8(in[0].DType()) {
+		for i, v := range in[0].Floats() {
+			y[i] = v * scale[b.of(i)]
+		}
+		return nil
+	}
+	x := tensor.New(tensor.Int32, in[0].Shape()...)
+	if err := tensor.Convert(x, in[0], false); err != nil {
+		return err
+	}
+	for i, v := range tensor.Data[int32](x) {
+		k := b.of(i)
+		y[i] = float32(v-zeroAt(zero, k)) * scale[k]
+	}
+	return nil
+}
+
+// DynamicQuantize quantises x to Uint8 with the scale and zero point that its range, widened to hold 0, asks for. Outputs: y, scale, zero.
+type DynamicQuantize struct{}
+
+func (*DynamicQuantize) Kind() string { return "DynamicQuantizeLinear" }
+
+func (*DynamicQuantize) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 1, 1); err != nil {
+		return nil, err
+	}
+	if err := isType(in, 0, tensor.Float32); err != nil {
+		return nil, err
+	}
+	return []Info{{DType: tensor.Uint8, Shape: in[0].Shape}, {DType: tensor.Float32, Shape: []int{}}, {DType: tensor.Uint8, Shape: []int{}}}, nil
+}
+
+func (*DynamicQuantize) Forward(e *Env, in, out []*tensor.Tensor) error {
+	var lo, hi float32
+	x := in[0].Float32s()
+	for _, v := range x {
+		lo, hi = min(lo, v), max(hi, v)
+	}
+	scale := (hi - lo) / 255
+	zero := float32(0)
+	if scale != 0 {
+		zero = minOf(255, maxOf(0, float32(math.RoundToEven(float64(-lo/scale)))))
+	}
+	if zero != zero {
+		zero = 0
+	}
+	if t := optT(out, 1); t != nil {
+		t.Float32s()[0] = scale
+	}
+	if t := optT(out, 2); t != nil {
+		tensor.Data[uint8](t)[0] = uint8(zero)
+	}
+	if out[0] != nil {
+		quantize(out[0], x, []float32{scale}, []int32{int32(zero)}, &blocks{})
+	}
+	return nil
+}
+
+var bytesOnly = []tensor.DType{tensor.Uint8, tensor.Int8}
+
+// zeroFits checks a zero point: of data's type, one number or one per position (of n).
+func zeroFits(z, data Info, n int) error {
+	if z.Present() && (z.DType != data.DType || sizeOf(z.Shape) != 1 && sizeOf(z.Shape) != n) {
+		return fmt.Errorf("zero point %s for %s", z, data)
+	}
+	return nil
+}
+
+// shifted returns x - zero as int32; zero is one number or one per position along an axis with inner elements each.
+func shifted(x *tensor.Tensor, zero *tensor.Tensor, n, inner int) []int32 {
+	t := tensor.New(tensor.Int32, x.Shape()...)
+	_ = tensor.Convert(t, x, false)
+	v, z := tensor.Data[int32](t), zeros(zero)
+	if z == nil {
+		return v
+	}
+	for i := range v {
+		k := 0
+		if len(z) > 1 {
+			k = i / inner % n
+		}
+		v[i] -= z[k]
+	}
+	return v
+}
+
+// ConvInteger is Conv on 8-bit integers, the zero points taken away first; the sums are int32 and wrap.
+// Inputs: x, w and optionally their zero points; w's may be one per output channel.
+type ConvInteger struct{ Conv }
+
+func (*ConvInteger) Kind() string { return "ConvInteger" }
+
+func (c *ConvInteger) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 2, 4); err != nil {
+		return nil, err
+	}
+	for i := range 2 {
+		if err := isType(in, i, bytesOnly...); err != nil {
+			return nil, err
+		}
+	}
+	s, err := c.over(in[0].Shape, in[1].Shape)
+	if err != nil {
+		return nil, err
+	}
+	if err := zeroFits(opt(in, 2), in[0], 1); err != nil {
+		return nil, err
+	}
+	if err := zeroFits(opt(in, 3), in[1], in[1].Shape[0]); err != nil {
+		return nil, err
+	}
+	return one(tensor.Int32, s.shape(in[0].Shape[0], in[1].Shape[0], len(in[0].Shape)-2))
+}
+
+func (c *ConvInteger) Forward(e *Env, in, out []*tensor.Tensor) error {
+	c.sums(e, in[0], in[1], optT(in, 2), optT(in, 3), nil, tensor.Data[int32](out[0]))
+	return nil
+}
+
+// sums writes the int32 convolution.
+func (c *Conv) sums(e *Env, x, w, xz, wz *tensor.Tensor, bias, y []int32) {
+	s, err := c.over(x.Shape(), w.Shape())
+	if err != nil {
+		panic("layer: integer convolution: shapes do not match")
+	}
+	o := w.Dim(0)
+	t := convTask[int32]{s: s, groups: c.Groups, c: x.Dim(1), o: o, x: shifted(x, xz, 1, 1), w: shifted(w, wz, o, sizeOf(w.Shape()[1:])), b: bias, y: y, row: intRow}
+	e.Team.Run(&t, x.Dim(0)*o)
+}
+
+// QLinearConv is Conv on quantised numbers: y = saturate(round(Σ (x-xz)·(w-wz) + b)·xs·ws/ys) + yz).
+// Inputs: x, xs, xz, w, ws, wz, ys, yz and optionally b (Int32); ws and wz may be one per output channel.
+type QLinearConv struct{ Conv }
+
+func (*QLinearConv) Kind() string { return "QLinearConv" }
+
+func (c *QLinearConv) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 8, 9); err != nil {
+		return nil, err
+	}
+	for _, i := range []int{0, 3, 7} {
+		if err := isType(in, i, bytesOnly...); err != nil {
+			return nil, err
+		}
+	}
+	for _, i := range []int{1, 4, 6} {
+		if err := isType(in, i, tensor.Float32); err != nil {
+			return nil, err
+		}
+	}
+	s, err := c.over(in[0].Shape, in[3].Shape)
+	if err != nil {
+		return nil, err
+	}
+	o := in[3].Shape[0]
+	if err := zeroFits(in[2], in[0], 1); err != nil {
+		return nil, err
+	}
+	if err := zeroFits(in[5], in[3], o); err != nil {
+		return nil, err
+	}
+	if n := sizeOf(in[4].Shape); sizeOf(in[1].Shape) != 1 || sizeOf(in[6].Shape) != 1 || sizeOf(in[7].Shape) != 1 || n != 1 && n != o {
+		return nil, fmt.Errorf("scales %s, %s and %s", in[1], in[4], in[6])
+	}
+	if b := opt(in, 8); b.Present() && (b.DType != tensor.Int32 || len(b.Shape) != 1 || b.Shape[0] != o) {
+		return nil, fmt.Errorf("bias %s for %d channels", b, o)
+	}
+	return one(in[7].DType, s.shape(in[0].Shape[0], o, len(in[0].Shape)-2))
+}
+
+func (c *QLinearConv) MACs(in, out []Info) int64 {
+	return int64(sizeOf(out[0].Shape)) * int64(sizeOf(in[3].Shape[1:]))
+}
+
+func (c *QLinearConv) Forward(e *Env, in, out []*tensor.Tensor) error {
+	var bias []int32
+	if b := optT(in, 8); b != nil {
+		bias = tensor.Data[int32](b)
+	}
+	acc := e.Int32s(out[0].Len())
+	c.sums(e, in[0], in[3], in[2], in[5], bias, acc)
+	o := in[3].Dim(0)
+	requantize(out[0], acc, in[1].Float32s()[0], in[4].Float32s(), in[6].Float32s()[0], zeros(in[7])[0], o, sizeOf(out[0].Shape()[2:]))
+	return nil
+}
+
+// requantize writes saturate(round(acc·a·b/c) + zero), b being one number or one per position along an axis of n positions of inner elements.
+func requantize(dst *tensor.Tensor, acc []int32, a float32, b []float32, c float32, zero int32, n, inner int) {
+	lo, hi, _ := limits(dst.DType())
+	y := dst.Raw()
+	for i, v := range acc {
+		k := 0
+		if len(b) > 1 {
+			k = i / inner % n
+		}
+		m := float32(a*b[k]) / c
+		r := float32(math.RoundToEven(float64(float32(float32(v)*m)))) + float32(zero)
+		if r != r {
+			r = 0
+		}
+		y[i] = byte(int32(minOf(hi, maxOf(lo, r))))
+	}
+}
+
+// MatMulInteger is MatMul on 8-bit integers, the zero points taken away first; the sums are int32. Inputs: a, b and optionally their zero points,
+// one number or one per row of a and per column of b.
+type MatMulInteger struct{}
+
+func (*MatMulInteger) Kind() string { return "MatMulInteger" }
+
+func (*MatMulInteger) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 2, 4); err != nil {
+		return nil, err
+	}
+	p, err := intProduct(in[0], in[1], opt(in, 2), opt(in, 3))
+	if err != nil {
+		return nil, err
+	}
+	return one(tensor.Int32, p.out)
+}
+
+func intProduct(a, b, az, bz Info) (matPlan, error) {
+	for _, x := range []Info{a, b} {
+		if !slices.Contains(bytesOnly, x.DType) {
+			return matPlan{}, fmt.Errorf("%s where 8-bit integers are expected", x)
+		}
+	}
+	p, err := planMatMul(a.Shape, b.Shape)
+	if err != nil {
+		return p, err
+	}
+	if err := zeroFits(az, a, p.m); err != nil {
+		return p, err
+	}
+	return p, zeroFits(bz, b, p.n)
+}
+
+func (*MatMulInteger) MACs(in, out []Info) int64 { return (*MatMul)(nil).MACs(in, out) }
+
+func (*MatMulInteger) Forward(e *Env, in, out []*tensor.Tensor) error {
+	return intSums(e, in[0], in[1], optT(in, 2), optT(in, 3), tensor.Data[int32](out[0]))
+}
+
+func intSums(e *Env, a, b, az, bz *tensor.Tensor, y []int32) error {
+	p, err := planMatMul(a.Shape(), b.Shape())
+	if err != nil {
+		return err
+	}
+	multiply(e, &p, y, shifted(a, az, p.m, p.k), shifted(b, bz, p.n, 1), func(a, b, c int32) int32 { return a*b + c })
+	return nil
+}
+
+// QLinearMatMul is MatMul on quantised numbers. Inputs: a, as, az, b, bs, bz, ys, yz; as and az may be one per row, bs and bz one per column.
+type QLinearMatMul struct{}
+
+func (*QLinearMatMul) Kind() string { return "QLinearMatMul" }
+
+func (*QLinearMatMul) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 8, 8); err != nil {
+		return nil, err
+	}
+	p, err := intProduct(in[0], in[3], in[2], in[5])
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range []int{1, 4, 6} {
+		if err := isType(in, i, tensor.Float32); err != nil {
+			return nil, err
+		}
+	}
+	if err := isType(in, 7, bytesOnly...); err != nil {
+		return nil, err
+	}
+	a, b := sizeOf(in[1].Shape), sizeOf(in[4].Shape)
+	if a != 1 && a != p.m || b != 1 && b != p.n || sizeOf(in[6].Shape) != 1 || sizeOf(in[7].Shape) != 1 {
+		return nil, fmt.Errorf("scales %s, %s and %s", in[1], in[4], in[6])
+	}
+	return one(in[7].DType, p.out)
+}
+
+func (*QLinearMatMul) MACs(in, out []Info) int64 { return (*MatMul)(nil).MACs(in, out) }
+
+func (*QLinearMatMul) Forward(e *Env, in, out []*tensor.Tensor) error {
+	acc := e.Int32s(out[0].Len())
+	if err := intSums(e, in[0], in[3], in[2], in[5], acc); err != nil {
+		return err
+	}
+	p, err := planMatMul(in[0].Shape(), in[3].Shape())
+	if err != nil {
+		return err
+	}
+	as, bs, c, zero := in[1].Float32s(), in[4].Float32s(), in[6].Float32s()[0], zeros(in[7])[0]
+	lo, hi, _ := limits(out[0].DType())
+	y := out[0].Raw()
+	for i, v := range acc {
+		a, b := as[0], bs[0]
+		if len(as) > 1 {
+			a = as[i/p.n%p.m]
+		}
+		if len(bs) > 1 {
+			b = bs[i%p.n]
+		}
+		m := float32(a*b) / c
+		r := float32(math.RoundToEven(float64(float32(float32(v)*m)))) + float32(zero)
+		if r != r {
+			r = 0
+		}
+		y[i] = byte(int32(minOf(hi, maxOf(lo, r))))
+	}
+	return nil
+}

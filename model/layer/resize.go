@@ -1,0 +1,345 @@
+package layer
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/ocellus-vision/ocellus/kernels/ref"
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// Resize changes the size of dimensions by interpolation. Inputs: x, roi (for "tf_crop_and_resize"), scales or sizes: one entry per axis of Axes,
+// or of all. The names of modes are ONNX's.
+//
+// Axes are resized one after the other, the outermost first. Interpolated sums go from the first source element to the last in float32.
+type Resize struct {
+	Mode        string // "nearest", "linear", "cubic"
+	Coordinates string // "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize"
+	Nearest     string // "round_prefer_floor", "round_prefer_ceil", "floor", "ceil"
+	CubicA      float32
+	Exclude     bool // weights outside the input count as 0, the others are scaled to sum to 1
+	Antialias   bool // when shrinking, widen the filter to the output's pixel
+	Outside     float32
+	Axes        []int
+	Keep        string // "stretch", "not_larger", "not_smaller": how sizes keep the aspect ratio
+}
+
+func (*Resize) Kind() string { return "Resize" }
+
+// resizeAxis is the resizing of one dimension.
+type resizeAxis struct {
+	axis, n, m int
+	scale      float64
+	roi        [2]float64
+}
+
+// Taps says which source elements make each output element of an axis: element i is Σ_k Weight[i][k]·x[Index[i][k]]; no taps at all stand for the value outside.
+type Taps struct {
+	Index  [][]int
+	Weight [][]float32
+}
+
+func (r *Resize) axes(in []Info) ([]resizeAxis, []int, error) {
+	shape := slices.Clone(in[0].Shape)
+	axes := r.Axes
+	if axes == nil {
+		for i := range shape {
+			axes = append(axes, i)
+		}
+	}
+	axes, err := axesOf(axes, len(shape))
+	if err != nil {
+		return nil, nil, err
+	}
+	out := make([]resizeAxis, len(axes))
+	for i, a := range axes {
+		out[i] = resizeAxis{axis: a, n: shape[a], roi: [2]float64{0, 1}}
+	}
+	scales, sizes := opt(in, 2), opt(in, 3)
+	if scales.Present() && len(scales.Shape) == 1 && scales.Shape[0] == 0 {
+		scales = Info{}
+	}
+	switch {
+	case sizes.Present():
+		v, err := ints(sizes)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(v) != len(axes) {
+			return nil, nil, fmt.Errorf("%d sizes for %d axes", len(v), len(axes))
+		}
+		common := math.NaN()
+		for i, a := range axes {
+			if v[i] < 0 || v[i] > 1<<31 || shape[a] == 0 {
+				return nil, nil, fmt.Errorf("size %d for dimension %d of %s", v[i], a, in[0])
+			}
+			s := float64(v[i]) / float64(shape[a])
+			out[i].m, out[i].scale = v[i], s
+			if common != common || r.Keep == "not_larger" && s < common || r.Keep == "not_smaller" && s > common {
+				common = s
+			}
+		}
+		if r.Keep == "not_larger" || r.Keep == "not_smaller" {
+			for i := range out {
+				out[i].scale = common
+				out[i].m = int(math.Floor(common*float64(out[i].n) + 0.5))
+			}
+		}
+	case scales.Present():
+		v, err := floats(scales)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(v) != len(axes) {
+			return nil, nil, fmt.Errorf("%d scales for %d axes", len(v), len(axes))
+		}
+		for i, a := range axes {
+			m := math.Floor(float64(shape[a]) * float64(v[i]))
+			if !(v[i] > 0) || m > 1<<31 {
+				return nil, nil, fmt.Errorf("scale %g for dimension %d of %s", v[i], a, in[0])
+			}
+			out[i].m, out[i].scale = int(m), float64(v[i])
+		}
+	default:
+		return nil, nil, fmt.Errorf("neither scales nor sizes")
+	}
+	if r.Coordinates == "tf_crop_and_resize" {
+		roi := opt(in, 1)
+		if !roi.Present() {
+			return nil, nil, fmt.Errorf("no region")
+		}
+		v, err := floats(roi)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(v) != 2*len(axes) {
+			return nil, nil, fmt.Errorf("a region of %d numbers for %d axes", len(v), len(axes))
+		}
+		for i := range out {
+			out[i].roi = [2]float64{float64(v[i]), float64(v[len(axes)+i])}
+		}
+	}
+	for _, a := range out {
+		shape[a.axis] = a.m
+		if a.n == 0 && a.m > 0 {
+			return nil, nil, fmt.Errorf("nothing to resize in %s", in[0])
+		}
+	}
+	slices.SortFunc(out, func(a, b resizeAxis) int { return a.axis - b.axis })
+	return out, shape, nil
+}
+
+func (r *Resize) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 1, 4); err != nil {
+		return nil, err
+	}
+	switch r.Mode {
+	case "nearest":
+		if in[0].DType == tensor.String || r.Coordinates == "tf_crop_and_resize" && in[0].DType != tensor.Float32 {
+			return nil, fmt.Errorf("%v cannot be resized in this mode", in[0].DType)
+		}
+	case "linear", "cubic":
+		if err := isType(in, 0, tensor.Float32); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, fmt.Errorf("unknown mode %q", r.Mode)
+	}
+	switch r.Coordinates {
+	case "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize":
+	default:
+		return nil, fmt.Errorf("unknown coordinate_transformation_mode %q", r.Coordinates)
+	}
+	switch r.Nearest {
+	case "round_prefer_floor", "round_prefer_ceil", "floor", "ceil":
+	default:
+		return nil, fmt.Errorf("unknown nearest_mode %q", r.Nearest)
+	}
+	_, shape, err := r.axes(in)
+	if err != nil {
+		return nil, err
+	}
+	return one(in[0].DType, shape)
+}
+
+// source returns where output i lies in the input, in elements, and whether that is inside it.
+func (r *Resize) source(a *resizeAxis, i int) (x float64, inside bool) {
+	o, n, whole := float64(i), float64(a.n), a.scale*float64(a.n)
+	switch r.Coordinates {
+	case "align_corners":
+		if whole == 1 {
+			return 0, true
+		}
+		return o * (n - 1) / (whole - 1), true
+	case "asymmetric":
+		return o / a.scale, true
+	case "tf_crop_and_resize":
+		x = (a.roi[1] - a.roi[0]) * (n - 1) / 2
+		if whole != 1 {
+			x = o * (a.roi[1] - a.roi[0]) * (n - 1) / (whole - 1)
+		}
+		x += float64(a.roi[0] * (n - 1))
+		return x, x >= 0 && x <= n-1
+	case "pytorch_half_pixel":
+		if whole == 1 {
+			return 0, true
+		}
+	case "half_pixel_symmetric":
+		adjust := float64(a.m) / whole
+		return float64(n/2*(1-adjust)) + (o+0.5)/a.scale - 0.5, true
+	case "tf_half_pixel_for_nn":
+		return (o + 0.5) / a.scale, true
+	}
+	return (o+0.5)/a.scale - 0.5, true
+}
+
+// cubic is the cubic convolution kernel (Keys 1981).
+func (r *Resize) cubic(x float64) float64 {
+	a := float64(r.CubicA)
+	switch x = math.Abs(x); {
+	case x <= 1:
+		return ((a+2)*x-(a+3))*x*x + 1
+	case x < 2:
+		return ((a*x-5*a)*x+8*a)*x - 4*a
+	}
+	return 0
+}
+
+// maxFilter bounds the elements that one output is made of.
+const maxFilter = 1 << 20
+
+// taps returns the elements that output i is made of; nil where it lies outside.
+func (r *Resize) taps(a *resizeAxis, i int) (index []int, weight []float32) {
+	x, inside := r.source(a, i)
+	if !inside || x != x || math.Abs(x) > 1<<40 {
+		return nil, nil
+	}
+	if r.Mode == "nearest" {
+		switch r.Nearest {
+		case "round_prefer_floor":
+			x = math.Ceil(x - 0.5)
+		case "round_prefer_ceil":
+			x = math.Floor(x + 0.5)
+		case "floor":
+			x = math.Floor(x)
+		case "ceil":
+			x = math.Ceil(x)
+		}
+		return []int{min(max(int(x), 0), a.n-1)}, []float32{1}
+	}
+	reach, shrink := 1.0, 1.0
+	if r.Mode == "cubic" {
+		reach = 2
+	}
+	if r.Antialias && a.scale < 1 {
+		shrink = max(a.scale, 2*reach/maxFilter)
+	}
+	left := math.Ceil(x) - 1 // the element strictly before x
+	from := int(left) + int(math.Floor(-reach/shrink)) + 1
+	to := int(left) + int(-math.Floor(-reach/shrink)) // inclusive
+	var w []float64
+	sum, inner := 0.0, 0.0
+	for k := from; k <= to; k++ {
+		d := (float64(k) - x) * shrink
+		v := max(0, 1-math.Abs(d))
+		if r.Mode == "cubic" {
+			v = r.cubic(d)
+		}
+		w = append(w, v)
+		sum += v
+		if k >= 0 && k < a.n {
+			inner += v
+		}
+	}
+	if r.Exclude {
+		sum = inner
+	} else if !r.Antialias {
+		sum = 1
+	}
+	for k, v := range w {
+		p := from + k
+		if v == 0 || r.Exclude && (p < 0 || p >= a.n) {
+			continue
+		}
+		p = min(max(p, 0), a.n-1)
+		if m := len(index); m > 0 && index[m-1] == p {
+			weight[m-1] += float32(v / sum)
+			continue
+		}
+		index, weight = append(index, p), append(weight, float32(v/sum))
+	}
+	return index, weight
+}
+
+func (r *Resize) Forward(e *Env, in, out []*tensor.Tensor) error {
+	info := make([]Info, len(in))
+	for i, t := range in {
+		if t != nil {
+			info[i] = Info{t.DType(), t.Shape(), t}
+		}
+	}
+	axes, _, err := r.axes(info)
+	if err != nil {
+		return err
+	}
+	src := in[0]
+	if out[0].Len() == 0 {
+		return nil
+	}
+	shape := slices.Clone(src.Shape())
+	for _, a := range axes {
+		var t Taps
+		plain := a.n == a.m
+		for i := range a.m {
+			idx, w := r.taps(&a, i)
+			t.Index, t.Weight = append(t.Index, idx), append(t.Weight, w)
+			plain = plain && len(idx) == 1 && idx[0] == i && w[0] == 1
+		}
+		if plain {
+			continue
+		}
+		shape[a.axis] = a.m
+		dst := tensor.New(src.DType(), shape...)
+		r.along(dst, src, a.axis, &t)
+		src = dst
+	}
+	out[0].CopyFrom(src)
+	return nil
+}
+
+// along resizes one axis.
+func (r *Resize) along(dst, src *tensor.Tensor, axis int, t *Taps) {
+	outer, inner := sizeOf(src.Shape()[:axis]), sizeOf(src.Shape()[axis+1:])
+	n, m := src.Dim(axis), dst.Dim(axis)
+	if r.Mode == "nearest" && r.Coordinates != "tf_crop_and_resize" {
+		for o := range outer {
+			for i := range m {
+				p := 0
+				if len(t.Index[i]) > 0 {
+					p = t.Index[i][0]
+				}
+				copyBlock(dst, (o*m+i)*inner, src, (o*n+p)*inner, inner)
+			}
+		}
+		return
+	}
+	x, y := src.Float32s(), dst.Float32s()
+	for o := range outer {
+		for i := range m {
+			row := y[(o*m+i)*inner : (o*m+i+1)*inner]
+			if t.Index[i] == nil {
+				for j := range row {
+					row[j] = r.Outside
+				}
+				continue
+			}
+			for k, p := range t.Index[i] {
+				w := t.Weight[i][k]
+				for j, v := range x[(o*n+p)*inner : (o*n+p+1)*inner] {
+					row[j] = ref.FMA32(v, w, row[j])
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,256 @@
+package layer
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/ocellus-vision/ocellus/kernels/ref"
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// GridSample reads x [N,C,D...] at the positions of a grid [N,E...,r], whose r coordinates, innermost dimension first, run from -1 to 1
+// over the input (Jaderberg et al.: Spatial Transformer Networks, NIPS 2015).
+type GridSample struct {
+	Mode         string // "nearest", "linear", "cubic"
+	Padding      string // "zeros", "border", "reflection"
+	AlignCorners bool   // -1 and 1 are the centres of the outermost elements, not their outer edges
+}
+
+func (*GridSample) Kind() string { return "GridSample" }
+
+func (g *GridSample) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 2, 2); err != nil {
+		return nil, err
+	}
+	for i := range in {
+		if err := isType(in, i, tensor.Float32); err != nil {
+			return nil, err
+		}
+	}
+	if err := rank(in, 0, 3, 5); err != nil {
+		return nil, err
+	}
+	x, s := in[0].Shape, in[1].Shape
+	if len(s) != len(x) || s[0] != x[0] || s[len(s)-1] != len(x)-2 || slices.Contains(x[2:], 0) {
+		return nil, fmt.Errorf("grid %s for input %s", in[1], in[0])
+	}
+	if !slices.Contains([]string{"nearest", "linear", "cubic"}, g.Mode) || !slices.Contains([]string{"zeros", "border", "reflection"}, g.Padding) {
+		return nil, fmt.Errorf("mode %q, padding_mode %q", g.Mode, g.Padding)
+	}
+	return one(in[0].DType, slices.Concat(x[:2], s[1:len(s)-1]))
+}
+
+// reflect mirrors x at the ends of lo..hi until it lies between them.
+func reflect(x, lo, hi float64) float64 {
+	span := hi - lo
+	if span <= 0 {
+		return lo
+	}
+	d := math.Mod(math.Abs(x-lo), 2*span)
+	if d > span {
+		d = 2*span - d
+	}
+	return lo + d
+}
+
+// place makes an element index of one that may lie outside; -1 stands for 0.
+func (g *GridSample) place(i float64, n int, lo, hi float64) int {
+	if i >= 0 && i <= float64(n-1) {
+		return int(i)
+	}
+	switch g.Padding {
+	case "border":
+		return int(min(max(i, 0), float64(n-1)))
+	case "reflection":
+		return min(max(int(reflect(i, lo, hi)), 0), n-1)
+	}
+	return -1
+}
+
+// taps returns, along one dimension of n elements, which elements make the value at coordinate v, and their weights.
+func (g *GridSample) taps(v float32, n int, index *[4]int, weight *[4]float32) int {
+	size := float64(n)
+	lo, hi := -0.5, size-0.5
+	x := (float64(v)+1)*size/2 - 0.5
+	if g.AlignCorners {
+		lo, hi = 0, size-1
+		x = (float64(v) + 1) / 2 * (size - 1)
+	}
+	if x != x {
+		x = -1
+	}
+	x = min(max(x, -1<<40), 1<<40)
+	if x < lo || x > hi {
+		switch g.Padding {
+		case "border":
+			x = min(max(x, 0), size-1)
+		case "reflection":
+			x = reflect(x, lo, hi)
+		}
+	}
+	switch g.Mode {
+	case "nearest":
+		index[0], weight[0] = g.place(math.RoundToEven(x), n, lo, hi), 1
+		return 1
+	case "linear":
+		f := math.Floor(x)
+		index[0], index[1] = g.place(f, n, lo, hi), g.place(f+1, n, lo, hi)
+		weight[0], weight[1] = float32(1-(x-f)), float32(x-f)
+		return 2
+	}
+	f := math.Floor(x)
+	k := Resize{CubicA: -0.75}
+	for i := range 4 {
+		p := f - 1 + float64(i)
+		index[i], weight[i] = g.place(p, n, lo, hi), float32(k.cubic(x-p))
+	}
+	return 4
+}
+
+func (g *GridSample) Forward(e *Env, in, out []*tensor.Tensor) error {
+	shape := in[0].Shape()
+	r := len(shape) - 2
+	// Missing leading dimensions count as 1 element, read with weight 1.
+	dim := [3]int{1, 1, 1}
+	copy(dim[3-r:], shape[2:])
+	size, points := dim[0]*dim[1]*dim[2], sizeOf(out[0].Shape()[2:])
+	x, grid, y := in[0].Float32s(), in[1].Float32s(), out[0].Float32s()
+	for n := range shape[0] {
+		for p := range points {
+			var index [3][4]int
+			var weight [3][4]float32
+			count := [3]int{1, 1, 1}
+			weight[0][0], weight[1][0] = 1, 1
+			for d := range r {
+				k := 3 - r + d
+				count[k] = g.taps(grid[(n*points+p)*r+r-1-d], dim[k], &index[k], &weight[k])
+			}
+			for c := range shape[1] {
+				plane := x[(n*shape[1]+c)*size:]
+				var sum float32
+				for a := range count[0] {
+					for b := range count[1] {
+						for q := range count[2] {
+							i, j, k := index[0][a], index[1][b], index[2][q]
+							if i < 0 || j < 0 || k < 0 {
+								continue
+							}
+							w := float32(float32(weight[0][a]*weight[1][b]) * weight[2][q])
+							sum += float32(w * plane[(i*dim[1]+j)*dim[2]+k])
+						}
+					}
+				}
+				y[(n*shape[1]+c)*points+p] = sum
+			}
+		}
+	}
+	return nil
+}
+
+// RoiAlign pools regions of x [N,C,H,W] to Height x Width by bilinear samples (He et al.: Mask R-CNN, ICCV 2017, §3).
+// Inputs: x, regions [R,4] (x1, y1, x2, y2), and each one's image [R].
+type RoiAlign struct {
+	Max           bool // the largest weighted corner of all samples instead of their mean
+	HalfPixel     bool // positions are shifted by half a pixel
+	Height, Width int
+	Samples       int // per side of a bin; 0: as many as its size in pixels
+	Scale         float32
+}
+
+func (*RoiAlign) Kind() string { return "RoiAlign" }
+
+func (r *RoiAlign) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 3, 3); err != nil {
+		return nil, err
+	}
+	if in[0].DType != tensor.Float32 || in[1].DType != tensor.Float32 || in[2].DType != tensor.Int64 ||
+		len(in[0].Shape) != 4 || len(in[1].Shape) != 2 || in[1].Shape[1] != 4 || len(in[2].Shape) != 1 || in[2].Shape[0] != in[1].Shape[0] {
+		return nil, fmt.Errorf("input %s, regions %s, images %s", in[0], in[1], in[2])
+	}
+	if r.Height < 1 || r.Width < 1 || r.Samples < 0 || r.Samples > 1<<12 || r.Height > 1<<20 || r.Width > 1<<20 || in[0].Shape[2] == 0 || in[0].Shape[3] == 0 {
+		return nil, fmt.Errorf("output %dx%d, sampling_ratio %d from %s", r.Height, r.Width, r.Samples, in[0])
+	}
+	return one(tensor.Float32, []int{in[1].Shape[0], in[0].Shape[1], r.Height, r.Width})
+}
+
+func (r *RoiAlign) Forward(e *Env, in, out []*tensor.Tensor) error {
+	x, y := in[0].Float32s(), out[0].Float32s()
+	s := in[0].Shape()
+	h, w := s[2], s[3]
+	for k := range in[1].Dim(0) {
+		img, err := position(in[2].Int64s()[k], s[0])
+		if err != nil {
+			return err
+		}
+		var b [4]float32
+		for i, v := range in[1].Float32s()[k*4 : k*4+4] {
+			b[i] = float32(v * r.Scale)
+			if r.HalfPixel {
+				b[i] -= 0.5
+			}
+			if !(ref.Abs(b[i]) < 1<<24) {
+				return fmt.Errorf("region %d is %v", k, in[1].Float32s()[k*4:k*4+4])
+			}
+		}
+		rw, rh := b[2]-b[0], b[3]-b[1]
+		if !r.HalfPixel {
+			rw, rh = maxOf(1, rw), maxOf(1, rh)
+		}
+		bw, bh := rw/float32(r.Width), rh/float32(r.Height)
+		gw, gh := r.Samples, r.Samples
+		if r.Samples == 0 {
+			gw, gh = int(math.Ceil(float64(bw))), int(math.Ceil(float64(bh)))
+		}
+		if gw > 1<<12 || gh > 1<<12 {
+			return fmt.Errorf("region %d is %v, too large to sample", k, in[1].Float32s()[k*4:k*4+4])
+		}
+		for c := range s[1] {
+			plane := x[(img*s[1]+c)*h*w:]
+			for py := range r.Height {
+				for px := range r.Width {
+					var sum float32
+					top := float32(math.Inf(-1))
+					for iy := range gh {
+						for ix := range gw {
+							v, t := bilinear(plane, h, w, b[1]+float32(float32(py)*bh)+(float32(iy)+0.5)*bh/float32(gh),
+								b[0]+float32(float32(px)*bw)+(float32(ix)+0.5)*bw/float32(gw))
+							sum += v
+							top = maxOf(top, t)
+						}
+					}
+					if r.Max {
+						if sum = top; gw < 1 || gh < 1 {
+							sum = 0
+						}
+					} else {
+						sum /= float32(max(1, gw*gh))
+					}
+					y[((k*s[1]+c)*r.Height+py)*r.Width+px] = sum
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// bilinear returns the interpolated value at (y, x) and the largest of its four weighted corners; 0 outside.
+func bilinear(p []float32, h, w int, y, x float32) (v, top float32) {
+	if !(y >= -1 && y <= float32(h) && x >= -1 && x <= float32(w)) {
+		return 0, 0
+	}
+	y, x = maxOf(0, y), maxOf(0, x)
+	y0, x0 := min(int(y), h-1), min(int(x), w-1)
+	y1, x1 := min(y0+1, h-1), min(x0+1, w-1)
+	ly, lx := y-float32(y0), x-float32(x0)
+	if y0 == h-1 {
+		ly = 0
+	}
+	if x0 == w-1 {
+		lx = 0
+	}
+	hy, hx := 1-ly, 1-lx
+	a, b := float32(float32(hy*hx)*p[y0*w+x0]), float32(float32(hy*lx)*p[y0*w+x1])
+	c, d := float32(float32(ly*hx)*p[y1*w+x0]), float32(float32(ly*lx)*p[y1*w+x1])
+	return a + b + c + d, maxOf(maxOf(a, b), maxOf(c, d))
+}

@@ -1,0 +1,644 @@
+// Package onnx reads ONNX files into a model.Graph and writes one back.
+//
+// It reads opsets 1 to 26 of the standard operators, data in other files of the model's folder, and model-local functions, which it
+// inlines. A file is bytes from outside: every size, offset, depth and cycle is checked before memory is taken, and an error names the node.
+package onnx
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ocellus-vision/ocellus/model"
+	"github.com/ocellus-vision/ocellus/model/layer"
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// Domain is the domain of the operators that ONNX lacks: LCN, LocallyConnected and Step. The writer adds them to a file as functions made of
+// standard operators.
+const Domain = "ai.ocellus"
+
+const (
+	newestOpset = 26
+	maxNodes    = 30000 // after inlining
+	maxDepth    = 24    // of functions that call functions
+)
+
+// ReadFile reads a model from a file. Data that it keeps in other files must be in the same folder or below it.
+func ReadFile(path string) (*model.Graph, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("onnx: %w", err)
+	}
+	root, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return nil, fmt.Errorf("onnx: %w", err)
+	}
+	dir := &folder{root: root, files: map[string]*os.File{}}
+	defer dir.close()
+	return read(b, dir)
+}
+
+// Read reads a model that is all in one piece. It keeps nothing of b.
+func Read(b []byte) (*model.Graph, error) { return read(b, nil) }
+
+// Unsupported is an operator that a model needs and that is not there.
+type Unsupported struct {
+	Domain, Op string
+	Nodes      []string
+}
+
+// UnsupportedError lists all the operators that a model needs and that are not there.
+type UnsupportedError struct{ Ops []Unsupported }
+
+func (e *UnsupportedError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "onnx: %d operators are not supported: ", len(e.Ops))
+	if len(e.Ops) == 1 {
+		b.Reset()
+		b.WriteString("onnx: an operator is not supported: ")
+	}
+	for i, o := range e.Ops {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		if o.Domain != "" {
+			b.WriteString(o.Domain + ".")
+		}
+		fmt.Fprintf(&b, "%s (", o.Op)
+		const most = 8
+		for k, n := range o.Nodes {
+			if k == most {
+				fmt.Fprintf(&b, " and %d more", len(o.Nodes)-most)
+				break
+			}
+			if k > 0 {
+				b.WriteString(", ")
+			}
+			fmt.Fprintf(&b, "%q", n)
+		}
+		b.WriteString(")")
+	}
+	return b.String()
+}
+
+// reader builds a graph from a file.
+type reader struct {
+	d           decoder
+	dir         *folder
+	g           *model.Graph
+	functions   map[[3]string]*functionProto
+	unsupported map[[2]string][]string
+	nodes       int
+	fresh       int
+}
+
+// scope is where names of values are looked up: the graph, or one call of a function.
+type scope struct {
+	values  map[string]*model.Value
+	opsets  map[string]int
+	attrs   map[string]*attrProto // of the call; nil in the graph
+	prefix  string                // of node and value names
+	depth   int
+	calling [][3]string
+}
+
+// value returns the value of a name, which may be given by a node yet to come.
+func (s *scope) value(name string) *model.Value {
+	if name == "" {
+		return nil
+	}
+	v := s.values[name]
+	if v == nil {
+		v = &model.Value{Name: s.prefix + name}
+		s.values[name] = v
+	}
+	if v == &missing {
+		return nil
+	}
+	return v
+}
+
+func standard(domain string) bool { return domain == "" || domain == "ai.onnx" }
+
+func opsetMap(ids []opsetID) (map[string]int, error) {
+	m := map[string]int{}
+	for _, o := range ids {
+		d := o.domain
+		if standard(d) {
+			d = ""
+		}
+		if o.version < 1 || o.version > 1<<20 {
+			return nil, fmt.Errorf("opset version %d of domain %q", o.version, o.domain)
+		}
+		if was, ok := m[d]; ok && was != int(o.version) {
+			return nil, fmt.Errorf("opset versions %d and %d of domain %q", was, o.version, o.domain)
+		}
+		m[d] = int(o.version)
+	}
+	return m, nil
+}
+
+func read(b []byte, dir *folder) (*model.Graph, error) {
+	r := &reader{dir: dir, g: &model.Graph{}, functions: map[[3]string]*functionProto{}, unsupported: map[[2]string][]string{}}
+	r.d.left = 24 << 20
+	m, err := r.d.model(b)
+	if err != nil {
+		return nil, fmt.Errorf("onnx: this is no ONNX model, or a damaged one: %w", err)
+	}
+	if m.graph == nil {
+		return nil, errors.New("onnx: this is no ONNX model: it has no graph")
+	}
+	r.g.Producer, r.g.Doc = m.producer, m.doc
+	if len(m.meta) > 0 {
+		r.g.Meta = map[string]string{}
+		for _, e := range m.meta {
+			r.g.Meta[e.key] = e.value
+		}
+	}
+	s := &scope{values: map[string]*model.Value{}}
+	if s.opsets, err = opsetMap(m.opsets); err != nil {
+		return nil, fmt.Errorf("onnx: %w", err)
+	}
+	if v, ok := s.opsets[""]; ok && v > newestOpset {
+		return nil, fmt.Errorf("onnx: the model uses opset %d; the newest that is known here is %d", v, newestOpset)
+	} else if !ok {
+		// Files of IR version 1 and 2 do not say; they mean the first one.
+		s.opsets[""] = 1
+	}
+	for _, raw := range m.functions {
+		f, err := r.d.function(raw)
+		if err != nil {
+			return nil, fmt.Errorf("onnx: %w", err)
+		}
+		key := functionKey(f.domain, f.name, f.overload)
+		if r.functions[key] != nil {
+			return nil, fmt.Errorf("onnx: function %q is there twice", f.name)
+		}
+		r.functions[key] = &f
+	}
+	if err := r.graph(m.graph, s); err != nil {
+		return nil, fmt.Errorf("onnx: %w", err)
+	}
+	if len(r.unsupported) > 0 {
+		e := &UnsupportedError{}
+		for k, nodes := range r.unsupported {
+			e.Ops = append(e.Ops, Unsupported{Domain: k[0], Op: k[1], Nodes: nodes})
+		}
+		slices.SortFunc(e.Ops, func(a, b Unsupported) int {
+			return strings.Compare(a.Domain+"."+a.Op, b.Domain+"."+b.Op)
+		})
+		return nil, e
+	}
+	order, err := r.g.Sort()
+	if err != nil {
+		return nil, fmt.Errorf("onnx: %w", errors.New(strings.TrimPrefix(err.Error(), "model: ")))
+	}
+	r.g.Nodes = order
+	return r.g, nil
+}
+
+func functionKey(domain, name, overload string) [3]string {
+	if standard(domain) {
+		domain = ""
+	}
+	return [3]string{domain, name, overload}
+}
+
+func (r *reader) graph(raw []byte, s *scope) error {
+	g, err := r.d.graph(raw)
+	if err != nil {
+		return fmt.Errorf("damaged graph: %w", err)
+	}
+	if g.sparse {
+		return errors.New("sparse initializers are not supported")
+	}
+	r.g.Name = g.name
+	if r.g.Doc == "" {
+		r.g.Doc = g.doc
+	}
+	for i, raw := range g.initializers {
+		name, t, err := r.d.tensor(raw, r.dir)
+		if err != nil {
+			return fmt.Errorf("initializer %d, %q: %w", i, name, err)
+		}
+		if name == "" || s.values[name] != nil {
+			return fmt.Errorf("initializer %d: the name %q is empty or there twice", i, name)
+		}
+		s.values[name] = model.Const(name, t)
+	}
+	for i, in := range g.inputs {
+		// Before IR version 4 initializers had to be listed as inputs too.
+		if v := s.values[in.name]; v != nil && v.Const != nil {
+			continue
+		}
+		if in.name == "" || s.values[in.name] != nil {
+			return fmt.Errorf("input %d: the name %q is empty or there twice", i, in.name)
+		}
+		v := s.value(in.name)
+		if err := declare(v, &in); err != nil {
+			return fmt.Errorf("input %q: %w", in.name, err)
+		}
+		if in.kind != "" {
+			k := [2]string{"", in.kind}
+			r.unsupported[k] = append(r.unsupported[k], in.name)
+			continue
+		}
+		if v.DType == tensor.Invalid {
+			return fmt.Errorf("input %q is no tensor, or does not say of what type", in.name)
+		}
+		r.g.Inputs = append(r.g.Inputs, v)
+	}
+	if err := r.body(g.nodes, s); err != nil {
+		return err
+	}
+	for i, out := range g.outputs {
+		if out.name == "" {
+			return fmt.Errorf("output %d has no name", i)
+		}
+		v := s.value(out.name)
+		if slices.Contains(r.g.Outputs, v) {
+			return fmt.Errorf("output %q is there twice", out.name)
+		}
+		if v.Const == nil && !slices.Contains(r.g.Inputs, v) {
+			if err := declare(v, &out); err != nil {
+				return fmt.Errorf("output %q: %w", out.name, err)
+			}
+		}
+		if len(r.g.Outputs) >= 1<<12 {
+			return fmt.Errorf("more than %d outputs", len(r.g.Outputs))
+		}
+		r.g.Outputs = append(r.g.Outputs, v)
+	}
+	return nil
+}
+
+// declare notes what a file says of an input or output.
+func declare(v *model.Value, p *valueProto) error {
+	if !p.tensor {
+		return nil
+	}
+	if p.dtype != 0 {
+		if p.dtype < 0 || p.dtype > 255 || !tensor.DType(p.dtype).Valid() {
+			return fmt.Errorf("element type %d is not supported", p.dtype)
+		}
+		v.DType = tensor.DType(p.dtype)
+	}
+	if !p.ranked {
+		return nil
+	}
+	if len(p.dims) > tensor.MaxRank {
+		return fmt.Errorf("%d dimensions, at most %d are supported", len(p.dims), tensor.MaxRank)
+	}
+	v.Shape = make([]model.Dim, len(p.dims))
+	for i, d := range p.dims {
+		if d.size < -1 || int64(int(d.size)) != d.size {
+			return fmt.Errorf("dimension %d is %d", i, d.size)
+		}
+		v.Shape[i] = model.Dim{Size: int(d.size), Name: d.param}
+		if d.param != "" {
+			v.Shape[i].Size = -1
+		}
+	}
+	return nil
+}
+
+// body adds nodes to the graph.
+func (r *reader) body(nodes []nodeProto, s *scope) error {
+	for i := range nodes {
+		n := &nodes[i]
+		if err := r.node(n, s); err != nil {
+			name := s.prefix + n.name
+			if n.name == "" && len(n.out) > 0 {
+				name = s.prefix + n.out[0]
+			}
+			return fmt.Errorf("node %q (%s): %w", name, n.op, err)
+		}
+	}
+	return nil
+}
+
+// node adds one node, or what the function that it calls is made of.
+func (r *reader) node(n *nodeProto, s *scope) error {
+	if r.nodes++; r.nodes > maxNodes {
+		return fmt.Errorf("the model has more than %d nodes", maxNodes)
+	}
+	if len(n.out) > 1<<12 || len(n.in) > 1<<14 {
+		return fmt.Errorf("%d inputs and %d outputs", len(n.in), len(n.out))
+	}
+	for _, name := range n.out {
+		if v := s.values[name]; name != "" && v != nil && v.Const != nil {
+			return fmt.Errorf("its output %q is a constant", name)
+		}
+	}
+	key := functionKey(n.domain, n.op, n.overload)
+	f := r.functions[key]
+	c := &call{reader: r, scope: s, node: n}
+	var build builder
+	switch {
+	case n.domain == Domain:
+		build = own[n.op]
+	case f == nil && standard(n.domain):
+		build = operators[n.op]
+	}
+	if build == nil && f != nil {
+		return r.inline(f, key, n, s)
+	}
+	if build == nil {
+		k := [2]string{n.domain, n.op}
+		if standard(n.domain) {
+			k[0] = ""
+		}
+		label := s.prefix + n.name
+		if n.name == "" && len(n.out) > 0 {
+			label = s.prefix + n.out[0]
+		}
+		r.unsupported[k] = append(r.unsupported[k], label)
+		return nil
+	}
+	c.version = s.opsets[""]
+	if c.version == 0 {
+		return errors.New("no opset is imported for it")
+	}
+	for _, name := range n.in {
+		c.in = append(c.in, s.value(name))
+	}
+	for _, name := range n.out {
+		c.out = append(c.out, s.value(name))
+	}
+	for len(c.in) > 0 && c.in[len(c.in)-1] == nil {
+		c.in = c.in[:len(c.in)-1]
+	}
+	op := build(c)
+	if c.err == nil {
+		c.unread()
+	}
+	if c.err != nil {
+		return c.err
+	}
+	if op == nil {
+		return nil
+	}
+	if len(c.out) == 0 {
+		return errors.New("it has no outputs")
+	}
+	r.g.Nodes = append(r.g.Nodes, &model.Node{Name: s.prefix + n.name, Op: op, In: c.in, Out: c.out})
+	return nil
+}
+
+// inline adds the nodes of a function, with the values of the call in place of its inputs and outputs.
+func (r *reader) inline(f *functionProto, key [3]string, n *nodeProto, s *scope) error {
+	if s.depth >= maxDepth || slices.Contains(s.calling, key) {
+		return fmt.Errorf("function %q calls itself, or calls go more than %d deep", f.name, maxDepth)
+	}
+	if len(n.in) > len(f.in) || len(n.out) > len(f.out) {
+		return fmt.Errorf("%d inputs and %d outputs, function %q has %d and %d", len(n.in), len(n.out), f.name, len(f.in), len(f.out))
+	}
+	r.fresh++
+	name := n.name
+	if name == "" {
+		name = fmt.Sprintf("%s_%d", f.name, r.fresh)
+	}
+	in := &scope{values: map[string]*model.Value{}, attrs: map[string]*attrProto{}, prefix: s.prefix + name + "/",
+		depth: s.depth + 1, calling: append(slices.Clone(s.calling), key)}
+	if err := r.d.spend(len(in.prefix) * (len(f.nodes) + 1) * 3); err != nil {
+		return err
+	}
+	var err error
+	if in.opsets, err = opsetMap(f.opsets); err != nil {
+		return err
+	}
+	for d, v := range s.opsets {
+		if _, ok := in.opsets[d]; !ok {
+			in.opsets[d] = v
+		}
+	}
+	for i := range f.defaults {
+		in.attrs[f.defaults[i].name] = &f.defaults[i]
+	}
+	for i := range n.attrs {
+		a := &n.attrs[i]
+		if a.ref != "" {
+			if a = s.attrs[a.ref]; a == nil {
+				continue
+			}
+		}
+		if !slices.Contains(f.attrs, n.attrs[i].name) && in.attrs[n.attrs[i].name] == nil {
+			return fmt.Errorf("function %q has no attribute %q", f.name, n.attrs[i].name)
+		}
+		in.attrs[n.attrs[i].name] = a
+	}
+	for i, name := range f.in {
+		if name == "" || in.values[name] != nil {
+			return fmt.Errorf("function %q: input %d has no name of its own", f.name, i)
+		}
+		if i < len(n.in) && n.in[i] != "" {
+			in.values[name] = s.value(n.in[i])
+		} else {
+			in.values[name] = &missing
+		}
+	}
+	// An output that is also an input of the function, or comes twice, needs a value of its own.
+	type rename struct{ from, to *model.Value }
+	var same []rename
+	for i, name := range f.out {
+		if i >= len(n.out) || n.out[i] == "" {
+			continue
+		}
+		to := s.value(n.out[i])
+		if v := in.values[name]; v != nil {
+			same = append(same, rename{v, to})
+			continue
+		}
+		in.values[name] = to
+	}
+	if err := r.body(f.nodes, in); err != nil {
+		return err
+	}
+	for _, p := range same {
+		if p.from == &missing {
+			return fmt.Errorf("function %q returns an input that is left out", f.name)
+		}
+		r.g.Nodes = append(r.g.Nodes, &model.Node{Name: p.to.Name, Op: &layer.Identity{}, In: []*model.Value{p.from}, Out: []*model.Value{p.to}})
+	}
+	return nil
+}
+
+// missing stands for an input that a call of a function leaves out.
+var missing model.Value
+
+// call is a node on its way to becoming a layer.Op: its attributes, and its inputs and outputs, which a builder may change.
+type call struct {
+	*reader
+	scope   *scope
+	node    *nodeProto
+	version int
+	in, out []*model.Value
+	read    []string
+	err     error
+}
+
+// builder makes the operation of a node, or nil where it needs none.
+type builder func(c *call) layer.Op
+
+func (c *call) fail(format string, args ...any) {
+	if c.err == nil {
+		c.err = fmt.Errorf(format, args...)
+	}
+}
+
+// attr returns an attribute of one of the kinds, or nil where it is not there.
+func (c *call) attr(name string, kinds ...int64) *attrProto {
+	c.read = append(c.read, name)
+	for i := range c.node.attrs {
+		a := &c.node.attrs[i]
+		if a.name != name {
+			continue
+		}
+		if a.ref != "" {
+			if a = c.scope.attrs[a.ref]; a == nil {
+				return nil
+			}
+		}
+		if !slices.Contains(kinds, a.kind) {
+			c.fail("attribute %q has the wrong type", name)
+			return nil
+		}
+		return a
+	}
+	return nil
+}
+
+// unread refuses attributes that the builder did not ask for: what is not understood cannot be left out.
+func (c *call) unread() {
+	for i := range c.node.attrs {
+		a := &c.node.attrs[i]
+		if !slices.Contains(c.read, a.name) && a.name != "consumed_inputs" {
+			c.fail("attribute %q is not known in opset %d", a.name, c.version)
+		}
+	}
+}
+
+func (c *call) int(name string, def int) int {
+	if a := c.attr(name, kindInt); a != nil {
+		if int64(int(a.i)) != a.i || a.i > 1<<40 || a.i < -1<<40 {
+			// Only Shape's end is ever meant to be that large.
+			if a.i > 0 {
+				return 1 << 30
+			}
+			c.fail("attribute %q is %d", name, a.i)
+		}
+		return int(a.i)
+	}
+	return def
+}
+
+func (c *call) flag(name string, def bool) bool {
+	d := 0
+	if def {
+		d = 1
+	}
+	return c.int(name, d) != 0
+}
+
+func (c *call) float(name string, def float32) float32 {
+	if a := c.attr(name, kindFloat); a != nil {
+		return a.f
+	}
+	return def
+}
+
+func (c *call) text(name, def string) string {
+	if a := c.attr(name, kindString); a != nil {
+		return string(a.s)
+	}
+	return def
+}
+
+// ints returns a list of integers, nil where it is not there.
+func (c *call) ints(name string) []int {
+	a := c.attr(name, kindInts)
+	if a == nil {
+		return nil
+	}
+	if len(a.ints) > 1<<16 {
+		c.fail("attribute %q has %d entries", name, len(a.ints))
+		return nil
+	}
+	out := make([]int, len(a.ints))
+	for i, v := range a.ints {
+		if int64(int(v)) != v {
+			c.fail("attribute %q has the entry %d", name, v)
+		}
+		out[i] = int(v)
+	}
+	return out
+}
+
+func (c *call) has(name string) bool {
+	return slices.ContainsFunc(c.node.attrs, func(a attrProto) bool { return a.name == name })
+}
+
+// tensorAttr returns a tensor attribute, nil where it is not there.
+func (c *call) tensorAttr(name string) *tensor.Tensor {
+	a := c.attr(name, kindTensor)
+	if a == nil {
+		return nil
+	}
+	_, t, err := c.d.tensor(a.t, c.dir)
+	if err != nil {
+		c.fail("attribute %q: %w", name, err)
+		return nil
+	}
+	return t
+}
+
+// constant returns a new constant beside the node.
+func (c *call) constant(what string, t *tensor.Tensor) *model.Value {
+	return model.Const(c.label()+":"+what, t)
+}
+
+func (c *call) label() string {
+	if c.node.name != "" || len(c.node.out) == 0 {
+		return c.scope.prefix + c.node.name
+	}
+	return c.scope.prefix + c.node.out[0]
+}
+
+// input sets input i, with those before it left out if they are not there.
+func (c *call) input(i int, v *model.Value) {
+	for len(c.in) <= i {
+		c.in = append(c.in, nil)
+	}
+	c.in[i] = v
+}
+
+// intsInput makes input i of an attribute, as later opsets have it.
+func (c *call) intsInput(i int, name string) {
+	v := c.ints(name)
+	if v == nil {
+		return
+	}
+	t := tensor.New(tensor.Int64, len(v))
+	for k, n := range v {
+		t.Int64s()[k] = int64(n)
+	}
+	if i < len(c.in) && c.in[i] != nil {
+		c.fail("attribute %q beside an input of that meaning", name)
+	}
+	c.input(i, c.constant(name, t))
+}
+
+// emit adds a node of its own before this one and returns its output.
+func (c *call) emit(what string, op layer.Op, in ...*model.Value) *model.Value {
+	v := &model.Value{Name: c.label() + ":" + what}
+	c.g.Nodes = append(c.g.Nodes, &model.Node{Name: v.Name, Op: op, In: in, Out: []*model.Value{v}})
+	return v
+}
+
+// Operators lists the standard operators that are supported, sorted.
+func Operators() []string { return slices.Sorted(maps.Keys(operators)) }
