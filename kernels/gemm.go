@@ -94,14 +94,7 @@ func PackBT(b []float32, ldb, k, n int, bias []float32) *Packed {
 		return p
 	}
 	for j := 0; j < n; j += panel {
-		w := min(panel, n-j)
-		for c := range w {
-			row := b[(j+c)*ldb:][:k]
-			dst := p.data[j*k+c:]
-			for i, v := range row {
-				dst[i*panel] = v
-			}
-		}
+		transposeTile(p.data[j*k:][:k*panel], panel, b[j*ldb:], ldb, min(panel, n-j), k)
 	}
 	return p
 }
