@@ -43,14 +43,15 @@ const (
 	OpGemm      Op = iota // GEMM, indirect convolution, GEMV, locally connected
 	OpDepthwise           // depthwise convolution
 	OpPool                // max, average, L2 and global pooling
-	OpNorm                // LCN, LRN, softmax, L2 norm, argmax and other sums over lanes
+	OpNorm                // LRN, softmax, L2 norm, argmax and other sums over lanes
+	OpLCN                 // local contrast normalisation
 	OpMap                 // element-wise functions
 	OpCamera              // camera formats, resize, warp
 	OpTranspose           // NHWC <-> NCHW
 	NumOps
 )
 
-var opNames = [NumOps]string{"gemm", "depthwise", "pool", "norm", "map", "camera", "transpose"}
+var opNames = [NumOps]string{"gemm", "depthwise", "pool", "norm", "lcn", "map", "camera", "transpose"}
 
 func (o Op) String() string { return opNames[o] }
 

@@ -10,6 +10,7 @@ type CheckResult struct {
 // checks holds a comparison with ref on a small vector for every family. Each returns whether all kernels of the family
 // give ref's bits on the instruction set in use.
 var checks = [NumOps]func() bool{
+	OpLCN:       checkLCN,
 	OpDepthwise: checkDepthwise,
 	OpPool:      checkPool,
 	OpGemm:      checkGemm,

@@ -37,7 +37,7 @@ type Family struct {
 // Families returns every kernel's part of the list.
 func Families() []Family {
 	return []Family{
-		gemmFamily(), convFamily(), localFamily(), depthwiseFamily(), poolFamily(),
+		gemmFamily(), convFamily(), localFamily(), depthwiseFamily(), poolFamily(), lcnFamily(),
 		mapFamily(), normFamily(), cameraFamily(), transposeFamily(),
 	}
 }
