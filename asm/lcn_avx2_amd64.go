@@ -19,10 +19,20 @@ func LCNSum8F32AVX2(dst *float32, src *float32, pixels int, channels int, square
 //go:noescape
 func LCNSub8F32AVX2(dst *float32, squares *float32, src *float32, mean *float32, pixels int, channels int)
 
-// LCNDiv8F32AVX2 computes dst[p,c] = src[p,c] / d, d = mean > dev[p] ? mean : dev[p], then floor > d ? floor : d. Pixels and channels are positive.
+// LCNDiv8F32AVX2 computes dst[p,c] = src[p,c] / d, d = mean > dev[p] ? mean : dev[p], then floor > d ? floor : d. Pixels are positive, channels are 8 or more on amd64.
 //
 //go:noescape
 func LCNDiv8F32AVX2(dst *float32, src *float32, dev *float32, mean float32, floor float32, pixels int, channels int)
+
+// LCNFewSub8F32AVX2 computes dst[p,c] = src[p,c] - mean[p] for groups of eight pixels. order[i] is i / channels, for i < 8·channels. Groups and channels are positive.
+//
+//go:noescape
+func LCNFewSub8F32AVX2(dst *float32, src *float32, mean *float32, order *int32, groups int, channels int)
+
+// LCNFewDiv8F32AVX2 computes dst[p,c] = src[p,c] / d as LCNDiv does, for groups of eight pixels; order as in LCNFewSub. Groups and channels are positive.
+//
+//go:noescape
+func LCNFewDiv8F32AVX2(dst *float32, src *float32, dev *float32, order *int32, mean float32, floor float32, groups int, channels int)
 
 // LCNFlatSub8F32AVX2 computes dst[i] = src[i] - mean[i] and squares[i] = dst[i]². n is positive.
 //

@@ -266,6 +266,8 @@ TEXT ·LCNDiv8F32AVX2(SB), NOSPLIT, $0-48
 	MOVQ         dev+16(FP), DX
 	VBROADCASTSS mean+24(FP), Y2
 	VBROADCASTSS floor+28(FP), Y3
+	MOVQ         channels+40(FP), R10
+	SHLQ         $0x02, R10
 	MOVQ         pixels+32(FP), R8
 	MOVQ         channels+40(FP), CX
 	ANDQ         $0x07, CX
@@ -279,6 +281,7 @@ pixel:
 	ADDQ         $0x04, DX
 	VMAXPS       Y1, Y2, Y1
 	VMAXPS       Y1, Y3, Y1
+	VMOVUPS      -32(BX)(R10*1), Y4
 	MOVQ         channels+40(FP), R9
 	SUBQ         $0x08, R9
 	JLT          tail
@@ -293,17 +296,84 @@ whole:
 	JGE     whole
 
 tail:
-	TESTQ      CX, CX
-	JEQ        next
-	VMASKMOVPS (BX), Y9, Y0
-	VDIVPS     Y1, Y0, Y0
-	VMASKMOVPS Y0, Y9, (AX)
-	LEAQ       (BX)(CX*4), BX
-	LEAQ       (AX)(CX*4), AX
+	TESTQ   CX, CX
+	JEQ     next
+	VDIVPS  Y1, Y4, Y4
+	VMOVUPS Y4, -32(AX)(CX*4)
+	LEAQ    (BX)(CX*4), BX
+	LEAQ    (AX)(CX*4), AX
 
 next:
 	DECQ R8
 	JNZ  pixel
+	VZEROUPPER
+	RET
+
+// func LCNFewSub8F32AVX2(dst *float32, src *float32, mean *float32, order *int32, groups int, channels int)
+// Requires: AVX, AVX2
+TEXT ·LCNFewSub8F32AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), BX
+	MOVQ order+24(FP), SI
+	MOVQ groups+32(FP), R8
+	MOVQ channels+40(FP), R9
+	MOVQ mean+16(FP), DX
+
+group:
+	VMOVUPS (DX), Y1
+	ADDQ    $0x20, DX
+	MOVQ    SI, R10
+	MOVQ    R9, R11
+
+vector:
+	VMOVDQU (R10), Y4
+	VPERMPS Y1, Y4, Y4
+	VMOVUPS (BX), Y0
+	VSUBPS  Y4, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, R10
+	ADDQ    $0x20, BX
+	ADDQ    $0x20, AX
+	DECQ    R11
+	JNZ     vector
+	DECQ    R8
+	JNZ     group
+	VZEROUPPER
+	RET
+
+// func LCNFewDiv8F32AVX2(dst *float32, src *float32, dev *float32, order *int32, mean float32, floor float32, groups int, channels int)
+// Requires: AVX, AVX2
+TEXT ·LCNFewDiv8F32AVX2(SB), NOSPLIT, $0-56
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), BX
+	MOVQ         order+24(FP), SI
+	MOVQ         groups+40(FP), R8
+	MOVQ         channels+48(FP), R9
+	MOVQ         dev+16(FP), DX
+	VBROADCASTSS mean+32(FP), Y2
+	VBROADCASTSS floor+36(FP), Y3
+
+group:
+	VMOVUPS (DX), Y1
+	ADDQ    $0x20, DX
+	VMAXPS  Y1, Y2, Y1
+	VMAXPS  Y1, Y3, Y1
+	MOVQ    SI, R10
+	MOVQ    R9, R11
+
+vector:
+	VMOVDQU (R10), Y4
+	VPERMPS Y1, Y4, Y4
+	VMOVUPS (BX), Y0
+	VDIVPS  Y4, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, R10
+	ADDQ    $0x20, BX
+	ADDQ    $0x20, AX
+	DECQ    R11
+	JNZ     vector
+	DECQ    R8
+	JNZ     group
 	VZEROUPPER
 	RET
 

@@ -19,7 +19,7 @@ func LCNSum8F32AVX512(dst *float32, src *float32, pixels int, channels int, squa
 //go:noescape
 func LCNSub8F32AVX512(dst *float32, squares *float32, src *float32, mean *float32, pixels int, channels int)
 
-// LCNDiv8F32AVX512 computes dst[p,c] = src[p,c] / d, d = mean > dev[p] ? mean : dev[p], then floor > d ? floor : d. Pixels and channels are positive.
+// LCNDiv8F32AVX512 computes dst[p,c] = src[p,c] / d, d = mean > dev[p] ? mean : dev[p], then floor > d ? floor : d. Pixels are positive, channels are 8 or more on amd64.
 //
 //go:noescape
 func LCNDiv8F32AVX512(dst *float32, src *float32, dev *float32, mean float32, floor float32, pixels int, channels int)

@@ -240,13 +240,15 @@ next:
 	RET
 
 // func LCNDiv8F32AVX512(dst *float32, src *float32, dev *float32, mean float32, floor float32, pixels int, channels int)
-// Requires: AVX, AVX512F, AVX512VL
+// Requires: AVX, AVX512F
 TEXT ·LCNDiv8F32AVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         src+8(FP), BX
 	MOVQ         dev+16(FP), DX
 	VBROADCASTSS mean+24(FP), Y2
 	VBROADCASTSS floor+28(FP), Y3
+	MOVQ         channels+40(FP), R10
+	SHLQ         $0x02, R10
 	MOVQ         pixels+32(FP), R8
 	MOVQ         channels+40(FP), CX
 	ANDQ         $0x07, CX
@@ -260,6 +262,7 @@ pixel:
 	ADDQ         $0x04, DX
 	VMAXPS       Y1, Y2, Y1
 	VMAXPS       Y1, Y3, Y1
+	VMOVUPS      -32(BX)(R10*1), Y4
 	MOVQ         channels+40(FP), R9
 	SUBQ         $0x08, R9
 	JLT          tail
@@ -274,13 +277,12 @@ whole:
 	JGE     whole
 
 tail:
-	TESTQ     CX, CX
-	JEQ       next
-	VMOVUPS.Z (BX), K1, Y0
-	VDIVPS    Y1, Y0, Y0
-	VMOVUPS   Y0, K1, (AX)
-	LEAQ      (BX)(CX*4), BX
-	LEAQ      (AX)(CX*4), AX
+	TESTQ   CX, CX
+	JEQ     next
+	VDIVPS  Y1, Y4, Y4
+	VMOVUPS Y4, -32(AX)(CX*4)
+	LEAQ    (BX)(CX*4), BX
+	LEAQ    (AX)(CX*4), AX
 
 next:
 	DECQ R8

@@ -19,7 +19,7 @@ func LCNSum8F32NEON(dst, src *float32, pixels, channels, square int)
 //go:noescape
 func LCNSub8F32NEON(dst, squares, src, mean *float32, pixels, channels int)
 
-// LCNDiv8F32NEON computes dst[p,c] = src[p,c] / d, d = mean > dev[p] ? mean : dev[p], then floor > d ? floor : d. Pixels and channels are positive.
+// LCNDiv8F32NEON computes dst[p,c] = src[p,c] / d, d = mean > dev[p] ? mean : dev[p], then floor > d ? floor : d. Pixels are positive, channels are 8 or more on amd64.
 //
 //go:noescape
 func LCNDiv8F32NEON(dst, src, dev *float32, mean, floor float32, pixels, channels int)

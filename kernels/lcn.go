@@ -24,6 +24,7 @@ type LCN struct {
 	shape        LCN2D
 	g            []float32 // the window along one axis
 	across, down []float32 // its scale at each column, with zeros to the end of a row of a map; at each row
+	order        []int32   // pixel of each of the floats of eight pixels, where there are fewer channels than lanes
 	pad          int       // what the window reaches beyond its middle
 	wide         int       // floats of a row of a map, a multiple of 16
 	padded       int       // floats of a row with pad zeros before and after
@@ -49,11 +50,19 @@ func NewLCN(s LCN2D) *LCN {
 	l.across = aligned(l.wide)
 	copy(l.across, ref.GaussianScale(s.W, l.g, s.C))
 	l.down = ref.GaussianScale(s.H, l.g, 1)
+	if s.C < sumLanes {
+		for i := range sumLanes * s.C {
+			l.order = append(l.order, int32(i/s.C))
+		}
+	}
 	const tile = 1 << 14 // floats of the picture that are worth a tile
 	l.rows = max(1, min(s.H, tile/(s.W*s.C)))
 	l.bands = (s.H + l.rows - 1) / l.rows
 	return l
 }
+
+// sumLanes is how many partial sums the contract keeps across channels.
+const sumLanes = 8
 
 // Shape returns what the normalisation was planned for.
 func (l *LCN) Shape() LCN2D { return l.shape }
@@ -149,11 +158,7 @@ func (k *lcnTask) Tile(i, _ int) {
 			k.blurAcross(a, sums)
 		case lcnSubtract:
 			k.blurDown(b, k.a, y, 0)
-			if s.C == 1 {
-				lcnFlatSub(k.isa, dst, middle, src, b, s.W)
-			} else {
-				lcnSub(k.isa, dst, middle, src, b, s.W, s.C)
-			}
+			k.subtract(dst, middle, src, b)
 			if s.Mode == LCNBoth {
 				k.blurAcross(b, sums)
 			}
@@ -168,12 +173,47 @@ func (k *lcnTask) Tile(i, _ int) {
 			if s.Mode == LCNBoth {
 				from = dst
 			}
-			if s.C == 1 {
-				lcnFlatDiv(k.isa, dst, from, a, k.mean, s.Floor, s.W)
-			} else {
-				lcnDiv(k.isa, dst, from, a, k.mean, s.Floor, s.W, s.C)
-			}
+			k.divide(dst, from, a)
 		}
+	}
+}
+
+// subtract computes a row of dst = src - mean, and the sums of its squares.
+func (k *lcnTask) subtract(dst, squares, src, mean *float32) {
+	s := &k.plan.shape
+	switch {
+	case s.C == 1:
+		lcnFlatSub(k.isa, dst, squares, src, mean, s.W)
+	case s.C < sumLanes && lcnHasFew(k.isa):
+		n := s.W &^ (sumLanes - 1)
+		if n > 0 {
+			lcnFewSub(dst, src, mean, &k.plan.order[0], n/sumLanes, s.C)
+		}
+		if n < s.W {
+			lcnSubGeneric(add(dst, 4*n*s.C), add(squares, 4*n), add(src, 4*n*s.C), add(mean, 4*n), s.W-n, s.C)
+		}
+		lcnSum(k.isa, squares, dst, s.W, s.C, 1)
+	default:
+		lcnSub(k.isa, dst, squares, src, mean, s.W, s.C)
+	}
+}
+
+// divide computes a row of dst = src / Max(Floor, Max(mean, dev)).
+func (k *lcnTask) divide(dst, src, dev *float32) {
+	s := &k.plan.shape
+	switch {
+	case s.C == 1:
+		lcnFlatDiv(k.isa, dst, src, dev, k.mean, s.Floor, s.W)
+	case s.C < sumLanes && lcnHasFew(k.isa):
+		n := s.W &^ (sumLanes - 1)
+		if n > 0 {
+			lcnFewDiv(dst, src, dev, &k.plan.order[0], k.mean, s.Floor, n/sumLanes, s.C)
+		}
+		if n < s.W {
+			lcnDivGeneric(add(dst, 4*n*s.C), add(src, 4*n*s.C), add(dev, 4*n), k.mean, s.Floor, s.W-n, s.C)
+		}
+	default:
+		lcnDiv(k.isa, dst, src, dev, k.mean, s.Floor, s.W, s.C)
 	}
 }
 

@@ -69,3 +69,14 @@ func lcnFlatDiv(isa ISA, dst, src, dev *float32, mean, floor float32, n int) {
 		lcnDivGeneric(dst, src, dev, mean, floor, n, 1)
 	}
 }
+
+// lcnHasFew says whether the kernels for less than eight channels are to be used.
+func lcnHasFew(isa ISA) bool { return isa >= AVX2 }
+
+func lcnFewSub(dst, src, mean *float32, order *int32, groups, channels int) {
+	asm.LCNFewSub8F32AVX2(dst, src, mean, order, groups, channels)
+}
+
+func lcnFewDiv(dst, src, dev *float32, order *int32, mean, floor float32, groups, channels int) {
+	asm.LCNFewDiv8F32AVX2(dst, src, dev, order, mean, floor, groups, channels)
+}

@@ -51,3 +51,10 @@ func lcnFlatDiv(isa ISA, dst, src, dev *float32, mean, floor float32, n int) {
 		lcnDivGeneric(dst, src, dev, mean, floor, n, 1)
 	}
 }
+
+// lcnHasFew says whether the kernels for less than eight channels are to be used.
+func lcnHasFew(ISA) bool { return false }
+
+func lcnFewSub(_, _, _ *float32, _ *int32, _, _ int) {}
+
+func lcnFewDiv(_, _, _ *float32, _ *int32, _, _ float32, _, _ int) {}

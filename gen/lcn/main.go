@@ -2,7 +2,8 @@
 // asm/lcn_neon_arm64.s.
 //
 // Sums over a pixel's channels keep eight lanes on every instruction set. The Gaussian passes have their lanes along the row.
-// A picture of one channel has kernels of its own, with lanes along the row too.
+// A picture of one channel has kernels of its own, with lanes along the row too; on amd64 so has one of less than eight, because
+// there a load that overlaps a masked store has to wait for it.
 package main
 
 import (
@@ -45,7 +46,11 @@ var (
 	sub = function{"LCNSub", "(dst, squares, src, mean *float32, pixels, channels int)",
 		"computes dst[p,c] = src[p,c] - mean[p] and squares[p], the sum of dst[p,c]² over c in eight lanes. Pixels and channels are positive."}
 	div = function{"LCNDiv", "(dst, src, dev *float32, mean, floor float32, pixels, channels int)",
-		"computes dst[p,c] = src[p,c] / d, d = mean > dev[p] ? mean : dev[p], then floor > d ? floor : d. Pixels and channels are positive."}
+		"computes dst[p,c] = src[p,c] / d, d = mean > dev[p] ? mean : dev[p], then floor > d ? floor : d. Pixels are positive, channels are 8 or more on amd64."}
+	fewSub = function{"LCNFewSub", "(dst, src, mean *float32, order *int32, groups, channels int)",
+		"computes dst[p,c] = src[p,c] - mean[p] for groups of eight pixels. order[i] is i / channels, for i < 8·channels. Groups and channels are positive."}
+	fewDiv = function{"LCNFewDiv", "(dst, src, dev *float32, order *int32, mean, floor float32, groups, channels int)",
+		"computes dst[p,c] = src[p,c] / d as LCNDiv does, for groups of eight pixels; order as in LCNFewSub. Groups and channels are positive."}
 	flatSub = function{"LCNFlatSub", "(dst, squares, src, mean *float32, n int)",
 		"computes dst[i] = src[i] - mean[i] and squares[i] = dst[i]². n is positive."}
 	flatDiv = function{"LCNFlatDiv", "(dst, src, dev *float32, mean, floor float32, n int)",

@@ -39,6 +39,11 @@ func amd64(t *target) {
 	t.sum()
 	t.sub()
 	t.div()
+	if t == avx2 {
+		// Nothing is gained on these with masks or wider vectors.
+		t.few(fewSub)
+		t.few(fewDiv)
+	}
 	t.flatSub()
 	t.flatDiv()
 }
@@ -287,15 +292,70 @@ func (t *target) div() {
 	x, d, mean, floor := ymm[0], ymm[1], ymm[2], ymm[3]
 	broadcast("mean", mean)
 	broadcast("floor", floor)
+	last, step := ymm[4], reg.R10
+	param("channels", step)
+	SHLQ(Imm(2), step)
 	t.pixels(func() {
 		VBROADCASTSS(Mem{Base: dev}, d)
 		ADDQ(Imm(4), dev)
 		divisor(d, mean, floor)
+		// The last eight channels, before any of them is overwritten.
+		VMOVUPS(Mem{Base: src, Index: step, Scale: 1, Disp: -32}, last)
 	}, func(part bool) {
-		t.load(Mem{Base: src}, x, part)
+		if part {
+			VDIVPS(d, last, last)
+			VMOVUPS(last, Mem{Base: dst, Index: reg.RCX, Scale: 4, Disp: -32})
+			return
+		}
+		VMOVUPS(Mem{Base: src}, x)
 		VDIVPS(d, x, x)
-		t.store(x, Mem{Base: dst}, part)
+		VMOVUPS(x, Mem{Base: dst})
 	}, func() {}, src, dst)
+}
+
+// few emits the functions for less than eight channels: what belongs to eight pixels is spread over as many vectors as there are channels.
+func (t *target) few(f function) {
+	t.start(f, 8)
+	dst, src, aux, order, groups, channels, at, left := reg.RAX, reg.RBX, reg.RDX, reg.RSI, reg.R8, reg.R9, reg.R10, reg.R11
+	param("dst", dst)
+	param("src", src)
+	param("order", order)
+	param("groups", groups)
+	param("channels", channels)
+	x, d, mean, floor, spread := ymm[0], ymm[1], ymm[2], ymm[3], ymm[4]
+	if f.name == fewSub.name {
+		param("mean", aux)
+	} else {
+		param("dev", aux)
+		broadcast("mean", mean)
+		broadcast("floor", floor)
+	}
+	Label("group")
+	VMOVUPS(Mem{Base: aux}, d)
+	ADDQ(Imm(32), aux)
+	if f.name == fewDiv.name {
+		divisor(d, mean, floor)
+	}
+	MOVQ(order, at)
+	MOVQ(channels, left)
+	Label("vector")
+	VMOVDQU(Mem{Base: at}, spread)
+	VPERMPS(d, spread, spread)
+	VMOVUPS(Mem{Base: src}, x)
+	if f.name == fewSub.name {
+		VSUBPS(spread, x, x)
+	} else {
+		VDIVPS(spread, x, x)
+	}
+	VMOVUPS(x, Mem{Base: dst})
+	for _, r := range []reg.GPPhysical{at, src, dst} {
+		ADDQ(Imm(32), r)
+	}
+	DECQ(left)
+	JNZ(LabelRef("vector"))
+	DECQ(groups)
+	JNZ(LabelRef("group"))
+	end()
 }
 
 // flat emits the loop over n floats.
