@@ -37,6 +37,7 @@ type Program struct {
 	inputs    []int // index in vals of each input
 	outputs   []int // and of each output
 	arena     int   // bytes
+	params    int64 // of the graph
 	threads   int
 	limit     int64
 }
@@ -178,7 +179,7 @@ func inputNames(g *Graph) string {
 
 // program numbers the values, plans memory and writes the steps down.
 func (p *ir) program(g *Graph) *Program {
-	prog := &Program{}
+	prog := &Program{params: params(g.Constants()...)}
 	number := map[*val]int{}
 	add := func(v *val) int {
 		if v == nil {
@@ -230,7 +231,7 @@ func (p *Program) Outputs() []Port { return slices.Clone(p.outs) }
 type StepInfo struct {
 	Name, Op string
 	In, Out  []layer.Info // shapes of inputs that are not constants, and of outputs; no shape where only running tells
-	Params   int64        // elements of constant inputs
+	Params   int64        // parameters among the inputs
 	MACs     int64        // multiply-accumulates
 }
 
@@ -257,21 +258,39 @@ func (p *Program) Steps() []StepInfo {
 // Size says what a Program takes.
 type Size struct {
 	Steps       int
-	Params      int64 // elements of constants
+	Params      int64 // the graph's parameters, each once, before any are folded
 	MACs        int64 // multiply-accumulates of one run
 	WeightBytes int64 // of constants, shared by all Sessions
 	ArenaBytes  int64 // of working memory, for each Session
 }
 
+// params counts the parameters among values: elements of constants, but not those of int64 (shapes, axes, indices), booleans and texts.
+func params(values ...*Value) int64 {
+	n := 0
+	for _, v := range values {
+		if v == nil || v.Const == nil {
+			continue
+		}
+		switch v.Const.DType() {
+		case tensor.Int64, tensor.Bool, tensor.String:
+		default:
+			n += v.Const.Len()
+		}
+	}
+	return int64(n)
+}
+
 // Size sums the Program up.
 func (p *Program) Size() Size {
-	z := Size{Steps: len(p.steps), ArenaBytes: int64(p.arena)}
+	z := Size{Steps: len(p.steps), Params: p.params, ArenaBytes: int64(p.arena)}
 	for _, s := range p.steps {
 		z.MACs += s.macs
+		if f, ok := s.op.(interface{ weightBytes() int }); ok {
+			z.WeightBytes += int64(f.weightBytes())
+		}
 	}
 	for _, v := range p.vals {
 		if t := v.info.Value; t != nil {
-			z.Params += int64(t.Len())
 			z.WeightBytes += int64(len(t.Raw()))
 		}
 	}

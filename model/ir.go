@@ -125,9 +125,7 @@ func lower(g *Graph, shapes map[string][]int) (*ir, error) {
 			if o.in[i], err = get(v); err != nil {
 				return nil, fmt.Errorf("model: %s: %w", n.Label(), err)
 			}
-			if v.Const != nil {
-				o.params += int64(v.Const.Len())
-			}
+			o.params += params(v)
 		}
 		for i, v := range n.Out {
 			if v == nil {
