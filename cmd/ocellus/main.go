@@ -15,6 +15,8 @@ import (
 // cmd.OutOrStdout and everything else to cmd.ErrOrStderr.
 var verbs = []func() *cobra.Command{
 	newDoctor,
+	newInfer,
+	newBench,
 	newVersion,
 }
 
