@@ -296,3 +296,27 @@ func (p *Program) Size() Size {
 	}
 	return z
 }
+
+// OutputTypes returns the types of a graph's outputs, Invalid where they cannot be found without knowing the inputs' shapes.
+func OutputTypes(g *Graph) []tensor.DType {
+	types := make([]tensor.DType, len(g.Outputs))
+	shapes := map[string][]int{}
+	for _, v := range g.Inputs {
+		s := make([]int, len(v.Shape))
+		for i, d := range v.Shape {
+			s[i] = max(1, d.Size)
+		}
+		shapes[v.Name] = s
+	}
+	p, err := lower(g, shapes)
+	if err == nil {
+		err = p.infer(4 << 30)
+	}
+	for i := range types {
+		types[i] = g.Outputs[i].DType
+		if err == nil && p.outputs[i].known {
+			types[i] = p.outputs[i].info.DType
+		}
+	}
+	return types
+}

@@ -1,0 +1,310 @@
+package onnx_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ocellus-vision/ocellus/model"
+	"github.com/ocellus-vision/ocellus/model/layer"
+	"github.com/ocellus-vision/ocellus/model/onnx"
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// evaluate compiles and runs a graph.
+func evaluate(g *model.Graph, in model.Tensors) (model.Tensors, error) {
+	shapes := map[string][]int{}
+	for name, t := range in {
+		shapes[name] = t.Shape()
+	}
+	p, err := model.Compile(g, model.Options{Inputs: shapes})
+	if err != nil {
+		return nil, err
+	}
+	out := model.Tensors{}
+	err = p.NewSession().Run(context.Background(), in, out)
+	return out, err
+}
+
+// rewrite writes a graph and reads it again.
+func rewrite(t *testing.T, g *model.Graph) *model.Graph {
+	t.Helper()
+	b, err := onnx.Write(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := onnx.Read(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// caseInputs reads the first data set of a conformance case.
+func caseInputs(g *model.Graph, dir string) (model.Tensors, error) {
+	in := model.Tensors{}
+	for i, v := range g.Inputs {
+		t, err := readTensor(filepath.Join(dir, "test_data_set_0", "input_"+string(rune('0'+i))+".pb"))
+		if err != nil {
+			return nil, err
+		}
+		if v.DType == tensor.BFloat16 && t.DType() == tensor.Uint16 {
+			t = t.As(tensor.BFloat16)
+		}
+		in[v.Name] = t
+	}
+	return in, nil
+}
+
+// TestRewrittenCases writes every conformance case in opset 17, reads it again and compares the outputs' bits.
+func TestRewrittenCases(t *testing.T) {
+	dir := shared(t, "conformance/onnx-1.16")
+	cases, err := filepath.Glob(filepath.Join(dir, "*", "*", "model.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, refused := 0, map[string]int{}
+	for _, path := range cases {
+		name := filepath.Base(filepath.Dir(path))
+		g, err := onnx.ReadFile(path)
+		if err != nil {
+			continue // TestConformance reports those.
+		}
+		in, err := caseInputs(g, filepath.Dir(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := evaluate(g, in)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		b, err := onnx.Write(g)
+		if err != nil {
+			refused[g.Nodes[len(g.Nodes)-1].Op.Kind()]++
+			continue
+		}
+		h, err := onnx.Read(b)
+		if err != nil {
+			t.Errorf("%s: written file: %v", name, err)
+			continue
+		}
+		got, err := evaluate(h, in)
+		if err != nil {
+			t.Errorf("%s: written file: %v", name, err)
+			continue
+		}
+		ok := true
+		for out, w := range want {
+			// What is written as several operators is rounded in between.
+			if err := differs(got[out], w, 1e-6, 1e-7); err != nil {
+				t.Errorf("%s: %q: %v", name, out, err)
+				ok = false
+			}
+		}
+		if ok {
+			same++
+		}
+	}
+	t.Logf("%d written and read; refused, by last operator: %v", same, refused)
+	if same < 850 {
+		t.Errorf("only %d cases could be written", same)
+	}
+}
+
+// ownLayers is a network of what ONNX lacks: LCN, a locally connected layer, L2 pooling and perceptrons.
+func ownLayers() (*model.Graph, model.Tensors) {
+	g := &model.Graph{Name: "own", Meta: map[string]string{"parent": "none", "seed": "7"}}
+	x := g.Input("x", tensor.Float32, model.Symbol("N"), model.Dim{Size: 2}, model.Dim{Size: 7}, model.Dim{Size: 9})
+	lcn := g.Add("lcn", &layer.LCN{}, x, model.Const("window", layer.GaussianWindow(5, 1.2)))
+	local := g.Add("local", &layer.LocallyConnected{Window: layer.Window{Strides: []int{2, 1}, Pads: []int{1, 0, 1, 2}}},
+		lcn, model.Const("w", fill(tensor.Float32, []int{4, 9, 3, 2, 3, 3}, -1, 1)), model.Const("b", fill(tensor.Float32, []int{3, 4, 9}, -1, 1)))
+	l2 := g.Add("l2", &layer.LpPool{Window: layer.Window{Kernel: []int{2, 2}, Strides: []int{2, 2}}, P: 2}, local)
+	lrn := g.Add("lrn", &layer.LRN{Size: 3, Alpha: 0.1, Beta: 0.75, Bias: 2}, l2)
+	step := g.Add("step", &layer.Unary{Fn: layer.Step}, local)
+	for _, v := range []*model.Value{lcn, local, lrn, step} {
+		v.DType = tensor.Float32
+	}
+	g.Output(lcn, local, lrn, step)
+	return g, model.Tensors{"x": fill(tensor.Float32, []int{3, 2, 7, 9}, -1, 2)}
+}
+
+func TestOwnLayersComeBack(t *testing.T) {
+	g, in := ownLayers()
+	h := rewrite(t, g)
+	if !maps.Equal(h.Meta, g.Meta) {
+		t.Errorf("metadata %v, want %v", h.Meta, g.Meta)
+	}
+	var kinds []string
+	for _, n := range h.Nodes {
+		kinds = append(kinds, n.Op.Kind())
+	}
+	for _, k := range []string{"LCN", "LocallyConnected", "LpPool", "LRN", "Step"} {
+		if !slices.Contains(kinds, k) {
+			t.Errorf("%s is missing among %v", k, kinds)
+		}
+	}
+	want, err := evaluate(g, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := evaluate(h, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, w := range want {
+		if !bytes.Equal(got[name].Raw(), w.Raw()) {
+			t.Errorf("output %q changed", name)
+		}
+	}
+}
+
+// TestFunctionsSayTheSame runs the functions' bodies, as a runtime that does not know the domain does, and compares with the layers.
+func TestFunctionsSayTheSame(t *testing.T) {
+	g, in := ownLayers()
+	b, err := onnx.Write(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign := bytes.ReplaceAll(b, []byte("ai.ocellus"), []byte("ai.someone"))
+	h, err := onnx.Read(foreign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range h.Nodes {
+		if k := n.Op.Kind(); k == "LCN" || k == "LocallyConnected" || k == "Step" {
+			t.Fatalf("%s was not inlined", n.Label())
+		}
+	}
+	want, err := evaluate(g, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := evaluate(h, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, w := range want {
+		// Sums of at most 25 products in another order: 25·2⁻²⁴ of terms of size 1.
+		if err := differs(got[name], w, 1e-5, 2e-6); err != nil {
+			t.Errorf("output %q: %v", name, err)
+		}
+	}
+}
+
+// TestWriterInRuntime runs files of ours in ONNX Runtime, if OCELLUS_ORT is the folder of its node package.
+func TestWriterInRuntime(t *testing.T) {
+	ort := os.Getenv("OCELLUS_ORT")
+	if ort == "" {
+		t.Skip("OCELLUS_ORT is not set to the folder of onnxruntime-node")
+	}
+	script := filepath.Join(shared(t, "peers"), "ort_golden.js")
+	check := func(name string, g *model.Graph, shape []int, lo, hi float64) {
+		t.Helper()
+		dir := t.TempDir()
+		path := filepath.Join(dir, name+".onnx")
+		if err := onnx.WriteFile(path, g); err != nil {
+			t.Error(err)
+			return
+		}
+		in := g.Inputs[0]
+		spec := in.Name + "=" + strings.Trim(strings.Join(strings.Fields(tensor.FormatShape(shape)), "x"), "[]")
+		spec += "," + format(lo) + "," + format(hi)
+		cmd := exec.Command("node", script, path, dir, spec)
+		cmd.Env = append(os.Environ(), "ORT="+ort)
+		if msg, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v: %s", name, err, msg)
+			return
+		}
+		out, err := evaluate(g, model.Tensors{in.Name: fill(in.DType, shape, lo, hi)})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for i, v := range g.Outputs {
+			b, err := os.ReadFile(filepath.Join(dir, "output_"+string(rune('0'+i))+".npy"))
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			want, err := tensor.ReadNPY(b)
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			diff, most := farthest(out[v.Name], want)
+			if diff > modelTolerance*most+sigmoidFloor {
+				t.Errorf("%s: output %q differs by %g; the largest element is %g", name, v.Name, diff, most)
+			}
+		}
+	}
+	g, in := ownLayers()
+	check("own", g, in["x"].Shape(), -1, 2)
+	cases, err := filepath.Glob(filepath.Join(shared(t, "models"), "*", "case.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range cases {
+		var c struct {
+			Inputs []struct {
+				Shape  []int
+				Lo, Hi float64
+			}
+			Outputs []struct{}
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(b, &c); err != nil {
+			t.Fatal(err)
+		}
+		g, err := onnx.ReadFile(filepath.Join(filepath.Dir(path), "model.onnx"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(c.Inputs) == 1 && len(c.Outputs) < 10 {
+			check(filepath.Base(filepath.Dir(path)), g, c.Inputs[0].Shape, c.Inputs[0].Lo, c.Inputs[0].Hi)
+		}
+	}
+}
+
+func format(v float64) string {
+	b, _ := json.Marshal(v)
+	return string(b)
+}
+
+func TestWriteRefusesByName(t *testing.T) {
+	g := &model.Graph{}
+	x := g.Input("x", tensor.Float32, model.Fixed(1, 1, 4, 4)...)
+	y := g.Add("crop", &layer.CenterCropPad{}, x, model.Const("size", tensor.Of([]int64{1, 1, 2, 2})))
+	z := g.Add("grow", &layer.Resize{Mode: "linear", Coordinates: "half_pixel_symmetric", Nearest: "floor"}, y, nil, model.Const("s", tensor.Of([]float32{1, 1, 2, 2})))
+	g.Output(z)
+	_, err := onnx.Write(g)
+	if err == nil || !strings.Contains(err.Error(), `"crop"`) || !strings.Contains(err.Error(), `"grow"`) {
+		t.Errorf("got %v, want both nodes named", err)
+	}
+}
+
+func TestUnsupportedAllAtOnce(t *testing.T) {
+	g := &model.Graph{}
+	x := g.Input("x", tensor.Float32, model.Fixed(2)...)
+	g.Output(g.Add("b", &layer.Unary{Fn: "Frobnicate"}, g.Add("a", &layer.Unary{Fn: "Hardmax"}, x)))
+	b, err := onnx.Write(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = onnx.Read(b)
+	var u *onnx.UnsupportedError
+	if !errors.As(err, &u) || len(u.Ops) != 2 || u.Ops[0].Op != "Frobnicate" || u.Ops[0].Nodes[0] != "b" || u.Ops[1].Op != "Hardmax" || u.Ops[1].Nodes[0] != "a" {
+		t.Errorf("got %v", err)
+	}
+}
