@@ -34,7 +34,7 @@ func (b *net) name(op string) string {
 func (b *net) weights(lo, hi float32, shape ...int) *model.Value {
 	t := tensor.New(tensor.Float32, shape...)
 	for i := range t.Float32s() {
-		t.Float32s()[i] = lo + (hi-lo)*b.rng.Float32()
+		t.Float32s()[i] = lo + float32((hi-lo)*b.rng.Float32())
 	}
 	return model.Const(b.name("c"), t)
 }
@@ -158,7 +158,7 @@ func testInput(seed uint64) *tensor.Tensor {
 	r := rand.New(rand.NewPCG(seed, 4))
 	t := tensor.New(tensor.Float32, 2, 6, 13, 11)
 	for i := range t.Float32s() {
-		t.Float32s()[i] = r.Float32()*2 - 1
+		t.Float32s()[i] = float32(r.Float32()*2) - 1
 	}
 	return t
 }

@@ -165,7 +165,7 @@ func (p *ir) foldIntoConv() {
 			f[i] = float32(float64(w[i]) * scale[i/per])
 		}
 		for i := range bias {
-			bias[i] = float32(float64(bias[i])*scale[i] + shift[i])
+			bias[i] = float32(float64(float64(bias[i])*scale[i]) + shift[i])
 		}
 		conv.in = []*val{conv.in[0], constant(conv.in[1].name, folded), constant(conv.name+":bias", tensor.Of(bias, out))}
 		conv.params += o.params
@@ -213,7 +213,7 @@ func affine(o *op, at, channels int) (scale, shift []float64) {
 		}
 		for i := range scale {
 			scale[i] = float64(g[i]) / math.Sqrt(float64(variance[i])+float64(l.Epsilon))
-			shift[i] = float64(b[i]) - float64(mean[i])*scale[i]
+			shift[i] = float64(b[i]) - float64(float64(mean[i])*scale[i])
 		}
 	case *layer.Binary:
 		f := perChannel(o.in[1-at], o.out[0].info.Shape)

@@ -69,7 +69,7 @@ func (m *Mem) Value() float32 {
 			}
 		}
 	}
-	return m.rng.Float32()*2 - 1
+	return float32(m.rng.Float32()*2) - 1
 }
 
 // F32 returns n float32 of the case's kind.
@@ -85,7 +85,7 @@ func (m *Mem) F32(n int) []float32 {
 func (m *Mem) F32s(n int, lo, hi float32) []float32 {
 	b := alloc[float32](m, n)
 	for i := range b {
-		b[i] = lo + (hi-lo)*m.rng.Float32()
+		b[i] = lo + float32((hi-lo)*m.rng.Float32())
 	}
 	return b
 }

@@ -15,7 +15,7 @@ import "math"
 // could round twice. That goes wrong only where the float64 sum lies on the midpoint of two float32
 // without being exactly there, so only those sums take the slow path.
 func FMA32(a, b, c float32) float32 {
-	p := float64(a) * float64(b)
+	p := float64(float64(a) * float64(b)) // the conversion keeps the sum below from being fused
 	s := p + float64(c)
 	u := math.Float64bits(s)
 	// Away from a midpoint (low 29 bits 1000…0) and from the denormals of float32 one narrowing is right.

@@ -92,7 +92,7 @@ func (p *Pad) Infer(in []Info) ([]Info, error) {
 	}
 	shape := slices.Clone(in[0].Shape)
 	for i, d := range shape {
-		const most = 1 << 40
+		const most = 1 << 29
 		if before[i] < -most || after[i] < -most || before[i] > most || after[i] > most {
 			return nil, fmt.Errorf("pads of %d and %d", before[i], after[i])
 		}

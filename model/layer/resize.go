@@ -71,7 +71,7 @@ func (r *Resize) axes(in []Info) ([]resizeAxis, []int, error) {
 		}
 		common := math.NaN()
 		for i, a := range axes {
-			if v[i] < 0 || v[i] > 1<<31 || shape[a] == 0 {
+			if v[i] < 0 || v[i] > 1<<31-1 || shape[a] == 0 {
 				return nil, nil, fmt.Errorf("size %d for dimension %d of %s", v[i], a, in[0])
 			}
 			s := float64(v[i]) / float64(shape[a])

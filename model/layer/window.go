@@ -50,7 +50,7 @@ func (w *Window) Resolve(shape, kernel []int) ([]Spatial, error) {
 	return out, nil
 }
 
-const maxExtent = 1 << 31 // of strides, dilations, pads and kernels, so that sums of products fit an int64
+const maxExtent = 1 << 28 // of strides, dilations, pads and kernels, so that sums of a few fit an int of 32 bits
 
 // base checks the attributes against the number of dimensions and fills in all but the output's size.
 func (w *Window) base(shape, kernel []int) (s span, err error) {

@@ -1,0 +1,66 @@
+package kernels_test
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"flag"
+	"fmt"
+	"hash/fnv"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/ocellus-vision/ocellus/kernels"
+	"github.com/ocellus-vision/ocellus/kernels/ktest"
+)
+
+const digestFile = "../testdata/kernels.sha256"
+
+var updateDigests = flag.Bool("update", false, "rewrite "+digestFile)
+
+// TestDigests compares one SHA-256 of everything that a family of kernels writes, over its problem list, with the one file that
+// holds for every instruction set, architecture and number of threads.
+func TestDigests(t *testing.T) {
+	want := map[string]string{}
+	if f, err := os.Open(digestFile); err == nil {
+		defer f.Close()
+		for s := bufio.NewScanner(f); s.Scan(); {
+			if sum, name, ok := strings.Cut(s.Text(), "  "); ok {
+				want[name] = sum
+			}
+		}
+	} else if !*updateDigests {
+		t.Fatal(err)
+	}
+	lines := ""
+	teams := []*kernels.Team{nil, kernels.NewTeam(2), kernels.NewTeam(3), kernels.NewTeam(7)}
+	onEveryISA(t, func(isa kernels.ISA) {
+		for _, f := range ktest.Families() {
+			h := sha256.New()
+			for i, p := range f.List() {
+				if p.Bench {
+					continue
+				}
+				seed := fnv.New64a()
+				seed.Write([]byte(p.Name))
+				m := ktest.NewMem(seed.Sum64(), ktest.Plain)
+				p.Build(m).Fast(teams[i%len(teams)])
+				m.Hash(h)
+				m.Release()
+			}
+			sum := fmt.Sprintf("%x", h.Sum(nil))
+			if *updateDigests && isa == kernels.Generic {
+				want[f.Name] = sum
+				lines += sum + "  " + f.Name + "\n"
+			}
+			if want[f.Name] != sum {
+				t.Errorf("%s on %v: %s, want %s", f.Name, isa, sum, want[f.Name])
+			}
+		}
+	})
+	if *updateDigests {
+		if err := os.WriteFile(digestFile, []byte(lines), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
