@@ -19,7 +19,7 @@ import (
 func fill(d tensor.DType, shape []int, lo, hi float64) *tensor.Tensor {
 	t := tensor.New(tensor.Float64, shape...)
 	for i, x := 0, tensor.Data[float64](t); i < len(x); i++ {
-		x[i] = lo + (hi-lo)*(float64(uint32(i)*2654435761>>8)/16777216)
+		x[i] = lo + float64((hi-lo)*(float64(uint32(i)*2654435761>>8)/16777216))
 		if d.IsInt() {
 			x[i] = math.Floor(x[i])
 		}
@@ -58,6 +58,41 @@ const modelTolerance = 1e-4
 // the exact one is 10⁻⁷. Four roundings of numbers near ½, each of at most 2⁻²⁵, and one of the quotient's error, 2⁻²⁴, make 3·2⁻²⁴.
 const sigmoidFloor = 3 * 0x1p-24
 
+// realCase is a network of another project with the inputs and outputs of one run.
+type realCase struct {
+	Model  string
+	Inputs []struct {
+		Name, Type string
+		Shape      []int
+		Lo, Hi     float64
+	}
+	Outputs []struct{ Name, File string }
+}
+
+// readCase reads a case's network and makes its inputs.
+func readCase(t *testing.T, dir string) (c realCase, g *model.Graph, in model.Tensors, shapes map[string][]int) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "case.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &c); err != nil {
+		t.Fatal(err)
+	}
+	if g, err = onnx.ReadFile(filepath.Join(dir, c.Model)); err != nil {
+		t.Fatal(err)
+	}
+	in, shapes = model.Tensors{}, map[string][]int{}
+	for _, i := range c.Inputs {
+		d, ok := tensor.ParseDType(i.Type)
+		if !ok {
+			t.Fatalf("input type %q", i.Type)
+		}
+		in[i.Name], shapes[i.Name] = fill(d, i.Shape, i.Lo, i.Hi), i.Shape
+	}
+	return c, g, in, shapes
+}
+
 // TestRealModels runs networks of other projects and compares with what ONNX Runtime answered.
 func TestRealModels(t *testing.T) {
 	dir := shared(t, "models")
@@ -68,34 +103,7 @@ func TestRealModels(t *testing.T) {
 	for _, path := range cases {
 		dir := filepath.Dir(path)
 		t.Run(filepath.Base(dir), func(t *testing.T) {
-			b, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var c struct {
-				Model  string
-				Inputs []struct {
-					Name, Type string
-					Shape      []int
-					Lo, Hi     float64
-				}
-				Outputs []struct{ Name, File string }
-			}
-			if err := json.Unmarshal(b, &c); err != nil {
-				t.Fatal(err)
-			}
-			g, err := onnx.ReadFile(filepath.Join(dir, c.Model))
-			if err != nil {
-				t.Fatal(err)
-			}
-			in, shapes := model.Tensors{}, map[string][]int{}
-			for _, i := range c.Inputs {
-				d, ok := tensor.ParseDType(i.Type)
-				if !ok {
-					t.Fatalf("input type %q", i.Type)
-				}
-				in[i.Name], shapes[i.Name] = fill(d, i.Shape, i.Lo, i.Hi), i.Shape
-			}
+			c, g, in, shapes := readCase(t, dir)
 			p, err := model.Compile(g, model.Options{Inputs: shapes, Threads: 2})
 			if err != nil {
 				t.Fatal(err)
