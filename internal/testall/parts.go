@@ -27,7 +27,10 @@ func allParts(fuzztime time.Duration) []part {
 		fuzztime = time.Minute
 	}
 	every := []string{"./..."}
-	arithmetic := []string{"./kernels/...", "./cmd/..."}
+	arithmetic := []string{"./kernels/...", "./model", "./cmd/..."}
+	networks := emulated("arm64", "qemu-aarch64-static", []string{"./model/onnx"})
+	networks.name, networks.what = "arm64-networks", "digests of real networks, "+networks.what
+	networks.flags = append(networks.flags, "-run=Digest")
 	return []part{
 		{name: "native", what: "every package", packages: every, missing: nothing},
 		{name: "race", what: "race detector", flags: []string{"-race", "-short"}, env: []string{"CGO_ENABLED=1"}, missing: noRace},
@@ -35,6 +38,7 @@ func allParts(fuzztime time.Duration) []part {
 		lowered("generic", nothing),
 		lowered("avx2", notAMD64),
 		emulated("arm64", "qemu-aarch64-static", arithmetic),
+		networks,
 		emulated("arm", "qemu-arm-static", []string{"./kernels/..."}, "GOARM=7"),
 		emulated("riscv64", "qemu-riscv64-static", []string{"./kernels/..."}),
 		{name: "gen", what: "the generators", dir: "gen", packages: every, missing: nothing},
@@ -48,7 +52,7 @@ func lowered(isa string, missing func() string) part {
 		name: isa, what: "OCELLUS_ISA=" + isa,
 		env:      []string{"OCELLUS_ISA=" + isa},
 		flags:    []string{"-run=Digest|SelfTest|Doctor"},
-		packages: []string{"./kernels/...", "./cmd/..."},
+		packages: []string{"./kernels/...", "./model/...", "./cmd/..."},
 		missing:  missing,
 	}
 }
