@@ -354,8 +354,14 @@ func (d *decoder) node(b []byte) (n nodeProto, err error) {
 	err = fields(b, func(x field) error {
 		switch x.num {
 		case 1:
+			if len(n.in) >= maxInputs {
+				return errors.New("too many inputs")
+			}
 			return d.texts(x, &n.in)
 		case 2:
+			if len(n.out) >= maxOutputs {
+				return errors.New("too many outputs")
+			}
 			return d.texts(x, &n.out)
 		case 3:
 			return d.text(x, &n.name)

@@ -25,7 +25,9 @@ const Domain = "ai.ocellus"
 const (
 	newestOpset = 26
 	maxNodes    = 30000 // after inlining
-	maxDepth    = 24    // of functions that call functions
+	maxInputs   = 1 << 14
+	maxOutputs  = 1 << 12
+	maxDepth    = 24 // of functions that call functions
 )
 
 // ReadFile reads a model from a file. Data that it keeps in other files must be in the same folder or below it.
@@ -269,7 +271,7 @@ func (r *reader) graph(raw []byte, s *scope) error {
 				return fmt.Errorf("output %q: %w", out.name, err)
 			}
 		}
-		if len(r.g.Outputs) >= 1<<12 {
+		if len(r.g.Outputs) >= maxOutputs {
 			return fmt.Errorf("more than %d outputs", len(r.g.Outputs))
 		}
 		r.g.Outputs = append(r.g.Outputs, v)
@@ -326,9 +328,6 @@ func (r *reader) body(nodes []nodeProto, s *scope) error {
 func (r *reader) node(n *nodeProto, s *scope) error {
 	if r.nodes++; r.nodes > maxNodes {
 		return fmt.Errorf("the model has more than %d nodes", maxNodes)
-	}
-	if len(n.out) > 1<<12 || len(n.in) > 1<<14 {
-		return fmt.Errorf("%d inputs and %d outputs", len(n.in), len(n.out))
 	}
 	for _, name := range n.out {
 		if v := s.values[name]; name != "" && v != nil && v.Const != nil {

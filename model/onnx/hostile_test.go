@@ -1,0 +1,367 @@
+package onnx
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/ocellus-vision/ocellus/model"
+	"github.com/ocellus-vision/ocellus/model/layer"
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// file assembles a model file: nodes, constants, inputs and outputs as encoded messages.
+type file struct {
+	nodes, constants, inputs, outputs, functions [][]byte
+	opset                                        int64
+}
+
+func (f file) bytes() []byte {
+	var g, m message
+	g.bytes(1, nil, f.nodes...)
+	g.bytes(5, nil, f.constants...)
+	g.bytes(11, nil, f.inputs...)
+	g.bytes(12, nil, f.outputs...)
+	m.int(1, 8)
+	m.bytes(7, g)
+	v := f.opset
+	if v == 0 {
+		v = 17
+	}
+	m.bytes(8, opset("", v))
+	m.bytes(8, opset("f", 1))
+	m.bytes(25, nil, f.functions...)
+	return m
+}
+
+func list(s ...string) []string { return s }
+
+func floatInput(name string, dims ...int) []byte {
+	return valueInfo(name, tensor.Float32, model.Fixed(dims...))
+}
+
+func output(name string) []byte { return valueInfo(name, tensor.Float32, nil) }
+
+func int64Const(name string, v ...int64) []byte {
+	return tensorProto(name, tensor.Of(v, len(v)))
+}
+
+// claims is a TensorProto that says to have these dimensions and holds only a few bytes.
+func claims(name string, d tensor.DType, raw []byte, dims ...int64) []byte {
+	var m message
+	for _, n := range dims {
+		m.int(1, n)
+	}
+	m.int(2, int64(d))
+	m.text(8, name)
+	m.bytes(9, raw)
+	return m
+}
+
+// laughs is a function that calls the next one ten times.
+func laughs(i int) []byte {
+	var m message
+	m.text(1, fmt.Sprintf("f%d", i))
+	m.text(4, "x")
+	m.text(5, "y")
+	in := "x"
+	for k := range 10 {
+		out := fmt.Sprintf("t%d", k)
+		if k == 9 {
+			out = "y"
+		}
+		m.bytes(7, nodeMessage(fmt.Sprintf("f%d", i+1), "f", fmt.Sprintf("n%d", k), list(in), list(out)))
+		in = out
+	}
+	m.bytes(9, opset("", 17))
+	m.bytes(9, opset("f", 1))
+	m.text(10, "f")
+	return m
+}
+
+func one(op string, in []string, attrs ...[]byte) [][]byte {
+	return [][]byte{nodeMessage(op, "", "bad", in, list("y"), attrs...)}
+}
+
+// hostile are files that must be refused, with what the error must mention.
+func hostile() map[string]struct {
+	b    []byte
+	says string
+} {
+	type h = struct {
+		b    []byte
+		says string
+	}
+	x := [][]byte{floatInput("x", 1, 4, 8, 8)}
+	y := [][]byte{output("y")}
+	huge := int64(1) << 40
+	deep := file{inputs: x, outputs: y, nodes: [][]byte{nodeMessage("f0", "f", "bad", list("x"), list("y"))}}
+	for i := range 30 {
+		deep.functions = append(deep.functions, laughs(i))
+	}
+	self := laughs(0)
+	self = []byte(strings.ReplaceAll(string(self), "f1", "f0"))
+	cases := map[string]h{
+		"cycle": {file{inputs: x, outputs: y, nodes: [][]byte{
+			nodeMessage("Add", "", "first", list("x", "b"), list("a")), nodeMessage("Relu", "", "second", list("a"), list("b")),
+			nodeMessage("Relu", "", "third", list("a"), list("y"))}}.bytes(), `"`},
+		"self":                 {file{inputs: x, outputs: y, nodes: one("Add", list("x", "y"))}.bytes(), `"bad"`},
+		"two sources":          {file{inputs: x, outputs: y, nodes: append(one("Relu", list("x")), one("Abs", list("x"))...)}.bytes(), `"bad"`},
+		"missing initializer":  {file{inputs: x, outputs: y, nodes: one("Conv", list("x", "w"))}.bytes(), `"bad"`},
+		"missing output":       {file{inputs: x, outputs: [][]byte{output("z")}, nodes: one("Relu", list("x"))}.bytes(), `"z"`},
+		"function calls self":  {file{inputs: x, outputs: y, nodes: [][]byte{nodeMessage("f0", "f", "bad", list("x"), list("y"))}, functions: [][]byte{self}}.bytes(), `"bad"`},
+		"functions multiply":   {deep.bytes(), `"bad"`},
+		"huge initializer":     {file{inputs: x, outputs: y, constants: [][]byte{claims("w", tensor.Float32, []byte{1, 2, 3, 4}, huge, huge)}, nodes: one("Mul", list("x", "w"))}.bytes(), `"w"`},
+		"overflowing dims":     {file{inputs: x, outputs: y, constants: [][]byte{claims("w", tensor.Float32, nil, 1<<32, 1<<32)}, nodes: one("Mul", list("x", "w"))}.bytes(), `"w"`},
+		"negative dim":         {file{inputs: x, outputs: y, constants: [][]byte{claims("w", tensor.Float32, nil, -4)}, nodes: one("Mul", list("x", "w"))}.bytes(), `"w"`},
+		"short initializer":    {file{inputs: x, outputs: y, constants: [][]byte{claims("w", tensor.Float32, make([]byte, 12), 4)}, nodes: one("Mul", list("x", "w"))}.bytes(), `"w"`},
+		"type of no tensor":    {file{inputs: x, outputs: y, constants: [][]byte{claims("w", 99, make([]byte, 4), 1)}, nodes: one("Mul", list("x", "w"))}.bytes(), `"w"`},
+		"huge input":           {file{inputs: [][]byte{floatInput("x", 1<<20, 1<<20, 1<<10)}, outputs: y, nodes: one("Relu", list("x"))}.bytes(), `"x"`},
+		"huge ConstantOfShape": {file{inputs: x, outputs: y, constants: [][]byte{int64Const("s", 1<<20, 1<<20)}, nodes: one("ConstantOfShape", list("s"))}.bytes(), `"bad"`},
+		"huge Expand":          {file{inputs: x, outputs: y, constants: [][]byte{int64Const("s", huge, 4, 8, 8)}, nodes: one("Expand", list("x", "s"))}.bytes(), `"bad"`},
+		"huge Tile":            {file{inputs: x, outputs: y, constants: [][]byte{int64Const("s", huge, huge, 1, 1)}, nodes: one("Tile", list("x", "s"))}.bytes(), `"bad"`},
+		"huge Pad":             {file{inputs: x, outputs: y, constants: [][]byte{int64Const("s", 0, 0, huge, huge, 0, 0, 0, 0)}, nodes: one("Pad", list("x", "s"))}.bytes(), `"bad"`},
+		"huge Resize": {file{inputs: x, outputs: y, constants: [][]byte{tensorProto("s", tensor.Of([]float32{1, 1, 1e9, 1e9}))},
+			nodes: one("Resize", list("x", "", "s"))}.bytes(), `"bad"`},
+		"huge Range": {file{inputs: x, outputs: y, constants: [][]byte{tensorProto("a", tensor.Scalar(int64(0))), tensorProto("b", tensor.Scalar(int64(math.MaxInt64))),
+			tensorProto("c", tensor.Scalar(int64(1)))}, nodes: one("Range", list("a", "b", "c"))}.bytes(), `"bad"`},
+		"huge OneHot": {file{inputs: x, outputs: y, constants: [][]byte{int64Const("i", 1), int64Const("d", 1<<39), tensorProto("v", tensor.Of([]float32{0, 1}))},
+			nodes: one("OneHot", list("i", "d", "v"))}.bytes(), `"bad"`},
+		"huge Conv pads": {file{inputs: x, outputs: y, constants: [][]byte{tensorProto("w", tensor.New(tensor.Float32, 4, 4, 1, 1))},
+			nodes: one("Conv", list("x", "w"), attrInts("pads", []int{1 << 30, 1 << 30, 1 << 30, 1 << 30}))}.bytes(), `"bad"`},
+		"Conv stride 0": {file{inputs: x, outputs: y, constants: [][]byte{tensorProto("w", tensor.New(tensor.Float32, 4, 4, 1, 1))},
+			nodes: one("Conv", list("x", "w"), attrInts("strides", []int{0, 1}))}.bytes(), `"bad"`},
+		"Conv groups": {file{inputs: x, outputs: y, constants: [][]byte{tensorProto("w", tensor.New(tensor.Float32, 4, 4, 1, 1))},
+			nodes: one("Conv", list("x", "w"), attrInt("group", 3))}.bytes(), `"bad"`},
+		"Conv of integers": {file{inputs: [][]byte{valueInfo("x", tensor.Int64, model.Fixed(1, 4, 8, 8))}, outputs: y,
+			constants: [][]byte{tensorProto("w", tensor.New(tensor.Float32, 4, 4, 1, 1))}, nodes: one("Conv", list("x", "w"))}.bytes(), `"bad"`},
+		"Reshape to less":     {file{inputs: x, outputs: y, constants: [][]byte{int64Const("s", 3, -1)}, nodes: one("Reshape", list("x", "s"))}.bytes(), `"bad"`},
+		"Reshape overflow":    {file{inputs: x, outputs: y, constants: [][]byte{int64Const("s", huge, huge)}, nodes: one("Reshape", list("x", "s"))}.bytes(), `"bad"`},
+		"Transpose twice":     {file{inputs: x, outputs: y, nodes: one("Transpose", list("x"), attrInts("perm", []int{0, 1, 1, 3}))}.bytes(), `"bad"`},
+		"unknown attribute":   {file{inputs: x, outputs: y, nodes: one("Relu", list("x"), attrInt("colour", 3))}.bytes(), `"bad"`},
+		"wrong attribute":     {file{inputs: x, outputs: y, nodes: one("LRN", list("x"), attrFloat("size", 3))}.bytes(), `"bad"`},
+		"too few inputs":      {file{inputs: x, outputs: y, nodes: one("Conv", list("x"))}.bytes(), `"bad"`},
+		"no input":            {file{inputs: x, outputs: y, nodes: one("Conv", nil)}.bytes(), `"bad"`},
+		"gather out of range": {file{outputs: y, constants: [][]byte{int64Const("i", 7), tensorProto("v", tensor.Of([]float32{0, 1}))}, nodes: one("Gather", list("v", "i"))}.bytes(), `"bad"`},
+		"external data":       {file{inputs: x, outputs: y, constants: [][]byte{external("w", "../secret", 0)}, nodes: one("Mul", list("x", "w"))}.bytes(), `"w"`},
+		"opset of the future": {file{inputs: x, outputs: y, nodes: one("Relu", list("x")), opset: 9999}.bytes(), "9999"},
+		"no graph":            {[]byte{8, 7}, "no graph"},
+		"empty":               {nil, "no graph"},
+		"text":                {[]byte("<html>not found</html>"), "no ONNX model"},
+	}
+	return cases
+}
+
+// external is a TensorProto of four floats in another file.
+func external(name, path string, offset int) []byte {
+	m := message(claims(name, tensor.Float32, nil, 4))
+	for _, kv := range [][2]string{{"location", path}, {"offset", fmt.Sprint(offset)}, {"length", "16"}} {
+		var e message
+		e.text(1, kv[0])
+		e.text(2, kv[1])
+		m.bytes(13, e)
+	}
+	m.int(14, 1)
+	return m
+}
+
+// load reads and compiles; what it takes beyond the file is returned.
+func load(b []byte) (err error, taken uint64) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	g, err := Read(b)
+	if err == nil {
+		_, err = model.Compile(g, model.Options{})
+	}
+	runtime.ReadMemStats(&after)
+	return err, after.TotalAlloc - before.TotalAlloc
+}
+
+func TestHostileFiles(t *testing.T) {
+	for name, c := range hostile() {
+		t.Run(name, func(t *testing.T) {
+			err, taken := load(c.b)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			if !strings.Contains(err.Error(), c.says) {
+				t.Errorf("the error does not mention %s: %v", c.says, err)
+			}
+			if taken > 64<<20 {
+				t.Errorf("%d bytes taken for a file of %d", taken, len(c.b))
+			}
+		})
+	}
+}
+
+// TestManySmallThings fills a file with as many tiny nodes, names and dimensions as fit: memory must stay bounded.
+func TestManySmallThings(t *testing.T) {
+	fills := map[string]func(m *message, i int){
+		"nodes":        func(m *message, i int) { m.bytes(1, []byte{}) },
+		"named nodes":  func(m *message, i int) { m.bytes(1, nodeMessage("Relu", "", "", list("x"), list(fmt.Sprint(i)))) },
+		"inputs":       func(m *message, i int) { m.bytes(11, valueInfo(fmt.Sprint(i), tensor.Float32, model.Fixed(1))) },
+		"initializers": func(m *message, i int) { m.bytes(5, tensorProto(fmt.Sprint(i), tensor.Of([]float32{1}))) },
+		"outputs":      func(m *message, i int) { m.bytes(12, []byte{}) },
+	}
+	for name, f := range fills {
+		t.Run(name, func(t *testing.T) {
+			var g, m message
+			for i := range 300000 {
+				f(&g, i)
+			}
+			m.bytes(7, g)
+			m.bytes(8, opset("", 17))
+			err, taken := load(m)
+			if err == nil {
+				t.Error("accepted")
+			}
+			if taken > 64<<20 {
+				t.Errorf("%d bytes taken for a file of %d: %v", taken, len(m), err)
+			}
+		})
+	}
+	t.Run("strings in a node", func(t *testing.T) {
+		var n message
+		for range 5 << 20 {
+			n = protowire.AppendString(protowire.AppendTag(n, 1, protowire.BytesType), "")
+		}
+		err, taken := load(file{nodes: [][]byte{n}}.bytes())
+		if err == nil || taken > 64<<20 {
+			t.Errorf("%d bytes taken for a file of %d: %v", taken, len(n), err)
+		}
+	})
+}
+
+// small is a network with most kinds of things that a file may hold.
+func small() []byte {
+	g := &model.Graph{Name: "small", Meta: map[string]string{"k": "v"}}
+	x := g.Input("x", tensor.Float32, model.Symbol("N"), model.Dim{Size: 3}, model.Dim{Size: 9}, model.Dim{Size: 9})
+	weights := func(name string, shape ...int) *model.Value {
+		t := tensor.New(tensor.Float32, shape...)
+		for i, f := 0, t.Float32s(); i < len(f); i++ {
+			f[i] = float32(i%7-3) / 8
+		}
+		return model.Const(name, t)
+	}
+	c := g.Add("conv", &layer.Conv{Window: layer.Window{Pads: []int{1, 1, 1, 1}, Strides: []int{2, 2}}, Groups: 1}, x, weights("w", 8, 3, 3, 3), weights("b", 8))
+	r := g.Add("relu", &layer.Unary{Fn: layer.Relu}, c)
+	d := g.Add("depthwise", &layer.Conv{Window: layer.Window{Pads: []int{1, 1, 1, 1}}, Groups: 8}, r, weights("dw", 8, 1, 3, 3))
+	a := g.Add("add", &layer.Binary{Fn: layer.Add}, d, r)
+	p := g.Add("pool", &layer.MaxPool{Window: layer.Window{Kernel: []int{2, 2}, Strides: []int{2, 2}, Ceil: true}}, a)
+	up := g.Add("up", &layer.Resize{Mode: "linear", Coordinates: "half_pixel", Nearest: "floor"}, p, nil, model.Const("scales", tensor.Of([]float32{1, 1, 2, 2})))
+	s := g.Add("shape", &layer.Shape{Start: 0, End: 1}, up)
+	cat := g.Add("cat", &layer.Concat{}, s, model.Const("rest", tensor.Of([]int64{-1})))
+	flat := g.Add("flat", &layer.Reshape{}, up, cat)
+	fc := g.Add("fc", &layer.Gemm{Alpha: 1, Beta: 1, TransB: true}, flat, weights("fw", 5, 288), weights("fb", 5))
+	soft := g.Add("soft", &layer.Softmax{Axis: -1}, fc)
+	lcn := g.Add("lcn", &layer.LCN{}, x, model.Const("window", layer.GaussianWindow(3, 1)))
+	g.Output(soft, lcn)
+	soft.DType, lcn.DType = tensor.Float32, tensor.Float32
+	b, err := Write(g)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// try reads, compiles and, where it is small, runs a file; only a panic is a failure.
+func try(b []byte) {
+	g, err := Read(b)
+	if err != nil {
+		return
+	}
+	p, err := model.Compile(g, model.Options{MaxBytes: 1 << 22})
+	if err != nil {
+		return
+	}
+	if z := p.Size(); z.MACs > 1<<20 || z.Steps > 100 {
+		return
+	}
+	in := model.Tensors{}
+	for _, port := range p.Inputs() {
+		in[port.Name] = tensor.New(port.DType, port.Shape...)
+	}
+	_ = p.NewSession().Run(context.Background(), in, nil)
+}
+
+func TestDamagedFiles(t *testing.T) {
+	b := small()
+	if _, err := Read(b); err != nil {
+		t.Fatal(err)
+	}
+	for n := range len(b) {
+		if n > 600 && n%37 != 0 {
+			continue
+		}
+		if _, err := Read(b[:n]); err == nil && n < len(b)/2 {
+			t.Errorf("the first %d of %d bytes were accepted", n, len(b))
+		}
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 3000 {
+		c := append([]byte{}, b...)
+		for range 1 + rng.IntN(3) {
+			c[rng.IntN(len(c))] ^= 1 << rng.IntN(8)
+		}
+		try(c)
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add(small())
+	for _, c := range hostile() {
+		if len(c.b) < 1<<12 {
+			f.Add(c.b)
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) { try(b) })
+}
+
+func TestExternalData(t *testing.T) {
+	dir := t.TempDir()
+	inside := filepath.Join(dir, "net")
+	if err := os.Mkdir(inside, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	want := tensor.Of([]float32{1, 2, 3, 4})
+	write := func(path string, b []byte) {
+		t.Helper()
+		if err := os.WriteFile(path, b, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(filepath.Join(inside, "weights.bin"), append(make([]byte, 8), want.Raw()...))
+	write(filepath.Join(dir, "secret"), want.Raw())
+	if err := os.Symlink(filepath.Join(dir, "secret"), filepath.Join(inside, "link")); err != nil {
+		t.Fatal(err)
+	}
+	read := func(location string, offset int) (*model.Graph, error) {
+		path := filepath.Join(inside, "m.onnx")
+		write(path, file{inputs: [][]byte{floatInput("x", 4)}, outputs: [][]byte{output("y")},
+			constants: [][]byte{external("w", location, offset)}, nodes: one("Mul", list("x", "w"))}.bytes())
+		return ReadFile(path)
+	}
+	g, err := read("weights.bin", 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := g.Constants()[0].Const.Float32s(); got[0] != 1 || got[3] != 4 {
+		t.Errorf("read %v", got)
+	}
+	for _, c := range []struct {
+		location string
+		offset   int
+	}{{"weights.bin", 9}, {"weights.bin", -1}, {"../secret", 0}, {filepath.Join(dir, "secret"), 0}, {"link", 0}, {".", 0}, {"absent", 0}} {
+		if _, err := read(c.location, c.offset); err == nil || !strings.Contains(err.Error(), `"w"`) {
+			t.Errorf("%q at %d: %v", c.location, c.offset, err)
+		}
+	}
+}
