@@ -198,12 +198,16 @@ func (j *job) join() bool {
 	return worked
 }
 
-// spinLimit bounds how often an idle worker looks for a job before it yields its thread, in loops of a few nanoseconds.
-const spinLimit = 4000
+// An idle worker looks for jobs in a loop of a nanosecond or two. It yields its thread every yieldSpins turns, and parks after
+// parkSpins turns (tens of microseconds) in which no pass was under way, so that passes that follow one another need not wake it.
+const (
+	yieldSpins = 1 << 15
+	parkSpins  = 1 << 15
+)
 
 // work is the life of a worker: look for open jobs, spin while passes are under way, park otherwise.
 func (w *workers) work() {
-	for spins := 0; ; {
+	for {
 		seen := w.posted.Load()
 		found := false
 		for i := range w.slots {
@@ -211,14 +215,23 @@ func (w *workers) work() {
 				found = true
 			}
 		}
-		if found {
-			spins = 0
-			continue
+		if !found {
+			w.wait(seen)
+		}
+	}
+}
+
+// wait returns when a job has been opened since posted was seen.
+func (w *workers) wait(seen int64) {
+	for spins, idle := 0, 0; w.posted.Load() == seen; spins++ {
+		if spins%yieldSpins == yieldSpins-1 {
+			runtime.Gosched()
 		}
 		if w.passes.Load() > 0 {
-			if spins++; spins%spinLimit == 0 {
-				runtime.Gosched()
-			}
+			idle = 0
+			continue
+		}
+		if idle++; idle < parkSpins {
 			continue
 		}
 		w.mu.Lock()
@@ -228,6 +241,5 @@ func (w *workers) work() {
 		}
 		w.idle.Add(-1)
 		w.mu.Unlock()
-		spins = 0
 	}
 }
