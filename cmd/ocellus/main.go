@@ -16,6 +16,7 @@ import (
 var verbs = []func() *cobra.Command{
 	newDoctor,
 	newInfer,
+	newInspect,
 	newBench,
 	newVersion,
 }
