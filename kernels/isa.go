@@ -48,10 +48,11 @@ const (
 	OpMap                 // element-wise functions
 	OpCamera              // camera formats, resize, warp
 	OpTranspose           // NHWC <-> NCHW
+	OpWinograd            // transforms of Winograd convolution, whose products are GEMM
 	NumOps
 )
 
-var opNames = [NumOps]string{"gemm", "depthwise", "pool", "norm", "lcn", "map", "camera", "transpose"}
+var opNames = [NumOps]string{"gemm", "depthwise", "pool", "norm", "lcn", "map", "camera", "transpose", "winograd"}
 
 func (o Op) String() string { return opNames[o] }
 

@@ -18,6 +18,7 @@ var checks = [NumOps]func() bool{
 	OpMap:       checkMap,
 	OpCamera:    checkCamera,
 	OpTranspose: checkTranspose,
+	OpWinograd:  checkWinograd,
 }
 
 // SelfTest returns the results of the comparison made at start: one per family, and more where a kernel was replaced.

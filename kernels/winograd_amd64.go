@@ -1,0 +1,47 @@
+//go:build !purego
+
+package kernels
+
+import "github.com/ocellus-vision/ocellus/asm"
+
+// winogradLanes returns how many channels a transform computes at a time, and the instruction set whose transform that is. Only the output
+// transform may have fewer channels than lanes.
+func winogradLanes(isa ISA, channels int) (ISA, int) {
+	switch {
+	case isa == AVX512 && channels >= 16:
+		return AVX512, 16
+	case isa >= AVX2 && channels >= 8:
+		return AVX2, 8
+	}
+	return Generic, 1
+}
+
+func winogradInput(isa ISA, m int, a *asm.WinogradArgs) {
+	switch {
+	case isa == AVX512 && m == 4:
+		asm.WinogradInput6x6F32AVX512(a)
+	case isa == AVX512:
+		asm.WinogradInput4x4F32AVX512(a)
+	case isa == AVX2 && m == 4:
+		asm.WinogradInput6x6F32AVX2(a)
+	case isa == AVX2:
+		asm.WinogradInput4x4F32AVX2(a)
+	default:
+		winogradInputGeneric(m, a)
+	}
+}
+
+func winogradOutput(isa ISA, m int, a *asm.WinogradArgs) {
+	switch {
+	case isa == AVX512 && m == 4:
+		asm.WinogradOutput4x4F32AVX512(a)
+	case isa == AVX512:
+		asm.WinogradOutput2x2F32AVX512(a)
+	case isa == AVX2 && m == 4:
+		asm.WinogradOutput4x4F32AVX2(a)
+	case isa == AVX2:
+		asm.WinogradOutput2x2F32AVX2(a)
+	default:
+		winogradOutputGeneric(m, a)
+	}
+}
