@@ -28,3 +28,8 @@ func Depthwise5S2x7F32AVX512(args *DepthwiseArgs)
 //
 //go:noescape
 func DepthwiseAnyx4F32AVX512(args *DepthwiseArgs)
+
+// DepthwiseMove16F32AVX512 copies 16 floats for each pixel and block, both positive. Steps are in bytes.
+//
+//go:noescape
+func DepthwiseMove16F32AVX512(dst *float32, src *float32, pixels int, blocks int, dstPixel int, dstBlock int, srcPixel int, srcBlock int)

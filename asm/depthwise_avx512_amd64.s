@@ -1580,3 +1580,34 @@ tile1store:
 	ADDQ    R14, 16(SP)
 	SUBQ    $0x01, R15
 	JMP     next
+
+// func DepthwiseMove16F32AVX512(dst *float32, src *float32, pixels int, blocks int, dstPixel int, dstBlock int, srcPixel int, srcBlock int)
+// Requires: AVX, AVX512F
+TEXT ·DepthwiseMove16F32AVX512(SB), NOSPLIT, $0-64
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), BX
+	MOVQ pixels+16(FP), CX
+	MOVQ blocks+24(FP), DX
+	MOVQ dstPixel+32(FP), SI
+	MOVQ dstBlock+40(FP), DI
+	MOVQ srcPixel+48(FP), R8
+	MOVQ srcBlock+56(FP), R9
+
+pixel:
+	MOVQ AX, R10
+	MOVQ BX, R11
+	MOVQ DX, R12
+
+block:
+	VMOVUPS (R11), Z0
+	VMOVUPS Z0, (R10)
+	ADDQ    R9, R11
+	ADDQ    DI, R10
+	DECQ    R12
+	JNZ     block
+	ADDQ    R8, BX
+	ADDQ    SI, AX
+	DECQ    CX
+	JNZ     pixel
+	VZEROUPPER
+	RET

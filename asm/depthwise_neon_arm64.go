@@ -28,3 +28,8 @@ func Depthwise5S2x7F32NEON(args *DepthwiseArgs)
 //
 //go:noescape
 func DepthwiseAnyx4F32NEON(args *DepthwiseArgs)
+
+// DepthwiseMove16F32NEON copies 16 floats for each pixel and block, both positive. Steps are in bytes.
+//
+//go:noescape
+func DepthwiseMove16F32NEON(dst, src *float32, pixels, blocks, dstPixel, dstBlock, srcPixel, srcBlock int)

@@ -1515,3 +1515,28 @@ tile1store:
 	MADD R2, R17, R20, R17
 	SUB $1, R10
 	B next
+
+// func DepthwiseMove16F32NEON(dst, src *float32, pixels, blocks, dstPixel, dstBlock, srcPixel, srcBlock int)
+TEXT ·DepthwiseMove16F32NEON(SB), NOSPLIT, $0-64
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD pixels+16(FP), R2
+	MOVD blocks+24(FP), R3
+	MOVD dstPixel+32(FP), R4
+	MOVD dstBlock+40(FP), R5
+	MOVD srcPixel+48(FP), R6
+	MOVD srcBlock+56(FP), R7
+pixel:
+	MOVD R0, R8
+	MOVD R1, R9
+	MOVD R3, R10
+block:
+	VLD1.P (R9)(R7), [V0.S4, V1.S4, V2.S4, V3.S4]
+	VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], (R8)(R5)
+	SUBS $1, R10, R10
+	BNE block
+	ADD R6, R1
+	ADD R4, R0
+	SUBS $1, R2, R2
+	BNE pixel
+	RET

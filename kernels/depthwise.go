@@ -21,7 +21,22 @@ type Depthwise struct {
 	perBand    int
 	groups     int        // of channels
 	wide       *Depthwise // the same with wideC channels, where there are fewer
+	gather     *gathered  // nil where pixels are read where they lie
 }
+
+// gathered is how a block of channels is computed after its pixels were copied to lie one after the other. It serves pixels that are
+// a multiple of conflict bytes apart: all of a block's share a few sets of every cache.
+type gathered struct {
+	rows, cols []int64 // as in Depthwise, for pixels of one block of channels
+	perStep    int     // output rows computed at once
+}
+
+const (
+	conflict     = 2048
+	page         = 4096
+	gatherBlocks = 8         // blocks of channels copied together: a run of some cache lines
+	gatherBytes  = 128 << 10 // of scratch memory
+)
 
 // depthwiseWindow names the tiles of asm.
 type depthwiseWindow uint8
@@ -35,10 +50,11 @@ const (
 )
 
 const (
-	far       = -1 << 60 // offset of what is outside; the sum of two is still negative
-	laneBlock = 16       // channels of a block of packed weights
-	wideC     = 8
-	zeroSpan  = 17 // input pixels under the widest tile of asm
+	far        = -1 << 60 // offset of what is outside; the sum of two is still negative
+	laneBlock  = 16       // channels of a block of packed weights
+	wideC      = 8
+	pixelBytes = 4 * laneBlock
+	zeroSpan   = 17 // input pixels under the widest tile of asm
 )
 
 // zeroFloats is a run of zeros that all plans read.
@@ -89,6 +105,12 @@ func NewDepthwise(s Conv2D) *Depthwise {
 		}
 	}
 	d.split()
+	if 4*s.C%conflict == 0 && d.oh*d.ow > 1 {
+		g := &gathered{rows: offsets(d.oh, s.KH, s.SH, s.DH, s.PT, s.H, pixelBytes*s.W), cols: offsets(d.ow, s.KW, s.SW, s.DW, s.PL, s.W, pixelBytes)}
+		row, halo := gatherBlocks*pixelBytes*(s.SH*s.W+d.ow), gatherBlocks*pixelBytes*s.W*(s.DH*(s.KH-1)+1)
+		g.perStep = max(1, min(d.perBand, (gatherBytes-halo)/row))
+		d.gather = g
+	}
 	if s.C < wideC {
 		s.C, s.O, s.Groups = wideC, wideC, wideC
 		d.wide = NewDepthwise(s)
@@ -239,6 +261,13 @@ func (k *depthwiseTask) Tile(i, _ int) {
 	a.Src = add(a.Src, n*k.src)
 	a.Dst = add(a.Dst, n*k.dst+y*d.ow*a.Pixel)
 	a.Ys = min(d.perBand, d.oh-y)
+	if d.gather != nil && k.isa != Generic {
+		blocks = d.shape.C / laneBlock
+		for b, to := blocks*g/d.groups, blocks*(g+1)/d.groups; b < to; b += gatherBlocks {
+			k.gathered(&a, y, b, min(gatherBlocks, to-b))
+		}
+		return
+	}
 	k.rows(&a, y, blocks*g/d.groups, blocks*(g+1)/d.groups)
 }
 
@@ -256,6 +285,58 @@ func (k *depthwiseTask) rows(a *asm.DepthwiseArgs, y, from, to int) {
 		depthwiseTile(k.isa, d.window, a, k.lanes)
 	}
 }
+
+// gathered computes a.Ys output rows from row y on of some blocks of laneBlock channels, through copies of their pixels.
+func (k *depthwiseTask) gathered(whole *asm.DepthwiseArgs, y, block, blocks int) {
+	target := whole.Dst
+	d, s, g := k.plan, &k.plan.shape, k.plan.gather
+	scratch := depthwiseScratch.Get().(*depthwiseCopy)
+	in, out := pixelBytes*s.W, pixelBytes*d.ow // bytes of a row
+	most := min(s.H, (g.perStep-1)*s.SH+s.DH*(s.KH-1)+1)
+	// A load waits for an earlier store whose address has the same low 12 bits: the outputs lie where these bits differ most from
+	// those of the inputs that are read meanwhile.
+	gap := (page + in/2 + 4*pixelBytes - blocks*most*in%page) % page
+	scratch.grow((blocks*(most*in+g.perStep*out) + gap) / 4)
+	src := &scratch.data[0]
+	dst := add(src, blocks*most*in+gap)
+	a := *whole
+	a.Pixel, a.Cols = pixelBytes, &g.cols[0]
+	for end := y + whole.Ys; y < end; y += a.Ys {
+		a.Ys = min(g.perStep, end-y)
+		first := min(max(0, y*s.SH-s.PT), s.H)
+		last := max(first, min(s.H, (y+a.Ys-1)*s.SH-s.PT+s.DH*(s.KH-1)+1))
+		if last > first {
+			depthwiseMove(k.isa, src, add(whole.Src, first*s.W*whole.Pixel+block*pixelBytes), (last-first)*s.W, blocks,
+				pixelBytes, most*in, whole.Pixel, pixelBytes)
+		}
+		a.Rows = &g.rows[y*s.KH]
+		a.Skip = first * in
+		if d.window != windowAny {
+			a.Skip += s.PL * pixelBytes
+		}
+		for b := range blocks {
+			for lane := 0; lane < laneBlock; lane += k.lanes {
+				a.Src, a.Dst = add(src, b*most*in+4*lane), add(dst, b*g.perStep*out+4*lane)
+				a.W = k.w.from((block+b)*laneBlock+lane, k.lanes)
+				depthwiseTile(k.isa, d.window, &a, k.lanes)
+			}
+		}
+		depthwiseMove(k.isa, add(target, block*pixelBytes), dst, a.Ys*d.ow, blocks, whole.Pixel, pixelBytes, pixelBytes, g.perStep*out)
+		target = add(target, a.Ys*d.ow*whole.Pixel)
+	}
+	depthwiseScratch.Put(scratch)
+}
+
+// depthwiseCopy is scratch memory for gathered pixels.
+type depthwiseCopy struct{ data []float32 }
+
+func (c *depthwiseCopy) grow(n int) {
+	if len(c.data) < n {
+		c.data = aligned(n)
+	}
+}
+
+var depthwiseScratch = poolOf[depthwiseCopy]()
 
 // runWide computes a picture with fewer channels than a vector has lanes: pictures one after the other are spread to wideC channels.
 func (k *depthwiseTask) runWide(t *Team) {

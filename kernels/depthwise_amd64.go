@@ -47,3 +47,12 @@ func depthwiseTile(isa ISA, window depthwiseWindow, a *asm.DepthwiseArgs, lanes 
 		depthwiseTileGeneric(a, lanes)
 	}
 }
+
+// depthwiseMove copies blocks of 16 channels of pixels; plain Go does without.
+func depthwiseMove(isa ISA, dst, src *float32, pixels, blocks, dstPixel, dstBlock, srcPixel, srcBlock int) {
+	if isa == AVX512 {
+		asm.DepthwiseMove16F32AVX512(dst, src, pixels, blocks, dstPixel, dstBlock, srcPixel, srcBlock)
+	} else {
+		asm.DepthwiseMove16F32AVX2(dst, src, pixels, blocks, dstPixel, dstBlock, srcPixel, srcBlock)
+	}
+}

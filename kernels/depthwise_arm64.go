@@ -30,3 +30,8 @@ func depthwiseTile(isa ISA, window depthwiseWindow, a *asm.DepthwiseArgs, lanes 
 		asm.DepthwiseAnyx4F32NEON(a)
 	}
 }
+
+// depthwiseMove copies blocks of 16 channels of pixels; plain Go does without.
+func depthwiseMove(_ ISA, dst, src *float32, pixels, blocks, dstPixel, dstBlock, srcPixel, srcBlock int) {
+	asm.DepthwiseMove16F32NEON(dst, src, pixels, blocks, dstPixel, dstBlock, srcPixel, srcBlock)
+}

@@ -141,3 +141,11 @@ const anyTile = 4
 func anyDoc(name string, lanes int) string {
 	return fmt.Sprintf("%s computes %d channels of depthwise convolution with any window, stride, dilation and padding; see DepthwiseArgs.", name, lanes)
 }
+
+// moveSignature is that of the function that gathers a channel block's pixels to lie one after the other, and scatters them again.
+const moveSignature = "(dst, src *float32, pixels, blocks, dstPixel, dstBlock, srcPixel, srcBlock int)"
+
+func moveName(isa string) (name, doc string) {
+	name = "DepthwiseMove16F32" + isa
+	return name, name + " copies 16 floats for each pixel and block, both positive. Steps are in bytes."
+}

@@ -57,6 +57,7 @@ func arm64() error {
 		nWindow(f, w)
 	}
 	nAny(f)
+	nMove(f)
 	return f.WriteFiles("../asm", "depthwise_neon")
 }
 
@@ -232,4 +233,46 @@ func nAny(f *neon.File) {
 		fn.T("SUB $%d, %v", p, nXs)
 		fn.T("B next")
 	}
+}
+
+func nMove(f *neon.File) {
+	name, doc := moveName("NEON")
+	fn := f.Func(name, moveSignature, doc)
+	const (
+		dst = neon.R0 + iota
+		src
+		pixels
+		blocks
+		dstPixel
+		dstBlock
+		srcPixel
+		srcBlock
+		to
+		from
+		left
+	)
+	for _, a := range []struct {
+		name string
+		r    neon.R
+	}{
+		{"dst", dst}, {"src", src}, {"pixels", pixels}, {"blocks", blocks},
+		{"dstPixel", dstPixel}, {"dstBlock", dstBlock}, {"srcPixel", srcPixel}, {"srcBlock", srcBlock},
+	} {
+		fn.LoadArg(a.name, a.r)
+	}
+	block := []neon.V{0, 1, 2, 3}
+	fn.Label("pixel")
+	fn.T("MOVD %v, %v", dst, to)
+	fn.T("MOVD %v, %v", src, from)
+	fn.T("MOVD %v, %v", blocks, left)
+	fn.Label("block")
+	fn.Ld1X(neon.S4, from, srcBlock, block...)
+	fn.St1X(neon.S4, to, dstBlock, block...)
+	fn.T("SUBS $1, %v, %v", left, left)
+	fn.T("BNE block")
+	fn.T("ADD %v, %v", srcPixel, src)
+	fn.T("ADD %v, %v", dstPixel, dst)
+	fn.T("SUBS $1, %v, %v", pixels, pixels)
+	fn.T("BNE pixel")
+	fn.Ret()
 }

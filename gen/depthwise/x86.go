@@ -64,6 +64,45 @@ func amd64(t target) {
 		t.window(w)
 	}
 	t.any()
+	t.move()
+}
+
+func (t target) move() {
+	name, doc := moveName(t.name)
+	TEXT(name, NOSPLIT, "func"+moveSignature)
+	Doc(doc)
+	Pragma("noescape")
+	dst, src, pixels, blocks := reg.RAX, reg.RBX, reg.RCX, reg.RDX
+	dstPixel, dstBlock, srcPixel, srcBlock := reg.RSI, reg.RDI, reg.R8, reg.R9
+	to, from, left := reg.R10, reg.R11, reg.R12
+	for _, a := range []struct {
+		name string
+		r    reg.GPPhysical
+	}{
+		{"dst", dst}, {"src", src}, {"pixels", pixels}, {"blocks", blocks},
+		{"dstPixel", dstPixel}, {"dstBlock", dstBlock}, {"srcPixel", srcPixel}, {"srcBlock", srcBlock},
+	} {
+		Load(Param(a.name), a.r)
+	}
+	Label("pixel")
+	MOVQ(dst, to)
+	MOVQ(src, from)
+	MOVQ(blocks, left)
+	Label("block")
+	for i := range 16 / t.lanes {
+		VMOVUPS(Mem{Base: from, Disp: 4 * t.lanes * i}, t.vec[i])
+		VMOVUPS(t.vec[i], Mem{Base: to, Disp: 4 * t.lanes * i})
+	}
+	ADDQ(srcBlock, from)
+	ADDQ(dstBlock, to)
+	DECQ(left)
+	JNZ(LabelRef("block"))
+	ADDQ(srcPixel, src)
+	ADDQ(dstPixel, dst)
+	DECQ(pixels)
+	JNZ(LabelRef("pixel"))
+	VZEROUPPER()
+	RET()
 }
 
 // pixel is the address of pixel q from base, or from base8 for the eighth and beyond.
