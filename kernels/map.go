@@ -128,20 +128,33 @@ func binary(name string, op mapOp, dst, a, b []float32, p mapParams) {
 	mapRun(op, dst, a, b, nil, p)
 }
 
-// patternLen is the length to which a short row is repeated, so that kernels run over many elements at a time.
-const patternLen = 512
+// A short row is repeated, so that kernels run over many elements at a time: to patternLen, or to longPattern where there is enough to do
+// to be worth clearing and filling that much stack.
+const (
+	patternLen  = 512
+	longPattern = 2048
+)
 
-// repeat fills p with copies of row and returns as many of them as are worth having for rows rows: row itself for one.
-func repeat(p *[patternLen]float32, row []float32, rows int) []float32 {
-	k := min(patternLen/len(row), rows)
+// lineLen is the float32 in a cache line: buf of repeat has room for as many more, so that the copies can start at one.
+const lineLen = 16
+
+// repeat fills buf with whole copies of row, at most rows of them, and returns those: row itself where only one fits.
+func repeat(buf, row []float32, rows int) []float32 {
+	for uintptr(unsafe.Pointer(&buf[0]))%(4*lineLen) != 0 {
+		buf = buf[1:]
+	}
+	k := min(len(buf)/len(row), rows)
 	if k <= 1 {
 		return row
 	}
-	n := k * len(row)
-	for i := copy(p[:n], row); i < n; i *= 2 {
-		copy(p[i:n], p[:i])
+	if k >= lineLen {
+		k &^= lineLen - 1 // the next rows start at a cache line too, if these do
 	}
-	return p[:n]
+	n := k * len(row)
+	for i := copy(buf[:n], row); i < n; i *= 2 {
+		copy(buf[i:n], buf[:i])
+	}
+	return buf[:n]
 }
 
 func checkRows(name string, dst, src, row []float32) {
@@ -159,11 +172,22 @@ func checkRows(name string, dst, src, row []float32) {
 // rows computes dst[i,c] = op(a[i,c], row[c]); swap exchanges the sources.
 func rows(name string, op mapOp, dst, a, row []float32, swap bool, p mapParams) {
 	checkRows(name, dst, a, row)
-	var buf [patternLen]float32
-	r := repeat(&buf, row, len(dst)/len(row))
+	switch n := len(dst) / len(row); {
+	case len(dst) >= 8*longPattern && len(row) <= longPattern/2:
+		var buf [longPattern + lineLen]float32
+		rowsOf(op, dst, a, repeat(buf[:], row, n), swap, p)
+	case len(row) <= patternLen/2:
+		var buf [patternLen + lineLen]float32
+		rowsOf(op, dst, a, repeat(buf[:], row, n), swap, p)
+	default:
+		rowsOf(op, dst, a, row, swap, p)
+	}
+}
+
+func rowsOf(op mapOp, dst, a, row []float32, swap bool, p mapParams) {
 	for len(dst) > 0 {
-		n := min(len(r), len(dst))
-		x, y := a[:n], r[:n]
+		n := min(len(row), len(dst))
+		x, y := a[:n], row[:n]
 		if swap {
 			x, y = y, x
 		}
@@ -297,9 +321,19 @@ func ScaleShift(dst, src, scale, shift []float32, act Act) {
 	case ActNone:
 		p = mapParams{-posInf, posInf}
 	}
-	var bufScale, bufShift [patternLen]float32
-	n := len(dst) / len(scale)
-	scale, shift = repeat(&bufScale, scale, n), repeat(&bufShift, shift, n)
+	switch n := len(dst) / len(scale); {
+	case len(dst) >= 8*longPattern && len(scale) <= longPattern/2:
+		var buf [2][longPattern + lineLen]float32
+		scaleShift(op, dst, src, repeat(buf[0][:], scale, n), repeat(buf[1][:], shift, n), p)
+	case len(scale) <= patternLen/2:
+		var buf [2][patternLen + lineLen]float32
+		scaleShift(op, dst, src, repeat(buf[0][:], scale, n), repeat(buf[1][:], shift, n), p)
+	default:
+		scaleShift(op, dst, src, scale, shift, p)
+	}
+}
+
+func scaleShift(op mapOp, dst, src, scale, shift []float32, p mapParams) {
 	for len(dst) > 0 {
 		n := min(len(scale), len(dst))
 		mapRun(op, dst[:n], src[:n], scale[:n], shift[:n], p)

@@ -69,22 +69,11 @@ func MaxElement(x []float32) float32 {
 	for i := 0; i < n; i += mapChunk {
 		lanesMax(&s, x[i:min(i+mapChunk, n)])
 	}
-	m := -posInf
-	for i := range 8 {
-		if s[8+i] != s[8+i] {
-			return s[8+i]
-		}
-		if s[i] > m {
-			m = s[i]
-		}
-	}
+	// The built-in max keeps a NaN and takes no branch.
+	m := max(max(max(s[0], s[4]), max(s[2], s[6])), max(max(s[1], s[5]), max(s[3], s[7])))
+	m += (s[8] + s[12]) + (s[10] + s[14]) + ((s[9] + s[13]) + (s[11] + s[15]))
 	for _, v := range x[n:] {
-		if v != v {
-			return v
-		}
-		if v > m {
-			m = v
-		}
+		m = max(m, v)
 	}
 	return m + 0
 }
@@ -274,8 +263,8 @@ func plainLanesArgMax(s *[32]float32, x []float32) {
 func checkNorms() bool {
 	var x, y [24]float32
 	for i := range x {
-		x[i] = float32(i*7%24)*0.3 - 2
-		y[i] = float32(i*5%24)*0.7 - 3
+		x[i] = float32(float32(i*7%24)*0.3) - 2
+		y[i] = float32(float32(i*5%24)*0.7) - 3
 	}
 	for range 2 {
 		var a, b eight

@@ -189,7 +189,7 @@ func scaleShift(rows, c int, act kernels.Act) Problem {
 // mapSizes stand around the edges of a vector of 4, 8 and 16 lanes and of rounds of four.
 var mapSizes = []int{0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 63, 64, 65, 97, 127}
 
-var rowShapes = [][2]int{{0, 3}, {1, 1}, {1, 7}, {2, 16}, {3, 5}, {17, 3}, {5, 33}, {130, 4}, {2, 257}, {3, 600}}
+var rowShapes = [][2]int{{0, 3}, {1, 1}, {1, 7}, {2, 16}, {3, 5}, {17, 3}, {5, 33}, {130, 4}, {2, 257}, {3, 600}, {5500, 3}, {9, 2049}}
 
 func mapFamily() Family {
 	return Family{
