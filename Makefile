@@ -1,6 +1,6 @@
 # Targets are listed by "make help".
 .DEFAULT_GOAL := help
-.PHONY: help demo build test fuzz bench generate lint cross clean setup
+.PHONY: help demo build test fuzz bench bench-peers generate lint cross clean setup
 
 GO          ?= go
 # Go refuses to build where git distrusts the folder's owner, unless told to leave the revision out.
@@ -18,7 +18,7 @@ cross: export CGO_ENABLED = 0
 cross: export GOARM = 7
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: build ## build, and examine this machine
 	bin/ocellus doctor
@@ -37,6 +37,9 @@ fuzz: ## fuzz each target for FUZZTIME (1m)
 
 bench: ## speed of the kernels beside the peak of the CPU; BENCH=regexp selects
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -timeout 0 ./kernels
+
+bench-peers: build ## latency, load time and memory beside ONNX Runtime's; ARGS='--only resnet18 --rounds 1' selects
+	@scripts/bench_peers.sh $(ARGS)
 
 generate: ## write asm/ again from gen/
 	cd gen && $(GO) generate ./...
