@@ -392,10 +392,8 @@ func (k *winogradTask) output(own, m []float32, from, to int) {
 		x.Rows, x.Cols = &w.outRows[row%w.ty*w.m], &w.outCols[col*w.m]
 		picture := row / w.ty * k.image.dst
 		x.Image, x.Res = add(k.out.Image, picture), add(k.out.Res, picture)
-		if whole > 0 {
-			x.Chans = 4 * whole
-			winogradOutput(isa, w.m, &x)
-		}
+		x.Chans = 4 * whole
+		winogradOutput(isa, w.m, &x)
 		if whole < n {
 			k.ragged(isa, &x, edge, row%w.ty, col, whole, n-whole, lanes)
 		}
@@ -501,7 +499,7 @@ func winogradOutputGeneric(m int, a *asm.WinogradArgs) {
 func checkWinograd() bool {
 	r := checkRand(1)
 	for i, m := range []int{4, 2, 4} {
-		s := Conv2D{N: 1, H: 4 + i, W: 5, C: 17, O: 19 + i, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PT: 1, PL: 1, PB: 1, PR: 1 - i/2, Groups: 1}
+		s := Conv2D{N: 1, H: 4 - i, W: 3 + i, C: 17, O: 17, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PT: 1, PL: 1, PB: 1, PR: 1, Groups: 1}
 		w := NewWinogradTile(s, m)
 		out := w.oh * w.ow * s.O
 		src, weights, bias, res := r.fill(s.H*s.W*s.C), r.fill(s.O*9*s.C), r.fill(s.O), r.fill(out)

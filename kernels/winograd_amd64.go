@@ -4,8 +4,7 @@ package kernels
 
 import "github.com/ocellus-vision/ocellus/asm"
 
-// winogradLanes returns how many channels a transform computes at a time, and the instruction set whose transform that is. Only the output
-// transform may have fewer channels than lanes.
+// winogradLanes returns how many channels a transform computes at a time, and the instruction set whose transform that is.
 func winogradLanes(isa ISA, channels int) (ISA, int) {
 	switch {
 	case isa == AVX512 && channels >= 16:

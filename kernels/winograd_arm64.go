@@ -1,0 +1,35 @@
+//go:build !purego
+
+package kernels
+
+import "github.com/ocellus-vision/ocellus/asm"
+
+// winogradLanes returns how many channels a transform computes at a time, and the instruction set whose transform that is.
+func winogradLanes(isa ISA, channels int) (ISA, int) {
+	if isa == NEON && channels >= 4 {
+		return NEON, 4
+	}
+	return Generic, 1
+}
+
+func winogradInput(isa ISA, m int, a *asm.WinogradArgs) {
+	switch {
+	case isa == NEON && m == 4:
+		asm.WinogradInput6x6F32NEON(a)
+	case isa == NEON:
+		asm.WinogradInput4x4F32NEON(a)
+	default:
+		winogradInputGeneric(m, a)
+	}
+}
+
+func winogradOutput(isa ISA, m int, a *asm.WinogradArgs) {
+	switch {
+	case isa == NEON && m == 4:
+		asm.WinogradOutput4x4F32NEON(a)
+	case isa == NEON:
+		asm.WinogradOutput2x2F32NEON(a)
+	default:
+		winogradOutputGeneric(m, a)
+	}
+}
