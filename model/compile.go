@@ -207,6 +207,9 @@ func (p *ir) program(g *Graph) *Program {
 			s.out = append(s.out, add(v))
 			s.dynamic = s.dynamic || v != nil && !v.known
 		}
+		if !s.dynamic {
+			s.op = p.planned(o)
+		}
 		prog.steps = append(prog.steps, s)
 	}
 	for i, v := range p.outputs {
@@ -219,6 +222,36 @@ func (p *ir) program(g *Graph) *Program {
 	}
 	prog.plan()
 	return prog
+}
+
+// planned returns the op with what shapes and constants determine worked out, or the op itself where that would take more memory than there is to spend.
+func (p *ir) planned(o *op) layer.Op {
+	q, ok := o.op.(layer.Planner)
+	if !ok {
+		return o.op
+	}
+	in, out := o.infos(), make([]layer.Info, len(o.out))
+	cost := int64(0)
+	for i, v := range o.out {
+		if v != nil {
+			out[i] = v.info
+		}
+	}
+	for _, x := range [2][]layer.Info{in, out} {
+		for _, v := range x {
+			for _, d := range v.Shape {
+				cost += 64 * int64(d)
+			}
+		}
+	}
+	if cost > p.budget {
+		return o.op
+	}
+	if r := q.Plan(in, out); r != nil {
+		p.budget -= cost
+		return r
+	}
+	return o.op
 }
 
 // Inputs lists the inputs, in the graph's order.

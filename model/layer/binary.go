@@ -458,7 +458,8 @@ func (v *Variadic) Forward(e *Env, in, out []*tensor.Tensor) error {
 	}
 	op := Binary{fn}
 	for _, x := range in[1:] {
-		if err := op.Forward(e, []*tensor.Tensor{z, x}, out); err != nil {
+		e.pair = [2]*tensor.Tensor{z, x}
+		if err := op.Forward(e, e.pair[:], out); err != nil {
 			return err
 		}
 	}

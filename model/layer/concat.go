@@ -110,17 +110,16 @@ func (s *Split) Forward(e *Env, in, out []*tensor.Tensor) error {
 	a, _ := axisOf(s.Axis, in[0].Rank())
 	size := in[0].DType().Size()
 	outer, row, at := sizeOf(in[0].Shape()[:a]), sizeOf(in[0].Shape()[a:])*size, 0
-	sizes := optT(in, 1)
+	var sizes []int64
+	if t := optT(in, 1); t != nil {
+		sizes = index(t)
+	}
 	each := (in[0].Dim(a) + s.Parts - 1) / max(s.Parts, 1)
 	left := in[0].Dim(a)
 	for i, y := range out {
 		part := min(each, left)
 		if sizes != nil {
-			if v := sizes; v.DType() == tensor.Int64 {
-				part = int(v.Int64s()[i])
-			} else if w, ok := v.Ints(); ok {
-				part = w[i]
-			}
+			part = int(sizes[i])
 		}
 		left -= part
 		n := part * sizeOf(in[0].Shape()[a+1:]) * size
@@ -217,22 +216,53 @@ func (s *Slice) Infer(in []Info) ([]Info, error) {
 }
 
 func (s *Slice) Forward(e *Env, in, out []*tensor.Tensor) error {
-	var v [4][]int
-	for i := range v {
-		if t := optT(in, i+1); t != nil {
-			v[i], _ = t.Ints()
-		}
-	}
-	from, step, count, err := s.box(in[0].Shape(), v[0], v[1], v[2], v[3])
+	m, err := s.move(infosOf(in))
 	if err != nil {
 		return err
 	}
-	st, base := rowMajor(in[0].Shape()), 0
+	gatherTensor(out[0], in[0], &m.walk, m.base)
+	return nil
+}
+
+// move resolves the slice for given inputs.
+func (s *Slice) move(in []Info) (*move, error) {
+	var v [4][]int
+	for i := range v {
+		if x := opt(in, i+1); x.Present() {
+			var err error
+			if v[i], err = ints(x); err != nil {
+				return nil, err
+			}
+		}
+	}
+	from, step, count, err := s.box(in[0].Shape, v[0], v[1], v[2], v[3])
+	if err != nil {
+		return nil, err
+	}
+	st, base := rowMajor(in[0].Shape), 0
 	for d := range count {
 		base += from[d] * st[d]
 		st[d] *= step[d]
 	}
-	w := walk(count, st)
-	gatherTensor(out[0], in[0], &w, base)
+	return &move{Op: s, walk: walk(count, st), base: base}, nil
+}
+
+// Plan works the box out once.
+func (s *Slice) Plan(in, out []Info) Op {
+	if m, err := s.move(in); err == nil {
+		return m
+	}
+	return nil
+}
+
+// move is an Op that comes to reading its input with other strides.
+type move struct {
+	Op
+	walk strided
+	base int
+}
+
+func (m *move) Forward(e *Env, in, out []*tensor.Tensor) error {
+	gatherTensor(out[0], in[0], &m.walk, m.base)
 	return nil
 }

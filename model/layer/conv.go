@@ -67,11 +67,12 @@ func (c *Conv) Forward(e *Env, in, out []*tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
-	t := convTask[float32]{s: s, groups: c.Groups, c: x.Dim(1), o: w.Dim(0), x: x.Float32s(), w: w.Float32s(), y: out[0].Float32s(), row: fmaRow}
+	t := taskOf[convTask[float32]](e)
+	*t = convTask[float32]{s: s, groups: c.Groups, c: x.Dim(1), o: w.Dim(0), x: x.Float32s(), w: w.Float32s(), y: out[0].Float32s(), row: fmaRow}
 	if b := optT(in, 2); b != nil {
 		t.b = b.Float32s()
 	}
-	e.Team.Run(&t, x.Dim(0)*w.Dim(0))
+	e.Team.Run(t, x.Dim(0)*w.Dim(0))
 	return nil
 }
 
@@ -242,11 +243,12 @@ func (c *ConvTranspose) Forward(e *Env, in, out []*tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
-	t := deconvTask{s: s, groups: c.Groups, c: x.Dim(1), o: out[0].Dim(1), x: x.Float32s(), w: w.Float32s(), y: out[0].Float32s()}
+	t := taskOf[deconvTask](e)
+	*t = deconvTask{s: s, groups: c.Groups, c: x.Dim(1), o: out[0].Dim(1), x: x.Float32s(), w: w.Float32s(), y: out[0].Float32s()}
 	if b := optT(in, 2); b != nil {
 		t.b = b.Float32s()
 	}
-	e.Team.Run(&t, x.Dim(0)*t.o)
+	e.Team.Run(t, x.Dim(0)*t.o)
 	return nil
 }
 

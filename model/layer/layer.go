@@ -70,11 +70,32 @@ type Coster interface {
 	MACs(in, out []Info) int64
 }
 
+// Planner is an Op that can do part of its work once, when the inputs' types, shapes and constant elements are known: Plan returns an Op that
+// computes the same for those, or nil where there is nothing to gain.
+type Planner interface {
+	Op
+	Plan(in, out []Info) Op
+}
+
 // Env is what an operation runs in: the team that shares its work, and scratch memory. One goroutine uses an Env at a time.
 type Env struct {
 	Team  *kernels.Team
 	slabs [][]byte
 	used  int
+	tasks []any
+	pair  [2]*tensor.Tensor
+}
+
+// taskOf returns e's own T, which keeps what its last user left in it: a place for a task that costs no allocation per run.
+func taskOf[T any](e *Env) *T {
+	for _, t := range e.tasks {
+		if p, ok := t.(*T); ok {
+			return p
+		}
+	}
+	p := new(T)
+	e.tasks = append(e.tasks, p)
+	return p
 }
 
 // Reset takes back the scratch memory that was handed out.
@@ -244,3 +265,14 @@ func same(in []Info) ([]Info, error) { return one(in[0].DType, in[0].Shape) }
 
 var numeric = []tensor.DType{tensor.Float32, tensor.Float64, tensor.Int8, tensor.Int16, tensor.Int32, tensor.Int64,
 	tensor.Uint8, tensor.Uint16, tensor.Uint32, tensor.Uint64}
+
+// infosOf returns what tensors tell.
+func infosOf(in []*tensor.Tensor) []Info {
+	info := make([]Info, len(in))
+	for i, t := range in {
+		if t != nil {
+			info[i] = Info{t.DType(), t.Shape(), t}
+		}
+	}
+	return info
+}

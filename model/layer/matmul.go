@@ -78,20 +78,43 @@ func (*MatMul) Forward(e *Env, in, out []*tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
+	p.run(e, in, out[0])
+	return nil
+}
+
+func (p *matPlan) run(e *Env, in []*tensor.Tensor, out *tensor.Tensor) {
 	switch in[0].DType() {
 	case tensor.Float32:
-		multiply(e, &p, out[0].Float32s(), in[0].Float32s(), in[1].Float32s(), ref.FMA32)
+		multiply(e, p, out.Float32s(), in[0].Float32s(), in[1].Float32s(), ref.FMA32)
 	case tensor.Float64:
-		multiplyAny[float64](e, &p, out[0], in[0], in[1])
+		multiplyAny[float64](e, p, out, in[0], in[1])
 	case tensor.Int32:
-		multiplyAny[int32](e, &p, out[0], in[0], in[1])
+		multiplyAny[int32](e, p, out, in[0], in[1])
 	case tensor.Int64:
-		multiplyAny[int64](e, &p, out[0], in[0], in[1])
+		multiplyAny[int64](e, p, out, in[0], in[1])
 	case tensor.Uint32:
-		multiplyAny[uint32](e, &p, out[0], in[0], in[1])
+		multiplyAny[uint32](e, p, out, in[0], in[1])
 	case tensor.Uint64:
-		multiplyAny[uint64](e, &p, out[0], in[0], in[1])
+		multiplyAny[uint64](e, p, out, in[0], in[1])
 	}
+}
+
+// Plan works the shapes out once.
+func (m *MatMul) Plan(in, out []Info) Op {
+	p, err := planMatMul(in[0].Shape, in[1].Shape)
+	if err != nil {
+		return nil
+	}
+	return &matMulPlan{p: p}
+}
+
+type matMulPlan struct {
+	MatMul
+	p matPlan
+}
+
+func (m *matMulPlan) Forward(e *Env, in, out []*tensor.Tensor) error {
+	m.p.run(e, in, out[0])
 	return nil
 }
 
@@ -107,15 +130,16 @@ func multiply[T number](e *Env, p *matPlan, y, a, b []T, mac func(a, b, c T) T) 
 	if len(y) == 0 {
 		return
 	}
-	w := walk(append(slices.Clone(p.batch), 1), broadcastStrides(p.a, p.batch), broadcastStrides(p.b, p.batch))
+	w := walk(p.batch, broadcastStrides(p.a, p.batch), broadcastStrides(p.b, p.batch))
 	n, sa, sb := w.dim[w.n-1], w.step[0][w.n-1], w.step[1][w.n-1]
-	t := matTask[T]{p: p, mac: mac}
+	t := taskOf[matTask[T]](e)
+	*t = matTask[T]{p: p, mac: mac}
 	w.rows(func(at int, off [3]int) {
 		for i := range n {
 			t.y = y[(at+i)*p.m*p.n:]
 			t.a = a[(off[0]+i*sa)*p.m*p.k:]
 			t.b = b[(off[1]+i*sb)*p.k*p.n:]
-			e.Team.Run(&t, p.m)
+			e.Team.Run(t, p.m)
 		}
 	})
 }
@@ -186,7 +210,8 @@ func (g *Gemm) MACs(in, out []Info) int64 {
 
 func (g *Gemm) Forward(e *Env, in, out []*tensor.Tensor) error {
 	m, n := out[0].Dim(0), out[0].Dim(1)
-	t := gemmTask{g: g, m: m, n: n, k: in[0].Dim(1), a: in[0].Float32s(), b: in[1].Float32s(), y: out[0].Float32s()}
+	t := taskOf[gemmTask](e)
+	*t = gemmTask{g: g, m: m, n: n, k: in[0].Dim(1), a: in[0].Float32s(), b: in[1].Float32s(), y: out[0].Float32s()}
 	if g.TransA {
 		t.k = in[0].Dim(0)
 	}
@@ -197,7 +222,7 @@ func (g *Gemm) Forward(e *Env, in, out []*tensor.Tensor) error {
 	}
 	const cols = 64
 	t.cols = cols
-	e.Team.Run(&t, m*((n+cols-1)/cols))
+	e.Team.Run(t, m*((n+cols-1)/cols))
 	return nil
 }
 

@@ -35,13 +35,7 @@ func (*NonMaxSuppression) Forward(e *Env, in, out []*tensor.Tensor) error {
 }
 
 func (n *NonMaxSuppression) Run(e *Env, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
-	info := make([]Info, len(in))
-	for i, t := range in {
-		if t != nil {
-			info[i] = Info{t.DType(), t.Shape(), t}
-		}
-	}
-	if _, err := n.Infer(info); err != ErrUnknown {
+	if _, err := n.Infer(infosOf(in)); err != ErrUnknown {
 		return nil, err
 	}
 	var most int64

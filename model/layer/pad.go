@@ -112,8 +112,8 @@ func (p *Pad) Infer(in []Info) ([]Info, error) {
 	return one(in[0].DType, shape)
 }
 
-// source returns which element of a dimension of size n stands at position i, which may lie outside; -1 for the constant.
-func (p *Pad) source(i, n int) int {
+// from returns which element of a dimension of size n stands at position i, which may lie outside; -1 for the constant.
+func (p *Pad) from(i, n int) int {
 	if i >= 0 && i < n {
 		return i
 	}
@@ -139,54 +139,92 @@ func (p *Pad) source(i, n int) int {
 }
 
 func (p *Pad) Forward(e *Env, in, out []*tensor.Tensor) error {
-	pads, _ := in[1].Ints()
-	var axes []int
-	if t := optT(in, 3); t != nil {
-		axes, _ = t.Ints()
+	if q := p.plan(infosOf(in), out[0].Shape()); q != nil {
+		return q.Forward(e, in, out)
 	}
-	before, _, err := p.amounts(in[0].Rank(), pads, axes)
-	if err != nil {
-		return err
-	}
-	if out[0].Len() == 0 {
-		return nil
-	}
-	switch out[0].DType().Size() {
-	case 1:
-		padAny[uint8](p, in, out[0], before)
-	case 2:
-		padAny[uint16](p, in, out[0], before)
-	case 4:
-		padAny[uint32](p, in, out[0], before)
-	case 8:
-		padAny[uint64](p, in, out[0], before)
+	return fmt.Errorf("pads do not fit")
+}
+
+// Plan works the positions out once.
+func (p *Pad) Plan(in, out []Info) Op {
+	if q := p.plan(in, out[0].Shape); q != nil {
+		return q
 	}
 	return nil
 }
 
-func padAny[W uint8 | uint16 | uint32 | uint64](p *Pad, in []*tensor.Tensor, out *tensor.Tensor, before []int) {
-	src, dst := tensor.Bits[W](in[0]), tensor.Bits[W](out)
-	var fill W
-	if v := optT(in, 2); v != nil {
-		fill = tensor.Bits[W](v)[0]
+// padPlan is a Pad of a known shape: source says, for each dimension and output position, which input position stands there; -1 for the constant.
+type padPlan struct {
+	Pad
+	source [][]int
+}
+
+func (p *Pad) plan(in []Info, out []int) *padPlan {
+	pads, err := ints(in[1])
+	if err != nil {
+		return nil
 	}
-	is, os := in[0].Shape(), out.Shape()
+	var axes []int
+	if x := opt(in, 3); x.Present() {
+		if axes, err = ints(x); err != nil {
+			return nil
+		}
+	}
+	before, _, err := p.amounts(len(in[0].Shape), pads, axes)
+	if err != nil {
+		return nil
+	}
+	q := &padPlan{Pad: *p}
+	if n, _ := tensor.Count(out); n == 0 {
+		return q
+	}
+	for d, n := range out {
+		at := make([]int, n)
+		for i := range at {
+			at[i] = p.from(i-before[d], in[0].Shape[d])
+		}
+		q.source = append(q.source, at)
+	}
+	return q
+}
+
+func (p *padPlan) Forward(e *Env, in, out []*tensor.Tensor) error {
+	if out[0].Len() == 0 {
+		return nil
+	}
+	fill := optT(in, 2)
+	switch out[0].DType().Size() {
+	case 1:
+		padAny[uint8](p, in[0], fill, out[0])
+	case 2:
+		padAny[uint16](p, in[0], fill, out[0])
+	case 4:
+		padAny[uint32](p, in[0], fill, out[0])
+	case 8:
+		padAny[uint64](p, in[0], fill, out[0])
+	}
+	return nil
+}
+
+func padAny[W uint8 | uint16 | uint32 | uint64](p *padPlan, in, value, out *tensor.Tensor) {
+	src, dst := tensor.Bits[W](in), tensor.Bits[W](out)
+	var fill W
+	if value != nil {
+		fill = tensor.Bits[W](value)[0]
+	}
+	os := out.Shape()
 	n := len(os)
 	if n == 0 {
 		copy(dst, src)
 		return
 	}
-	st := rowMajor(is)
-	// The source of each position of the innermost dimension, found once.
-	inner := make([]int, os[n-1])
-	for i := range inner {
-		inner[i] = p.source(i-before[n-1], is[n-1])
-	}
+	st := rowMajor(in.Shape())
+	inner := p.source[n-1]
 	var idx [tensor.MaxRank]int
 	for at := 0; at < len(dst); at += os[n-1] {
 		base := 0
 		for d := range n - 1 {
-			s := p.source(idx[d]-before[d], is[d])
+			s := p.source[d][idx[d]]
 			if s < 0 {
 				base = -1
 				break

@@ -83,14 +83,36 @@ func float8(d tensor.DType) bool {
 	return d == tensor.Float8E4M3 || d == tensor.Float8E4M3UZ || d == tensor.Float8E5M2 || d == tensor.Float8E5M2UZ
 }
 
+// integers returns integers of up to 32 bits as int32, in scratch memory.
+func (e *Env) integers(t *tensor.Tensor) []int32 {
+	y := e.Int32s(t.Len())
+	switch t.DType() {
+	case tensor.Int8, tensor.Int4:
+		widenInts(y, tensor.Data[int8](t))
+	case tensor.Uint8, tensor.Uint4:
+		widenInts(y, tensor.Data[uint8](t))
+	case tensor.Int16:
+		widenInts(y, tensor.Data[int16](t))
+	case tensor.Uint16:
+		widenInts(y, tensor.Data[uint16](t))
+	case tensor.Int32:
+		copy(y, tensor.Data[int32](t))
+	}
+	return y
+}
+
+func widenInts[T int8 | uint8 | int16 | uint16](y []int32, x []T) {
+	for i, v := range x {
+		y[i] = int32(v)
+	}
+}
+
 // zeros returns zero points as int32; nil stands for 0.
-func zeros(t *tensor.Tensor) []int32 {
+func (e *Env) zeros(t *tensor.Tensor) []int32 {
 	if t == nil || float8(t.DType()) {
 		return nil
 	}
-	z := tensor.New(tensor.Int32, t.Shape()...)
-	_ = tensor.Convert(z, t, false)
-	return tensor.Data[int32](z)
+	return e.integers(t)
 }
 
 func zeroAt(z []int32, i int) int32 {
@@ -152,34 +174,32 @@ func (q *Quantize) Forward(e *Env, in, out []*tensor.Tensor) error {
 		}
 		return nil
 	}
-	quantize(out[0], x, scale, zeros(optT(in, 2)), &b)
+	quantize(out[0], x, scale, e.zeros(optT(in, 2)), &b)
 	return nil
 }
 
 func quantize(dst *tensor.Tensor, x, scale []float32, zero []int32, b *blocks) {
-	lo, hi, _ := limits(dst.DType())
-	put := func(i int, v float32) {}
 	switch dst.DType() {
 	case tensor.Int8, tensor.Int4:
-		y := tensor.Data[int8](dst)
-		put = func(i int, v float32) { y[i] = int8(v) }
+		quantizeTo(tensor.Data[int8](dst), dst.DType(), x, scale, zero, b)
 	case tensor.Uint8, tensor.Uint4:
-		y := tensor.Data[uint8](dst)
-		put = func(i int, v float32) { y[i] = uint8(v) }
+		quantizeTo(tensor.Data[uint8](dst), dst.DType(), x, scale, zero, b)
 	case tensor.Int16:
-		y := tensor.Data[int16](dst)
-		put = func(i int, v float32) { y[i] = int16(v) }
+		quantizeTo(tensor.Data[int16](dst), dst.DType(), x, scale, zero, b)
 	case tensor.Uint16:
-		y := tensor.Data[uint16](dst)
-		put = func(i int, v float32) { y[i] = uint16(v) }
+		quantizeTo(tensor.Data[uint16](dst), dst.DType(), x, scale, zero, b)
 	}
+}
+
+func quantizeTo[T int8 | uint8 | int16 | uint16](y []T, d tensor.DType, x, scale []float32, zero []int32, b *blocks) {
+	lo, hi, _ := limits(d)
 	for i, v := range x {
 		k := b.of(i)
 		r := float32(math.RoundToEven(float64(v/scale[k]))) + float32(zeroAt(zero, k))
 		if r != r {
 			r = 0
 		}
-		put(i, minOf(hi, maxOf(lo, r)))
+		y[i] = T(minOf(hi, maxOf(lo, r)))
 	}
 }
 
@@ -212,18 +232,14 @@ func (q *Dequantize) Forward(e *Env, in, out []*tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
-	y, scale, zero := out[0].Float32s(), in[1].Float32s(), zeros(optT(in, 2))
+	y, scale, zero := out[0].Float32s(), in[1].Float32s(), e.zeros(optT(in, 2))
 	if float8(in[0].DType()) {
 		for i, v := range in[0].Floats() {
 			y[i] = v * scale[b.of(i)]
 		}
 		return nil
 	}
-	x := tensor.New(tensor.Int32, in[0].Shape()...)
-	if err := tensor.Convert(x, in[0], false); err != nil {
-		return err
-	}
-	for i, v := range tensor.Data[int32](x) {
+	for i, v := range e.integers(in[0]) {
 		k := b.of(i)
 		y[i] = float32(v-zeroAt(zero, k)) * scale[k]
 	}
@@ -282,10 +298,8 @@ func zeroFits(z, data Info, n int) error {
 }
 
 // shifted returns x - zero as int32; zero is one number or one per position along an axis with inner elements each.
-func shifted(x *tensor.Tensor, zero *tensor.Tensor, n, inner int) []int32 {
-	t := tensor.New(tensor.Int32, x.Shape()...)
-	_ = tensor.Convert(t, x, false)
-	v, z := tensor.Data[int32](t), zeros(zero)
+func (e *Env) shifted(x *tensor.Tensor, zero *tensor.Tensor, n, inner int) []int32 {
+	v, z := e.integers(x), e.zeros(zero)
 	if z == nil {
 		return v
 	}
@@ -339,8 +353,9 @@ func (c *Conv) sums(e *Env, x, w, xz, wz *tensor.Tensor, bias, y []int32) {
 		panic("layer: integer convolution: shapes do not match")
 	}
 	o := w.Dim(0)
-	t := convTask[int32]{s: s, groups: c.Groups, c: x.Dim(1), o: o, x: shifted(x, xz, 1, 1), w: shifted(w, wz, o, sizeOf(w.Shape()[1:])), b: bias, y: y, row: intRow}
-	e.Team.Run(&t, x.Dim(0)*o)
+	t := taskOf[convTask[int32]](e)
+	*t = convTask[int32]{s: s, groups: c.Groups, c: x.Dim(1), o: o, x: e.shifted(x, xz, 1, 1), w: e.shifted(w, wz, o, sizeOf(w.Shape()[1:])), b: bias, y: y, row: intRow}
+	e.Team.Run(t, x.Dim(0)*o)
 }
 
 // QLinearConv is Conv on quantised numbers: y = saturate(round(Σ (x-xz)·(w-wz) + b)·xs·ws/ys) + yz).
@@ -395,7 +410,7 @@ func (c *QLinearConv) Forward(e *Env, in, out []*tensor.Tensor) error {
 	acc := e.Int32s(out[0].Len())
 	c.sums(e, in[0], in[3], in[2], in[5], bias, acc)
 	o := in[3].Dim(0)
-	requantize(out[0], acc, in[1].Float32s()[0], in[4].Float32s(), in[6].Float32s()[0], zeros(in[7])[0], o, sizeOf(out[0].Shape()[2:]))
+	requantize(out[0], acc, in[1].Float32s()[0], in[4].Float32s(), in[6].Float32s()[0], e.zeros(in[7])[0], o, sizeOf(out[0].Shape()[2:]))
 	return nil
 }
 
@@ -453,16 +468,36 @@ func intProduct(a, b, az, bz Info) (matPlan, error) {
 func (*MatMulInteger) MACs(in, out []Info) int64 { return (*MatMul)(nil).MACs(in, out) }
 
 func (*MatMulInteger) Forward(e *Env, in, out []*tensor.Tensor) error {
-	return intSums(e, in[0], in[1], optT(in, 2), optT(in, 3), tensor.Data[int32](out[0]))
-}
-
-func intSums(e *Env, a, b, az, bz *tensor.Tensor, y []int32) error {
-	p, err := planMatMul(a.Shape(), b.Shape())
+	p, err := planMatMul(in[0].Shape(), in[1].Shape())
 	if err != nil {
 		return err
 	}
-	multiply(e, &p, y, shifted(a, az, p.m, p.k), shifted(b, bz, p.n, 1), func(a, b, c int32) int32 { return a*b + c })
+	p.sums(e, in[0], in[1], optT(in, 2), optT(in, 3), tensor.Data[int32](out[0]))
 	return nil
+}
+
+// Plan works the shapes out once.
+func (*MatMulInteger) Plan(in, out []Info) Op {
+	p, err := planMatMul(in[0].Shape, in[1].Shape)
+	if err != nil {
+		return nil
+	}
+	return &matMulIntegerPlan{p: p}
+}
+
+type matMulIntegerPlan struct {
+	MatMulInteger
+	p matPlan
+}
+
+func (m *matMulIntegerPlan) Forward(e *Env, in, out []*tensor.Tensor) error {
+	m.p.sums(e, in[0], in[1], optT(in, 2), optT(in, 3), tensor.Data[int32](out[0]))
+	return nil
+}
+
+// sums writes the int32 product.
+func (p *matPlan) sums(e *Env, a, b, az, bz *tensor.Tensor, y []int32) {
+	multiply(e, p, y, e.shifted(a, az, p.m, p.k), e.shifted(b, bz, p.n, 1), func(a, b, c int32) int32 { return a*b + c })
 }
 
 // QLinearMatMul is MatMul on quantised numbers. Inputs: a, as, az, b, bs, bz, ys, yz; as and az may be one per row, bs and bz one per column.
@@ -496,17 +531,39 @@ func (*QLinearMatMul) Infer(in []Info) ([]Info, error) {
 func (*QLinearMatMul) MACs(in, out []Info) int64 { return (*MatMul)(nil).MACs(in, out) }
 
 func (*QLinearMatMul) Forward(e *Env, in, out []*tensor.Tensor) error {
-	acc := e.Int32s(out[0].Len())
-	if err := intSums(e, in[0], in[3], in[2], in[5], acc); err != nil {
-		return err
-	}
 	p, err := planMatMul(in[0].Shape(), in[3].Shape())
 	if err != nil {
 		return err
 	}
-	as, bs, c, zero := in[1].Float32s(), in[4].Float32s(), in[6].Float32s()[0], zeros(in[7])[0]
-	lo, hi, _ := limits(out[0].DType())
-	y := out[0].Raw()
+	p.quantized(e, in, out[0])
+	return nil
+}
+
+// Plan works the shapes out once.
+func (*QLinearMatMul) Plan(in, out []Info) Op {
+	p, err := planMatMul(in[0].Shape, in[3].Shape)
+	if err != nil {
+		return nil
+	}
+	return &qLinearMatMulPlan{p: p}
+}
+
+type qLinearMatMulPlan struct {
+	QLinearMatMul
+	p matPlan
+}
+
+func (m *qLinearMatMulPlan) Forward(e *Env, in, out []*tensor.Tensor) error {
+	m.p.quantized(e, in, out[0])
+	return nil
+}
+
+func (p *matPlan) quantized(e *Env, in []*tensor.Tensor, out *tensor.Tensor) {
+	acc := e.Int32s(out.Len())
+	p.sums(e, in[0], in[3], in[2], in[5], acc)
+	as, bs, c, zero := in[1].Float32s(), in[4].Float32s(), in[6].Float32s()[0], e.zeros(in[7])[0]
+	lo, hi, _ := limits(out.DType())
+	y := out.Raw()
 	for i, v := range acc {
 		a, b := as[0], bs[0]
 		if len(as) > 1 {
@@ -522,5 +579,4 @@ func (*QLinearMatMul) Forward(e *Env, in, out []*tensor.Tensor) error {
 		}
 		y[i] = byte(int32(minOf(hi, maxOf(lo, r))))
 	}
-	return nil
 }

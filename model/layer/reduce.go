@@ -91,6 +91,38 @@ func (r *Reduce) Forward(e *Env, in, out []*tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
+	r.along(on, in, out)
+	return nil
+}
+
+// Plan works the axes out once.
+func (r *Reduce) Plan(in, out []Info) Op {
+	p := &reducePlan{Reduce: *r}
+	var axes []int
+	if x := opt(in, 1); x.Present() {
+		var err error
+		if axes, err = ints(x); err != nil {
+			return nil
+		}
+	}
+	var err error
+	if p.on, err = r.which(len(in[0].Shape), axes); err != nil {
+		return nil
+	}
+	return p
+}
+
+type reducePlan struct {
+	Reduce
+	on [tensor.MaxRank]bool
+}
+
+func (p *reducePlan) Forward(e *Env, in, out []*tensor.Tensor) error {
+	p.along(p.on, in, out)
+	return nil
+}
+
+func (r *Reduce) along(on [tensor.MaxRank]bool, in, out []*tensor.Tensor) {
 	switch in[0].DType() {
 	case tensor.Float32:
 		reduceAny(r, on, in[0], out[0], in[0].Float32s(), out[0].Float32s())
@@ -109,7 +141,6 @@ func (r *Reduce) Forward(e *Env, in, out []*tensor.Tensor) error {
 	case tensor.Uint8, tensor.Bool:
 		reduceAny(r, on, in[0], out[0], tensor.Bits[uint8](in[0]), tensor.Bits[uint8](out[0]))
 	}
-	return nil
 }
 
 func reduceAny[T number](r *Reduce, on [tensor.MaxRank]bool, in, out *tensor.Tensor, x, y []T) {

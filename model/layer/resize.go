@@ -273,21 +273,39 @@ func (r *Resize) taps(a *resizeAxis, i int) (index []int, weight []float32) {
 }
 
 func (r *Resize) Forward(e *Env, in, out []*tensor.Tensor) error {
-	info := make([]Info, len(in))
-	for i, t := range in {
-		if t != nil {
-			info[i] = Info{t.DType(), t.Shape(), t}
-		}
-	}
-	axes, _, err := r.axes(info)
+	p, err := r.plan(infosOf(in))
 	if err != nil {
 		return err
 	}
-	src := in[0]
-	if out[0].Len() == 0 {
-		return nil
+	return p.Forward(e, in, out)
+}
+
+// Plan works the taps out once.
+func (r *Resize) Plan(in, out []Info) Op {
+	if p, err := r.plan(in); err == nil {
+		return p
 	}
-	shape := slices.Clone(src.Shape())
+	return nil
+}
+
+// resizePlan is a Resize of a known shape: one pass after the other, each along one axis.
+type resizePlan struct {
+	Resize
+	passes []resizePass
+}
+
+type resizePass struct {
+	outer, n, m, inner int
+	taps               Taps
+}
+
+func (r *Resize) plan(in []Info) (*resizePlan, error) {
+	axes, _, err := r.axes(in)
+	if err != nil {
+		return nil, err
+	}
+	p := &resizePlan{Resize: *r}
+	shape := slices.Clone(in[0].Shape)
 	for _, a := range axes {
 		var t Taps
 		plain := a.n == a.m
@@ -296,47 +314,70 @@ func (r *Resize) Forward(e *Env, in, out []*tensor.Tensor) error {
 			t.Index, t.Weight = append(t.Index, idx), append(t.Weight, w)
 			plain = plain && len(idx) == 1 && idx[0] == i && w[0] == 1
 		}
-		if plain {
-			continue
+		if !plain {
+			p.passes = append(p.passes, resizePass{sizeOf(shape[:a.axis]), a.n, a.m, sizeOf(shape[a.axis+1:]), t})
+			shape[a.axis] = a.m
 		}
-		shape[a.axis] = a.m
-		dst := tensor.New(src.DType(), shape...)
-		r.along(dst, src, a.axis, &t)
+	}
+	return p, nil
+}
+
+func (p *resizePlan) Forward(e *Env, in, out []*tensor.Tensor) error {
+	if out[0].Len() == 0 {
+		return nil
+	}
+	if len(p.passes) == 0 {
+		copyUnlessShared(out[0], in[0])
+		return nil
+	}
+	size := out[0].DType().Size()
+	src := in[0].Raw()
+	for i := range p.passes {
+		q := &p.passes[i]
+		dst := out[0].Raw()
+		if i < len(p.passes)-1 {
+			dst = e.bytes(q.outer * q.m * q.inner * size)
+		}
+		if p.Mode == "nearest" && p.Coordinates != "tf_crop_and_resize" {
+			q.pick(dst, src, size)
+		} else {
+			q.blend(tensor.Slice[float32](dst, len(dst)/4), tensor.Slice[float32](src, len(src)/4), p.Outside)
+		}
 		src = dst
 	}
-	out[0].CopyFrom(src)
 	return nil
 }
 
-// along resizes one axis.
-func (r *Resize) along(dst, src *tensor.Tensor, axis int, t *Taps) {
-	outer, inner := sizeOf(src.Shape()[:axis]), sizeOf(src.Shape()[axis+1:])
-	n, m := src.Dim(axis), dst.Dim(axis)
-	if r.Mode == "nearest" && r.Coordinates != "tf_crop_and_resize" {
-		for o := range outer {
-			for i := range m {
-				p := 0
-				if len(t.Index[i]) > 0 {
-					p = t.Index[i][0]
-				}
-				copyBlock(dst, (o*m+i)*inner, src, (o*n+p)*inner, inner)
+// pick copies elements, of so many bytes each.
+func (q *resizePass) pick(dst, src []byte, size int) {
+	row := q.inner * size
+	for o := range q.outer {
+		for i := range q.m {
+			p := 0
+			if len(q.taps.Index[i]) > 0 {
+				p = q.taps.Index[i][0]
 			}
+			to, from := (o*q.m+i)*row, (o*q.n+p)*row
+			copy(dst[to:to+row], src[from:from+row])
 		}
-		return
 	}
-	x, y := src.Float32s(), dst.Float32s()
-	for o := range outer {
-		for i := range m {
-			row := y[(o*m+i)*inner : (o*m+i+1)*inner]
-			if t.Index[i] == nil {
+}
+
+// blend computes weighted sums of elements.
+func (q *resizePass) blend(y, x []float32, outside float32) {
+	for o := range q.outer {
+		for i := range q.m {
+			row := y[(o*q.m+i)*q.inner : (o*q.m+i+1)*q.inner]
+			if q.taps.Index[i] == nil {
 				for j := range row {
-					row[j] = r.Outside
+					row[j] = outside
 				}
 				continue
 			}
-			for k, p := range t.Index[i] {
-				w := t.Weight[i][k]
-				for j, v := range x[(o*n+p)*inner : (o*n+p+1)*inner] {
+			clear(row)
+			for k, p := range q.taps.Index[i] {
+				w := q.taps.Weight[i][k]
+				for j, v := range x[(o*q.n+p)*q.inner : (o*q.n+p+1)*q.inner] {
 					row[j] = ref.FMA32(v, w, row[j])
 				}
 			}

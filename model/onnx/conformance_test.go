@@ -84,7 +84,7 @@ func readTensor(path string) (*tensor.Tensor, error) {
 }
 
 // runCase runs a folder of model.onnx and test_data_set_N/{input,output}_M.pb.
-func runCase(dir string) error {
+func runCase(dir string, plain bool) error {
 	g, err := onnx.ReadFile(filepath.Join(dir, "model.onnx"))
 	if err != nil {
 		return err
@@ -106,7 +106,7 @@ func runCase(dir string) error {
 			}
 			in[v.Name], shapes[v.Name] = t, t.Shape()
 		}
-		p, err := model.Compile(g, model.Options{Inputs: shapes})
+		p, err := model.Compile(g, model.Options{Inputs: shapes, Plain: plain})
 		if err != nil {
 			return err
 		}
@@ -168,7 +168,12 @@ func TestConformance(t *testing.T) {
 				n = &tally{}
 				byOp[op] = n
 			}
-			err := runCase(path)
+			err := runCase(path, false)
+			if err == nil {
+				if err = runCase(path, true); err != nil {
+					err = fmt.Errorf("with plain layers: %w", err)
+				}
+			}
 			var u *onnx.UnsupportedError
 			switch {
 			case wrong[c.Name()]:

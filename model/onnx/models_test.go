@@ -93,15 +93,22 @@ func readCase(t *testing.T, dir string) (c realCase, g *model.Graph, in model.Te
 	return c, g, in, shapes
 }
 
+// realFolders lists the networks that are there.
+func realFolders(t *testing.T) []string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(shared(t, "models"), "*", "case.json"))
+	if err != nil || len(paths) == 0 {
+		t.Fatal("no cases")
+	}
+	for i := range paths {
+		paths[i] = filepath.Dir(paths[i])
+	}
+	return paths
+}
+
 // TestRealModels runs networks of other projects and compares with what ONNX Runtime answered.
 func TestRealModels(t *testing.T) {
-	dir := shared(t, "models")
-	cases, err := filepath.Glob(filepath.Join(dir, "*", "case.json"))
-	if err != nil || len(cases) == 0 {
-		t.Fatalf("no cases in %s", dir)
-	}
-	for _, path := range cases {
-		dir := filepath.Dir(path)
+	for _, dir := range realFolders(t) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			c, g, in, shapes := readCase(t, dir)
 			p, err := model.Compile(g, model.Options{Inputs: shapes, Threads: 2})
@@ -134,6 +141,27 @@ func TestRealModels(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestRunAllocatesNothing(t *testing.T) {
+	for _, dir := range realFolders(t) {
+		_, g, in, shapes := readCase(t, dir)
+		p, err := model.Compile(g, model.Options{Inputs: shapes, Threads: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, out := p.NewSession(), model.Tensors{}
+		ctx, stop := context.WithCancel(context.Background())
+		run := func() {
+			if err := s.Run(ctx, in, out); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := testing.AllocsPerRun(2, run); n != 0 {
+			t.Errorf("%s: %v allocations in a run", filepath.Base(dir), n)
+		}
+		stop()
 	}
 }
 

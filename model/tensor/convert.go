@@ -58,6 +58,14 @@ func Convert(dst, src *Tensor, saturate bool) error {
 	if dst.dtype == String {
 		return print(dst, src)
 	}
+	switch {
+	case dst.dtype == Float32 && src.dtype.IsFloat() && src.dtype != Float64:
+		widen(dst.Float32s(), src)
+		return nil
+	case src.dtype == Float32 && dst.dtype.IsFloat() && dst.dtype != Float64:
+		narrow(dst, src.Float32s(), saturate)
+		return nil
+	}
 	switch src.dtype {
 	case Float32:
 		floatTo(dst, Data[float32](src), saturate)
@@ -84,13 +92,7 @@ func Convert(dst, src *Tensor, saturate bool) error {
 	case Uint64:
 		intTo(dst, Data[uint64](src), saturate)
 	case Bool:
-		b := make([]uint8, src.Len())
-		for i, v := range Data[bool](src) {
-			if v {
-				b[i] = 1
-			}
-		}
-		intTo(dst, b, saturate)
+		intTo(dst, Bits[uint8](src), saturate)
 	}
 	return nil
 }
@@ -161,29 +163,46 @@ func floatTo[F float32 | float64](dst *Tensor, src []F, saturate bool) {
 		for i, v := range src {
 			d[i] = v != 0
 		}
-	default:
-		w := make([]int64, len(src))
+	case Int8:
+		truncate(Data[int8](dst), src)
+	case Int16:
+		truncate(Data[int16](dst), src)
+	case Int32:
+		truncate(Data[int32](dst), src)
+	case Int64:
+		truncate(Data[int64](dst), src)
+	case Uint8:
+		truncate(Data[uint8](dst), src)
+	case Uint16:
+		truncate(Data[uint16](dst), src)
+	case Uint32:
+		truncate(Data[uint32](dst), src)
+	case Uint64:
+		d := Data[uint64](dst)
 		for i, v := range src {
-			w[i] = Trunc(float64(v))
-		}
-		if dst.dtype == Uint64 {
-			d := Data[uint64](dst)
-			for i, v := range src {
-				if v >= 0x1p63 && v < 0x1p64 {
-					d[i] = uint64(int64(float64(v)-0x1p63)) + 1<<63
-				} else {
-					d[i] = uint64(w[i])
-				}
-			}
-			return
-		}
-		if dst.dtype == Int4 || dst.dtype == Uint4 {
-			// ONNX rounds and saturates where a float becomes a 4-bit integer.
-			for i, v := range src {
-				w[i] = Trunc(math.RoundToEven(float64(v)))
+			if v >= 0x1p63 && v < 0x1p64 {
+				d[i] = uint64(int64(float64(v)-0x1p63)) + 1<<63
+			} else {
+				d[i] = uint64(Trunc(float64(v)))
 			}
 		}
-		intTo(dst, w, saturate)
+	case Int4:
+		// ONNX rounds and saturates where a float becomes a 4-bit integer.
+		d := Data[int8](dst)
+		for i, v := range src {
+			d[i] = int8(min(max(Trunc(math.RoundToEven(float64(v))), -8), 7))
+		}
+	case Uint4:
+		d := Data[uint8](dst)
+		for i, v := range src {
+			d[i] = uint8(min(max(Trunc(math.RoundToEven(float64(v))), 0), 15))
+		}
+	}
+}
+
+func truncate[D int8 | int16 | int32 | int64 | uint8 | uint16 | uint32, F float32 | float64](dst []D, src []F) {
+	for i, v := range src {
+		dst[i] = D(Trunc(float64(v)))
 	}
 }
 
