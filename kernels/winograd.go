@@ -115,16 +115,24 @@ func (w *Winograd) Pack(weights, bias []float32) *WinogradWeights {
 	}
 	var g [9]float32
 	var u [36]float32
-	for o := range s.O {
-		out := p.data[o/panel*s.C*panel+o%panel:]
-		filter := weights[o*9*s.C:][:9*s.C]
+	var block [36][panel]float32
+	for first := 0; first < s.O; first += panel {
+		n := min(panel, s.O-first)
+		block = [36][panel]float32{}
+		out := p.data[first*s.C:]
 		for c := range s.C {
-			for t := range g {
-				g[t] = filter[t*s.C+c]
+			for o := range n {
+				filter := weights[(first+o)*9*s.C+c:]
+				for t := range g {
+					g[t] = filter[t*s.C]
+				}
+				ref.WinogradWeights(u[:], &g, w.m)
+				for i, v := range u[:w.n*w.n] {
+					block[i][o] = v
+				}
 			}
-			ref.WinogradWeights(u[:], &g, w.m)
-			for i, v := range u[:w.n*w.n] {
-				out[i*plane+c*panel] = v
+			for i := range w.n * w.n {
+				*(*[panel]float32)(out[i*plane+c*panel:]) = block[i]
 			}
 		}
 	}

@@ -177,35 +177,41 @@ func winogradOutput4(p *[6]float32) {
 
 // WinogradWeights computes u = G·g·Gᵀ, g [3][3] and u [n][n], in float64, and rounds each element of u once. The columns of g come first.
 func WinogradWeights(u []float32, g *[9]float32, m int) {
-	n := m + 2
 	var t [6][3]float64
-	for j := range 3 {
-		x := winogradWeights(float64(g[j]), float64(g[3+j]), float64(g[6+j]), m)
-		for i := range n {
-			t[i][j] = x[i]
+	if m == 2 {
+		u = u[:16]
+		for j := range 3 {
+			t[0][j], t[1][j], t[2][j], t[3][j] = winogradWeights2(float64(g[j]), float64(g[3+j]), float64(g[6+j]))
 		}
+		for i := range 4 {
+			a, b, c, d := winogradWeights2(t[i][0], t[i][1], t[i][2])
+			u[i*4], u[i*4+1], u[i*4+2], u[i*4+3] = float32(a), float32(b), float32(c), float32(d)
+		}
+		return
 	}
-	for i := range n {
-		x := winogradWeights(t[i][0], t[i][1], t[i][2], m)
-		for j := range n {
-			u[i*n+j] = float32(x[j])
-		}
+	u = u[:36]
+	for j := range 3 {
+		t[0][j], t[1][j], t[2][j], t[3][j], t[4][j], t[5][j] = winogradWeights4(float64(g[j]), float64(g[3+j]), float64(g[6+j]))
+	}
+	for i := range 6 {
+		a, b, c, d, e, f := winogradWeights4(t[i][0], t[i][1], t[i][2])
+		u[i*6], u[i*6+1], u[i*6+2], u[i*6+3], u[i*6+4], u[i*6+5] = float32(a), float32(b), float32(c), float32(d), float32(e), float32(f)
 	}
 }
 
-// winogradWeights has, for F(4x4), the rows (1 x x²)/Π(x-x') of the points x with the product over the other finite points, and (0 0 1).
-func winogradWeights(g0, g1, g2 float64, m int) [6]float64 {
-	if m == 2 {
-		even, odd := float64(0.5*(g0+g2)), float64(0.5*g1)
-		return [6]float64{g0, even + odd, even - odd, g2}
-	}
+// winogradWeights2 has the rows (1 0 0), (1 1 1)/2, (1 -1 1)/2, (0 0 1).
+func winogradWeights2(g0, g1, g2 float64) (u0, u1, u2, u3 float64) {
+	even, odd := float64(0.5*(g0+g2)), float64(0.5*g1)
+	return g0, even + odd, even - odd, g2
+}
+
+// winogradWeights4 has the rows (1 x x²)/Π(x-x') of the points x with the product over the other finite points, and (0 0 1).
+func winogradWeights4(g0, g1, g2 float64) (u0, u1, u2, u3, u4, u5 float64) {
 	const na, nb = 1 / (2 * wa2 * (wa2 - wb2)), 1 / (2 * wb2 * (wb2 - wa2))
 	even, odd := g0+float64(wa2*g2), float64(wa*g1)
 	even2, odd2 := g0+float64(wb2*g2), float64(wb*g1)
-	return [6]float64{
-		float64(g0 * (1 / wab)),
+	return float64(g0 * (1 / wab)),
 		float64((even + odd) * na), float64((even - odd) * na),
 		float64((even2 + odd2) * nb), float64((even2 - odd2) * nb),
-		g2,
-	}
+		g2
 }
