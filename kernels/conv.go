@@ -149,7 +149,12 @@ func (w *Weights) Bytes() int {
 }
 
 // Pack packs w, [O,KH,KW,C/Groups], and bias, [O] or nil.
-func (c *Conv) Pack(w, bias []float32) *Weights {
+func (c *Conv) Pack(w, bias []float32) *Weights { return c.pack(w, bias, false) }
+
+// PackInPlace is Pack that leaves the packed weights where w was, as far as PackBTInPlace can. w must not be used afterwards.
+func (c *Conv) PackInPlace(w, bias []float32) *Weights { return c.pack(w, bias, true) }
+
+func (c *Conv) pack(w, bias []float32, inPlace bool) *Weights {
 	s := &c.shape
 	k := s.KH * s.KW * s.C / s.Groups
 	if len(w) < s.O*k {
@@ -165,7 +170,12 @@ func (c *Conv) Pack(w, bias []float32) *Weights {
 		if bias != nil {
 			b = bias[g*og : (g+1)*og]
 		}
-		p.groups = append(p.groups, PackBT(w[g*og*k:], k, k, og, b))
+		part := w[g*og*k : (g+1)*og*k]
+		if inPlace {
+			p.groups = append(p.groups, PackBTInPlace(part, k, og, b))
+		} else {
+			p.groups = append(p.groups, PackBT(part, k, k, og, b))
+		}
 	}
 	return p
 }

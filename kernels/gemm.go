@@ -99,6 +99,31 @@ func PackBT(b []float32, ldb, k, n int, bias []float32) *Packed {
 	return p
 }
 
+// PackBTInPlace is PackBT of contiguous rows (ldb is k) that leaves the packed weights where b was, if n is a multiple of 16; otherwise, and for
+// the bias, it takes new memory. b must not be used afterwards.
+func PackBTInPlace(b []float32, k, n int, bias []float32) *Packed {
+	if n%panel != 0 || k == 0 {
+		return PackBT(b, k, k, n, bias)
+	}
+	if k < 0 || n < 0 {
+		panic("kernels: PackBTInPlace: bad k or n")
+	}
+	if len(b) < n*k {
+		panic("kernels: PackBTInPlace: b too short")
+	}
+	if bias != nil && len(bias) < n {
+		panic("kernels: PackBTInPlace: bias too short")
+	}
+	p := newPacked(0, n, bias)
+	p.K, p.data = k, b[:n*k:n*k]
+	rows := make([]float32, panel*k)
+	for j := 0; j < n; j += panel {
+		copy(rows, b[j*k:])
+		transposeTile(b[j*k:][:panel*k], panel, rows, k, panel, k)
+	}
+	return p
+}
+
 // Gemm computes dst[i,j] = act(bias[j] + Σ_p a[i,p]·b[p,j] + res[i,j]), p ascending. It returns the bits of ref.Gemm.
 //
 // a is [m, b.K] with row stride lda, dst and res are [m, b.N] with row strides ldd and ldr; res may be nil, or dst itself.

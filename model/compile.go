@@ -19,6 +19,9 @@ type Options struct {
 	MaxBytes int64
 	// Plain runs every layer's own forward pass, one by one in ONNX's axis order: slow, and the yardstick for everything else.
 	Plain bool
+	// Consume lets the Program take over the memory of the Graph's constants, which halves what compiling a large network needs. The Graph
+	// must not be used afterwards.
+	Consume bool
 }
 
 // Port is an input or output of a Program. Shape is nil for an output whose shape only running tells.
@@ -90,7 +93,7 @@ func Compile(g *Graph, opt Options) (*Program, error) {
 	}
 	p.prune()
 	if !opt.Plain {
-		p.optimise()
+		p.optimise(opt.Consume)
 	}
 	prog := p.program(g)
 	prog.threads = opt.Threads

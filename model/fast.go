@@ -78,8 +78,8 @@ type conv struct {
 	each    *kernels.DepthwiseWeights
 }
 
-// newConv plans a convolution and packs its weights, w [O,C/G,KH,KW].
-func newConv(s kernels.Conv2D, w, bias []float32, f *fused, residual bool) *conv {
+// newConv plans a convolution and packs its weights, w [O,C/G,KH,KW]. With ours, w is not needed afterwards.
+func newConv(s kernels.Conv2D, w, bias []float32, f *fused, ours bool) *conv {
 	c := &conv{kind: f.kind, act: f.act}
 	taps, cg := s.KH*s.KW, s.C/s.Groups
 	if s.Groups == s.C && s.O == s.C && s.C > 1 {
@@ -93,13 +93,24 @@ func newConv(s kernels.Conv2D, w, bias []float32, f *fused, residual bool) *conv
 		c.each = c.deep.Pack(t, bias)
 		return c
 	}
-	t := w
-	if taps > 1 {
-		t = make([]float32, len(w)) // [O,KH,KW,C/G]
-		kernels.NCHWToNHWC(nil, t, w, s.O, cg, taps)
+	t := w // becomes [O,KH,KW,C/G]
+	if taps > 1 && cg > 1 {
+		if !ours {
+			t = make([]float32, len(w))
+		}
+		filter := make([]float32, cg*taps)
+		for o := range s.O {
+			copy(filter, w[o*len(filter):])
+			kernels.NCHWToNHWC(nil, t[o*len(filter):][:len(filter)], filter, 1, cg, taps)
+		}
+		ours = true
 	}
 	c.direct = kernels.NewConv(s)
-	c.weights = c.direct.Pack(t, bias)
+	if ours {
+		c.weights = c.direct.PackInPlace(t, bias)
+	} else {
+		c.weights = c.direct.Pack(t, bias)
+	}
 	return c
 }
 

@@ -202,6 +202,9 @@ func TestFastFormsAgreeWithPlainLayers(t *testing.T) {
 					t.Fatalf("y[%d] = %g, plain layers give %g", i, g, w)
 				}
 			}
+			if got := run(t, build(5, f), model.Options{Threads: 1, Consume: true}, x); !slices.Equal(got.Raw(), one.Raw()) {
+				t.Error("consuming the graph gives other bits")
+			}
 			for _, threads := range []int{2, 3, 7} {
 				if got := run(t, build(5, f), model.Options{Threads: threads}, x); !slices.Equal(got.Raw(), one.Raw()) {
 					t.Errorf("%d threads give other bits than one", threads)

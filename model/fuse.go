@@ -11,12 +11,14 @@ import (
 
 // optimise rewrites the program for speed: what can be computed now is folded into weights, neighbours that can run as one are fused,
 // and images change to NHWC, in which the fast kernels work.
-func (p *ir) optimise() {
+//
+// With consume, packed weights may be left where constants were.
+func (p *ir) optimise(consume bool) {
 	p.simplify()
 	p.foldIntoConv()
 	p.recognise()
 	p.fuse()
-	p.toNHWC()
+	p.toNHWC(consume)
 	p.prune()
 }
 

@@ -10,8 +10,8 @@ import (
 
 // toNHWC gives images the layout [N,H,W,C] (and [N,L,C] in one dimension) wherever an operation has a fast form in it, and replaces those
 // operations by their fast forms. Other operations keep ONNX's axis order; values change layout between the two.
-func (p *ir) toNHWC() {
-	l := &layouts{twin: map[*val]*val{}, skip: map[*op]bool{}, uses: p.uses()}
+func (p *ir) toNHWC(consume bool) {
+	l := &layouts{consume: consume, twin: map[*val]*val{}, skip: map[*op]bool{}, uses: p.uses()}
 	for i, o := range p.ops {
 		l.rest = p.ops[i+1:]
 		if l.skip[o] {
@@ -48,6 +48,8 @@ type layouts struct {
 	skip map[*op]bool
 	twin map[*val]*val
 	uses map[*val]int
+
+	consume bool // the memory of constants may be used
 }
 
 func (l *layouts) emit(name string, f layer.Op, in []*val, out ...*val) *op {
@@ -407,7 +409,7 @@ func (l *layouts) conv(o *op, f *fused, c *layer.Conv) bool {
 	if o.in[3] != nil {
 		in = append(in, l.nhwc(o.in[3]))
 	}
-	fast := newConv(shape, w.floats(), o.in[2].floats(), f, len(in) > 1)
+	fast := newConv(shape, w.floats(), o.in[2].floats(), f, l.consume && l.uses[w] == 1)
 	n := l.emit(o.name, fast, in, becomes(o.out[0]))
 	n.macs, n.params = o.macs, o.params
 	return true
@@ -465,17 +467,20 @@ func (l *layouts) gemm(o *op, f *fused, g *layer.Gemm) bool {
 	if g.TransA || w.floats() == nil || k == 0 || n == 0 || m == 0 {
 		return l.unfuse(o, f)
 	}
-	weights := w.floats()
+	weights, ours := w.floats(), l.consume && l.uses[w] == 1
 	if g.Alpha != 1 {
-		weights = slices.Clone(weights)
+		weights, ours = slices.Clone(weights), true
 		for i := range weights {
 			weights[i] *= g.Alpha
 		}
 	}
 	fast := &dense{kind: f.kind, m: m, act: f.act}
-	if g.TransB {
+	switch {
+	case g.TransB && ours:
+		fast.b = kernels.PackBTInPlace(weights, k, n, bias)
+	case g.TransB:
 		fast.b = kernels.PackBT(weights, k, k, n, bias)
-	} else {
+	default:
 		fast.b = kernels.PackB(weights, n, k, n, bias)
 	}
 	e := l.emit(o.name, fast, []*val{l.nchw(x)}, o.out[0])

@@ -72,7 +72,11 @@ func (g gemm) problem() Problem {
 						bt[j*g.k+i] = b[i*ldb+j]
 					}
 				}
-				p = kernels.PackBT(bt, g.k, g.k, g.n, bias)
+				if g.pad == 0 {
+					p = kernels.PackBTInPlace(bt, g.k, g.n, bias)
+				} else {
+					p = kernels.PackBT(bt, g.k, g.k, g.n, bias)
+				}
 			} else {
 				p = kernels.PackB(b, ldb, g.k, g.n, bias)
 			}
