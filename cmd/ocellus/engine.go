@@ -186,7 +186,7 @@ func (e *engine) compile(g *model.Graph, shapes map[string][]int) (*model.Progra
 				v.Name, declared(v), v.Name, strings.Join(example, ","))
 		}
 	}
-	return model.Compile(g, model.Options{Inputs: shapes, Threads: e.threads})
+	return model.Compile(g, model.Options{Inputs: shapes, Threads: e.threads, Consume: true})
 }
 
 // bound says whether a named dimension is part of an input whose shape is given.

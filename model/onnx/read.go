@@ -32,15 +32,27 @@ const (
 
 // ReadFile reads a model from a file. Data that it keeps in other files must be in the same folder or below it.
 func ReadFile(path string) (*model.Graph, error) {
-	b, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("onnx: %w", err)
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("onnx: %s is no regular file", path)
+	}
+	b, err := lean(f, st.Size())
+	if err != nil {
+		return nil, fmt.Errorf("onnx: this is no ONNX model, or a damaged one: %w", err)
 	}
 	root, err := os.OpenRoot(filepath.Dir(path))
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}
-	dir := &folder{root: root, files: map[string]*os.File{}}
+	dir := &folder{root: root, files: map[string]*os.File{ownFile: f}}
 	defer dir.close()
 	return read(b, dir)
 }
