@@ -76,6 +76,8 @@ type conv struct {
 	weights *kernels.Weights
 	deep    *kernels.Depthwise
 	each    *kernels.DepthwiseWeights
+	quick   *kernels.Winograd
+	turned  *kernels.WinogradWeights
 }
 
 // newConv plans a convolution and packs its weights, w [O,C/G,KH,KW]. With ours, w is not needed afterwards.
@@ -105,6 +107,11 @@ func newConv(s kernels.Conv2D, w, bias []float32, f *fused, ours bool) *conv {
 		}
 		ours = true
 	}
+	if kernels.WinogradSuits(s) {
+		c.quick = kernels.NewWinograd(s)
+		c.turned = c.quick.Pack(t, bias)
+		return c
+	}
 	c.direct = kernels.NewConv(s)
 	if ours {
 		c.weights = c.direct.PackInPlace(t, bias)
@@ -118,8 +125,11 @@ func (c *conv) Kind() string { return c.kind }
 
 // weightBytes is the memory that the packed weights take.
 func (c *conv) weightBytes() int {
-	if c.deep != nil {
+	switch {
+	case c.deep != nil:
 		return c.each.Bytes()
+	case c.quick != nil:
+		return c.turned.Bytes()
 	}
 	return c.weights.Bytes()
 }
@@ -132,6 +142,13 @@ func (c *conv) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 	var res, scratch []float32
 	if len(in) > 1 {
 		res = in[1].Float32s()
+	}
+	if c.quick != nil {
+		if n := c.quick.ScratchLen(e.Team.Threads()); n > 0 {
+			scratch = e.Floats(n)
+		}
+		c.quick.Run(e.Team, out[0].Float32s(), in[0].Float32s(), c.turned, res, c.act, scratch)
+		return nil
 	}
 	if n := c.direct.ScratchLen(); n > 0 {
 		scratch = e.Floats(n)

@@ -76,6 +76,11 @@ var nets = map[string]func(b *net, x *model.Value) *model.Value{
 		z := b.bn(b.conv(b.unary(layer.LeakyRelu, b.conv(y, 16, 16, 3, pads(1), 1)), 16, 16, 1, layer.Window{}, 1), 16)
 		return b.unary(layer.Relu, b.binary(layer.Add, z, y))
 	},
+	"winograd": func(b *net, x *model.Value) *model.Value {
+		y := b.unary(layer.Relu, b.conv(x, 6, 32, 1, layer.Window{}, 1))
+		z := b.unary(layer.Relu, b.conv(y, 32, 40, 3, pads(1), 1))
+		return b.unary(layer.LeakyRelu, b.binary(layer.Add, y, b.conv(z, 40, 32, 3, pads(1), 1)))
+	},
 	"two convolutions added": func(b *net, x *model.Value) *model.Value {
 		y := b.binary(layer.Add, b.conv(x, 6, 16, 3, layer.Window{Strides: []int{2, 2}}, 1), b.conv(x, 6, 16, 3, layer.Window{Strides: []int{2, 2}}, 1))
 		return b.Add("clip", &layer.Clip{}, y, model.Const("lo", tensor.Scalar[float32](-0.3)), model.Const("hi", tensor.Scalar[float32](0.4)))
