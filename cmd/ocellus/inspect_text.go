@@ -170,7 +170,7 @@ func (r *inspection) layers(b *strings.Builder) {
 	}
 	add(cells...)
 	b.WriteString("\n" + table(columns) + "\n")
-	wrap(b, "work", strings.Fields(fmt.Sprintf("%d multiply-accumulates, %d parameters in %s", z.MACs, z.Params, plural(int64(z.Layers), "layer"))))
+	wrap(b, "work", strings.Fields(fmt.Sprintf("%s, %s in %s", plural(z.MACs, "multiply-accumulate"), plural(z.Params, "parameter"), plural(int64(z.Layers), "layer"))))
 	memory := fmt.Sprintf("%s: weights %s, shared by all sessions; working memory %s for each session",
 		bytesText(z.WeightsBytes+z.ArenaBytes+z.ScratchBytes), bytesText(z.WeightsBytes), bytesText(z.ArenaBytes))
 	if z.ScratchBytes > 0 {

@@ -22,7 +22,7 @@ type layout struct {
 }
 
 // maxBends bounds the bends of a picture; arrows beyond that are drawn without.
-const maxBends = 50000
+const maxBends = 20000
 
 // gap is the space between neighbours of a layer.
 const gap = 14
