@@ -4,25 +4,25 @@
 
 package asm
 
-// Depthwise3S1x7F32AVX2 computes 8 channels of depthwise convolution with windows 3 wide, stride 1 along the row; see DepthwiseArgs. At most 1 columns of a window may leave the picture at either side.
+// Depthwise3x3S1x7F32AVX2 computes 8 channels of depthwise convolution with a 3x3 window, stride 1 along the row; see DepthwiseArgs. A window leaves the picture by at most 1 at the left or right.
 //
 //go:noescape
-func Depthwise3S1x7F32AVX2(args *DepthwiseArgs)
+func Depthwise3x3S1x7F32AVX2(args *DepthwiseArgs)
 
-// Depthwise3S2x7F32AVX2 computes 8 channels of depthwise convolution with windows 3 wide, stride 2 along the row; see DepthwiseArgs. At most 1 columns of a window may leave the picture at either side.
+// Depthwise3x3S2x7F32AVX2 computes 8 channels of depthwise convolution with a 3x3 window, stride 2 along the row; see DepthwiseArgs. A window leaves the picture by at most 1 at the left or right.
 //
 //go:noescape
-func Depthwise3S2x7F32AVX2(args *DepthwiseArgs)
+func Depthwise3x3S2x7F32AVX2(args *DepthwiseArgs)
 
-// Depthwise5S1x7F32AVX2 computes 8 channels of depthwise convolution with windows 5 wide, stride 1 along the row; see DepthwiseArgs. At most 2 columns of a window may leave the picture at either side.
+// Depthwise5x5S1x7F32AVX2 computes 8 channels of depthwise convolution with a 5x5 window, stride 1 along the row; see DepthwiseArgs. A window leaves the picture by at most 2 at the left or right.
 //
 //go:noescape
-func Depthwise5S1x7F32AVX2(args *DepthwiseArgs)
+func Depthwise5x5S1x7F32AVX2(args *DepthwiseArgs)
 
-// Depthwise5S2x7F32AVX2 computes 8 channels of depthwise convolution with windows 5 wide, stride 2 along the row; see DepthwiseArgs. At most 2 columns of a window may leave the picture at either side.
+// Depthwise5x5S2x7F32AVX2 computes 8 channels of depthwise convolution with a 5x5 window, stride 2 along the row; see DepthwiseArgs. A window leaves the picture by at most 2 at the left or right.
 //
 //go:noescape
-func Depthwise5S2x7F32AVX2(args *DepthwiseArgs)
+func Depthwise5x5S2x7F32AVX2(args *DepthwiseArgs)
 
 // DepthwiseAnyx4F32AVX2 computes 8 channels of depthwise convolution with any window, stride, dilation and padding; see DepthwiseArgs.
 //

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func Depthwise3S1x7F32AVX2(args *DepthwiseArgs)
+// func Depthwise3x3S1x7F32AVX2(args *DepthwiseArgs)
 // Requires: AVX, CMOV, FMA3
-TEXT ·Depthwise3S1x7F32AVX2(SB), NOSPLIT, $40-8
+TEXT ·Depthwise3x3S1x7F32AVX2(SB), NOSPLIT, $40-8
 	MOVQ args+0(FP), BX
 	MOVQ 8(BX), CX
 	SUBQ 16(BX), CX
@@ -312,9 +312,9 @@ tile1store:
 	SUBQ    $0x01, R15
 	JMP     next
 
-// func Depthwise3S2x7F32AVX2(args *DepthwiseArgs)
+// func Depthwise3x3S2x7F32AVX2(args *DepthwiseArgs)
 // Requires: AVX, CMOV, FMA3
-TEXT ·Depthwise3S2x7F32AVX2(SB), NOSPLIT, $40-8
+TEXT ·Depthwise3x3S2x7F32AVX2(SB), NOSPLIT, $40-8
 	MOVQ args+0(FP), BX
 	MOVQ 8(BX), CX
 	SUBQ 16(BX), CX
@@ -628,9 +628,9 @@ tile1store:
 	SUBQ    $0x01, R15
 	JMP     next
 
-// func Depthwise5S1x7F32AVX2(args *DepthwiseArgs)
+// func Depthwise5x5S1x7F32AVX2(args *DepthwiseArgs)
 // Requires: AVX, CMOV, FMA3
-TEXT ·Depthwise5S1x7F32AVX2(SB), NOSPLIT, $40-8
+TEXT ·Depthwise5x5S1x7F32AVX2(SB), NOSPLIT, $40-8
 	MOVQ args+0(FP), BX
 	MOVQ 8(BX), CX
 	SUBQ 16(BX), CX
@@ -988,9 +988,9 @@ tile1store:
 	SUBQ    $0x01, R15
 	JMP     next
 
-// func Depthwise5S2x7F32AVX2(args *DepthwiseArgs)
+// func Depthwise5x5S2x7F32AVX2(args *DepthwiseArgs)
 // Requires: AVX, CMOV, FMA3
-TEXT ·Depthwise5S2x7F32AVX2(SB), NOSPLIT, $40-8
+TEXT ·Depthwise5x5S2x7F32AVX2(SB), NOSPLIT, $40-8
 	MOVQ args+0(FP), BX
 	MOVQ 8(BX), CX
 	SUBQ 16(BX), CX

@@ -92,7 +92,7 @@ func NewDepthwise(s Conv2D) *Depthwise {
 	d.rows = offsets(d.oh, s.KH, s.SH, s.DH, s.PT, s.H, 4*s.W*s.C)
 	d.cols = offsets(d.ow, s.KW, s.SW, s.DW, s.PL, s.W, 4*s.C)
 	d.zero = zeros(zeroSpan * max(s.C, laneBlock))
-	if over := (d.ow-1)*s.SW + s.KW - s.PL - s.W; s.DW == 1 && s.PL <= s.KW/2 && over <= s.KW/2 {
+	if over := (d.ow-1)*s.SW + s.KW - s.PL - s.W; s.KH == s.KW && s.DW == 1 && s.PL <= s.KW/2 && over <= s.KW/2 {
 		switch [2]int{s.KW, s.SW} {
 		case [2]int{3, 1}:
 			d.window = window3S1

@@ -20,26 +20,26 @@ func depthwiseTile(isa ISA, window depthwiseWindow, a *asm.DepthwiseArgs, lanes 
 	case AVX512:
 		switch window {
 		case window3S1:
-			asm.Depthwise3S1x7F32AVX512(a)
+			asm.Depthwise3x3S1x7F32AVX512(a)
 		case window3S2:
-			asm.Depthwise3S2x7F32AVX512(a)
+			asm.Depthwise3x3S2x7F32AVX512(a)
 		case window5S1:
-			asm.Depthwise5S1x7F32AVX512(a)
+			asm.Depthwise5x5S1x7F32AVX512(a)
 		case window5S2:
-			asm.Depthwise5S2x7F32AVX512(a)
+			asm.Depthwise5x5S2x7F32AVX512(a)
 		default:
 			asm.DepthwiseAnyx4F32AVX512(a)
 		}
 	case AVX2:
 		switch window {
 		case window3S1:
-			asm.Depthwise3S1x7F32AVX2(a)
+			asm.Depthwise3x3S1x7F32AVX2(a)
 		case window3S2:
-			asm.Depthwise3S2x7F32AVX2(a)
+			asm.Depthwise3x3S2x7F32AVX2(a)
 		case window5S1:
-			asm.Depthwise5S1x7F32AVX2(a)
+			asm.Depthwise5x5S1x7F32AVX2(a)
 		case window5S2:
-			asm.Depthwise5S2x7F32AVX2(a)
+			asm.Depthwise5x5S2x7F32AVX2(a)
 		default:
 			asm.DepthwiseAnyx4F32AVX2(a)
 		}

@@ -19,13 +19,13 @@ func depthwiseTile(isa ISA, window depthwiseWindow, a *asm.DepthwiseArgs, lanes 
 	}
 	switch window {
 	case window3S1:
-		asm.Depthwise3S1x7F32NEON(a)
+		asm.Depthwise3x3S1x7F32NEON(a)
 	case window3S2:
-		asm.Depthwise3S2x7F32NEON(a)
+		asm.Depthwise3x3S2x7F32NEON(a)
 	case window5S1:
-		asm.Depthwise5S1x7F32NEON(a)
+		asm.Depthwise5x5S1x7F32NEON(a)
 	case window5S2:
-		asm.Depthwise5S2x7F32NEON(a)
+		asm.Depthwise5x5S2x7F32NEON(a)
 	default:
 		asm.DepthwiseAnyx4F32NEON(a)
 	}

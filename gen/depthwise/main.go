@@ -110,18 +110,18 @@ type DepthwiseArgs struct {
 // multiples of 7 wide.
 var tiles = []int{7, 3, 1}
 
-// window is a window width and stride that has code of its own.
+// window is a square window and a stride along the row that have code of their own.
 type window struct{ kw, sw int }
 
 var windows = []window{{3, 1}, {3, 2}, {5, 1}, {5, 2}}
 
 func (w window) name(isa string) string {
-	return fmt.Sprintf("Depthwise%dS%dx%dF32%s", w.kw, w.sw, tiles[0], isa)
+	return fmt.Sprintf("Depthwise%dx%dS%dx%dF32%s", w.kw, w.kw, w.sw, tiles[0], isa)
 }
 
 func (w window) doc(name string, lanes int) string {
-	return fmt.Sprintf("%s computes %d channels of depthwise convolution with windows %d wide, stride %d along the row; see DepthwiseArgs. "+
-		"At most %d columns of a window may leave the picture at either side.", name, lanes, w.kw, w.sw, w.edge())
+	return fmt.Sprintf("%s computes %d channels of depthwise convolution with a %dx%d window, stride %d along the row; see DepthwiseArgs. "+
+		"A window leaves the picture by at most %d at the left or right.", name, lanes, w.kw, w.kw, w.sw, w.edge())
 }
 
 // edge is how many of the outermost input pixels of a tile may lie outside the picture at either side.
@@ -130,7 +130,7 @@ func (w window) edge() int { return w.kw / 2 }
 // inputs is the number of input pixels under a tile.
 func (w window) inputs(pixels int) int { return (pixels-1)*w.sw + w.kw }
 
-// outside says whether input q of a tile may lie to the left or to the right of the picture.
+// outside says whether input q of a tile may lie to the left or to the right of the picture; never both.
 func (w window) outside(pixels, q int) (left, right bool) {
 	return q < w.edge(), q >= w.inputs(pixels)-w.edge()
 }

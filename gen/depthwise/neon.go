@@ -64,6 +64,15 @@ func arm64() error {
 func nWindow(f *neon.File, win window) {
 	fn := nStart(f, win.name("NEON"), win.doc(win.name("NEON"), lanesNEON))
 	fn.T("MOVD %v, %v", nSrc, nFirst)
+	// Bias and weights of 3x3 windows stay in registers.
+	resident := win.kw == 3
+	if resident {
+		nLoad(fn, "W", nW)
+		fn.LdrQ(nBias, nW, 0)
+		for i := range win.kw * win.kw {
+			fn.LdrQ(nWeights+neon.V(i), nW, (1+i)*tap)
+		}
+	}
 	fn.Label("row")
 	nLoad(fn, "OW", nXs)
 	nLoad(fn, "PL", nIx)
@@ -74,46 +83,31 @@ func nWindow(f *neon.File, win window) {
 	nNext(fn, tiles)
 	for _, p := range tiles {
 		label := fmt.Sprintf("tile%d", p)
-		acc := nBegin(fn, label, p)
-		n := win.inputs(p)
-		in, weights := neon.V(p), neon.V(p+n)
-		fn.Label(label + "row")
-		fn.T("MOVD.P 8(%v), %v", nTable, nRow)
-		fn.T("ADD %v, %v, %v", nSrc, nRow, nTmp)
-		fn.T("CMP $0, %v", nRow)
-		fn.T("CSEL LT, %v, %v, %v", nZero, nTmp, nRow)
-		loaded := 0
-		for j := range win.kw {
-			wj := weights + neon.V(j%int(32-weights))
-			fn.LdrQ(wj, nW, j*tap)
-			for i, a := range acc {
-				q := i*win.sw + j
-				for ; loaded <= q; loaded++ {
-					v := in + neon.V(loaded)
-					l, r := win.outside(p, loaded)
-					if !l && !r {
-						fn.Ld1X(neon.S4, nRow, nPixel, v)
-						continue
-					}
-					from := nRow
-					if l {
-						fn.T("CMP $%d, %v", -loaded, nIx)
-						fn.T("CSEL LT, %v, %v, %v", nZero, from, nTmp)
-						from = nTmp
-					}
-					if r {
-						fn.T("CMP $%d, %v", loaded, nRoom)
-						fn.T("CSEL LE, %v, %v, %v", nZero, from, nTmp)
-					}
-					fn.Ld1(neon.S4, nTmp, v)
-					fn.T("ADD %v, %v", nPixel, nRow)
-				}
-				fn.Fmla(a, in+neon.V(q), wj)
+		if resident {
+			acc := nAcc(p)
+			fn.Label(label)
+			for _, a := range acc {
+				fn.Mov(a, nBias)
 			}
+			for i := range win.kw {
+				fn.T("MOVD %d(%v), %v", 8*i, nRowTable, nRow)
+				nRowOf(fn, win, acc, func(j int) neon.V { return nWeights + neon.V(win.kw*i+j) })
+			}
+		} else {
+			acc := nBegin(fn, label, p)
+			weights := neon.V(p + win.inputs(p))
+			fn.Label(label + "row")
+			fn.T("MOVD.P 8(%v), %v", nTable, nRow)
+			nRowOf(fn, win, acc, func(j int) neon.V {
+				wj := weights + neon.V(j%int(32-weights))
+				fn.LdrQ(wj, nW, j*tap)
+				return wj
+			})
+			fn.T("ADD $%d, %v", win.kw*tap, nW)
+			fn.T("SUBS $1, %v, %v", nLeft, nLeft)
+			fn.T("BNE %s", label+"row")
 		}
-		fn.T("ADD $%d, %v", win.kw*tap, nW)
-		fn.T("SUBS $1, %v, %v", nLeft, nLeft)
-		fn.T("BNE %s", label+"row")
+		acc := nAcc(p)
 		nStore(fn, label, acc)
 		fn.T("MOVD $%d, %v", p*win.sw, nTmp)
 		fn.T("MADD %v, %v, %v, %v", nTmp, nSrc, nPixel, nSrc)
@@ -121,6 +115,55 @@ func nWindow(f *neon.File, win window) {
 		fn.T("SUB $%d, %v", p*win.sw, nRoom)
 		fn.T("SUB $%d, %v", p, nXs)
 		fn.T("B next")
+	}
+}
+
+// nBias and nWeights hold the bias and nine weights where they stay in registers.
+const (
+	nWeights = neon.V22
+	nBias    = neon.V31
+)
+
+// nAcc are the accumulators of a tile; its inputs follow them.
+func nAcc(p int) []neon.V {
+	acc := make([]neon.V, p)
+	for i := range acc {
+		acc[i] = neon.V(i)
+	}
+	return acc
+}
+
+// nRowOf emits one kernel row of a tile; nRow is the offset of the input row, weight gives the weight of a column.
+func nRowOf(fn *neon.Func, win window, acc []neon.V, weight func(j int) neon.V) {
+	p := len(acc)
+	in := neon.V(p)
+	fn.T("ADD %v, %v, %v", nSrc, nRow, nTmp)
+	fn.T("CMP $0, %v", nRow)
+	fn.T("CSEL LT, %v, %v, %v", nZero, nTmp, nRow)
+	loaded := 0
+	for j := range win.kw {
+		wj := weight(j)
+		for i, a := range acc {
+			q := i*win.sw + j
+			for ; loaded <= q; loaded++ {
+				v := in + neon.V(loaded)
+				l, r := win.outside(p, loaded)
+				if !l && !r {
+					fn.Ld1X(neon.S4, nRow, nPixel, v)
+					continue
+				}
+				if l {
+					fn.T("CMP $%d, %v", -loaded, nIx)
+					fn.T("CSEL LT, %v, %v, %v", nZero, nRow, nTmp)
+				} else {
+					fn.T("CMP $%d, %v", loaded, nRoom)
+					fn.T("CSEL LE, %v, %v, %v", nZero, nRow, nTmp)
+				}
+				fn.Ld1(neon.S4, nTmp, v)
+				fn.T("ADD %v, %v", nPixel, nRow)
+			}
+			fn.Fmla(a, in+neon.V(q), wj)
+		}
 	}
 }
 
@@ -141,10 +184,7 @@ func nNext(fn *neon.Func, tiles []int) {
 // nBegin starts a tile: its accumulators hold the bias.
 func nBegin(fn *neon.Func, label string, p int) []neon.V {
 	fn.Label(label)
-	acc := make([]neon.V, p)
-	for i := range acc {
-		acc[i] = neon.V(i)
-	}
+	acc := nAcc(p)
 	nLoad(fn, "W", nW)
 	nLoad(fn, "KH", nLeft)
 	fn.T("MOVD %v, %v", nRowTable, nTable)

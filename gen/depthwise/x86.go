@@ -61,7 +61,11 @@ func amd64(t target) {
 	types.NewNamed(name, types.NewStruct(nil, nil), nil)
 	types.Universe.Insert(name)
 	for _, w := range windows {
-		t.window(w)
+		if w.kw == 3 && len(t.vec) == 32 {
+			t.resident(w)
+		} else {
+			t.window(w)
+		}
 	}
 	t.any()
 	t.move()
@@ -126,6 +130,120 @@ func pixel(base, base8 reg.Register, q int) Mem {
 		panic("depthwise: pixel too far")
 	}
 	return m
+}
+
+// resident emits a function for 3x3 windows that keeps bias and weights in registers. Inputs outside the row are masked away.
+func (t target) resident(win window) {
+	l := start(win.name(t.name), win.doc(win.name(t.name), t.lanes), 24)
+	rowTable, ys, first := l, l.Offset(8), l.Offset(16)
+	args, ix, room := tmp, w, left
+	bias := t.vec[31]
+	weights := t.vec[22:31]
+	Load(Param("args"), args)
+	MOVQ(field(args, "Src"), src)
+	SUBQ(field(args, "Skip"), src)
+	MOVQ(src, first)
+	MOVQ(field(args, "Dst"), dst)
+	MOVQ(field(args, "Zero"), zero)
+	MOVQ(field(args, "Pixel"), s1)
+	LEAQ(Mem{Base: s1, Index: s1, Scale: 2}, s3)
+	LEAQ(Mem{Base: s1, Index: s1, Scale: 4}, s5)
+	LEAQ(Mem{Base: s3, Index: s1, Scale: 4}, s7)
+	MOVQ(field(args, "Rows"), table)
+	MOVQ(table, rowTable)
+	MOVQ(field(args, "Ys"), row)
+	MOVQ(row, ys)
+	MOVQ(field(args, "W"), row)
+	VMOVUPS(Mem{Base: row}, bias)
+	for i, v := range weights {
+		VMOVUPS(Mem{Base: row, Disp: (1 + i) * tap}, v)
+	}
+	MOVQ(rowTable, table)
+
+	Label("row")
+	Load(Param("args"), args)
+	MOVQ(field(args, "OW"), xs)
+	MOVQ(field(args, "PL"), ix)
+	MOVQ(field(args, "Width"), room)
+	ADDQ(ix, room)
+	NEGQ(ix)
+	MOVQ(first, src)
+	Label("next")
+	for _, p := range tiles {
+		CMPQ(xs, Imm(uint64(p)))
+		JGE(LabelRef(fmt.Sprintf("tile%d", p)))
+	}
+	ADDQ(Imm(uint64(8*win.kw)), table)
+	DECQ(ys)
+	JNZ(LabelRef("row"))
+	VZEROUPPER()
+	RET()
+
+	for _, p := range tiles {
+		label := fmt.Sprintf("tile%d", p)
+		Label(label)
+		acc, in := t.vec[:p], t.vec[p:p+win.inputs(p)]
+		masks := map[int]reg.OpmaskPhysical{}
+		for q := range in {
+			l, r := win.outside(p, q)
+			if !l && !r {
+				continue
+			}
+			// All ones for an input inside: neither ix+q nor room-1-q is negative.
+			k := []reg.OpmaskPhysical{reg.K1, reg.K2, reg.K3}[len(masks)]
+			masks[q] = k
+			if l {
+				LEAQ(Mem{Base: ix, Disp: q}, tmp)
+			} else {
+				LEAQ(Mem{Base: room, Disp: -1 - q}, tmp)
+			}
+			SARQ(Imm(63), tmp)
+			NOTQ(tmp)
+			KMOVW(tmp.As32(), k)
+		}
+		for _, a := range acc {
+			VMOVAPS(bias, a)
+		}
+		for i := range win.kw {
+			MOVQ(Mem{Base: table, Disp: 8 * i}, row)
+			TESTQ(row, row)
+			LEAQ(Mem{Base: row, Index: src, Scale: 1}, row)
+			CMOVQLT(zero, row)
+			if win.inputs(p) > 8 {
+				LEAQ(Mem{Base: row, Index: s1, Scale: 8}, row8)
+			}
+			loaded := 0
+			for j := range win.kw {
+				for x, a := range acc {
+					q := x*win.sw + j
+					for ; loaded <= q; loaded++ {
+						if k, ok := masks[loaded]; ok {
+							VMOVUPS_Z(pixel(row, row8, loaded), k, in[loaded])
+						} else {
+							VMOVUPS(pixel(row, row8, loaded), in[loaded])
+						}
+					}
+					VFMADD231PS(weights[win.kw*i+j], in[q], a)
+				}
+			}
+		}
+		t.act(label, acc)
+		t.advance(win, p, acc)
+		ADDQ(Imm(uint64(p*win.sw)), ix)
+		SUBQ(Imm(uint64(p*win.sw)), room)
+		SUBQ(Imm(uint64(p)), xs)
+		JMP(LabelRef("next"))
+	}
+}
+
+// advance stores a tile and moves on to the next one's inputs and outputs.
+func (t target) advance(win window, p int, acc []reg.VecPhysical) {
+	for i, a := range acc {
+		VMOVUPS(a, pixel(dst, nil, i))
+	}
+	step := map[int]reg.Register{1: s1, 3: s3, 7: s7}[p]
+	ADDQ(step, dst)
+	LEAQ(Mem{Base: src, Index: step, Scale: uint8(win.sw)}, src)
 }
 
 func (t target) window(win window) {
@@ -220,12 +338,7 @@ func (t target) window(win window) {
 		JNZ(LabelRef(label + "row"))
 
 		t.act(label, acc)
-		for i, a := range acc {
-			VMOVUPS(a, pixel(dst, nil, i))
-		}
-		step := map[int]reg.Register{1: s1, 3: s3, 7: s7}[p]
-		ADDQ(step, dst)
-		LEAQ(Mem{Base: src, Index: step, Scale: uint8(win.sw)}, src)
+		t.advance(win, p, acc)
 		ADDQ(Imm(uint64(p*win.sw)), ix)
 		SUBQ(Imm(uint64(p*win.sw)), room)
 		SUBQ(Imm(uint64(p)), xs)
