@@ -101,7 +101,7 @@ func (n *NonMaxSuppression) overlap(a, b []float32) float32 {
 // corners returns the box as least and greatest of both coordinates.
 func (n *NonMaxSuppression) corners(b []float32) (y0, x0, y1, x1 float32) {
 	if n.Center {
-		h, w := b[3]/2, b[2]/2
+		h, w := float32(b[3]/2), float32(b[2]/2)
 		return b[1] - h, b[0] - w, b[1] + h, b[0] + w
 	}
 	return minOf(b[0], b[2]), minOf(b[1], b[3]), maxOf(b[0], b[2]), maxOf(b[1], b[3])

@@ -328,7 +328,7 @@ func (t *twister) word() uint32 {
 // float returns a number in [0,1) of 53 bits.
 func (t *twister) float() float64 {
 	a, b := t.word()>>5, t.word()>>6
-	return (float64(a)*(1<<26) + float64(b)) / (1 << 53)
+	return (float64(float64(a)*(1<<26)) + float64(b)) / (1 << 53)
 }
 
 // Shape returns the dimensions Start to End (exclusive) of its input; both may count from the end.

@@ -83,7 +83,7 @@ func (r *Resize) axes(in []Info) ([]resizeAxis, []int, error) {
 		if r.Keep == "not_larger" || r.Keep == "not_smaller" {
 			for i := range out {
 				out[i].scale = common
-				out[i].m = int(math.Floor(common*float64(out[i].n) + 0.5))
+				out[i].m = int(math.Floor(float64(common*float64(out[i].n)) + 0.5))
 			}
 		}
 	case scales.Present():
@@ -95,7 +95,7 @@ func (r *Resize) axes(in []Info) ([]resizeAxis, []int, error) {
 			return nil, nil, fmt.Errorf("%d scales for %d axes", len(v), len(axes))
 		}
 		for i, a := range axes {
-			m := math.Floor(float64(shape[a]) * float64(v[i]))
+			m := math.Floor(float64(float64(shape[a]) * float64(v[i])))
 			if !(v[i] > 0) || m > 1<<31 {
 				return nil, nil, fmt.Errorf("scale %g for dimension %d of %s", v[i], a, in[0])
 			}
@@ -165,7 +165,7 @@ func (r *Resize) Infer(in []Info) ([]Info, error) {
 
 // source returns where output i lies in the input, in elements, and whether that is inside it.
 func (r *Resize) source(a *resizeAxis, i int) (x float64, inside bool) {
-	o, n, whole := float64(i), float64(a.n), a.scale*float64(a.n)
+	o, n, whole := float64(i), float64(a.n), float64(a.scale*float64(a.n))
 	switch r.Coordinates {
 	case "align_corners":
 		if whole == 1 {
@@ -199,9 +199,9 @@ func (r *Resize) cubic(x float64) float64 {
 	a := float64(r.CubicA)
 	switch x = math.Abs(x); {
 	case x <= 1:
-		return ((a+2)*x-(a+3))*x*x + 1
+		return float64((float64((a+2)*x)-(a+3))*x*x) + 1
 	case x < 2:
-		return ((a*x-5*a)*x+8*a)*x - 4*a
+		return float64((float64((float64(a*x)-float64(5*a))*x)+float64(8*a))*x) - float64(4*a)
 	}
 	return 0
 }

@@ -72,7 +72,7 @@ func (g *GridSample) place(i float64, n int, lo, hi float64) int {
 func (g *GridSample) taps(v float32, n int, index *[4]int, weight *[4]float32) int {
 	size := float64(n)
 	lo, hi := -0.5, size-0.5
-	x := (float64(v)+1)*size/2 - 0.5
+	x := float64((float64(v)+1)*size/2) - 0.5
 	if g.AlignCorners {
 		lo, hi = 0, size-1
 		x = (float64(v) + 1) / 2 * (size - 1)
