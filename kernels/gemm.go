@@ -347,6 +347,9 @@ func (g *gemmTask) Tile(i, worker int) {
 	}
 }
 
+// callSteps bounds the rows times the steps along K of one call of a tile: some tens of microseconds.
+const callSteps = 1 << 17
+
 // rowStrips computes m rows of one strip of panels. Where the rows do not divide by the tile's height, the last two tiles
 // share them, since a tile of one or two rows waits for its own sums.
 func rowStrips(isa ISA, x *asm.GemmArgs, m, height int) {
@@ -359,11 +362,14 @@ func rowStrips(isa ISA, x *asm.GemmArgs, m, height int) {
 	} else {
 		rest = 0
 	}
+	// One call is bounded work: Go cannot interrupt it.
+	most := max(1, callSteps/max(1, height*x.K*x.Steps))
 	for row := 0; row < m; {
 		y := *x
 		switch {
 		case full > 0:
-			y.Rows, y.Tiles, full = height, full, 0
+			y.Rows, y.Tiles = height, min(full, most)
+			full -= y.Tiles
 		case tail > 0:
 			y.Rows, y.Tiles, tail = tail, 1, 0
 		default:
