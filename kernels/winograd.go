@@ -65,7 +65,7 @@ func WinogradSuits(s Conv2D) bool { return WinogradTile(s) != 0 }
 func WinogradTile(s Conv2D) int {
 	const (
 		reading      = 20
-		transforming = 8
+		transforming = 9
 		least        = 8 // channels
 	)
 	if !winogradShape(&s) || s.C < least || s.O < least || s.OH() < 1 || s.OW() < 1 {
@@ -348,9 +348,10 @@ func (k *winogradTask) input(own, v []float32, from, to int) {
 	w, s := k.plan, &k.plan.shape
 	isa, lanes := winogradLanes(k.isa, s.C)
 	x := k.in
-	x.Work, x.Planes = &own[0], &v[0]
-	for from < to {
+	x.Work = &own[0]
+	for first := from; from < to; from += x.Tiles {
 		row, col := from/w.tx, from%w.tx
+		x.Planes = &v[(from-first)*k.rowV]
 		x.Image = add(k.in.Image, row/w.ty*k.image.src)
 		x.Rows, x.Cols = &w.inRows[row%w.ty*w.n], &w.inCols[col*w.n]
 		x.Tiles = min(to-from, w.tx-col)
@@ -363,8 +364,6 @@ func (k *winogradTask) input(own, v []float32, from, to int) {
 			y.Image, y.Planes, y.Chans = add(x.Image, back), add(x.Planes, back), 4*lanes
 			winogradInput(isa, w.m, &y)
 		}
-		from += x.Tiles
-		x.Planes = add(x.Planes, x.Tiles*x.Row)
 	}
 }
 
@@ -378,10 +377,9 @@ func (k *winogradTask) multiply(v, m []float32, plane, first, panels, rows int) 
 		BPanel: 4 * panel * c, C: &m[plane*k.planeM+first*panel], LDC: 4 * k.rowM, K: c, Steps: 1, AStep: 4 * k.rowV * height,
 	}
 	for done := 0; done < panels; done += per {
-		x.Cols = panel * min(per, panels-done)
 		y := x
+		y.B, y.C, y.Cols = add(x.B, done*x.BPanel), add(x.C, 4*panel*done), panel*min(per, panels-done)
 		rowStrips(isa, &y, rows, height)
-		x.B, x.C = add(x.B, per*x.BPanel), add(x.C, 4*panel*per)
 	}
 }
 
@@ -390,12 +388,13 @@ func (k *winogradTask) output(own, m []float32, from, to int) {
 	w, n := k.plan, k.plan.shape.O
 	isa, lanes := winogradLanes(k.isa, n)
 	x := k.out
-	x.Work, x.Planes = &own[0], &m[0]
+	x.Work = &own[0]
 	x.Outside = &own[asm.WinogradWork/4]
 	edge := own[k.worker-2*winogradEdge:]
 	whole := n - n%lanes
-	for from < to {
+	for first := from; from < to; from += x.Tiles {
 		row, col := from/w.tx, from%w.tx
+		x.Planes = &m[(from-first)*k.rowM]
 		x.Tiles = min(to-from, w.tx-col)
 		x.Rows, x.Cols = &w.outRows[row%w.ty*w.m], &w.outCols[col*w.m]
 		picture := row / w.ty * k.image.dst
@@ -405,8 +404,6 @@ func (k *winogradTask) output(own, m []float32, from, to int) {
 		if whole < n {
 			k.ragged(isa, &x, edge, row%w.ty, col, whole, n-whole, lanes)
 		}
-		from += x.Tiles
-		x.Planes = add(x.Planes, x.Tiles*x.Row)
 	}
 }
 
@@ -415,10 +412,11 @@ func (k *winogradTask) ragged(isa ISA, x *asm.WinogradArgs, edge []float32, row,
 	w, m := k.plan, k.plan.m
 	y := *x
 	out, res := edge[:winogradEdge], edge[winogradEdge:2*winogradEdge]
-	y.Image, y.Planes, y.Bias = &out[0], add(x.Planes, 4*from), add(x.Bias, 4*from)
+	y.Image, y.Bias = &out[0], add(x.Bias, 4*from)
 	y.Rows, y.Cols, y.Tiles, y.Chans = &edgeRows[m/4][0], &edgeCols[0], 1, 4*lanes
 	for t := range x.Tiles {
 		rows, cols := w.outRows[row*m:][:m], w.outCols[(col+t)*m:][:m]
+		y.Planes = add(x.Planes, t*x.Row+4*from)
 		if x.Res != nil {
 			y.Res = &res[0]
 			edgeCopy(rows, cols, func(tile, image int) {
@@ -429,7 +427,6 @@ func (k *winogradTask) ragged(isa ISA, x *asm.WinogradArgs, edge []float32, row,
 		edgeCopy(rows, cols, func(tile, image int) {
 			copy(unsafe.Slice(add(x.Image, image+4*from), n), out[tile:][:n])
 		})
-		y.Planes = add(y.Planes, x.Row)
 	}
 }
 

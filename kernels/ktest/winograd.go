@@ -3,6 +3,7 @@ package ktest
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 
 	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/kernels/ref"
@@ -19,7 +20,10 @@ type winograd struct {
 func (c winograd) problem() Problem {
 	s := c.s
 	name := fmt.Sprintf("winograd/%dx%d tiles %s", c.m, c.m, ShapeName(s))
-	if c.res {
+	switch {
+	case c.inPlace:
+		name += " in place"
+	case c.res:
 		name += " res"
 	}
 	in, out := s.N*s.H*s.W*s.C, s.N*s.OH()*s.OW()*s.O
@@ -97,8 +101,13 @@ func winogradFamily() Family {
 				add(none, m)
 			}
 			for _, s := range winogradBench {
-				for _, m := range []int{4, 2} {
-					p := winograd{s, m, true, false, false, relu}.problem()
+				m := kernels.WinogradTile(s)
+				if m == 0 {
+					m = 4
+				}
+				direct := conv{s, true, false, relu}.problem()
+				direct.Name = "winograd/direct" + strings.TrimPrefix(direct.Name, "conv")
+				for _, p := range []Problem{winograd{s, m, true, false, false, relu}.problem(), direct} {
 					p.Bench = true
 					l = append(l, p)
 				}
@@ -118,7 +127,7 @@ func winogradFamily() Family {
 	}
 }
 
-// winogradBench are layers of ResNet-18, ResNet-50 and VGG-16 at 224x224.
+// winogradBench are layers of ResNet-18, ResNet-50 and VGG-16 at 224x224; each is timed beside the direct convolution.
 var winogradBench = []kernels.Conv2D{
 	square(224, 64, 64, 3, 1), square(112, 64, 128, 3, 1), square(112, 128, 128, 3, 1), square(56, 128, 256, 3, 1), square(56, 256, 256, 3, 1),
 	square(56, 64, 64, 3, 1), square(28, 128, 128, 3, 1), square(28, 256, 512, 3, 1), square(28, 512, 512, 3, 1), square(14, 256, 256, 3, 1),
