@@ -1,0 +1,304 @@
+package layer
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+func f32(shape []int, v ...float32) *tensor.Tensor  { return tensor.Of(v, shape...) }
+func i64(v ...int64) *tensor.Tensor                 { return tensor.Of(v, len(v)) }
+func i32(shape []int, v ...int32) *tensor.Tensor    { return tensor.Of(v, shape...) }
+func u8(shape []int, v ...uint8) *tensor.Tensor     { return tensor.Of(v, shape...) }
+func i8(shape []int, v ...int8) *tensor.Tensor      { return tensor.Of(v, shape...) }
+func boolean(shape []int, v ...bool) *tensor.Tensor { return tensor.Of(v, shape...) }
+func long(shape []int, v ...int64) *tensor.Tensor   { return tensor.Of(v, shape...) }
+func d(n ...int) []int                              { return n }
+func ts(t ...*tensor.Tensor) []*tensor.Tensor       { return t }
+func count(from, to float32, n ...int) *tensor.Tensor { // from, from+1, ... to
+	var v []float32
+	for x := from; x <= to; x++ {
+		v = append(v, x)
+	}
+	return tensor.Of(v, n...)
+}
+
+var (
+	inf = float32(math.Inf(1))
+	nan = float32(math.NaN())
+)
+
+// cases are worked out by hand from the operators' definitions.
+var cases = []struct {
+	name    string
+	op      Op
+	in, out []*tensor.Tensor
+}{
+	{"relu", &Unary{Fn: Relu}, ts(f32(d(4), -1, 0, 2, nan)), ts(f32(d(4), 0, 0, 2, nan))},
+	{"abs int8", &Unary{Fn: Abs}, ts(i8(d(3), -3, 0, 5)), ts(i8(d(3), 3, 0, 5))},
+	{"round to even", &Unary{Fn: Round}, ts(f32(d(5), 0.5, 1.5, 2.5, -0.5, -1.5)), ts(f32(d(5), 0, 2, 2, 0, -2))},
+	{"leaky", &Unary{Fn: LeakyRelu, Alpha: 0.25}, ts(f32(d(2), -4, 4)), ts(f32(d(2), -1, 4))},
+	{"thresholded", &Unary{Fn: ThresholdedRelu, Alpha: 1}, ts(f32(d(3), 1, 1.5, -2)), ts(f32(d(3), 0, 1.5, 0))},
+	{"hard sigmoid", &Unary{Fn: HardSigmoid, Alpha: 0.25, Beta: 0.5}, ts(f32(d(3), -4, 1, 4)), ts(f32(d(3), 0, 0.75, 1))},
+	{"hard swish", &Unary{Fn: HardSwish}, ts(f32(d(3), -3, 0, 3)), ts(f32(d(3), 0, 0, 3))},
+	{"step", &Unary{Fn: Step}, ts(f32(d(3), -1, 0, 0.1)), ts(f32(d(3), 0, 0, 1))},
+	{"sigmoid of 0", &Unary{Fn: Sigmoid}, ts(f32(d(1), 0)), ts(f32(d(1), 0.5))},
+	{"exp of 0", &Unary{Fn: Exp}, ts(f32(d(2), 0, float32(math.Inf(-1)))), ts(f32(d(2), 1, 0))},
+	{"not", &Not{}, ts(boolean(d(2), true, false)), ts(boolean(d(2), false, true))},
+	{"isinf", &IsInf{Positive: true}, ts(f32(d(3), inf, -inf, 1)), ts(boolean(d(3), true, false, false))},
+	{"isnan", &IsNaN{}, ts(f32(d(2), nan, 1)), ts(boolean(d(2), true, false))},
+
+	{"add rows", &Binary{Add}, ts(count(1, 6, 2, 3), f32(d(3), 10, 20, 30)), ts(f32(d(2, 3), 11, 22, 33, 14, 25, 36))},
+	{"sub both ways", &Binary{Sub}, ts(f32(d(2, 1), 1, 2), f32(d(1, 2), 10, 20)), ts(f32(d(2, 2), -9, -19, -8, -18))},
+	{"div int towards zero", &Binary{Div}, ts(i64(-7, 7), i64(2, -2)), ts(i64(-3, -3))},
+	{"mod", &Binary{Mod}, ts(i64(-7, 7, 6), i64(3, -3, 3)), ts(i64(2, -2, 0))},
+	{"fmod", &Binary{FMod}, ts(f32(d(2), -7, 7), f32(d(2), 3, -3)), ts(f32(d(2), -1, 1))},
+	{"pow", &Binary{Pow}, ts(f32(d(3), 2, 3, 4), i64(3, 2, -1)), ts(f32(d(3), 8, 9, 0.25))},
+	{"prelu", &Binary{PRelu}, ts(f32(d(1, 2, 1), -2, -2), f32(d(2, 1), 0.5, 2)), ts(f32(d(1, 2, 1), -1, -4))},
+	{"less", &Binary{Less}, ts(f32(d(3), 1, 2, nan), f32(d(1), 2)), ts(boolean(d(3), true, false, false))},
+	{"shift", &Binary{ShiftLeft}, ts(u8(d(2), 1, 200), u8(d(2), 3, 9)), ts(u8(d(2), 8, 0))},
+	{"max of three", &Variadic{Max}, ts(f32(d(2), 1, 5), f32(d(1), 3), f32(d(2), 2, 9)), ts(f32(d(2), 3, 9))},
+	{"mean", &Variadic{Mean}, ts(f32(d(2), 1, 5), f32(d(2), 3, 7)), ts(f32(d(2), 2, 6))},
+	{"clip", &Clip{}, ts(f32(d(3), -5, 0.5, 5), tensor.Scalar(float32(-1)), tensor.Scalar(float32(1))), ts(f32(d(3), -1, 0.5, 1))},
+	{"where", &Where{}, ts(boolean(d(2, 1), true, false), f32(d(2), 1, 2), f32(d(1), 9)), ts(f32(d(2, 2), 1, 2, 9, 9))},
+
+	{"reshape", &Reshape{}, ts(count(1, 6, 2, 3), i64(0, -1, 1)), ts(count(1, 6, 2, 3, 1))},
+	{"flatten", &Flatten{Axis: 2}, ts(count(1, 8, 2, 2, 2)), ts(count(1, 8, 4, 2))},
+	{"squeeze", &Squeeze{}, ts(count(1, 2, 1, 2, 1)), ts(count(1, 2, 2))},
+	{"unsqueeze", &Unsqueeze{}, ts(count(1, 2, 2), i64(-1, 0)), ts(count(1, 2, 1, 2, 1))},
+	{"shape", &Shape{Start: 1, End: math.MaxInt32}, ts(count(1, 6, 1, 2, 3)), ts(i64(2, 3))},
+	{"size", &Size{}, ts(count(1, 6, 2, 3)), ts(tensor.Scalar(int64(6)))},
+	{"transpose", &Transpose{Perm: d(1, 0)}, ts(count(1, 6, 2, 3)), ts(f32(d(3, 2), 1, 4, 2, 5, 3, 6))},
+	{"depth to space", &DepthToSpace{B: 2}, ts(count(0, 7, 1, 8, 1, 1)), ts(f32(d(1, 2, 2, 2), 0, 2, 4, 6, 1, 3, 5, 7))},
+	{"depth to space, columns first", &DepthToSpace{B: 2, ColumnsFirst: true}, ts(count(0, 7, 1, 8, 1, 1)), ts(count(0, 7, 1, 2, 2, 2))},
+	{"space to depth", &SpaceToDepth{B: 2}, ts(count(0, 7, 1, 2, 2, 2)), ts(f32(d(1, 8, 1, 1), 0, 4, 1, 5, 2, 6, 3, 7))},
+	{"concat", &Concat{Axis: -1}, ts(count(1, 2, 2, 1), count(3, 6, 2, 2)), ts(f32(d(2, 3), 1, 3, 4, 2, 5, 6))},
+	{"split", &Split{Axis: 1, Parts: 2}, ts(count(1, 6, 2, 3), i64(1, 2)), ts(f32(d(2, 1), 1, 4), f32(d(2, 2), 2, 3, 5, 6))},
+	{"split unevenly", &Split{Parts: 2}, ts(count(1, 5, 5)), ts(count(1, 3, 3), count(4, 5, 2))},
+	{"slice", &Slice{}, ts(count(0, 9, 10), i64(-3), i64(-100), i64(0), i64(-2)), ts(f32(d(4), 7, 5, 3, 1))},
+	{"slice to the end", &Slice{}, ts(count(0, 5, 2, 3), i64(1), i64(math.MaxInt64), i64(1)), ts(f32(d(2, 2), 1, 2, 4, 5))},
+	{"pad", &Pad{PadConstant}, ts(count(1, 4, 2, 2), i64(0, 1, 1, -1), tensor.Scalar(float32(9))), ts(f32(d(3, 2), 9, 1, 9, 3, 9, 9))},
+	{"pad reflect", &Pad{PadReflect}, ts(count(1, 3, 3), i64(2, 3)), ts(f32(d(8), 3, 2, 1, 2, 3, 2, 1, 2))},
+	{"pad edge", &Pad{PadEdge}, ts(count(1, 2, 2), i64(1, 2)), ts(f32(d(5), 1, 1, 2, 2, 2))},
+	{"pad wrap", &Pad{PadWrap}, ts(count(1, 3, 3), i64(2, 1)), ts(f32(d(6), 2, 3, 1, 2, 3, 1))},
+	{"centre", &CenterCropPad{}, ts(count(1, 6, 2, 3), i64(4, 1)), ts(f32(d(4, 1), 0, 2, 5, 0))},
+	{"expand", &Expand{}, ts(count(1, 2, 2, 1), i64(1, 3)), ts(f32(d(2, 3), 1, 1, 1, 2, 2, 2))},
+	{"tile", &Tile{}, ts(count(1, 2, 1, 2), i64(2, 2)), ts(f32(d(2, 4), 1, 2, 1, 2, 1, 2, 1, 2))},
+	{"fill", &ConstantOfShape{Value: tensor.Of([]float32{3})}, ts(i64(2, 1)), ts(f32(d(2, 1), 3, 3))},
+	{"range", &Range{}, ts(tensor.Scalar(int64(5)), tensor.Scalar(int64(0)), tensor.Scalar(int64(-2))), ts(i64(5, 3, 1))},
+	{"eye", &EyeLike{K: 1}, ts(count(1, 6, 2, 3)), ts(f32(d(2, 3), 0, 1, 0, 0, 0, 1))},
+	{"upper", &Trilu{Upper: true}, ts(count(1, 4, 2, 2)), ts(f32(d(2, 2), 1, 2, 0, 4))},
+	{"gather", &Gather{Axis: 1}, ts(count(1, 6, 2, 3), i64(-1, 0)), ts(f32(d(2, 2), 3, 1, 6, 4))},
+	{"gather elements", &GatherElements{Axis: 1}, ts(count(1, 4, 2, 2), long(d(2, 2), 0, 0, 1, 0)), ts(f32(d(2, 2), 1, 1, 4, 3))},
+	{"gather nd", &GatherND{}, ts(count(1, 4, 2, 2), long(d(2, 2), 0, 1, 1, 0)), ts(f32(d(2), 2, 3))},
+	{"scatter elements", &ScatterElements{Reduction: ReduceAdd}, ts(f32(d(3), 1, 1, 1), i64(2, 2), f32(d(2), 3, 4)), ts(f32(d(3), 1, 1, 8))},
+	{"scatter nd", &ScatterND{}, ts(count(1, 4, 2, 2), long(d(1, 1), 1), f32(d(1, 2), 8, 9)), ts(f32(d(2, 2), 1, 2, 8, 9))},
+	{"one hot", &OneHot{Axis: -1}, ts(i64(1, -1, 7), i64(3), f32(d(2), 0, 1)), ts(f32(d(3, 3), 0, 1, 0, 0, 0, 1, 0, 0, 0))},
+	{"cast", &Cast{To: tensor.Int32}, ts(f32(d(3), 1.9, -1.9, 0)), ts(i32(d(3), 1, -1, 0))},
+
+	{"reduce sum", &Reduce{Fn: ReduceSum, KeepDims: true}, ts(count(1, 6, 2, 3), i64(1)), ts(f32(d(2, 1), 6, 15))},
+	{"reduce all", &Reduce{Fn: ReduceMaximum}, ts(count(1, 6, 2, 3)), ts(tensor.Scalar(float32(6)))},
+	{"reduce mean", &Reduce{Fn: ReduceMean}, ts(count(1, 6, 2, 3), i64(0)), ts(f32(d(3), 2.5, 3.5, 4.5))},
+	{"reduce l2", &Reduce{Fn: ReduceL2}, ts(f32(d(2), 3, 4), i64(0)), ts(tensor.Scalar(float32(5)))},
+	{"reduce product", &Reduce{Fn: ReduceProd}, ts(count(1, 4, 4)), ts(tensor.Scalar(float32(24)))},
+	{"argmax", &ArgReduce{Max: true, Axis: 1, Last: true}, ts(f32(d(2, 3), 1, 5, 5, 2, 1, 0)), ts(i64(2, 0))},
+	{"top 2", &TopK{Axis: 0, Largest: true, Sorted: true}, ts(f32(d(4), 3, 9, 3, 1), i64(3)), ts(f32(d(3), 9, 3, 3), i64(1, 0, 2))},
+	{"cumsum", &CumSum{Exclusive: true, Reverse: true}, ts(count(1, 3, 3), tensor.Scalar(int64(0))), ts(f32(d(3), 5, 3, 0))},
+	{"softmax", &Softmax{Axis: 0}, ts(f32(d(2), 7, 7)), ts(f32(d(2), 0.5, 0.5))},
+	{"softmax over joined dimensions", &Softmax{Axis: 1, Flatten: true}, ts(f32(d(1, 2, 2), 3, 3, 3, 3)), ts(f32(d(1, 2, 2), 0.25, 0.25, 0.25, 0.25))},
+
+	{"matmul", &MatMul{}, ts(count(1, 4, 2, 2), count(5, 8, 2, 2)), ts(f32(d(2, 2), 19, 22, 43, 50))},
+	{"matmul vector", &MatMul{}, ts(count(1, 2, 2), count(1, 4, 2, 2)), ts(f32(d(2), 7, 10))},
+	{"matmul batch", &MatMul{}, ts(count(1, 4, 2, 1, 2), count(1, 2, 2, 1)), ts(f32(d(2, 1, 1), 5, 11))},
+	{"gemm", &Gemm{Alpha: 2, Beta: 3, TransA: true, TransB: true}, ts(count(1, 2, 2, 1), count(3, 4, 1, 2), f32(d(1), 1)), ts(f32(d(1, 1), 25))},
+	{"einsum", &Einsum{"ij,kj->ik"}, ts(count(1, 4, 2, 2), count(1, 2, 1, 2)), ts(f32(d(2, 1), 5, 11))},
+	{"einsum trace", &Einsum{"ii"}, ts(count(1, 4, 2, 2)), ts(tensor.Scalar(float32(5)))},
+
+	{"conv", &Conv{Window: Window{Pads: d(1, 0, 0, 0)}, Groups: 1}, ts(count(1, 4, 1, 1, 2, 2), count(1, 2, 1, 1, 2, 1), f32(d(1), 10)),
+		ts(f32(d(1, 1, 2, 2), 12, 14, 17, 20))},
+	{"conv 1-d", &Conv{Window: Window{Strides: d(2), Dilations: d(2)}, Groups: 1}, ts(count(1, 7, 1, 1, 7), f32(d(1, 1, 2), 1, 10)), ts(f32(d(1, 1, 3), 31, 53, 75))},
+	{"conv groups", &Conv{Groups: 2}, ts(count(1, 2, 1, 2, 1, 1), f32(d(2, 1, 1, 1), 3, 5)), ts(f32(d(1, 2, 1, 1), 3, 10))},
+	{"conv same lower", &Conv{Window: Window{AutoPad: PadSameLower}, Groups: 1}, ts(count(1, 3, 1, 1, 3), f32(d(1, 1, 2), 1, 10)), ts(f32(d(1, 1, 3), 10, 21, 32))},
+	{"conv transpose", &ConvTranspose{Window: Window{Strides: d(2)}, Groups: 1}, ts(count(1, 2, 1, 1, 2), f32(d(1, 1, 3), 1, 10, 100), f32(d(1), 5)),
+		ts(f32(d(1, 1, 5), 6, 15, 107, 25, 205))},
+	{"locally connected", &LocallyConnected{}, ts(count(1, 2, 1, 1, 1, 2), f32(d(1, 2, 1, 1, 1, 1), 3, 5), f32(d(1, 1, 2), 10, 20)), ts(f32(d(1, 1, 1, 2), 13, 30))},
+	{"max pool", &MaxPool{Window: Window{Kernel: d(2, 2), Pads: d(0, 0, 1, 1), Strides: d(2, 2)}}, ts(count(1, 9, 1, 1, 3, 3)),
+		ts(f32(d(1, 1, 2, 2), 5, 6, 8, 9), long(d(1, 1, 2, 2), 4, 5, 7, 8))},
+	{"max pool of nothing but negatives", &MaxPool{Window: Window{Kernel: d(3), Pads: d(1, 1)}}, ts(f32(d(1, 1, 2), -5, -3)), ts(f32(d(1, 1, 2), -3, -3))},
+	{"ceil drops a window in the padding", &MaxPool{Window: Window{Kernel: d(1), Strides: d(2), Ceil: true}}, ts(count(1, 2, 1, 1, 2)), ts(count(1, 1, 1, 1, 1))},
+	{"average", &AveragePool{Window: Window{Kernel: d(2), Pads: d(1, 1)}}, ts(count(2, 3, 1, 1, 2)), ts(f32(d(1, 1, 3), 2, 2.5, 3))},
+	{"average with padding", &AveragePool{Window: Window{Kernel: d(2), Pads: d(1, 1)}, CountPad: true}, ts(count(2, 3, 1, 1, 2)), ts(f32(d(1, 1, 3), 1, 2.5, 1.5))},
+	{"l2 pool", &LpPool{Window: Window{Kernel: d(2)}, P: 2}, ts(f32(d(1, 1, 2), 3, -4)), ts(f32(d(1, 1, 1), 5))},
+	{"global average", &GlobalPool{Fn: GlobalAveragePool}, ts(count(1, 8, 1, 2, 2, 2)), ts(f32(d(1, 2, 1, 1), 2.5, 6.5))},
+	{"global l1", &GlobalPool{Fn: GlobalLpPool, P: 1}, ts(f32(d(1, 1, 2), -3, 4)), ts(f32(d(1, 1, 1), 7))},
+
+	{"batch norm", &BatchNorm{}, ts(count(1, 4, 1, 2, 2), f32(d(2), 2, 1), f32(d(2), 10, 0), f32(d(2), 1, 3), f32(d(2), 4, 1)),
+		ts(f32(d(1, 2, 2), 10, 11, 0, 1), nil, nil)},
+	{"instance norm", &InstanceNorm{}, ts(f32(d(1, 1, 4), 1, 1, 3, 3), f32(d(1), 2), f32(d(1), 5)), ts(f32(d(1, 1, 4), 3, 3, 7, 7))},
+	{"layer norm", &LayerNorm{Axis: -1}, ts(f32(d(1, 4), 1, 1, 3, 3), f32(d(4), 1, 2, 1, 2)), ts(f32(d(1, 4), -1, -2, 1, 2), f32(d(1, 1), 2), f32(d(1, 1), 1))},
+	{"group norm", &GroupNorm{Groups: 1}, ts(f32(d(1, 2, 2), 1, 1, 3, 3), f32(d(2), 1, 10), f32(d(2), 0, 1)), ts(f32(d(1, 2, 2), -1, -1, 11, 11))},
+	{"lp norm", &LpNorm{Axis: 0, P: 2}, ts(f32(d(2), 3, 4)), ts(f32(d(2), 0.6, 0.8))},
+	// The window of channel 0 holds both channels, that of channel 1 itself: 0/1^¾ and 1/1^¾.
+	{"lrn", &LRN{Size: 2, Alpha: 2, Beta: 0.75, Bias: 0}, ts(f32(d(1, 2, 1, 1), 0, 1)), ts(f32(d(1, 2, 1, 1), 0, 1))},
+	{"lcn of a constant inside", &LCN{}, ts(f32(d(1, 1, 1, 1), 7), f32(d(1, 1, 1, 1), 1)), ts(f32(d(1, 1, 1, 1), 0))},
+	// One position, window 1: mean 2, deviation 1, which is also its mean over positions.
+	{"lcn", &LCN{}, ts(f32(d(1, 2, 1, 1), 1, 3), f32(d(1, 1, 1, 1), 1)), ts(f32(d(1, 2, 1, 1), -1, 1))},
+	{"dropout", &Dropout{}, ts(count(1, 2, 2)), ts(count(1, 2, 2), boolean(d(2), true, true))},
+
+	{"nearest", &Resize{Mode: "nearest", Coordinates: "asymmetric", Nearest: "floor"}, ts(count(1, 2, 1, 2), nil, f32(d(2), 2, 1.5)),
+		ts(f32(d(2, 3), 1, 1, 2, 1, 1, 2))},
+	{"linear", &Resize{Mode: "linear", Coordinates: "half_pixel", Nearest: "floor"}, ts(f32(d(2), 0, 4), nil, nil, i64(4)), ts(f32(d(4), 0, 1, 3, 4))},
+	{"linear, corners", &Resize{Mode: "linear", Coordinates: "align_corners", Nearest: "floor"}, ts(f32(d(2), 0, 4), nil, nil, i64(5)), ts(f32(d(5), 0, 1, 2, 3, 4))},
+	// A triangle of half-width 4 about 1.5, the edges repeated: weights 1 3 5 7 7 5 3 1 (of 32) on 8 8 8 0 0 8 8 8.
+	{"antialias", &Resize{Mode: "linear", Coordinates: "half_pixel", Nearest: "floor", Antialias: true}, ts(f32(d(4), 8, 0, 0, 8), nil, nil, i64(1)), ts(f32(d(1), 4.5))},
+	{"grid", &GridSample{Mode: "linear", Padding: "zeros", AlignCorners: true}, ts(f32(d(1, 1, 1, 2), 2, 6), f32(d(1, 1, 2, 2), 0, 0, 1, 0)), ts(f32(d(1, 1, 1, 2), 4, 6))},
+	{"grid outside", &GridSample{Mode: "nearest", Padding: "border"}, ts(f32(d(1, 1, 1, 2), 2, 6), f32(d(1, 1, 1, 2), 9, 0)), ts(f32(d(1, 1, 1, 1), 6))},
+	{"roi", &RoiAlign{Height: 1, Width: 1, Samples: 1, Scale: 1}, ts(count(0, 3, 1, 1, 2, 2), f32(d(1, 4), 0, 0, 1, 1), i64(0)), ts(f32(d(1, 1, 1, 1), 1.5))},
+	{"nms", &NonMaxSuppression{}, ts(f32(d(1, 3, 4), 0, 0, 1, 1, 0, 0.1, 1, 1.1, 0, 5, 1, 6), f32(d(1, 1, 3), 0.5, 0.9, 0.1), i64(5), f32(d(1), 0.5)),
+		ts(long(d(2, 3), 0, 0, 1, 0, 0, 2))},
+	{"non zero", &NonZero{}, ts(f32(d(2, 2), 0, 1, 2, 0)), ts(long(d(2, 2), 0, 1, 1, 0))},
+
+	{"quantise", &Quantize{}, ts(f32(d(5), 1, 3, 5, -300, 300), tensor.Scalar(float32(2)), tensor.Scalar(uint8(10))), ts(u8(d(5), 10, 12, 12, 0, 160))},
+	{"quantise per axis", &Quantize{Axis: 0}, ts(f32(d(2), 8, 8), f32(d(2), 2, 4), i8(d(2), 0, 1)), ts(i8(d(2), 4, 3))},
+	{"dequantise", &Dequantize{}, ts(u8(d(2), 10, 12), tensor.Scalar(float32(0.5)), tensor.Scalar(uint8(10))), ts(f32(d(2), 0, 1))},
+	{"dequantise blocks", &Dequantize{Axis: 1, Block: 2}, ts(i8(d(1, 4), 1, 2, 3, 4), f32(d(1, 2), 1, 10)), ts(f32(d(1, 4), 1, 2, 30, 40))},
+	{"dynamic", &DynamicQuantize{}, ts(f32(d(2), 0, 510)), ts(u8(d(2), 0, 255), tensor.Scalar(float32(2)), tensor.Scalar(uint8(0)))},
+	{"conv integer", &ConvInteger{Conv{Groups: 1}}, ts(u8(d(1, 1, 1), 5), i8(d(1, 1, 1), -3), tensor.Scalar(uint8(2))), ts(i32(d(1, 1, 1), -9))},
+	{"qlinear conv", &QLinearConv{Conv{Groups: 1}}, ts(u8(d(1, 1, 1), 5), tensor.Scalar(float32(0.5)), tensor.Scalar(uint8(2)), i8(d(1, 1, 1), 4),
+		tensor.Scalar(float32(1)), tensor.Scalar(int8(0)), tensor.Scalar(float32(2)), tensor.Scalar(uint8(7)), i32(d(1), 4)), ts(u8(d(1, 1, 1), 11))},
+	{"matmul integer", &MatMulInteger{}, ts(u8(d(1, 2), 3, 4), i8(d(2, 1), 1, -1)), ts(i32(d(1, 1), -1))},
+	{"qlinear matmul saturates", &QLinearMatMul{}, ts(u8(d(1, 1), 200), tensor.Scalar(float32(1)), tensor.Scalar(uint8(0)), u8(d(1, 1), 200), tensor.Scalar(float32(1)),
+		tensor.Scalar(uint8(0)), tensor.Scalar(float32(1)), tensor.Scalar(uint8(0))), ts(u8(d(1, 1), 255))},
+}
+
+func TestLayers(t *testing.T) {
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			var e Env
+			if dyn, ok := c.op.(Dynamic); ok {
+				if _, err := c.op.Infer(infosOf(c.in)); !errors.Is(err, ErrUnknown) {
+					t.Fatalf("Infer: %v", err)
+				}
+				out, err := dyn.Run(&e, c.in)
+				if err != nil {
+					t.Fatal(err)
+				}
+				match(t, out, c.out)
+				return
+			}
+			info, err := c.op.Infer(infosOf(c.in))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ops := []Op{c.op}
+			if p, ok := c.op.(Planner); ok {
+				q := p.Plan(infosOf(c.in), info)
+				if q == nil || q.Kind() != c.op.Kind() {
+					t.Fatalf("planned as %v", q)
+				}
+				ops = append(ops, q)
+			}
+			for _, op := range ops {
+				out := make([]*tensor.Tensor, len(c.out))
+				for i, w := range c.out {
+					if w == nil {
+						continue
+					}
+					out[i] = tensor.New(info[i].DType, info[i].Shape...)
+					// Storage is not cleared: what was there must not show.
+					for k := range out[i].Raw() {
+						out[i].Raw()[k] = 0x55
+					}
+				}
+				e.Reset()
+				if err := op.Forward(&e, c.in, out); err != nil {
+					t.Fatal(err)
+				}
+				match(t, out, c.out)
+			}
+		})
+	}
+}
+
+// match allows two units in the last place, for what is rounded on the way.
+func match(t *testing.T, got, want []*tensor.Tensor) {
+	t.Helper()
+	for i, w := range want {
+		if w == nil {
+			continue
+		}
+		g := got[i]
+		if g.DType() != w.DType() || !slices.Equal(g.Shape(), w.Shape()) {
+			t.Fatalf("output %d is %v, want %v", i, g, w)
+		}
+		if w.DType() != tensor.Float32 {
+			if !slices.Equal(g.Raw(), w.Raw()) {
+				t.Errorf("output %d is % x, want % x", i, g.Raw(), w.Raw())
+			}
+			continue
+		}
+		for k, v := range w.Float32s() {
+			x := g.Float32s()[k]
+			if d := math.Abs(float64(x - v)); !(d <= 0x1p-22*math.Abs(float64(v))) && !(x != x && v != v) {
+				t.Errorf("output %d: %v, want %v", i, g.Float32s(), w.Float32s())
+				break
+			}
+		}
+	}
+}
+
+func TestShapesThatCannotBe(t *testing.T) {
+	x := func(n ...int) Info { return Info{DType: tensor.Float32, Shape: n} }
+	known := func(v ...int64) Info { return Info{tensor.Int64, d(len(v)), i64(v...)} }
+	for name, c := range map[string]struct {
+		op Op
+		in []Info
+	}{
+		"broadcast":        {&Binary{Add}, []Info{x(2), x(3)}},
+		"types":            {&Binary{Add}, []Info{x(2), {DType: tensor.Int64, Shape: d(2)}}},
+		"conv channels":    {&Conv{Groups: 1}, []Info{x(1, 3, 4, 4), x(8, 4, 1, 1)}},
+		"conv window":      {&Conv{Groups: 1}, []Info{x(1, 3, 2, 2), x(8, 3, 3, 3)}},
+		"conv bias":        {&Conv{Groups: 1}, []Info{x(1, 3, 4, 4), x(8, 3, 1, 1), x(7)}},
+		"matmul":           {&MatMul{}, []Info{x(2, 3), x(4, 2)}},
+		"concat":           {&Concat{Axis: 1}, []Info{x(1, 2), x(2, 2)}},
+		"concat axis":      {&Concat{Axis: 2}, []Info{x(1, 2), x(1, 2)}},
+		"split sizes":      {&Split{Parts: 2}, []Info{x(5), known(2, 2)}},
+		"slice step 0":     {&Slice{}, []Info{x(5), known(0), known(1), known(0), known(0)}},
+		"transpose":        {&Transpose{Perm: d(0, 0)}, []Info{x(2, 2)}},
+		"gemm":             {&Gemm{Alpha: 1}, []Info{x(2, 3), x(2, 3)}},
+		"top k":            {&TopK{}, []Info{x(5), known(6)}},
+		"norm":             {&BatchNorm{}, []Info{x(1, 3, 2), x(3), x(3), x(3), x(2)}},
+		"pool":             {&MaxPool{}, []Info{x(1, 3, 2, 2)}},
+		"nothing":          {&Conv{Groups: 1}, nil},
+		"einsum labels":    {&Einsum{"ij,jk->iz"}, []Info{x(2, 2), x(2, 2)}},
+		"resize to what":   {&Resize{Mode: "nearest", Coordinates: "asymmetric", Nearest: "floor"}, []Info{x(2, 2)}},
+		"local positions":  {&LocallyConnected{}, []Info{x(1, 1, 4, 4), x(3, 3, 1, 1, 1, 1)}},
+		"even lcn window":  {&LCN{}, []Info{x(1, 1, 4, 4), x(1, 1, 2, 2)}},
+		"depth to space":   {&DepthToSpace{B: 3}, []Info{x(1, 4, 2, 2)}},
+		"quantised scales": {&Quantize{Axis: 1}, []Info{x(1, 4), x(3)}},
+	} {
+		if out, err := c.op.Infer(c.in); err == nil {
+			t.Errorf("%s: accepted as %v", name, out)
+		}
+	}
+}
+
+func TestInferWaitsForValues(t *testing.T) {
+	shape := Info{DType: tensor.Int64, Shape: d(2)}
+	x := Info{DType: tensor.Float32, Shape: d(2, 2)}
+	for _, c := range []struct {
+		op Op
+		in []Info
+	}{
+		{&Reshape{}, []Info{x, shape}}, {&Expand{}, []Info{x, shape}}, {&Tile{}, []Info{x, shape}},
+		{&ConstantOfShape{Value: tensor.Of([]float32{0})}, []Info{shape}}, {&Slice{}, []Info{x, shape, shape}},
+		{&TopK{}, []Info{x, {DType: tensor.Int64, Shape: d(1)}}}, {&NonZero{}, []Info{x}},
+	} {
+		if _, err := c.op.Infer(c.in); !errors.Is(err, ErrUnknown) {
+			t.Errorf("%s: %v", c.op.Kind(), err)
+		}
+	}
+}
