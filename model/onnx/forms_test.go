@@ -1,0 +1,209 @@
+package onnx
+
+import (
+	"context"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/ocellus-vision/ocellus/model"
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// answer runs a file whose inputs all have fixed shapes.
+func answer(t *testing.T, b []byte, in model.Tensors) model.Tensors {
+	t.Helper()
+	g, err := Read(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := model.Compile(g, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := model.Tensors{}
+	if err := p.NewSession().Run(context.Background(), in, out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestEveryOpsetsForm reads operators as older and newer opsets write them. x is 1 2 3 / 4 5 6.
+func TestEveryOpsetsForm(t *testing.T) {
+	fl := func(name string, shape []int, v ...float32) []byte { return tensorProto(name, tensor.Of(v, shape...)) }
+	ints := func(v ...int) []int { return v }
+	floats := func(name string, v ...float32) []byte {
+		m := attribute(name, kindFloats)
+		for _, x := range v {
+			m = protowire.AppendFixed32(protowire.AppendTag(m, 7, protowire.Fixed32Type), math.Float32bits(x))
+		}
+		return m
+	}
+	type form struct {
+		name      string
+		opset     int64
+		nodes     [][]byte
+		constants [][]byte
+		want      []float32
+	}
+	for _, c := range []form{
+		{"squeeze, axes as attribute", 11, append(one("Squeeze", list("u"), attrInts("axes", ints(0))), nodeMessage("Unsqueeze", "", "u", list("x"), list("u"), attrInts("axes", ints(0)))),
+			nil, []float32{1, 2, 3, 4, 5, 6}},
+		{"sum over an attribute's axes", 11, one("ReduceSum", list("x"), attrInts("axes", ints(0)), attrInt("keepdims", 0)), nil, []float32{5, 7, 9}},
+		{"sum over an input's axes", 13, one("ReduceSum", list("x", "a")), [][]byte{int64Const("a", 1)}, []float32{6, 15}},
+		{"mean over an attribute's axes", 13, one("ReduceMean", list("x"), attrInts("axes", ints(1))), nil, []float32{2, 5}},
+		{"mean over an input's axes", 18, one("ReduceMean", list("x", "a")), [][]byte{int64Const("a", 1)}, []float32{2, 5}},
+		{"clip, bounds as attributes", 6, one("Clip", list("x"), attrFloat("min", 2), attrFloat("max", 5)), nil, []float32{2, 2, 3, 4, 5, 5}},
+		{"clip, bounds as inputs", 13, one("Clip", list("x", "", "hi")), [][]byte{fl("hi", nil, 3)}, []float32{1, 2, 3, 3, 3, 3}},
+		{"slice, attributes", 9, one("Slice", list("x"), attrInts("starts", ints(1)), attrInts("ends", ints(9)), attrInts("axes", ints(1))), nil, []float32{2, 3, 5, 6}},
+		{"slice, inputs", 10, one("Slice", list("x", "s", "e", "a")), [][]byte{int64Const("s", 1), int64Const("e", 9), int64Const("a", 1)}, []float32{2, 3, 5, 6}},
+		{"pad, attributes", 2, one("Pad", list("x"), attrInts("pads", ints(0, 1, 0, 0)), attrFloat("value", 9)), nil, []float32{9, 1, 2, 3, 9, 4, 5, 6}},
+		{"pad, the first name", 1, one("Pad", list("x"), attrInts("paddings", ints(0, 1, 0, 0))), nil, []float32{0, 1, 2, 3, 0, 4, 5, 6}},
+		{"pad, axes", 18, one("Pad", list("x", "p", "", "a")), [][]byte{int64Const("p", 1, 0), int64Const("a", 1)}, []float32{0, 1, 2, 3, 0, 4, 5, 6}},
+		{"reshape, attribute", 1, one("Reshape", list("x"), attrInts("shape", ints(3, 2))), nil, []float32{1, 2, 3, 4, 5, 6}},
+		{"split, attribute", 11, [][]byte{nodeMessage("Split", "", "bad", list("x"), list("", "y"), attrInt("axis", 1), attrInts("split", ints(1, 2)))}, nil, []float32{2, 3, 5, 6}},
+		{"split, number of outputs", 18, [][]byte{nodeMessage("Split", "", "bad", list("x"), list("", "y"), attrInt("axis", 1), attrInt("num_outputs", 2))}, nil, []float32{3, 6}},
+		{"top k, attribute", 9, one("TopK", list("x"), attrInt("k", 1)), nil, []float32{3, 6}},
+		{"softmax over joined dimensions", 11, one("Softmax", list("z"), attrInt("axis", 0)), [][]byte{fl("z", ints(2, 2), 1, 1, 1, 1)}, []float32{.25, .25, .25, .25}},
+		{"softmax over one", 13, one("Softmax", list("z"), attrInt("axis", 0)), [][]byte{fl("z", ints(2, 2), 1, 1, 1, 1)}, []float32{.5, .5, .5, .5}},
+		{"upsample, attribute", 7, one("Upsample", list("x"), floats("scales", 1, 2)), nil, []float32{1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6}},
+		{"upsample, input", 9, one("Upsample", list("x", "s")), [][]byte{fl("s", ints(2), 1, 2)}, []float32{1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6}},
+		{"resize of opset 10", 10, one("Resize", list("x", "s")), [][]byte{fl("s", ints(2), 1, 2)}, []float32{1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6}},
+		{"resize to sizes", 13, one("Resize", list("x", "", "", "n"), attrText("coordinate_transformation_mode", "asymmetric"), attrText("nearest_mode", "floor")),
+			[][]byte{int64Const("n", 4, 3)}, []float32{1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6}},
+		{"addition aligned by an axis", 6, one("Add", list("x", "b"), attrInt("broadcast", 1), attrInt("axis", 0)), [][]byte{fl("b", ints(2), 10, 20)}, []float32{11, 12, 13, 24, 25, 26}},
+		{"addition", 7, one("Add", list("x", "b")), [][]byte{fl("b", ints(3), 10, 20, 30)}, []float32{11, 22, 33, 14, 25, 36}},
+		{"dropout", 6, one("Dropout", list("x"), attrInt("is_test", 1), attrFloat("ratio", 0.3)), nil, []float32{1, 2, 3, 4, 5, 6}},
+		{"cast by name", 5, one("Cast", list("i"), attrText("to", "FLOAT")), [][]byte{int64Const("i", 7, 8)}, []float32{7, 8}},
+		{"constants of all kinds", 13, append([][]byte{nodeMessage("Constant", "", "c", nil, list("c"), attrFloat("value_float", 10)),
+			nodeMessage("Constant", "", "d", nil, list("d"), floats("value_floats", 1, 2, 3)), nodeMessage("Add", "", "e", list("x", "c"), list("e"))}, one("Mul", list("e", "d"))...),
+			nil, []float32{11, 24, 39, 14, 30, 48}},
+		{"gelu", 20, one("Gelu", list("z")), [][]byte{fl("z", ints(1), 0)}, []float32{0}},
+		{"quantised there and back in blocks", 21, append([][]byte{nodeMessage("QuantizeLinear", "", "q", list("x", "s", "o"), list("q"), attrInt("axis", 1), attrInt("block_size", 2))},
+			one("DequantizeLinear", list("q", "s", "o"), attrInt("axis", 1), attrInt("block_size", 2))...),
+			[][]byte{fl("s", ints(2, 2), 1, 2, 1, 4), tensorProto("o", tensor.Of([]int8{0, 0, 0, 0}, 2, 2))}, []float32{1, 2, 4, 4, 5, 8}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := file{inputs: [][]byte{floatInput("x", 2, 3)}, outputs: [][]byte{output("y")}, nodes: c.nodes, constants: c.constants, opset: c.opset}
+			out := answer(t, f.bytes(), model.Tensors{"x": tensor.Of([]float32{1, 2, 3, 4, 5, 6}, 2, 3)})
+			if got := out["y"].Float32s(); !slices.Equal(got, c.want) {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+// TestFunctions inlines functions that call functions, with attributes passed on, by default and by reference.
+func TestFunctions(t *testing.T) {
+	leaky := func(m *message, name string, nodes ...[]byte) {
+		m.text(1, name)
+		m.text(4, "a")
+		m.text(4, "b")
+		m.text(5, "c")
+		m.bytes(7, nil, nodes...)
+		m.bytes(9, opset("", 17))
+		m.bytes(9, opset("f", 1))
+		m.text(10, "f")
+	}
+	ref := func(name, from string) []byte {
+		m := attribute(name, kindFloat)
+		m.text(21, from)
+		return m
+	}
+	var inner, outer message
+	leaky(&inner, "inner", nodeMessage("LeakyRelu", "", "n", list("a"), list("t"), ref("alpha", "slope")), nodeMessage("Identity", "", "n", list("t"), list("c")))
+	inner.bytes(11, attrFloat("slope", 0.5))
+	leaky(&outer, "outer", nodeMessage("inner", "f", "first", list("a"), list("t"), ref("slope", "s")), nodeMessage("inner", "f", "second", list("t"), list("c")))
+	outer.text(6, "s")
+	f := file{inputs: [][]byte{floatInput("x", 2)}, outputs: [][]byte{output("y")}, functions: [][]byte{inner, outer},
+		nodes: [][]byte{nodeMessage("outer", "f", "call", list("x"), list("y"), attrFloat("s", 0.25))}}
+	out := answer(t, f.bytes(), model.Tensors{"x": tensor.Of([]float32{-8, 8})})
+	if got := out["y"].Float32s(); !slices.Equal(got, []float32{-1, 8}) {
+		t.Errorf("got %v, want -8 · ¼ · ½ and 8", got)
+	}
+	g, err := Read(f.bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if name := g.Nodes[0].Name; name != "call/first/n" {
+		t.Errorf("the inlined node is called %q", name)
+	}
+	f.nodes = [][]byte{nodeMessage("outer", "f", "call", list("x"), list("y"), attrFloat("colour", 1))}
+	if _, err := Read(f.bytes()); err == nil || !strings.Contains(err.Error(), `"call"`) || !strings.Contains(err.Error(), `"colour"`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestTensorFields reads tensors whose elements are in the typed fields instead of raw bytes.
+func TestTensorFields(t *testing.T) {
+	head := func(d tensor.DType, n int64) message {
+		var m message
+		m.int(1, n)
+		m.int(2, int64(d))
+		return m
+	}
+	packed := func(v ...int64) []byte {
+		var b []byte
+		for _, x := range v {
+			b = protowire.AppendVarint(b, uint64(x))
+		}
+		return b
+	}
+	check := func(name string, m message, want *tensor.Tensor) {
+		t.Helper()
+		_, got, err := ReadTensor(m)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			return
+		}
+		if got.DType() != want.DType() || !slices.Equal(got.Raw(), want.Raw()) || !slices.Equal(got.Shape(), want.Shape()) {
+			t.Errorf("%s: %v % x, want % x", name, got, got.Raw(), want.Raw())
+		}
+	}
+	m := head(tensor.Int8, 3)
+	m.bytes(5, packed(1, -1, -128))
+	check("int8", m, tensor.Of([]int8{1, -1, -128}))
+	m = head(tensor.Int64, 3)
+	m.bytes(7, packed(1, -1))
+	m.int(7, 1<<40)
+	check("int64, partly packed", m, tensor.Of([]int64{1, -1, 1 << 40}))
+	m = head(tensor.Float16, 2)
+	m.bytes(5, packed(0x3c00, 0xc000))
+	check("float16", m, tensor.Of([]uint16{0x3c00, 0xc000}).As(tensor.Float16))
+	m = head(tensor.Uint64, 1)
+	m.bytes(11, packed(-1))
+	check("uint64", m, tensor.Of([]uint64{math.MaxUint64}))
+	m = head(tensor.Bool, 2)
+	m.bytes(5, packed(7, 0))
+	check("bool", m, tensor.Of([]bool{true, false}))
+	m = head(tensor.Float32, 2)
+	m = protowire.AppendFixed32(protowire.AppendTag(m, 4, protowire.Fixed32Type), math.Float32bits(1.5))
+	m = protowire.AppendFixed32(protowire.AppendTag(m, 4, protowire.Fixed32Type), math.Float32bits(-2))
+	check("float32, not packed", m, tensor.Of([]float32{1.5, -2}))
+	m = head(tensor.Int4, 3)
+	m.bytes(9, []byte{0xf1, 0x08})
+	check("int4", m, tensor.Of([]int8{1, -1, -8}).As(tensor.Int4))
+}
+
+func TestMetadataAndSymbols(t *testing.T) {
+	g := &model.Graph{Name: "net", Doc: "what it is", Meta: map[string]string{"labels": "a,b", "empty": ""}}
+	x := g.Input("x", tensor.Float32, model.Symbol("N"), model.Dim{Size: 2})
+	g.Output(x)
+	b, err := Write(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := Read(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.Name != g.Name || h.Doc != g.Doc || h.Producer != "ocellus" || h.Meta["labels"] != "a,b" || len(h.Meta) != 2 {
+		t.Errorf("read %+v", h)
+	}
+	if s := h.Inputs[0].Shape; s[0] != model.Symbol("N") || s[1].Size != 2 {
+		t.Errorf("shape %v", s)
+	}
+}
