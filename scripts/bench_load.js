@@ -44,6 +44,12 @@ async function child(model, threads) {
 }
 
 function compare() {
+  try {
+    require.resolve(process.env.ORT || 'onnxruntime-node');
+  } catch {
+    console.error('bench_load: ORT must name the folder of onnxruntime-node: see bench_peers.sh');
+    process.exit(2);
+  }
   const rounds = +option('rounds', 3);
   const threads = option('threads', '1,2').split(',').map(Number);
   const only = option('only', '');
