@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,8 +18,8 @@ import (
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
-// MaxBytes is the largest file that Read takes.
-const MaxBytes = 4 << 30
+// MaxBytes is the largest file that Read takes: 4 GiB, or less where an int cannot count that many.
+const MaxBytes = min(4<<30, math.MaxInt/2)
 
 // Read reads a tensor: .npy where the file begins as one, else a TensorProto.
 func Read(path string) (*tensor.Tensor, error) {
