@@ -288,7 +288,7 @@ func (k *depthwiseTask) rows(a *asm.DepthwiseArgs, y, from, to int) {
 
 // gathered computes a.Ys output rows from row y on of some blocks of laneBlock channels, through copies of their pixels.
 func (k *depthwiseTask) gathered(whole *asm.DepthwiseArgs, y, block, blocks int) {
-	target := whole.Dst
+	top := y
 	d, s, g := k.plan, &k.plan.shape, k.plan.gather
 	scratch := depthwiseScratch.Get().(*depthwiseCopy)
 	in, out := pixelBytes*s.W, pixelBytes*d.ow // bytes of a row
@@ -321,8 +321,7 @@ func (k *depthwiseTask) gathered(whole *asm.DepthwiseArgs, y, block, blocks int)
 				depthwiseTile(k.isa, d.window, &a, k.lanes)
 			}
 		}
-		depthwiseMove(k.isa, add(target, block*pixelBytes), dst, a.Ys*d.ow, blocks, whole.Pixel, pixelBytes, pixelBytes, g.perStep*out)
-		target = add(target, a.Ys*d.ow*whole.Pixel)
+		depthwiseMove(k.isa, add(whole.Dst, (y-top)*d.ow*whole.Pixel+block*pixelBytes), dst, a.Ys*d.ow, blocks, whole.Pixel, pixelBytes, pixelBytes, g.perStep*out)
 	}
 	depthwiseScratch.Put(scratch)
 }

@@ -178,11 +178,11 @@ func (k *poolTask) run(a *asm.PoolArgs, n int) {
 		return
 	}
 	per := max(1, callTaps/(max(1, a.KH)*a.KW*chunks))
-	for n > 0 {
-		a.Pixels = min(n, per)
+	src, dst := a.Src, a.Dst
+	for x := 0; x < n; x += per {
+		a.Pixels = min(per, n-x)
+		a.Src, a.Dst = add(src, x*a.Step), add(dst, x*a.Out)
 		poolCall(k.isa, k.plan.kind, a)
-		a.Src, a.Dst = add(a.Src, a.Pixels*a.Step), add(a.Dst, a.Pixels*a.Out)
-		n -= a.Pixels
 	}
 }
 

@@ -147,30 +147,56 @@ func (t target) chunk(k kind, label string, n int, ragged bool) {
 		load(mem(out, i), v)
 	}
 	Label(label + "window")
-	MOVQ(chunk, row)
+	position := func(col int) {
+		for i, v := range vec {
+			m := mem(at, i)
+			if col > 0 {
+				m.Index, m.Scale = colStep, uint8(col)
+			}
+			var x Op = m
+			if ragged || k.name == "Norm" {
+				load(m, t.tmp)
+				x = t.tmp
+			}
+			switch k.name {
+			case "Max":
+				// It returns its second source, x, unless the first is greater.
+				VMAXPS(x, v, v)
+			case "Avg":
+				VADDPS(x, v, v)
+			default:
+				VFMADD231PS(x, t.tmp, v)
+			}
+		}
+	}
 	MOVQ(field("KH"), rows)
+	if !ragged {
+		// Most windows are 3x3: without loops more of them are under way at once.
+		MOVQ(field("KW"), cols)
+		CMPQ(rows, Imm(3))
+		JNE(LabelRef(label + "any"))
+		CMPQ(cols, Imm(3))
+		JNE(LabelRef(label + "any"))
+		MOVQ(chunk, at)
+		for i := range 3 {
+			if i > 0 {
+				ADDQ(rowStep, at)
+			}
+			for j := range 3 {
+				position(j)
+			}
+		}
+		JMP(LabelRef(label + "finish"))
+		Label(label + "any")
+	}
+	MOVQ(chunk, row)
 	TESTQ(rows, rows)
 	JEQ(LabelRef(label + "finish"))
 	Label(label + "row")
 	MOVQ(row, at)
 	MOVQ(field("KW"), cols)
 	Label(label + "col")
-	for i, v := range vec {
-		var x Op = mem(at, i)
-		if ragged || k.name == "Norm" {
-			load(mem(at, i), t.tmp)
-			x = t.tmp
-		}
-		switch k.name {
-		case "Max":
-			// It returns its second source, x, unless the first is greater.
-			VMAXPS(x, v, v)
-		case "Avg":
-			VADDPS(x, v, v)
-		default:
-			VFMADD231PS(x, t.tmp, v)
-		}
-	}
+	position(0)
 	ADDQ(colStep, at)
 	DECQ(cols)
 	JNZ(LabelRef(label + "col"))
