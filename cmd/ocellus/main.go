@@ -18,6 +18,10 @@ var verbs = []func() *cobra.Command{
 	newInfer,
 	newInspect,
 	newBench,
+	newClassify,
+	newDetect,
+	newSegment,
+	newEmbed,
 	newVersion,
 }
 
