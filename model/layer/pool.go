@@ -116,7 +116,7 @@ func (s *span) windows(planes int, f func(o, base int, lo, hi *[3]int)) {
 }
 
 // AveragePool returns the mean of each window of [N,C,...]. It divides by the number of elements inside the input
-// or, with CountPad, by the size of the window. Elements are added in row-major order.
+// or, with CountPad, inside the padded input; a dilated window then counts whole, as in ONNX's reference. Elements are added in row-major order.
 type AveragePool struct {
 	Window
 	CountPad bool
@@ -159,11 +159,25 @@ func (a *AveragePool) Forward(e *Env, in, out []*tensor.Tensor) error {
 			}
 		}
 		if a.CountPad {
-			n = s.taps()
+			n = s.padded(o)
 		}
 		y[o] = sum / float32(n)
 	})
 	return nil
+}
+
+// padded counts the elements of output o's window that lie in the input or its padding, or all of a dilated one's.
+func (s *span) padded(o int) int {
+	if s.dilation != [3]int{1, 1, 1} {
+		return s.taps()
+	}
+	n := 1
+	for d := 2; d >= 0; d-- {
+		from := o%s.out[d]*s.stride[d] - s.before[d]
+		o /= s.out[d]
+		n *= min(from+s.kernel[d], s.in[d]+s.after[d]) - from
+	}
+	return n
 }
 
 // LpPool returns (Σ |x|ᴾ)^(1/P) of each window of [N,C,...]; P = 2 is L2 pooling.

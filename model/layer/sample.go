@@ -81,7 +81,8 @@ func (g *GridSample) taps(v float32, n int, index *[4]int, weight *[4]float32) i
 		x = -1
 	}
 	x = min(max(x, -1<<40), 1<<40)
-	if x < lo || x > hi {
+	// A cubic's elements are placed one by one below.
+	if g.Mode != "cubic" && (x < lo || x > hi) {
 		switch g.Padding {
 		case "border":
 			x = min(max(x, 0), size-1)

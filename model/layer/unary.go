@@ -114,7 +114,7 @@ var (
 		Softsign:  func(_ *Unary, x float64) float64 { return x / (1 + math.Abs(x)) },
 		Mish:      func(_ *Unary, x float64) float64 { return x * math.Tanh(softplus(x)) },
 		Gelu: func(u *Unary, x float64) float64 {
-			if u.Alpha != 0 {
+			if u.Alpha == 1 {
 				const c = 0.7978845608028654 // √(2/π)
 				return 0.5 * x * (1 + math.Tanh(c*(x+float64(0.044715*x*x*x))))
 			}
@@ -159,7 +159,7 @@ var (
 		Softsign:    func(_ *Unary, x float32) float32 { return x / (1 + ref.Abs(x)) },
 		Mish:        func(_ *Unary, x float32) float32 { return x * ref.Tanh(ref.Softplus(x)) },
 		Gelu: func(u *Unary, x float32) float32 {
-			if u.Alpha != 0 {
+			if u.Alpha == 1 {
 				return ref.GELUTanh(x)
 			}
 			return ref.GELU(x)

@@ -230,7 +230,7 @@ func (w *writer) unary(o *layer.Unary) {
 	case layer.Gelu:
 		half, one := w.constant("half", tensor.Scalar(float32(0.5))), w.constant("one", tensor.Scalar(float32(1)))
 		var t string
-		if o.Alpha != 0 {
+		if o.Alpha == 1 {
 			cube := w.step("Mul", []string{w.step("Mul", []string{in[0], in[0]}), in[0]})
 			sum := w.step("Add", []string{in[0], w.step("Mul", []string{cube, w.constant("cubic", tensor.Scalar(float32(0.044715)))})})
 			t = w.step("Tanh", []string{w.step("Mul", []string{sum, w.constant("scale", tensor.Scalar(float32(0.7978845608028654)))})})
