@@ -39,7 +39,7 @@ DATA gemmMask<>+124(SB)/4, $0x00000000
 GLOBL gemmMask<>(SB), RODATA|NOPTR, $128
 
 // func Gemm6x16F32AVX2(args *byte)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·Gemm6x16F32AVX2(SB), NOSPLIT, $56-8
 	MOVQ args+0(FP), AX
 	MOVQ (AX), BX
@@ -180,6 +180,8 @@ tile6x16step:
 	LEAQ    (BP)(DI*4), DI
 	CMOVQLT R15, DI
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -205,6 +207,8 @@ tile6x16k:
 	VBROADCASTSS (DI)(R15*4), Y3
 	VFMADD231PS  Y0, Y3, Y14
 	VFMADD231PS  Y1, Y3, Y15
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile6x16k
@@ -246,8 +250,8 @@ tile6x16act:
 	CMPQ         DX, $0x01
 	JLT          tile6x16store
 	JGT          tile6x16leaky
-	VBROADCASTSS 160(AX), Y0
-	VBROADCASTSS 164(AX), Y1
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -275,7 +279,7 @@ tile6x16act:
 	JMP          tile6x16store
 
 tile6x16leaky:
-	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 176(AX), Y0
 	VXORPS       Y1, Y1, Y1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -432,6 +436,8 @@ tile5x16step:
 	LEAQ    (BP)(SI*4), SI
 	CMOVQLT R15, SI
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -454,6 +460,8 @@ tile5x16k:
 	VBROADCASTSS (SI)(R15*4), Y2
 	VFMADD231PS  Y0, Y2, Y12
 	VFMADD231PS  Y1, Y2, Y13
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile5x16k
@@ -492,8 +500,8 @@ tile5x16act:
 	CMPQ         DX, $0x01
 	JLT          tile5x16store
 	JGT          tile5x16leaky
-	VBROADCASTSS 160(AX), Y0
-	VBROADCASTSS 164(AX), Y1
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -517,7 +525,7 @@ tile5x16act:
 	JMP          tile5x16store
 
 tile5x16leaky:
-	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 176(AX), Y0
 	VXORPS       Y1, Y1, Y1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -654,6 +662,8 @@ tile4x16step:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -673,6 +683,8 @@ tile4x16k:
 	VBROADCASTSS (DX)(R15*4), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile4x16k
@@ -708,8 +720,8 @@ tile4x16act:
 	CMPQ         DX, $0x01
 	JLT          tile4x16store
 	JGT          tile4x16leaky
-	VBROADCASTSS 160(AX), Y0
-	VBROADCASTSS 164(AX), Y1
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -729,7 +741,7 @@ tile4x16act:
 	JMP          tile4x16store
 
 tile4x16leaky:
-	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 176(AX), Y0
 	VXORPS       Y1, Y1, Y1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -846,6 +858,8 @@ tile3x16step:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -862,6 +876,8 @@ tile3x16k:
 	VBROADCASTSS (CX)(R15*4), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile3x16k
@@ -894,8 +910,8 @@ tile3x16act:
 	CMPQ         DX, $0x01
 	JLT          tile3x16store
 	JGT          tile3x16leaky
-	VBROADCASTSS 160(AX), Y0
-	VBROADCASTSS 164(AX), Y1
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -911,7 +927,7 @@ tile3x16act:
 	JMP          tile3x16store
 
 tile3x16leaky:
-	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 176(AX), Y0
 	VXORPS       Y1, Y1, Y1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -1008,6 +1024,8 @@ tile2x16step:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -1021,6 +1039,8 @@ tile2x16k:
 	VBROADCASTSS (BX)(R15*4), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile2x16k
@@ -1050,8 +1070,8 @@ tile2x16act:
 	CMPQ         DX, $0x01
 	JLT          tile2x16store
 	JGT          tile2x16leaky
-	VBROADCASTSS 160(AX), Y0
-	VBROADCASTSS 164(AX), Y1
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -1063,7 +1083,7 @@ tile2x16act:
 	JMP          tile2x16store
 
 tile2x16leaky:
-	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 176(AX), Y0
 	VXORPS       Y1, Y1, Y1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -1140,6 +1160,8 @@ tile1x16step:
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -1150,6 +1172,8 @@ tile1x16k:
 	VBROADCASTSS (AX)(R15*4), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile1x16k
@@ -1176,8 +1200,8 @@ tile1x16act:
 	CMPQ         DX, $0x01
 	JLT          tile1x16store
 	JGT          tile1x16leaky
-	VBROADCASTSS 160(AX), Y0
-	VBROADCASTSS 164(AX), Y1
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -1185,7 +1209,7 @@ tile1x16act:
 	JMP          tile1x16store
 
 tile1x16leaky:
-	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 176(AX), Y0
 	VXORPS       Y1, Y1, Y1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -1313,6 +1337,8 @@ tile6x16raggedstep:
 	LEAQ    (BP)(DI*4), DI
 	CMOVQLT R15, DI
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -1338,6 +1364,8 @@ tile6x16raggedk:
 	VBROADCASTSS (DI)(R15*4), Y3
 	VFMADD231PS  Y0, Y3, Y14
 	VFMADD231PS  Y1, Y3, Y15
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile6x16raggedk
@@ -1396,8 +1424,8 @@ tile6x16raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile6x16raggedstore
 	JGT          tile6x16raggedleaky
-	VBROADCASTSS 160(AX), Y0
-	VBROADCASTSS 164(AX), Y1
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -1425,7 +1453,7 @@ tile6x16raggedact:
 	JMP          tile6x16raggedstore
 
 tile6x16raggedleaky:
-	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 176(AX), Y0
 	VXORPS       Y1, Y1, Y1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -1592,6 +1620,8 @@ tile5x16raggedstep:
 	LEAQ    (BP)(SI*4), SI
 	CMOVQLT R15, SI
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -1614,6 +1644,8 @@ tile5x16raggedk:
 	VBROADCASTSS (SI)(R15*4), Y2
 	VFMADD231PS  Y0, Y2, Y12
 	VFMADD231PS  Y1, Y2, Y13
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile5x16raggedk
@@ -1667,8 +1699,8 @@ tile5x16raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile5x16raggedstore
 	JGT          tile5x16raggedleaky
-	VBROADCASTSS 160(AX), Y0
-	VBROADCASTSS 164(AX), Y1
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -1692,7 +1724,7 @@ tile5x16raggedact:
 	JMP          tile5x16raggedstore
 
 tile5x16raggedleaky:
-	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 176(AX), Y0
 	VXORPS       Y1, Y1, Y1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -1839,6 +1871,8 @@ tile4x16raggedstep:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -1858,6 +1892,8 @@ tile4x16raggedk:
 	VBROADCASTSS (DX)(R15*4), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile4x16raggedk
@@ -1906,8 +1942,8 @@ tile4x16raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile4x16raggedstore
 	JGT          tile4x16raggedleaky
-	VBROADCASTSS 160(AX), Y0
-	VBROADCASTSS 164(AX), Y1
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -1927,7 +1963,7 @@ tile4x16raggedact:
 	JMP          tile4x16raggedstore
 
 tile4x16raggedleaky:
-	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 176(AX), Y0
 	VXORPS       Y1, Y1, Y1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -2054,6 +2090,8 @@ tile3x16raggedstep:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -2070,6 +2108,8 @@ tile3x16raggedk:
 	VBROADCASTSS (CX)(R15*4), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile3x16raggedk
@@ -2113,8 +2153,8 @@ tile3x16raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile3x16raggedstore
 	JGT          tile3x16raggedleaky
-	VBROADCASTSS 160(AX), Y0
-	VBROADCASTSS 164(AX), Y1
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -2130,7 +2170,7 @@ tile3x16raggedact:
 	JMP          tile3x16raggedstore
 
 tile3x16raggedleaky:
-	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 176(AX), Y0
 	VXORPS       Y1, Y1, Y1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -2237,6 +2277,8 @@ tile2x16raggedstep:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -2250,6 +2292,8 @@ tile2x16raggedk:
 	VBROADCASTSS (BX)(R15*4), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile2x16raggedk
@@ -2288,8 +2332,8 @@ tile2x16raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile2x16raggedstore
 	JGT          tile2x16raggedleaky
-	VBROADCASTSS 160(AX), Y0
-	VBROADCASTSS 164(AX), Y1
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -2301,7 +2345,7 @@ tile2x16raggedact:
 	JMP          tile2x16raggedstore
 
 tile2x16raggedleaky:
-	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 176(AX), Y0
 	VXORPS       Y1, Y1, Y1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -2388,6 +2432,8 @@ tile1x16raggedstep:
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -2398,6 +2444,8 @@ tile1x16raggedk:
 	VBROADCASTSS (AX)(R15*4), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile1x16raggedk
@@ -2431,8 +2479,8 @@ tile1x16raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile1x16raggedstore
 	JGT          tile1x16raggedleaky
-	VBROADCASTSS 160(AX), Y0
-	VBROADCASTSS 164(AX), Y1
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -2440,7 +2488,7 @@ tile1x16raggedact:
 	JMP          tile1x16raggedstore
 
 tile1x16raggedleaky:
-	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 176(AX), Y0
 	VXORPS       Y1, Y1, Y1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3

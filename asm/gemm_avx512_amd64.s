@@ -373,8 +373,8 @@ tile12x32act:
 	CMPQ         DX, $0x01
 	JLT          tile12x32store
 	JGT          tile12x32leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -426,7 +426,7 @@ tile12x32act:
 	JMP          tile12x32store
 
 tile12x32leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2
@@ -727,6 +727,8 @@ tile11x32step:
 	LEAQ    (BP)(R12*4), R12
 	CMOVQLT R15, R12
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -769,6 +771,9 @@ tile11x32k:
 	VBROADCASTSS (R12)(R15*4), Z6
 	VFMADD231PS  Z0, Z6, Z28
 	VFMADD231PS  Z1, Z6, Z29
+	PREFETCHT1   (R13)
+	PREFETCHT1   (R13)(BP*1)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile11x32k
@@ -847,8 +852,8 @@ tile11x32act:
 	CMPQ         DX, $0x01
 	JLT          tile11x32store
 	JGT          tile11x32leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -896,7 +901,7 @@ tile11x32act:
 	JMP          tile11x32store
 
 tile11x32leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2
@@ -1175,6 +1180,8 @@ tile10x32step:
 	LEAQ    (BP)(R11*4), R11
 	CMOVQLT R15, R11
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -1214,6 +1221,9 @@ tile10x32k:
 	VBROADCASTSS (R11)(R15*4), Z5
 	VFMADD231PS  Z0, Z5, Z26
 	VFMADD231PS  Z1, Z5, Z27
+	PREFETCHT1   (R13)
+	PREFETCHT1   (R13)(BP*1)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile10x32k
@@ -1287,8 +1297,8 @@ tile10x32act:
 	CMPQ         DX, $0x01
 	JLT          tile10x32store
 	JGT          tile10x32leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -1332,7 +1342,7 @@ tile10x32act:
 	JMP          tile10x32store
 
 tile10x32leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2
@@ -1589,6 +1599,8 @@ tile9x32step:
 	LEAQ    (BP)(R10*4), R10
 	CMOVQLT R15, R10
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -1625,6 +1637,9 @@ tile9x32k:
 	VBROADCASTSS (R10)(R15*4), Z4
 	VFMADD231PS  Z0, Z4, Z24
 	VFMADD231PS  Z1, Z4, Z25
+	PREFETCHT1   (R13)
+	PREFETCHT1   (R13)(BP*1)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile9x32k
@@ -1693,8 +1708,8 @@ tile9x32act:
 	CMPQ         DX, $0x01
 	JLT          tile9x32store
 	JGT          tile9x32leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -1734,7 +1749,7 @@ tile9x32act:
 	JMP          tile9x32store
 
 tile9x32leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2
@@ -1969,6 +1984,8 @@ tile8x32step:
 	LEAQ    (BP)(R9*4), R9
 	CMOVQLT R15, R9
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -2002,6 +2019,9 @@ tile8x32k:
 	VBROADCASTSS (R9)(R15*4), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
+	PREFETCHT1   (R13)
+	PREFETCHT1   (R13)(BP*1)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile8x32k
@@ -2065,8 +2085,8 @@ tile8x32act:
 	CMPQ         DX, $0x01
 	JLT          tile8x32store
 	JGT          tile8x32leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -2102,7 +2122,7 @@ tile8x32act:
 	JMP          tile8x32store
 
 tile8x32leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2
@@ -2315,6 +2335,8 @@ tile7x32step:
 	LEAQ    (BP)(R8*4), R8
 	CMOVQLT R15, R8
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -2345,6 +2367,9 @@ tile7x32k:
 	VBROADCASTSS (R8)(R15*4), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
+	PREFETCHT1   (R13)
+	PREFETCHT1   (R13)(BP*1)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile7x32k
@@ -2403,8 +2428,8 @@ tile7x32act:
 	CMPQ         DX, $0x01
 	JLT          tile7x32store
 	JGT          tile7x32leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -2436,7 +2461,7 @@ tile7x32act:
 	JMP          tile7x32store
 
 tile7x32leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2
@@ -2627,6 +2652,8 @@ tile6x32step:
 	LEAQ    (BP)(DI*4), DI
 	CMOVQLT R15, DI
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -2654,6 +2681,9 @@ tile6x32k:
 	VBROADCASTSS (DI)(R15*4), Z7
 	VFMADD231PS  Z0, Z7, Z18
 	VFMADD231PS  Z1, Z7, Z19
+	PREFETCHT1   (R13)
+	PREFETCHT1   (R13)(BP*1)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile6x32k
@@ -2707,8 +2737,8 @@ tile6x32act:
 	CMPQ         DX, $0x01
 	JLT          tile6x32store
 	JGT          tile6x32leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -2736,7 +2766,7 @@ tile6x32act:
 	JMP          tile6x32store
 
 tile6x32leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2
@@ -2905,6 +2935,8 @@ tile5x32step:
 	LEAQ    (BP)(SI*4), SI
 	CMOVQLT R15, SI
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -2929,6 +2961,9 @@ tile5x32k:
 	VBROADCASTSS (SI)(R15*4), Z6
 	VFMADD231PS  Z0, Z6, Z16
 	VFMADD231PS  Z1, Z6, Z17
+	PREFETCHT1   (R13)
+	PREFETCHT1   (R13)(BP*1)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile5x32k
@@ -2977,8 +3012,8 @@ tile5x32act:
 	CMPQ         DX, $0x01
 	JLT          tile5x32store
 	JGT          tile5x32leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -3002,7 +3037,7 @@ tile5x32act:
 	JMP          tile5x32store
 
 tile5x32leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2
@@ -3149,6 +3184,8 @@ tile4x32step:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -3170,6 +3207,9 @@ tile4x32k:
 	VBROADCASTSS (DX)(R15*4), Z5
 	VFMADD231PS  Z0, Z5, Z14
 	VFMADD231PS  Z1, Z5, Z15
+	PREFETCHT1   (R13)
+	PREFETCHT1   (R13)(BP*1)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile4x32k
@@ -3213,8 +3253,8 @@ tile4x32act:
 	CMPQ         DX, $0x01
 	JLT          tile4x32store
 	JGT          tile4x32leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -3234,7 +3274,7 @@ tile4x32act:
 	JMP          tile4x32store
 
 tile4x32leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2
@@ -3359,6 +3399,8 @@ tile3x32step:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -3377,6 +3419,9 @@ tile3x32k:
 	VBROADCASTSS (CX)(R15*4), Z4
 	VFMADD231PS  Z0, Z4, Z12
 	VFMADD231PS  Z1, Z4, Z13
+	PREFETCHT1   (R13)
+	PREFETCHT1   (R13)(BP*1)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile3x32k
@@ -3415,8 +3460,8 @@ tile3x32act:
 	CMPQ         DX, $0x01
 	JLT          tile3x32store
 	JGT          tile3x32leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -3432,7 +3477,7 @@ tile3x32act:
 	JMP          tile3x32store
 
 tile3x32leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2
@@ -3535,6 +3580,8 @@ tile2x32step:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -3550,6 +3597,9 @@ tile2x32k:
 	VBROADCASTSS (BX)(R15*4), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
+	PREFETCHT1   (R13)
+	PREFETCHT1   (R13)(BP*1)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile2x32k
@@ -3583,8 +3633,8 @@ tile2x32act:
 	CMPQ         DX, $0x01
 	JLT          tile2x32store
 	JGT          tile2x32leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -3596,7 +3646,7 @@ tile2x32act:
 	JMP          tile2x32store
 
 tile2x32leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2
@@ -3677,6 +3727,8 @@ tile1x32step:
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -3689,6 +3741,9 @@ tile1x32k:
 	VBROADCASTSS (AX)(R15*4), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
+	PREFETCHT1   (R13)
+	PREFETCHT1   (R13)(BP*1)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile1x32k
@@ -3717,8 +3772,8 @@ tile1x32act:
 	CMPQ         DX, $0x01
 	JLT          tile1x32store
 	JGT          tile1x32leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -3726,7 +3781,7 @@ tile1x32act:
 	JMP          tile1x32store
 
 tile1x32leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2
@@ -3971,8 +4026,8 @@ tile12x16act:
 	CMPQ         DX, $0x01
 	JLT          tile12x16store
 	JGT          tile12x16leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -4000,7 +4055,7 @@ tile12x16act:
 	JMP          tile12x16store
 
 tile12x16leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2
@@ -4208,6 +4263,8 @@ tile11x16step:
 	LEAQ    (BP)(R12*4), R12
 	CMOVQLT R15, R12
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -4237,6 +4294,8 @@ tile11x16k:
 	VFMADD231PS  Z0, Z5, Z17
 	VBROADCASTSS (R12)(R15*4), Z6
 	VFMADD231PS  Z0, Z6, Z18
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile11x16k
@@ -4293,8 +4352,8 @@ tile11x16act:
 	CMPQ         DX, $0x01
 	JLT          tile11x16store
 	JGT          tile11x16leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -4320,7 +4379,7 @@ tile11x16act:
 	JMP          tile11x16store
 
 tile11x16leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2
@@ -4514,6 +4573,8 @@ tile10x16step:
 	LEAQ    (BP)(R11*4), R11
 	CMOVQLT R15, R11
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -4541,6 +4602,8 @@ tile10x16k:
 	VFMADD231PS  Z0, Z4, Z16
 	VBROADCASTSS (R11)(R15*4), Z5
 	VFMADD231PS  Z0, Z5, Z17
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile10x16k
@@ -4594,8 +4657,8 @@ tile10x16act:
 	CMPQ         DX, $0x01
 	JLT          tile10x16store
 	JGT          tile10x16leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -4619,7 +4682,7 @@ tile10x16act:
 	JMP          tile10x16store
 
 tile10x16leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2
@@ -4799,6 +4862,8 @@ tile9x16step:
 	LEAQ    (BP)(R10*4), R10
 	CMOVQLT R15, R10
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -4824,6 +4889,8 @@ tile9x16k:
 	VFMADD231PS  Z0, Z3, Z15
 	VBROADCASTSS (R10)(R15*4), Z4
 	VFMADD231PS  Z0, Z4, Z16
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile9x16k
@@ -4874,8 +4941,8 @@ tile9x16act:
 	CMPQ         DX, $0x01
 	JLT          tile9x16store
 	JGT          tile9x16leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -4897,7 +4964,7 @@ tile9x16act:
 	JMP          tile9x16store
 
 tile9x16leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2
@@ -5063,6 +5130,8 @@ tile8x16step:
 	LEAQ    (BP)(R9*4), R9
 	CMOVQLT R15, R9
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -5086,6 +5155,8 @@ tile8x16k:
 	VFMADD231PS  Z0, Z2, Z14
 	VBROADCASTSS (R9)(R15*4), Z3
 	VFMADD231PS  Z0, Z3, Z15
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile8x16k
@@ -5133,8 +5204,8 @@ tile8x16act:
 	CMPQ         DX, $0x01
 	JLT          tile8x16store
 	JGT          tile8x16leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -5154,7 +5225,7 @@ tile8x16act:
 	JMP          tile8x16store
 
 tile8x16leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2
@@ -5306,6 +5377,8 @@ tile7x16step:
 	LEAQ    (BP)(R8*4), R8
 	CMOVQLT R15, R8
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -5327,6 +5400,8 @@ tile7x16k:
 	VFMADD231PS  Z0, Z7, Z13
 	VBROADCASTSS (R8)(R15*4), Z2
 	VFMADD231PS  Z0, Z2, Z14
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile7x16k
@@ -5371,8 +5446,8 @@ tile7x16act:
 	CMPQ         DX, $0x01
 	JLT          tile7x16store
 	JGT          tile7x16leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -5390,7 +5465,7 @@ tile7x16act:
 	JMP          tile7x16store
 
 tile7x16leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2
@@ -5528,6 +5603,8 @@ tile6x16step:
 	LEAQ    (BP)(DI*4), DI
 	CMOVQLT R15, DI
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -5547,6 +5624,8 @@ tile6x16k:
 	VFMADD231PS  Z0, Z6, Z12
 	VBROADCASTSS (DI)(R15*4), Z7
 	VFMADD231PS  Z0, Z7, Z13
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile6x16k
@@ -5588,8 +5667,8 @@ tile6x16act:
 	CMPQ         DX, $0x01
 	JLT          tile6x16store
 	JGT          tile6x16leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -5605,7 +5684,7 @@ tile6x16act:
 	JMP          tile6x16store
 
 tile6x16leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2
@@ -5729,6 +5808,8 @@ tile5x16step:
 	LEAQ    (BP)(SI*4), SI
 	CMOVQLT R15, SI
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -5746,6 +5827,8 @@ tile5x16k:
 	VFMADD231PS  Z0, Z5, Z11
 	VBROADCASTSS (SI)(R15*4), Z6
 	VFMADD231PS  Z0, Z6, Z12
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile5x16k
@@ -5784,8 +5867,8 @@ tile5x16act:
 	CMPQ         DX, $0x01
 	JLT          tile5x16store
 	JGT          tile5x16leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -5799,7 +5882,7 @@ tile5x16act:
 	JMP          tile5x16store
 
 tile5x16leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2
@@ -5909,6 +5992,8 @@ tile4x16step:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -5924,6 +6009,8 @@ tile4x16k:
 	VFMADD231PS  Z0, Z4, Z10
 	VBROADCASTSS (DX)(R15*4), Z5
 	VFMADD231PS  Z0, Z5, Z11
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile4x16k
@@ -5959,8 +6046,8 @@ tile4x16act:
 	CMPQ         DX, $0x01
 	JLT          tile4x16store
 	JGT          tile4x16leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -5972,7 +6059,7 @@ tile4x16act:
 	JMP          tile4x16store
 
 tile4x16leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2
@@ -6068,6 +6155,8 @@ tile3x16step:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -6081,6 +6170,8 @@ tile3x16k:
 	VFMADD231PS  Z0, Z3, Z9
 	VBROADCASTSS (CX)(R15*4), Z4
 	VFMADD231PS  Z0, Z4, Z10
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile3x16k
@@ -6113,8 +6204,8 @@ tile3x16act:
 	CMPQ         DX, $0x01
 	JLT          tile3x16store
 	JGT          tile3x16leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -6124,7 +6215,7 @@ tile3x16act:
 	JMP          tile3x16store
 
 tile3x16leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2
@@ -6206,6 +6297,8 @@ tile2x16step:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -6217,6 +6310,8 @@ tile2x16k:
 	VFMADD231PS  Z0, Z2, Z8
 	VBROADCASTSS (BX)(R15*4), Z3
 	VFMADD231PS  Z0, Z3, Z9
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile2x16k
@@ -6246,8 +6341,8 @@ tile2x16act:
 	CMPQ         DX, $0x01
 	JLT          tile2x16store
 	JGT          tile2x16leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -6255,7 +6350,7 @@ tile2x16act:
 	JMP          tile2x16store
 
 tile2x16leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2
@@ -6323,6 +6418,8 @@ tile1x16step:
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
@@ -6332,6 +6429,8 @@ tile1x16k:
 	PREFETCHT0   512(R14)
 	VBROADCASTSS (AX)(R15*4), Z2
 	VFMADD231PS  Z0, Z2, Z8
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile1x16k
@@ -6358,14 +6457,14 @@ tile1x16act:
 	CMPQ         DX, $0x01
 	JLT          tile1x16store
 	JGT          tile1x16leaky
-	VBROADCASTSS 160(AX), Z0
-	VBROADCASTSS 164(AX), Z1
+	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 172(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	JMP          tile1x16store
 
 tile1x16leaky:
-	VBROADCASTSS 168(AX), Z0
+	VBROADCASTSS 176(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K2

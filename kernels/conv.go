@@ -234,10 +234,9 @@ func (c *Conv) Run(t *Team, dst, src []float32, w *Weights, res []float32, act A
 		if res != nil {
 			r = &res[g*og]
 		}
-		rows, _ := gemmShape(use[OpGemm])
 		task.args = asm.GemmArgs{
 			A: &src[g*cg], Zero: &c.zero[0], B: ptr(b.data), Bias: ptr(b.bias), C: &dst[g*og], Res: r,
-			LDC: 4 * s.O, LDR: 4 * s.O, K: c.k, Steps: c.steps, OffStep: 4 * rows,
+			LDC: 4 * s.O, LDR: 4 * s.O, K: c.k, Steps: c.steps,
 		}
 		task.setAct(act)
 		task.n, task.packedK = b.N, b.K

@@ -158,7 +158,7 @@ func Gemm(t *Team, dst []float32, ldd int, a []float32, lda, m int, b *Packed, r
 	zero := unsafe.Pointer(&g.dense) // never read: no offset is negative
 	g.args = asm.GemmArgs{
 		A: ptr(a), Offs: &g.dense[0], Zero: (*float32)(zero), B: ptr(b.data), Bias: ptr(b.bias), C: ptr(dst), Res: ptr(res),
-		LDC: 4 * ldd, LDR: 4 * ldr, K: k, Steps: steps, OffStride: 0, AStep: 4 * lda * rows, Load: 0,
+		LDC: 4 * ldd, LDR: 4 * ldr, K: k, Steps: steps, OffStride: 0, Load: 0,
 	}
 	g.setAct(act)
 	g.n, g.packedK = b.N, b.K
@@ -272,6 +272,9 @@ func (g *gemmTask) Tile(i, worker int) {
 	block, picture := i%g.blocks, i/g.blocks
 	isa := use[OpGemm]
 	height, per := gemmShape(isa)
+	if g.packedK*g.n > streamed {
+		height = streamRows(isa)
+	}
 
 	x := g.args
 	m := 0
@@ -281,11 +284,12 @@ func (g *gemmTask) Tile(i, worker int) {
 		rowsBefore = block * g.block
 		m = min(g.block, g.m-rowsBefore)
 		x.A = add(x.A, rowsBefore*g.rowBytes)
+		x.AStep = g.rowBytes * height
 	} else {
 		b := &g.plan.blocks[block]
 		rowsBefore, m = b.row, b.rows
 		offs = &b.table[0]
-		x.OffStride = 4 * b.stride
+		x.OffStride, x.OffStep = 4*b.stride, 4*height
 		x.A = add(x.A, picture*g.image.src+b.base*4)
 		x.C = add(x.C, picture*g.image.dst)
 		x.Res = add(x.Res, picture*g.image.res)
@@ -330,8 +334,13 @@ func (g *gemmTask) Tile(i, worker int) {
 				y.A, y.Offs, y.B = add(x.A, 4*c), add(offs, s*x.OffStride), add(b, 4*panel*done)
 				y.K, y.Steps = nk, ns
 				y.Res, y.Act = nil, 0
-				if s+ns >= steps && c+nk >= k {
+				last := s+ns >= steps && c+nk >= k
+				if last {
 					y.Res, y.Act = add(x.Res, 4*col), x.Act
+				}
+				y.Ahead = 4 * panel * nk * ns
+				if last {
+					y.Ahead = per*x.BPanel - 4*panel*done
 				}
 				rowStrips(isa, &y, m, height)
 				y.Load = 1
@@ -346,6 +355,9 @@ func (g *gemmTask) Tile(i, worker int) {
 		}
 	}
 }
+
+// streamed is the number of weights from which on they come from beyond the second-level cache.
+const streamed = 1 << 17
 
 // callSteps bounds the rows times the steps along K of one call of a tile: some tens of microseconds.
 const callSteps = 1 << 17

@@ -15,6 +15,15 @@ func gemmShape(isa ISA) (rows, panels int) {
 	return 4, 1
 }
 
+// streamRows returns the rows of the largest tile that prefetches the weights to come.
+func streamRows(isa ISA) int {
+	if isa == AVX512 {
+		return 11
+	}
+	rows, _ := gemmShape(isa)
+	return rows
+}
+
 func gemmTile(isa ISA, args *asm.GemmArgs) {
 	switch isa {
 	case AVX512:

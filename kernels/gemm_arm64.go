@@ -12,6 +12,12 @@ func gemmShape(isa ISA) (rows, panels int) {
 	return 4, 1
 }
 
+// streamRows returns the rows of the largest tile that prefetches the weights to come.
+func streamRows(isa ISA) int {
+	rows, _ := gemmShape(isa)
+	return rows
+}
+
 func gemmTile(isa ISA, args *asm.GemmArgs) {
 	if isa == NEON {
 		asm.GemmTileF32NEON(args)

@@ -7,4 +7,10 @@ import "github.com/ocellus-vision/ocellus/asm"
 // gemmShape returns the rows and panels of the largest tile.
 func gemmShape(ISA) (rows, panels int) { return 4, 1 }
 
+// streamRows returns the rows of the largest tile that prefetches the weights to come.
+func streamRows(isa ISA) int {
+	rows, _ := gemmShape(isa)
+	return rows
+}
+
 func gemmTile(_ ISA, args *asm.GemmArgs) { gemmTileGeneric(args) }

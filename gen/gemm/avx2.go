@@ -109,3 +109,10 @@ func (t *avx2) leaky(rows, panels int, args reg.GPPhysical) {
 		}
 	}
 }
+
+func (*avx2) ahead(rows int) reg.GPPhysical {
+	if rows < len(rowPtr) {
+		return rowPtr[len(rowPtr)-1]
+	}
+	return nil
+}

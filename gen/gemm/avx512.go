@@ -103,3 +103,10 @@ func (t avx512) leaky(rows, panels int, args reg.GPPhysical) {
 		}
 	}
 }
+
+func (avx512) ahead(rows int) reg.GPPhysical {
+	if rows < len(rowPtr) {
+		return rowPtr[len(rowPtr)-1]
+	}
+	return nil
+}

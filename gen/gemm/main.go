@@ -80,6 +80,7 @@ type target interface {
 	store(v reg.VecPhysical, m Mem, panels, i int, ragged bool)
 	addMem(m Mem, v reg.VecPhysical, panels, i int, ragged bool)
 	inner(rows, panels int)
+	ahead(rows int) reg.GPPhysical // a register for the address to prefetch, if one is free in tiles of that height
 	clip(rows, panels int, args reg.GPPhysical)
 	leaky(rows, panels int, args reg.GPPhysical)
 	raggedCopies() bool       // whether a ragged edge needs code of its own
@@ -235,11 +236,26 @@ func tile(t target, f *frame, rows, panels int, ragged bool, label string) {
 		CMOVQLT(zeros, rowPtr[r])
 	}
 	Load(Param("args"), stride)
+	ahead := t.ahead(rows)
+	if ahead != nil {
+		MOVQ(field(stride, "Ahead"), ahead)
+		ADDQ(ptrB, ahead)
+	}
 	MOVQ(field(stride, "K"), idx)
 	MOVQ(field(stride, "BPanel"), stride)
 	NEGQ(idx)
 	Label(label + "k")
 	t.inner(rows, panels)
+	if ahead != nil {
+		for p := range panels {
+			m := Mem{Base: ahead}
+			if p == 1 {
+				m.Index, m.Scale = stride, 1
+			}
+			PREFETCHT1(m)
+		}
+		ADDQ(Imm(64), ahead)
+	}
 	ADDQ(Imm(64), ptrB)
 	INCQ(idx)
 	JNZ(LabelRef(label + "k"))
