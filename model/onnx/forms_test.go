@@ -207,3 +207,51 @@ func TestMetadataAndSymbols(t *testing.T) {
 		t.Errorf("shape %v", s)
 	}
 }
+
+// TestRuntimeOperators reads what ONNX Runtime's quantiser writes. q is x = 1 2 3 / 4 5 6 as uint8.
+func TestRuntimeOperators(t *testing.T) {
+	ms := func(op string, in []string, attrs ...[]byte) []byte {
+		return nodeMessage(op, "com.microsoft", op, in, list("r"), attrs...)
+	}
+	constants := [][]byte{
+		tensorProto("one", tensor.Scalar(float32(1))), tensorProto("two", tensor.Scalar(float32(2))), tensorProto("half", tensor.Scalar(float32(0.5))),
+		tensorProto("0", tensor.Scalar(uint8(0))), tensorProto("1", tensor.Scalar(uint8(1))),
+		tensorProto("b", tensor.Of([]uint8{1, 0, 0, 0, 1, 0}, 2, 3)), tensorProto("bias", tensor.Of([]int32{10, 20})),
+		tensorProto("w", tensor.Of([]float32{-1, 1}, 2, 1, 1)),
+	}
+	quantise := nodeMessage("QuantizeLinear", "", "q", list("x", "one", "0"), list("q"))
+	for _, c := range []struct {
+		name string
+		node []byte
+		back []string // scale and zero point of the result; nil where it is float
+		want []float32
+	}{
+		{"add", ms("QLinearAdd", list("q", "one", "0", "q", "one", "0", "two", "1")), list("two", "1"), []float32{2, 4, 6, 8, 10, 12}},
+		{"mul", ms("QLinearMul", list("q", "one", "0", "q", "one", "0", "one", "0")), list("one", "0"), []float32{1, 4, 9, 16, 25, 36}},
+		{"leaky", ms("QLinearLeakyRelu", list("q", "one", "1", "half", "0")), list("half", "0"), []float32{0, 1, 2, 3, 4, 5}},
+		{"concat", ms("QLinearConcat", list("half", "0", "q", "one", "0", "q", "two", "0"), attrInt("axis", 1)), list("half", "0"), []float32{1, 2, 3, 2, 4, 6, 4, 5, 6, 8, 10, 12}},
+		// Columns 0 and 1 of x, with bias in units of 1·½, scaled by ½.
+		{"gemm", ms("QGemm", list("q", "one", "0", "b", "half", "0", "bias"), attrInt("transB", 1)), nil, []float32{5.5, 11, 7, 12.5}},
+		{"gemm, quantised", ms("QGemm", list("q", "one", "0", "b", "two", "0", "", "two", "1"), attrInt("transB", 1)), list("two", "1"), []float32{2, 4, 8, 10}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			nodes := [][]byte{quantise, c.node}
+			if c.back != nil {
+				nodes = append(nodes, nodeMessage("DequantizeLinear", "", "d", list("r", c.back[0], c.back[1]), list("y")))
+			} else {
+				nodes = append(nodes, nodeMessage("Identity", "", "d", list("r"), list("y")))
+			}
+			f := file{inputs: [][]byte{floatInput("x", 2, 3)}, outputs: [][]byte{output("y")}, nodes: nodes, constants: constants}
+			out := answer(t, f.bytes(), model.Tensors{"x": tensor.Of([]float32{1, 2, 3, 4, 5, 6}, 2, 3)})
+			if got := out["y"].Float32s(); !slices.Equal(got, c.want) {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
+	}
+	f := file{inputs: [][]byte{floatInput("x", 1, 1, 3)}, outputs: [][]byte{output("r")}, constants: append(constants, tensorProto("z", tensor.Of([]float32{0.5}, 1, 1, 1))),
+		nodes: [][]byte{ms("FusedConv", list("x", "w", "", "z"), attrText("activation", "Relu"))}}
+	out := answer(t, f.bytes(), model.Tensors{"x": tensor.Of([]float32{-1, 0, 2}, 1, 1, 3)})
+	if got := out["r"].Float32s(); !slices.Equal(got, []float32{1.5, 0.5, 0, 0, 0.5, 2.5}) {
+		t.Errorf("fused convolution: %v", got)
+	}
+}

@@ -89,12 +89,12 @@ func init() {
 		"ConvInteger": func(c *call) layer.Op { return &layer.ConvInteger{Conv: *c.conv()} },
 		"QLinearConv": func(c *call) layer.Op { return &layer.QLinearConv{Conv: *c.conv()} },
 		"MaxPool": func(c *call) layer.Op {
-			return &layer.MaxPool{Window: c.window(), ColumnMajor: c.flag("storage_order", false)}
+			return &layer.MaxPool{Window: c.pooling(), ColumnMajor: c.flag("storage_order", false)}
 		},
 		"AveragePool": func(c *call) layer.Op {
-			return &layer.AveragePool{Window: c.window(), CountPad: c.flag("count_include_pad", false)}
+			return &layer.AveragePool{Window: c.pooling(), CountPad: c.flag("count_include_pad", false)}
 		},
-		"LpPool":            func(c *call) layer.Op { return &layer.LpPool{Window: c.window(), P: c.norm()} },
+		"LpPool":            func(c *call) layer.Op { return &layer.LpPool{Window: c.pooling(), P: c.norm()} },
 		"GlobalAveragePool": func(*call) layer.Op { return &layer.GlobalPool{Fn: layer.GlobalAveragePool} },
 		"GlobalMaxPool":     func(*call) layer.Op { return &layer.GlobalPool{Fn: layer.GlobalMaxPool} },
 		"GlobalLpPool":      func(c *call) layer.Op { return &layer.GlobalPool{Fn: layer.GlobalLpPool, P: c.norm()} },
@@ -262,6 +262,15 @@ func init() {
 			}
 			return &layer.Dequantize{Axis: c.int("axis", 1), Block: c.int("block_size", 0)}
 		},
+		"Swish": func(c *call) layer.Op {
+			alpha := c.float("alpha", 1)
+			if alpha == 1 || !c.arity(1) {
+				return &layer.Unary{Fn: layer.SiLU}
+			}
+			s := c.emit("scaled", &layer.Binary{Fn: layer.Mul}, c.in[0], c.constant("alpha", scalar(alpha)))
+			c.in = []*model.Value{c.in[0], c.emit("gate", &layer.Unary{Fn: layer.Sigmoid}, s)}
+			return &layer.Binary{Fn: layer.Mul}
+		},
 		"DynamicQuantizeLinear": func(*call) layer.Op { return &layer.DynamicQuantize{} },
 	}
 }
@@ -342,17 +351,22 @@ func clip(c *call) layer.Op {
 	return &layer.Clip{}
 }
 
+func scalar(v float32) *tensor.Tensor { return tensor.Scalar(v) }
+
+// pooling reads the attributes of poolings.
+func (c *call) pooling() layer.Window {
+	w := c.window()
+	w.Ceil = c.flag("ceil_mode", false)
+	if w.Kernel == nil {
+		c.fail("attribute \"kernel_shape\" is missing")
+	}
+	return w
+}
+
 // window reads the attributes of convolutions and poolings.
 func (c *call) window() layer.Window {
 	w := layer.Window{Kernel: c.ints("kernel_shape"), Strides: c.ints("strides"), Dilations: c.ints("dilations"), Pads: c.ints("pads"),
 		AutoPad: layer.AutoPad(c.text("auto_pad", "NOTSET"))}
-	switch c.node.op {
-	case "MaxPool", "AveragePool", "LpPool":
-		w.Ceil = c.flag("ceil_mode", false)
-		if w.Kernel == nil {
-			c.fail("attribute \"kernel_shape\" is missing")
-		}
-	}
 	if w.AutoPad == "" {
 		w.AutoPad = layer.PadExplicit
 	}

@@ -355,6 +355,8 @@ func (r *reader) node(n *nodeProto, s *scope) error {
 		build = own[n.op]
 	case f == nil && standard(n.domain):
 		build = operators[n.op]
+	case f == nil && n.domain == "com.microsoft":
+		build = microsoft[n.op]
 	}
 	if build == nil && f != nil {
 		return r.inline(f, key, n, s)
