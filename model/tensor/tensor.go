@@ -31,7 +31,7 @@ type Elem interface {
 }
 
 // Count returns the number of elements of a shape; ok is false where a dimension is negative,
-// there are more than MaxRank of them or the product does not fit an int.
+// there are more than MaxRank of them or the product of those that are not 0 is too large.
 func Count(shape []int) (n int, ok bool) {
 	if len(shape) > MaxRank {
 		return 0, false
