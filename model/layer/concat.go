@@ -2,6 +2,7 @@ package layer
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/ocellus-vision/ocellus/model/tensor"
@@ -201,7 +202,7 @@ func (s *Slice) Infer(in []Info) ([]Info, error) {
 			continue
 		}
 		var err error
-		if v[i], err = ints(in[i+1]); err != nil {
+		if v[i], err = bounds(in[i+1]); err != nil {
 			return nil, err
 		}
 		if v[i] == nil {
@@ -224,13 +225,25 @@ func (s *Slice) Forward(e *Env, in, out []*tensor.Tensor) error {
 	return nil
 }
 
+// bounds returns positions, those beyond what an int holds cut to it: files write the greatest int64 for "to the end".
+func bounds(x Info) ([]int, error) {
+	if x.Value == nil || x.DType != tensor.Int64 || x.Value.Len() > 1<<10 {
+		return ints(x)
+	}
+	v := make([]int, x.Value.Len())
+	for i, p := range x.Value.Int64s() {
+		v[i] = int(min(max(p, math.MinInt), math.MaxInt))
+	}
+	return v, nil
+}
+
 // move resolves the slice for given inputs.
 func (s *Slice) move(in []Info) (*move, error) {
 	var v [4][]int
 	for i := range v {
 		if x := opt(in, i+1); x.Present() {
 			var err error
-			if v[i], err = ints(x); err != nil {
+			if v[i], err = bounds(x); err != nil {
 				return nil, err
 			}
 		}

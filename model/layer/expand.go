@@ -127,7 +127,7 @@ func (*Range) Infer(in []Info) ([]Info, error) {
 		v[i] = tensor.Data[float64](f)[0]
 	}
 	n := math.Ceil((v[1] - v[0]) / v[2])
-	if v[2] == 0 || n != n || n > 1<<40 {
+	if v[2] == 0 || n != n || n > math.MaxInt32 {
 		return nil, fmt.Errorf("from %g to %g in steps of %g", v[0], v[1], v[2])
 	}
 	return one(in[0].DType, []int{max(0, int(n))})

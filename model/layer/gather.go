@@ -2,6 +2,7 @@ package layer
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/ocellus-vision/ocellus/model/tensor"
@@ -346,7 +347,7 @@ func (o *OneHot) Infer(in []Info) ([]Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	if depth.Len() != 1 || depth.Int64s()[0] < 1 || depth.Int64s()[0] > 1<<40 || sizeOf(in[2].Shape) != 2 || in[2].DType == tensor.String {
+	if depth.Len() != 1 || depth.Int64s()[0] < 1 || depth.Int64s()[0] > math.MaxInt32 || sizeOf(in[2].Shape) != 2 || in[2].DType == tensor.String {
 		return nil, fmt.Errorf("depth %s, values %s", in[1], in[2])
 	}
 	return one(in[2].DType, slices.Insert(slices.Clone(in[0].Shape), a, int(depth.Int64s()[0])))

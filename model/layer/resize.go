@@ -96,7 +96,7 @@ func (r *Resize) axes(in []Info) ([]resizeAxis, []int, error) {
 		}
 		for i, a := range axes {
 			m := math.Floor(float64(float64(shape[a]) * float64(v[i])))
-			if !(v[i] > 0) || m > 1<<31 {
+			if !(v[i] > 0) || m > math.MaxInt32 {
 				return nil, nil, fmt.Errorf("scale %g for dimension %d of %s", v[i], a, in[0])
 			}
 			out[i].m, out[i].scale = int(m), float64(v[i])
@@ -212,7 +212,7 @@ const maxFilter = 1 << 20
 // taps returns the elements that output i is made of; nil where it lies outside.
 func (r *Resize) taps(a *resizeAxis, i int) (index []int, weight []float32) {
 	x, inside := r.source(a, i)
-	if !inside || x != x || math.Abs(x) > 1<<40 {
+	if !inside || x != x || math.Abs(x) > 1<<30 {
 		return nil, nil
 	}
 	if r.Mode == "nearest" {

@@ -80,7 +80,7 @@ func (g *GridSample) taps(v float32, n int, index *[4]int, weight *[4]float32) i
 	if x != x {
 		x = -1
 	}
-	x = min(max(x, -1<<40), 1<<40)
+	x = min(max(x, -1<<30), 1<<30)
 	// A cubic's elements are placed one by one below.
 	if g.Mode != "cubic" && (x < lo || x > hi) {
 		switch g.Padding {
