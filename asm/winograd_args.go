@@ -5,7 +5,7 @@ package asm
 // WinogradWork is the size in bytes of the working memory of the Winograd transforms.
 const WinogradWork = 2048
 
-// WinogradArgs are the arguments of the transforms of F(m x m, 3x3), n = m+2. The input transform computes the planes of tiles
+// WinogradArgs are the arguments of the transforms of F(m x m, r x r), n = m+r-1. The input transform computes the planes of tiles
 // of n x n pixels, the output transform tiles of m x m pixels from the planes: y = Act((y + Bias) + Res).
 type WinogradArgs struct {
 	Image   *float32 // the first channel of the picture that is read (input) or written (output)

@@ -4,22 +4,27 @@
 
 package asm
 
-// WinogradInput6x6F32AVX512 computes the input transform of F(4x4,3x3), 16 channels at a time; see WinogradArgs.
+// WinogradInput6x6F32AVX512 computes the input transform to 6x6 elements, 16 channels at a time; see WinogradArgs.
 //
 //go:noescape
 func WinogradInput6x6F32AVX512(args *WinogradArgs)
 
-// WinogradOutput4x4F32AVX512 computes the output transform of F(4x4,3x3), 16 channels at a time; see WinogradArgs.
-//
-//go:noescape
-func WinogradOutput4x4F32AVX512(args *WinogradArgs)
-
-// WinogradInput4x4F32AVX512 computes the input transform of F(2x2,3x3), 16 channels at a time; see WinogradArgs.
+// WinogradInput4x4F32AVX512 computes the input transform to 4x4 elements, 16 channels at a time; see WinogradArgs.
 //
 //go:noescape
 func WinogradInput4x4F32AVX512(args *WinogradArgs)
 
-// WinogradOutput2x2F32AVX512 computes the output transform of F(2x2,3x3), 16 channels at a time; see WinogradArgs.
+// WinogradOutput4x4of6F32AVX512 computes the output transform of F(4x4,3x3), 16 channels at a time; see WinogradArgs.
 //
 //go:noescape
-func WinogradOutput2x2F32AVX512(args *WinogradArgs)
+func WinogradOutput4x4of6F32AVX512(args *WinogradArgs)
+
+// WinogradOutput2x2of4F32AVX512 computes the output transform of F(2x2,3x3), 16 channels at a time; see WinogradArgs.
+//
+//go:noescape
+func WinogradOutput2x2of4F32AVX512(args *WinogradArgs)
+
+// WinogradOutput2x2of6F32AVX512 computes the output transform of F(2x2,5x5), 16 channels at a time; see WinogradArgs.
+//
+//go:noescape
+func WinogradOutput2x2of6F32AVX512(args *WinogradArgs)

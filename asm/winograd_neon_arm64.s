@@ -622,8 +622,214 @@ channels:
 	BNE tile
 	RET
 
-// func WinogradOutput4x4F32NEON(args *WinogradArgs)
-TEXT ·WinogradOutput4x4F32NEON(SB), NOSPLIT, $0-8
+// func WinogradInput4x4F32NEON(args *WinogradArgs)
+TEXT ·WinogradInput4x4F32NEON(SB), NOSPLIT, $0-8
+	MOVD args+0(FP), R0
+	MOVD 16(R0), R5
+	MOVD 24(R0), R6
+	MOVD 40(R0), R8
+	MOVD 48(R0), R9
+	MOVD 56(R0), R10
+	MOVD 64(R0), R11
+	MOVD 72(R0), R12
+	MOVD 8(R0), R14
+tile:
+	MOVD 0(R0), R13
+	MOVD 0(R8), R16
+	MOVD 0(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 0(R12)
+	MOVD 8(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 8(R12)
+	MOVD 16(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 16(R12)
+	MOVD 24(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 24(R12)
+	MOVD 8(R8), R16
+	MOVD 0(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 32(R12)
+	MOVD 8(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 40(R12)
+	MOVD 16(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 48(R12)
+	MOVD 24(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 56(R12)
+	MOVD 16(R8), R16
+	MOVD 0(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 64(R12)
+	MOVD 8(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 72(R12)
+	MOVD 16(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 80(R12)
+	MOVD 24(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 88(R12)
+	MOVD 24(R8), R16
+	MOVD 0(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 96(R12)
+	MOVD 8(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 104(R12)
+	MOVD 16(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 112(R12)
+	MOVD 24(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 120(R12)
+	MOVD ZR, R2
+channels:
+	ADD R2, R5, R3
+	MOVD 0(R12), R1
+	ADD R2, R1, R1
+	FMOVQ (R1), F0
+	MOVD 32(R12), R1
+	ADD R2, R1, R1
+	FMOVQ (R1), F1
+	MOVD 64(R12), R1
+	ADD R2, R1, R1
+	FMOVQ (R1), F2
+	MOVD 96(R12), R1
+	ADD R2, R1, R1
+	FMOVQ (R1), F3
+	WORD $0x4ea2d400 // fsub v0.4s, v0.4s, v2.4s
+	WORD $0x4e22d424 // fadd v4.4s, v1.4s, v2.4s
+	WORD $0x4ea1d442 // fsub v2.4s, v2.4s, v1.4s
+	WORD $0x4ea3d421 // fsub v1.4s, v1.4s, v3.4s
+	MOVD 8(R12), R1
+	ADD R2, R1, R1
+	FMOVQ (R1), F3
+	MOVD 40(R12), R1
+	ADD R2, R1, R1
+	FMOVQ (R1), F5
+	MOVD 72(R12), R1
+	ADD R2, R1, R1
+	FMOVQ (R1), F6
+	MOVD 104(R12), R1
+	ADD R2, R1, R1
+	FMOVQ (R1), F7
+	WORD $0x4ea6d463 // fsub v3.4s, v3.4s, v6.4s
+	WORD $0x4e26d4a8 // fadd v8.4s, v5.4s, v6.4s
+	WORD $0x4ea5d4c6 // fsub v6.4s, v6.4s, v5.4s
+	WORD $0x4ea7d4a5 // fsub v5.4s, v5.4s, v7.4s
+	MOVD 16(R12), R1
+	ADD R2, R1, R1
+	FMOVQ (R1), F7
+	MOVD 48(R12), R1
+	ADD R2, R1, R1
+	FMOVQ (R1), F9
+	MOVD 80(R12), R1
+	ADD R2, R1, R1
+	FMOVQ (R1), F10
+	MOVD 112(R12), R1
+	ADD R2, R1, R1
+	FMOVQ (R1), F11
+	WORD $0x4eaad4e7 // fsub v7.4s, v7.4s, v10.4s
+	WORD $0x4e2ad52c // fadd v12.4s, v9.4s, v10.4s
+	WORD $0x4ea9d54a // fsub v10.4s, v10.4s, v9.4s
+	WORD $0x4eabd529 // fsub v9.4s, v9.4s, v11.4s
+	MOVD 24(R12), R1
+	ADD R2, R1, R1
+	FMOVQ (R1), F11
+	MOVD 56(R12), R1
+	ADD R2, R1, R1
+	FMOVQ (R1), F13
+	MOVD 88(R12), R1
+	ADD R2, R1, R1
+	FMOVQ (R1), F14
+	MOVD 120(R12), R1
+	ADD R2, R1, R1
+	FMOVQ (R1), F15
+	WORD $0x4eaed56b // fsub v11.4s, v11.4s, v14.4s
+	WORD $0x4e2ed5b0 // fadd v16.4s, v13.4s, v14.4s
+	WORD $0x4eadd5ce // fsub v14.4s, v14.4s, v13.4s
+	WORD $0x4eafd5ad // fsub v13.4s, v13.4s, v15.4s
+	WORD $0x4ea7d400 // fsub v0.4s, v0.4s, v7.4s
+	WORD $0x4e27d46f // fadd v15.4s, v3.4s, v7.4s
+	WORD $0x4ea3d4e7 // fsub v7.4s, v7.4s, v3.4s
+	WORD $0x4eabd463 // fsub v3.4s, v3.4s, v11.4s
+	VST1.P [V0.S4], (R3)(R6)
+	VST1.P [V15.S4], (R3)(R6)
+	VST1.P [V7.S4], (R3)(R6)
+	VST1.P [V3.S4], (R3)(R6)
+	WORD $0x4eacd484 // fsub v4.4s, v4.4s, v12.4s
+	WORD $0x4e2cd503 // fadd v3.4s, v8.4s, v12.4s
+	WORD $0x4ea8d58c // fsub v12.4s, v12.4s, v8.4s
+	WORD $0x4eb0d508 // fsub v8.4s, v8.4s, v16.4s
+	VST1.P [V4.S4], (R3)(R6)
+	VST1.P [V3.S4], (R3)(R6)
+	VST1.P [V12.S4], (R3)(R6)
+	VST1.P [V8.S4], (R3)(R6)
+	WORD $0x4eaad442 // fsub v2.4s, v2.4s, v10.4s
+	WORD $0x4e2ad4c8 // fadd v8.4s, v6.4s, v10.4s
+	WORD $0x4ea6d54a // fsub v10.4s, v10.4s, v6.4s
+	WORD $0x4eaed4c6 // fsub v6.4s, v6.4s, v14.4s
+	VST1.P [V2.S4], (R3)(R6)
+	VST1.P [V8.S4], (R3)(R6)
+	VST1.P [V10.S4], (R3)(R6)
+	VST1.P [V6.S4], (R3)(R6)
+	WORD $0x4ea9d421 // fsub v1.4s, v1.4s, v9.4s
+	WORD $0x4e29d4a6 // fadd v6.4s, v5.4s, v9.4s
+	WORD $0x4ea5d529 // fsub v9.4s, v9.4s, v5.4s
+	WORD $0x4eadd4a5 // fsub v5.4s, v5.4s, v13.4s
+	VST1.P [V1.S4], (R3)(R6)
+	VST1.P [V6.S4], (R3)(R6)
+	VST1.P [V9.S4], (R3)(R6)
+	VST1.P [V5.S4], (R3)(R6)
+	ADD $16, R2, R2
+	CMP R11, R2
+	BLT channels
+	ADD $32, R9, R9
+	MOVD 32(R0), R1
+	ADD R1, R5, R5
+	SUBS $1, R10, R10
+	BNE tile
+	RET
+
+// func WinogradOutput4x4of6F32NEON(args *WinogradArgs)
+TEXT ·WinogradOutput4x4of6F32NEON(SB), NOSPLIT, $0-8
 	MOVD args+0(FP), R0
 	MOVD 16(R0), R5
 	MOVD 24(R0), R6
@@ -1315,214 +1521,8 @@ row3store:
 	BNE tile
 	RET
 
-// func WinogradInput4x4F32NEON(args *WinogradArgs)
-TEXT ·WinogradInput4x4F32NEON(SB), NOSPLIT, $0-8
-	MOVD args+0(FP), R0
-	MOVD 16(R0), R5
-	MOVD 24(R0), R6
-	MOVD 40(R0), R8
-	MOVD 48(R0), R9
-	MOVD 56(R0), R10
-	MOVD 64(R0), R11
-	MOVD 72(R0), R12
-	MOVD 8(R0), R14
-tile:
-	MOVD 0(R0), R13
-	MOVD 0(R8), R16
-	MOVD 0(R9), R15
-	ADDS R16, R15, R15
-	ADD R13, R15, R15
-	CSEL MI, R14, R15, R15
-	MOVD R15, 0(R12)
-	MOVD 8(R9), R15
-	ADDS R16, R15, R15
-	ADD R13, R15, R15
-	CSEL MI, R14, R15, R15
-	MOVD R15, 8(R12)
-	MOVD 16(R9), R15
-	ADDS R16, R15, R15
-	ADD R13, R15, R15
-	CSEL MI, R14, R15, R15
-	MOVD R15, 16(R12)
-	MOVD 24(R9), R15
-	ADDS R16, R15, R15
-	ADD R13, R15, R15
-	CSEL MI, R14, R15, R15
-	MOVD R15, 24(R12)
-	MOVD 8(R8), R16
-	MOVD 0(R9), R15
-	ADDS R16, R15, R15
-	ADD R13, R15, R15
-	CSEL MI, R14, R15, R15
-	MOVD R15, 32(R12)
-	MOVD 8(R9), R15
-	ADDS R16, R15, R15
-	ADD R13, R15, R15
-	CSEL MI, R14, R15, R15
-	MOVD R15, 40(R12)
-	MOVD 16(R9), R15
-	ADDS R16, R15, R15
-	ADD R13, R15, R15
-	CSEL MI, R14, R15, R15
-	MOVD R15, 48(R12)
-	MOVD 24(R9), R15
-	ADDS R16, R15, R15
-	ADD R13, R15, R15
-	CSEL MI, R14, R15, R15
-	MOVD R15, 56(R12)
-	MOVD 16(R8), R16
-	MOVD 0(R9), R15
-	ADDS R16, R15, R15
-	ADD R13, R15, R15
-	CSEL MI, R14, R15, R15
-	MOVD R15, 64(R12)
-	MOVD 8(R9), R15
-	ADDS R16, R15, R15
-	ADD R13, R15, R15
-	CSEL MI, R14, R15, R15
-	MOVD R15, 72(R12)
-	MOVD 16(R9), R15
-	ADDS R16, R15, R15
-	ADD R13, R15, R15
-	CSEL MI, R14, R15, R15
-	MOVD R15, 80(R12)
-	MOVD 24(R9), R15
-	ADDS R16, R15, R15
-	ADD R13, R15, R15
-	CSEL MI, R14, R15, R15
-	MOVD R15, 88(R12)
-	MOVD 24(R8), R16
-	MOVD 0(R9), R15
-	ADDS R16, R15, R15
-	ADD R13, R15, R15
-	CSEL MI, R14, R15, R15
-	MOVD R15, 96(R12)
-	MOVD 8(R9), R15
-	ADDS R16, R15, R15
-	ADD R13, R15, R15
-	CSEL MI, R14, R15, R15
-	MOVD R15, 104(R12)
-	MOVD 16(R9), R15
-	ADDS R16, R15, R15
-	ADD R13, R15, R15
-	CSEL MI, R14, R15, R15
-	MOVD R15, 112(R12)
-	MOVD 24(R9), R15
-	ADDS R16, R15, R15
-	ADD R13, R15, R15
-	CSEL MI, R14, R15, R15
-	MOVD R15, 120(R12)
-	MOVD ZR, R2
-channels:
-	ADD R2, R5, R3
-	MOVD 0(R12), R1
-	ADD R2, R1, R1
-	FMOVQ (R1), F0
-	MOVD 32(R12), R1
-	ADD R2, R1, R1
-	FMOVQ (R1), F1
-	MOVD 64(R12), R1
-	ADD R2, R1, R1
-	FMOVQ (R1), F2
-	MOVD 96(R12), R1
-	ADD R2, R1, R1
-	FMOVQ (R1), F3
-	WORD $0x4ea2d400 // fsub v0.4s, v0.4s, v2.4s
-	WORD $0x4e22d424 // fadd v4.4s, v1.4s, v2.4s
-	WORD $0x4ea1d442 // fsub v2.4s, v2.4s, v1.4s
-	WORD $0x4ea3d421 // fsub v1.4s, v1.4s, v3.4s
-	MOVD 8(R12), R1
-	ADD R2, R1, R1
-	FMOVQ (R1), F3
-	MOVD 40(R12), R1
-	ADD R2, R1, R1
-	FMOVQ (R1), F5
-	MOVD 72(R12), R1
-	ADD R2, R1, R1
-	FMOVQ (R1), F6
-	MOVD 104(R12), R1
-	ADD R2, R1, R1
-	FMOVQ (R1), F7
-	WORD $0x4ea6d463 // fsub v3.4s, v3.4s, v6.4s
-	WORD $0x4e26d4a8 // fadd v8.4s, v5.4s, v6.4s
-	WORD $0x4ea5d4c6 // fsub v6.4s, v6.4s, v5.4s
-	WORD $0x4ea7d4a5 // fsub v5.4s, v5.4s, v7.4s
-	MOVD 16(R12), R1
-	ADD R2, R1, R1
-	FMOVQ (R1), F7
-	MOVD 48(R12), R1
-	ADD R2, R1, R1
-	FMOVQ (R1), F9
-	MOVD 80(R12), R1
-	ADD R2, R1, R1
-	FMOVQ (R1), F10
-	MOVD 112(R12), R1
-	ADD R2, R1, R1
-	FMOVQ (R1), F11
-	WORD $0x4eaad4e7 // fsub v7.4s, v7.4s, v10.4s
-	WORD $0x4e2ad52c // fadd v12.4s, v9.4s, v10.4s
-	WORD $0x4ea9d54a // fsub v10.4s, v10.4s, v9.4s
-	WORD $0x4eabd529 // fsub v9.4s, v9.4s, v11.4s
-	MOVD 24(R12), R1
-	ADD R2, R1, R1
-	FMOVQ (R1), F11
-	MOVD 56(R12), R1
-	ADD R2, R1, R1
-	FMOVQ (R1), F13
-	MOVD 88(R12), R1
-	ADD R2, R1, R1
-	FMOVQ (R1), F14
-	MOVD 120(R12), R1
-	ADD R2, R1, R1
-	FMOVQ (R1), F15
-	WORD $0x4eaed56b // fsub v11.4s, v11.4s, v14.4s
-	WORD $0x4e2ed5b0 // fadd v16.4s, v13.4s, v14.4s
-	WORD $0x4eadd5ce // fsub v14.4s, v14.4s, v13.4s
-	WORD $0x4eafd5ad // fsub v13.4s, v13.4s, v15.4s
-	WORD $0x4ea7d400 // fsub v0.4s, v0.4s, v7.4s
-	WORD $0x4e27d46f // fadd v15.4s, v3.4s, v7.4s
-	WORD $0x4ea3d4e7 // fsub v7.4s, v7.4s, v3.4s
-	WORD $0x4eabd463 // fsub v3.4s, v3.4s, v11.4s
-	VST1.P [V0.S4], (R3)(R6)
-	VST1.P [V15.S4], (R3)(R6)
-	VST1.P [V7.S4], (R3)(R6)
-	VST1.P [V3.S4], (R3)(R6)
-	WORD $0x4eacd484 // fsub v4.4s, v4.4s, v12.4s
-	WORD $0x4e2cd503 // fadd v3.4s, v8.4s, v12.4s
-	WORD $0x4ea8d58c // fsub v12.4s, v12.4s, v8.4s
-	WORD $0x4eb0d508 // fsub v8.4s, v8.4s, v16.4s
-	VST1.P [V4.S4], (R3)(R6)
-	VST1.P [V3.S4], (R3)(R6)
-	VST1.P [V12.S4], (R3)(R6)
-	VST1.P [V8.S4], (R3)(R6)
-	WORD $0x4eaad442 // fsub v2.4s, v2.4s, v10.4s
-	WORD $0x4e2ad4c8 // fadd v8.4s, v6.4s, v10.4s
-	WORD $0x4ea6d54a // fsub v10.4s, v10.4s, v6.4s
-	WORD $0x4eaed4c6 // fsub v6.4s, v6.4s, v14.4s
-	VST1.P [V2.S4], (R3)(R6)
-	VST1.P [V8.S4], (R3)(R6)
-	VST1.P [V10.S4], (R3)(R6)
-	VST1.P [V6.S4], (R3)(R6)
-	WORD $0x4ea9d421 // fsub v1.4s, v1.4s, v9.4s
-	WORD $0x4e29d4a6 // fadd v6.4s, v5.4s, v9.4s
-	WORD $0x4ea5d529 // fsub v9.4s, v9.4s, v5.4s
-	WORD $0x4eadd4a5 // fsub v5.4s, v5.4s, v13.4s
-	VST1.P [V1.S4], (R3)(R6)
-	VST1.P [V6.S4], (R3)(R6)
-	VST1.P [V9.S4], (R3)(R6)
-	VST1.P [V5.S4], (R3)(R6)
-	ADD $16, R2, R2
-	CMP R11, R2
-	BLT channels
-	ADD $32, R9, R9
-	MOVD 32(R0), R1
-	ADD R1, R5, R5
-	SUBS $1, R10, R10
-	BNE tile
-	RET
-
-// func WinogradOutput2x2F32NEON(args *WinogradArgs)
-TEXT ·WinogradOutput2x2F32NEON(SB), NOSPLIT, $0-8
+// func WinogradOutput2x2of4F32NEON(args *WinogradArgs)
+TEXT ·WinogradOutput2x2of4F32NEON(SB), NOSPLIT, $0-8
 	MOVD args+0(FP), R0
 	MOVD 16(R0), R5
 	MOVD 24(R0), R6
@@ -1730,6 +1730,291 @@ row1store:
 	MOVD 24(R12), R1
 	ADD R2, R1, R1
 	FMOVQ F2, (R1)
+	ADD $16, R2, R2
+	CMP R11, R2
+	BLT channels
+	ADD $16, R9, R9
+	MOVD 32(R0), R1
+	ADD R1, R5, R5
+	SUBS $1, R10, R10
+	BNE tile
+	RET
+
+// func WinogradOutput2x2of6F32NEON(args *WinogradArgs)
+TEXT ·WinogradOutput2x2of6F32NEON(SB), NOSPLIT, $0-8
+	MOVD args+0(FP), R0
+	MOVD 16(R0), R5
+	MOVD 24(R0), R6
+	MOVD 40(R0), R8
+	MOVD 48(R0), R9
+	MOVD 56(R0), R10
+	MOVD 64(R0), R11
+	MOVD 72(R0), R12
+	MOVD 8(R0), R14
+	MOVD $winogradOutput<>(SB), R1
+	FLDPQ (R1), (F0, F1)
+	MOVD $6, R1
+	MUL R1, R6, R7
+tile:
+	MOVD 0(R0), R13
+	MOVD 0(R8), R16
+	MOVD 0(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 0(R12)
+	MOVD 8(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 8(R12)
+	MOVD 8(R8), R16
+	MOVD 0(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 16(R12)
+	MOVD 8(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 24(R12)
+	MOVD 80(R0), R13
+	CBZ R13, plain
+	MOVD 0(R8), R16
+	MOVD 0(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 288(R12)
+	MOVD 8(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 296(R12)
+	MOVD 8(R8), R16
+	MOVD 0(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 304(R12)
+	MOVD 8(R9), R15
+	ADDS R16, R15, R15
+	ADD R13, R15, R15
+	CSEL MI, R14, R15, R15
+	MOVD R15, 312(R12)
+plain:
+	MOVD ZR, R2
+channels:
+	ADD R2, R5, R4
+	MOVD R4, R3
+	ADD R6, R4, R4
+	VLD1.P (R3)(R7), [V2.S4]
+	VLD1.P (R3)(R7), [V3.S4]
+	VLD1.P (R3)(R7), [V4.S4]
+	VLD1.P (R3)(R7), [V5.S4]
+	VLD1.P (R3)(R7), [V6.S4]
+	VLD1.P (R3)(R7), [V7.S4]
+	WORD $0x4e24d468 // fadd v8.4s, v3.4s, v4.4s
+	WORD $0x4ea4d463 // fsub v3.4s, v3.4s, v4.4s
+	WORD $0x4e26d4a9 // fadd v9.4s, v5.4s, v6.4s
+	WORD $0x4ea6d4a5 // fsub v5.4s, v5.4s, v6.4s
+	WORD $0x4e29d504 // fadd v4.4s, v8.4s, v9.4s
+	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD $0x4f801067 // fmla v7.4s, v3.4s, v0.s[0]
+	WORD $0x4fa010a7 // fmla v7.4s, v5.4s, v0.s[1]
+	MOVD R4, R3
+	ADD R6, R4, R4
+	VLD1.P (R3)(R7), [V6.S4]
+	VLD1.P (R3)(R7), [V4.S4]
+	VLD1.P (R3)(R7), [V5.S4]
+	VLD1.P (R3)(R7), [V9.S4]
+	VLD1.P (R3)(R7), [V3.S4]
+	VLD1.P (R3)(R7), [V8.S4]
+	WORD $0x4e25d48a // fadd v10.4s, v4.4s, v5.4s
+	WORD $0x4ea5d484 // fsub v4.4s, v4.4s, v5.4s
+	WORD $0x4e23d52b // fadd v11.4s, v9.4s, v3.4s
+	WORD $0x4ea3d529 // fsub v9.4s, v9.4s, v3.4s
+	WORD $0x4e2bd545 // fadd v5.4s, v10.4s, v11.4s
+	WORD $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	WORD $0x4f801088 // fmla v8.4s, v4.4s, v0.s[0]
+	WORD $0x4fa01128 // fmla v8.4s, v9.4s, v0.s[1]
+	MOVD R4, R3
+	ADD R6, R4, R4
+	VLD1.P (R3)(R7), [V3.S4]
+	VLD1.P (R3)(R7), [V5.S4]
+	VLD1.P (R3)(R7), [V9.S4]
+	VLD1.P (R3)(R7), [V11.S4]
+	VLD1.P (R3)(R7), [V4.S4]
+	VLD1.P (R3)(R7), [V10.S4]
+	WORD $0x4e29d4ac // fadd v12.4s, v5.4s, v9.4s
+	WORD $0x4ea9d4a5 // fsub v5.4s, v5.4s, v9.4s
+	WORD $0x4e24d56d // fadd v13.4s, v11.4s, v4.4s
+	WORD $0x4ea4d56b // fsub v11.4s, v11.4s, v4.4s
+	WORD $0x4e2dd589 // fadd v9.4s, v12.4s, v13.4s
+	WORD $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	WORD $0x4f8010aa // fmla v10.4s, v5.4s, v0.s[0]
+	WORD $0x4fa0116a // fmla v10.4s, v11.4s, v0.s[1]
+	MOVD R4, R3
+	ADD R6, R4, R4
+	VLD1.P (R3)(R7), [V4.S4]
+	VLD1.P (R3)(R7), [V9.S4]
+	VLD1.P (R3)(R7), [V11.S4]
+	VLD1.P (R3)(R7), [V13.S4]
+	VLD1.P (R3)(R7), [V5.S4]
+	VLD1.P (R3)(R7), [V12.S4]
+	WORD $0x4e2bd52e // fadd v14.4s, v9.4s, v11.4s
+	WORD $0x4eabd529 // fsub v9.4s, v9.4s, v11.4s
+	WORD $0x4e25d5af // fadd v15.4s, v13.4s, v5.4s
+	WORD $0x4ea5d5ad // fsub v13.4s, v13.4s, v5.4s
+	WORD $0x4e2fd5cb // fadd v11.4s, v14.4s, v15.4s
+	WORD $0x4e2bd484 // fadd v4.4s, v4.4s, v11.4s
+	WORD $0x4f80112c // fmla v12.4s, v9.4s, v0.s[0]
+	WORD $0x4fa011ac // fmla v12.4s, v13.4s, v0.s[1]
+	MOVD R4, R3
+	ADD R6, R4, R4
+	VLD1.P (R3)(R7), [V5.S4]
+	VLD1.P (R3)(R7), [V11.S4]
+	VLD1.P (R3)(R7), [V13.S4]
+	VLD1.P (R3)(R7), [V15.S4]
+	VLD1.P (R3)(R7), [V9.S4]
+	VLD1.P (R3)(R7), [V14.S4]
+	WORD $0x4e2dd570 // fadd v16.4s, v11.4s, v13.4s
+	WORD $0x4eadd56b // fsub v11.4s, v11.4s, v13.4s
+	WORD $0x4e29d5f1 // fadd v17.4s, v15.4s, v9.4s
+	WORD $0x4ea9d5ef // fsub v15.4s, v15.4s, v9.4s
+	WORD $0x4e31d60d // fadd v13.4s, v16.4s, v17.4s
+	WORD $0x4e2dd4a5 // fadd v5.4s, v5.4s, v13.4s
+	WORD $0x4f80116e // fmla v14.4s, v11.4s, v0.s[0]
+	WORD $0x4fa011ee // fmla v14.4s, v15.4s, v0.s[1]
+	MOVD R4, R3
+	ADD R6, R4, R4
+	VLD1.P (R3)(R7), [V9.S4]
+	VLD1.P (R3)(R7), [V13.S4]
+	VLD1.P (R3)(R7), [V15.S4]
+	VLD1.P (R3)(R7), [V17.S4]
+	VLD1.P (R3)(R7), [V11.S4]
+	VLD1.P (R3)(R7), [V16.S4]
+	WORD $0x4e2fd5b2 // fadd v18.4s, v13.4s, v15.4s
+	WORD $0x4eafd5ad // fsub v13.4s, v13.4s, v15.4s
+	WORD $0x4e2bd633 // fadd v19.4s, v17.4s, v11.4s
+	WORD $0x4eabd631 // fsub v17.4s, v17.4s, v11.4s
+	WORD $0x4e33d64f // fadd v15.4s, v18.4s, v19.4s
+	WORD $0x4e2fd529 // fadd v9.4s, v9.4s, v15.4s
+	WORD $0x4f8011b0 // fmla v16.4s, v13.4s, v0.s[0]
+	WORD $0x4fa01230 // fmla v16.4s, v17.4s, v0.s[1]
+	WORD $0x4e23d4cb // fadd v11.4s, v6.4s, v3.4s
+	WORD $0x4ea3d4c6 // fsub v6.4s, v6.4s, v3.4s
+	WORD $0x4e25d48f // fadd v15.4s, v4.4s, v5.4s
+	WORD $0x4ea5d484 // fsub v4.4s, v4.4s, v5.4s
+	WORD $0x4e2fd563 // fadd v3.4s, v11.4s, v15.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD $0x4f8010c9 // fmla v9.4s, v6.4s, v0.s[0]
+	WORD $0x4fa01089 // fmla v9.4s, v4.4s, v0.s[1]
+	MOVD 88(R0), R1
+	ADD R2, R1, R1
+	FMOVQ (R1), F5
+	WORD $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	WORD $0x4e25d529 // fadd v9.4s, v9.4s, v5.4s
+	CBZ R13, row0act
+	MOVD 288(R12), R1
+	ADD R2, R1, R1
+	FMOVQ (R1), F5
+	WORD $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	MOVD 296(R12), R1
+	ADD R2, R1, R1
+	FMOVQ (R1), F5
+	WORD $0x4e25d529 // fadd v9.4s, v9.4s, v5.4s
+row0act:
+	MOVD 96(R0), R1
+	CMP $1, R1
+	BLT row0store
+	BGT row0leaky
+	ADD $104, R0, R1
+	VLD1R (R1), [V5.S4]
+	ADD $108, R0, R1
+	VLD1R (R1), [V3.S4]
+	WORD $0x6ea2e4a4 // fcmgt v4.4s, v5.4s, v2.4s
+	VBIT V4.B16, V5.B16, V2.B16
+	WORD $0x6ea3e444 // fcmgt v4.4s, v2.4s, v3.4s
+	VBIT V4.B16, V3.B16, V2.B16
+	WORD $0x6ea9e4a4 // fcmgt v4.4s, v5.4s, v9.4s
+	VBIT V4.B16, V5.B16, V9.B16
+	WORD $0x6ea3e524 // fcmgt v4.4s, v9.4s, v3.4s
+	VBIT V4.B16, V3.B16, V9.B16
+	B row0store
+row0leaky:
+	ADD $112, R0, R1
+	VLD1R (R1), [V5.S4]
+	WORD $0x4ea0c844 // fcmgt v4.4s, v2.4s, #0.0
+	WORD $0x6e25dc43 // fmul v3.4s, v2.4s, v5.4s
+	VBIF V4.B16, V3.B16, V2.B16
+	WORD $0x4ea0c924 // fcmgt v4.4s, v9.4s, #0.0
+	WORD $0x6e25dd23 // fmul v3.4s, v9.4s, v5.4s
+	VBIF V4.B16, V3.B16, V9.B16
+row0store:
+	MOVD 0(R12), R1
+	ADD R2, R1, R1
+	FMOVQ F2, (R1)
+	MOVD 8(R12), R1
+	ADD R2, R1, R1
+	FMOVQ F9, (R1)
+	WORD $0x4e2ad509 // fadd v9.4s, v8.4s, v10.4s
+	WORD $0x4eaad508 // fsub v8.4s, v8.4s, v10.4s
+	WORD $0x4e2ed582 // fadd v2.4s, v12.4s, v14.4s
+	WORD $0x4eaed58c // fsub v12.4s, v12.4s, v14.4s
+	WORD $0x4e22d52a // fadd v10.4s, v9.4s, v2.4s
+	WORD $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
+	WORD $0x4f801110 // fmla v16.4s, v8.4s, v0.s[0]
+	WORD $0x4fa01190 // fmla v16.4s, v12.4s, v0.s[1]
+	MOVD 88(R0), R1
+	ADD R2, R1, R1
+	FMOVQ (R1), F14
+	WORD $0x4e2ed4e7 // fadd v7.4s, v7.4s, v14.4s
+	WORD $0x4e2ed610 // fadd v16.4s, v16.4s, v14.4s
+	CBZ R13, row1act
+	MOVD 304(R12), R1
+	ADD R2, R1, R1
+	FMOVQ (R1), F14
+	WORD $0x4e2ed4e7 // fadd v7.4s, v7.4s, v14.4s
+	MOVD 312(R12), R1
+	ADD R2, R1, R1
+	FMOVQ (R1), F14
+	WORD $0x4e2ed610 // fadd v16.4s, v16.4s, v14.4s
+row1act:
+	MOVD 96(R0), R1
+	CMP $1, R1
+	BLT row1store
+	BGT row1leaky
+	ADD $104, R0, R1
+	VLD1R (R1), [V14.S4]
+	ADD $108, R0, R1
+	VLD1R (R1), [V10.S4]
+	WORD $0x6ea7e5cc // fcmgt v12.4s, v14.4s, v7.4s
+	VBIT V12.B16, V14.B16, V7.B16
+	WORD $0x6eaae4ec // fcmgt v12.4s, v7.4s, v10.4s
+	VBIT V12.B16, V10.B16, V7.B16
+	WORD $0x6eb0e5cc // fcmgt v12.4s, v14.4s, v16.4s
+	VBIT V12.B16, V14.B16, V16.B16
+	WORD $0x6eaae60c // fcmgt v12.4s, v16.4s, v10.4s
+	VBIT V12.B16, V10.B16, V16.B16
+	B row1store
+row1leaky:
+	ADD $112, R0, R1
+	VLD1R (R1), [V14.S4]
+	WORD $0x4ea0c8ec // fcmgt v12.4s, v7.4s, #0.0
+	WORD $0x6e2edcea // fmul v10.4s, v7.4s, v14.4s
+	VBIF V12.B16, V10.B16, V7.B16
+	WORD $0x4ea0ca0c // fcmgt v12.4s, v16.4s, #0.0
+	WORD $0x6e2ede0a // fmul v10.4s, v16.4s, v14.4s
+	VBIF V12.B16, V10.B16, V16.B16
+row1store:
+	MOVD 16(R12), R1
+	ADD R2, R1, R1
+	FMOVQ F7, (R1)
+	MOVD 24(R12), R1
+	ADD R2, R1, R1
+	FMOVQ F16, (R1)
 	ADD $16, R2, R2
 	CMP R11, R2
 	BLT channels

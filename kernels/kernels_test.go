@@ -41,6 +41,9 @@ func TestKernelsReturnTheBitsOfRef(t *testing.T) {
 					h := fnv.New64a()
 					h.Write([]byte(p.Name))
 					for j, fill := range fills {
+						if testing.Short() && j != i%len(fills) {
+							continue // one kind of values for each problem, all kinds over the list
+						}
 						if d := ktest.Check(p, h.Sum64()+uint64(j), fill, teams[(i+j)%2]); d != "" {
 							t.Errorf("%s, fill %d: %s", p.Name, fill, d)
 						}

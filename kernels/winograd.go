@@ -7,10 +7,10 @@ import (
 	"github.com/ocellus-vision/ocellus/kernels/ref"
 )
 
-// Winograd is a 3x3 convolution by Winograd's minimal filtering (Lavin, Gray: Fast algorithms for convolutional neural networks,
+// Winograd is a 3x3 or 5x5 convolution by Winograd's minimal filtering (Lavin, Gray: Fast algorithms for convolutional neural networks,
 // CVPR 2016) planned for one shape. It does not change, and may be shared.
 //
-// The output is cut into tiles of m x m. The n·n elements (n = m+2) of the transformed inputs of some tiles make n·n matrices of tiles by channels;
+// The output is cut into tiles of m x m. The n·n elements (n = m+2 or m+4) of the transformed inputs of some tiles make n·n matrices of tiles by channels;
 // each is multiplied with a matrix of transformed weights by the tiles of GEMM, and the products are transformed to outputs.
 type Winograd struct {
 	shape            Conv2D
@@ -22,26 +22,29 @@ type Winograd struct {
 	zero             []float32
 }
 
-// NewWinograd plans a convolution, with the tile that WinogradTile gives, or 4 x 4. Windows are 3x3 and stride, dilation and groups are 1: it
-// panics on other shapes.
+// NewWinograd plans a convolution, with the tile that WinogradTile gives, or the largest. Windows are 3x3 or 5x5 and stride, dilation and groups
+// are 1: it panics on other shapes.
 func NewWinograd(s Conv2D) *Winograd {
 	m := WinogradTile(s)
 	if m == 0 {
 		m = 4
+		if s.KH == 5 {
+			m = 2
+		}
 	}
 	return NewWinogradTile(s, m)
 }
 
-// NewWinogradTile plans a convolution with tiles of m x m, 2 or 4.
+// NewWinogradTile plans a convolution with tiles of m x m: 2 or, for 3x3 windows, 4.
 func NewWinogradTile(s Conv2D, m int) *Winograd {
 	checkConv(&s)
 	switch {
 	case !winogradShape(&s):
-		panic("kernels: Winograd: window must be 3x3, stride, dilation and groups 1")
-	case m != 2 && m != 4:
-		panic("kernels: Winograd: tile must be 2 or 4")
+		panic("kernels: Winograd: window must be 3x3 or 5x5, stride, dilation and groups 1")
+	case m != 2 && (m != 4 || s.KH == 5):
+		panic("kernels: Winograd: tile must be 2, or 4 for 3x3 windows")
 	}
-	w := &Winograd{shape: s, m: m, n: m + 2, oh: s.OH(), ow: s.OW()}
+	w := &Winograd{shape: s, m: m, n: m + s.KH - 1, oh: s.OH(), ow: s.OW()}
 	w.ty, w.tx = (w.oh+m-1)/m, (w.ow+m-1)/m
 	w.inRows = offsets(w.ty, w.n, m, 1, s.PT, s.H, 4*s.W*s.C)
 	w.inCols = offsets(w.tx, w.n, m, 1, s.PL, s.W, 4*s.C)
@@ -52,7 +55,7 @@ func NewWinogradTile(s Conv2D, m int) *Winograd {
 }
 
 func winogradShape(s *Conv2D) bool {
-	return s.KH == 3 && s.KW == 3 && s.SH == 1 && s.SW == 1 && s.DH == 1 && s.DW == 1 && s.Groups == 1
+	return (s.KH == 3 || s.KH == 5) && s.KW == s.KH && s.SH == 1 && s.SW == 1 && s.DH == 1 && s.DW == 1 && s.Groups == 1
 }
 
 // WinogradSuits says whether Winograd is faster than Conv for a shape. Pictures of a batch are convolved as one picture alone: N has no part in it.
@@ -60,7 +63,7 @@ func WinogradSuits(s Conv2D) bool { return WinogradTile(s) != 0 }
 
 // WinogradTile returns the side of the tiles with which Winograd is fastest for a shape, or 0 where Conv is as fast.
 //
-// An algorithm multiplies matrices of rows by C by O, 9 of OH·OW rows or n·n of a row for each tile. Reading a matrix of weights from memory takes
+// An algorithm multiplies matrices of rows by C by O: one of OH·OW rows for each position of the window, or n·n of a row for each tile. Reading a matrix of weights from memory takes
 // the time of some rows; transforming a tile takes that of multiplying with some more channels.
 func WinogradTile(s Conv2D) int {
 	const (
@@ -72,10 +75,15 @@ func WinogradTile(s Conv2D) int {
 		return 0
 	}
 	oh, ow, c, o := int64(s.OH()), int64(s.OW()), int64(s.C), int64(s.O)
-	best, m := 9*(oh*ow+reading)*c*o*9/10, 0
+	taps := int64(s.KH * s.KW)
+	best, m := taps*(oh*ow+reading)*c*o*9/10, 0
 	for _, t := range []int64{4, 2} {
+		if t == 4 && s.KH == 5 {
+			continue
+		}
 		tiles := ((oh + t - 1) / t) * ((ow + t - 1) / t)
-		if cost := (t + 2) * (t + 2) * (tiles*(c*o+transforming*(c+o)) + reading*c*o); cost < best {
+		n := t + int64(s.KH) - 1
+		if cost := n * n * (tiles*(c*o+transforming*(c+o)) + reading*c*o); cost < best {
 			best, m = cost, int(t)
 		}
 	}
@@ -90,18 +98,19 @@ func (w *Winograd) TileSize() int { return w.m }
 
 // WinogradWeights are a convolution's transformed weights and its bias, packed: [n·n][⌈O/16⌉][C][16], and [⌈O/16⌉·16].
 type WinogradWeights struct {
-	m, c, o int
-	data    []float32
-	bias    []float32
+	m, r, c, o int
+	data       []float32
+	bias       []float32
 }
 
 // Bytes returns the memory that the packed weights take.
 func (p *WinogradWeights) Bytes() int { return 4 * (len(p.data) + len(p.bias)) }
 
-// Pack transforms and packs w, [O,3,3,C], and bias, [O] or nil.
+// Pack transforms and packs w, [O,KH,KW,C], and bias, [O] or nil.
 func (w *Winograd) Pack(weights, bias []float32) *WinogradWeights {
 	s := &w.shape
-	if len(weights) < s.O*9*s.C {
+	taps := s.KH * s.KW
+	if len(weights) < s.O*taps*s.C {
 		panic("kernels: Winograd.Pack: w too short")
 	}
 	if bias != nil && len(bias) < s.O {
@@ -109,11 +118,11 @@ func (w *Winograd) Pack(weights, bias []float32) *WinogradWeights {
 	}
 	panels := (s.O + panel - 1) / panel
 	plane := panels * s.C * panel
-	p := &WinogradWeights{m: w.m, c: s.C, o: s.O, data: aligned(w.n * w.n * plane), bias: aligned(panels * panel)}
+	p := &WinogradWeights{m: w.m, r: s.KH, c: s.C, o: s.O, data: aligned(w.n * w.n * plane), bias: aligned(panels * panel)}
 	if bias != nil {
 		copy(p.bias, bias[:s.O])
 	}
-	var g [9]float32
+	g := make([]float32, taps)
 	var u [36]float32
 	var block [36][panel]float32
 	for first := 0; first < s.O; first += panel {
@@ -122,11 +131,11 @@ func (w *Winograd) Pack(weights, bias []float32) *WinogradWeights {
 		out := p.data[first*s.C:]
 		for c := range s.C {
 			for o := range n {
-				filter := weights[(first+o)*9*s.C+c:]
+				filter := weights[(first+o)*taps*s.C+c:]
 				for t := range g {
 					g[t] = filter[t*s.C]
 				}
-				ref.WinogradWeights(u[:], &g, w.m)
+				ref.WinogradWeights(u[:], g, w.m, s.KH)
 				for i, v := range u[:w.n*w.n] {
 					block[i][o] = v
 				}
@@ -243,7 +252,7 @@ func (w *Winograd) Run(t *Team, dst, src []float32, p *WinogradWeights, res []fl
 	if res != nil && len(res) < s.N*pixels*s.O {
 		panic("kernels: Winograd.Run: res too short")
 	}
-	if p.m != w.m || p.c != s.C || p.o != s.O {
+	if p.m != w.m || p.r != s.KH || p.c != s.C || p.o != s.O {
 		panic("kernels: Winograd.Run: weights packed for another shape")
 	}
 	if len(scratch) < w.ScratchLen(t.Threads()) {
@@ -356,13 +365,13 @@ func (k *winogradTask) input(own, v []float32, from, to int) {
 		x.Rows, x.Cols = &w.inRows[row%w.ty*w.n], &w.inCols[col*w.n]
 		x.Tiles = min(to-from, w.tx-col)
 		x.Chans = 4 * (s.C - s.C%lanes)
-		winogradInput(isa, w.m, &x)
+		winogradInput(isa, w.n, &x)
 		if s.C%lanes != 0 {
 			// The last block reaches back so that it ends with the channels.
 			y := x
 			back := 4 * (s.C - lanes)
 			y.Image, y.Planes, y.Chans = add(x.Image, back), add(x.Planes, back), 4*lanes
-			winogradInput(isa, w.m, &y)
+			winogradInput(isa, w.n, &y)
 		}
 	}
 }
@@ -404,7 +413,7 @@ func (k *winogradTask) output(own, m []float32, from, to int) {
 		picture := row / w.ty * k.image.dst
 		x.Image, x.Res = add(k.out.Image, picture), add(k.out.Res, picture)
 		x.Chans = 4 * whole
-		winogradOutput(isa, w.m, &x)
+		winogradOutput(isa, w.m, w.n, &x)
 		if whole < n {
 			k.ragged(isa, &x, edge, row%w.ty, col, whole, n-whole, lanes)
 		}
@@ -427,7 +436,7 @@ func (k *winogradTask) ragged(isa ISA, x *asm.WinogradArgs, edge []float32, row,
 				copy(res[tile:][:n], unsafe.Slice(add(x.Res, image+4*from), n))
 			})
 		}
-		winogradOutput(isa, m, &y)
+		winogradOutput(isa, m, w.n, &y)
 		edgeCopy(rows, cols, func(tile, image int) {
 			copy(unsafe.Slice(add(x.Image, image+4*from), n), out[tile:][:n])
 		})
@@ -452,8 +461,7 @@ func edgeCopy(rows, cols []int64, do func(tile, image int)) {
 }
 
 // winogradInputGeneric is the input transform in plain Go.
-func winogradInputGeneric(m int, a *asm.WinogradArgs) {
-	n := m + 2
+func winogradInputGeneric(n int, a *asm.WinogradArgs) {
 	rows, cols := unsafe.Slice(a.Rows, n), unsafe.Slice(a.Cols, a.Tiles*n)
 	var d, v [36]float32
 	for t := range a.Tiles {
@@ -466,7 +474,7 @@ func winogradInputGeneric(m int, a *asm.WinogradArgs) {
 					}
 				}
 			}
-			ref.WinogradInput(v[:], d[:], m)
+			ref.WinogradInput(v[:], d[:], n)
 			for i, x := range v[:n*n] {
 				*add(a.Planes, t*a.Row+i*a.Plane+c) = x
 			}
@@ -475,8 +483,7 @@ func winogradInputGeneric(m int, a *asm.WinogradArgs) {
 }
 
 // winogradOutputGeneric is the output transform in plain Go.
-func winogradOutputGeneric(m int, a *asm.WinogradArgs) {
-	n := m + 2
+func winogradOutputGeneric(m, n int, a *asm.WinogradArgs) {
 	rows, cols := unsafe.Slice(a.Rows, m), unsafe.Slice(a.Cols, a.Tiles*m)
 	act := Act{Kind: ActKind(a.Act), Lo: a.Lo, Hi: a.Hi, Alpha: a.Alpha}
 	var p, y [36]float32
@@ -485,7 +492,7 @@ func winogradOutputGeneric(m int, a *asm.WinogradArgs) {
 			for i := range n * n {
 				p[i] = *add(a.Planes, t*a.Row+i*a.Plane+c)
 			}
-			ref.WinogradOutput(y[:], p[:], m)
+			ref.WinogradOutput(y[:], p[:], m, n)
 			bias := *add(a.Bias, c)
 			for i, r := range rows {
 				for j, x := range cols[t*m:][:m] {
@@ -504,14 +511,15 @@ func winogradOutputGeneric(m int, a *asm.WinogradArgs) {
 	}
 }
 
-// checkWinograd compares convolutions by both tiles with ref.
+// checkWinograd compares convolutions by all transforms with ref.
 func checkWinograd() bool {
 	r := checkRand(1)
-	for i, m := range []int{4, 2, 4} {
-		s := Conv2D{N: 1, H: 4 - i, W: 3 + i, C: 17, O: 17, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PT: 1, PL: 1, PB: 1, PR: 1, Groups: 1}
+	for i, m := range []int{4, 2, 2} {
+		k := 3 + i/2*2
+		s := Conv2D{N: 1, H: 4 - i, W: 3 + i, C: 17, O: 17, KH: k, KW: k, SH: 1, SW: 1, DH: 1, DW: 1, PT: k / 2, PL: k / 2, PB: k / 2, PR: k / 2, Groups: 1}
 		w := NewWinogradTile(s, m)
 		out := w.oh * w.ow * s.O
-		src, weights, bias, res := r.fill(s.H*s.W*s.C), r.fill(s.O*9*s.C), r.fill(s.O), r.fill(out)
+		src, weights, bias, res := r.fill(s.H*s.W*s.C), r.fill(s.O*k*k*s.C), r.fill(s.O), r.fill(out)
 		got, want := make([]float32, out), make([]float32, out)
 		act := Act{Kind: ActKind(i), Lo: -0.5, Hi: 0.5, Alpha: 0.1}
 		if i == 0 {

@@ -15,32 +15,36 @@ func winogradLanes(isa ISA, channels int) (ISA, int) {
 	return Generic, 1
 }
 
-func winogradInput(isa ISA, m int, a *asm.WinogradArgs) {
+func winogradInput(isa ISA, n int, a *asm.WinogradArgs) {
 	switch {
-	case isa == AVX512 && m == 4:
+	case isa == AVX512 && n == 6:
 		asm.WinogradInput6x6F32AVX512(a)
 	case isa == AVX512:
 		asm.WinogradInput4x4F32AVX512(a)
-	case isa == AVX2 && m == 4:
+	case isa == AVX2 && n == 6:
 		asm.WinogradInput6x6F32AVX2(a)
 	case isa == AVX2:
 		asm.WinogradInput4x4F32AVX2(a)
 	default:
-		winogradInputGeneric(m, a)
+		winogradInputGeneric(n, a)
 	}
 }
 
-func winogradOutput(isa ISA, m int, a *asm.WinogradArgs) {
+func winogradOutput(isa ISA, m, n int, a *asm.WinogradArgs) {
 	switch {
 	case isa == AVX512 && m == 4:
-		asm.WinogradOutput4x4F32AVX512(a)
+		asm.WinogradOutput4x4of6F32AVX512(a)
+	case isa == AVX512 && n == 6:
+		asm.WinogradOutput2x2of6F32AVX512(a)
 	case isa == AVX512:
-		asm.WinogradOutput2x2F32AVX512(a)
+		asm.WinogradOutput2x2of4F32AVX512(a)
 	case isa == AVX2 && m == 4:
-		asm.WinogradOutput4x4F32AVX2(a)
+		asm.WinogradOutput4x4of6F32AVX2(a)
+	case isa == AVX2 && n == 6:
+		asm.WinogradOutput2x2of6F32AVX2(a)
 	case isa == AVX2:
-		asm.WinogradOutput2x2F32AVX2(a)
+		asm.WinogradOutput2x2of4F32AVX2(a)
 	default:
-		winogradOutputGeneric(m, a)
+		winogradOutputGeneric(m, n, a)
 	}
 }

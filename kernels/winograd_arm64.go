@@ -12,24 +12,26 @@ func winogradLanes(isa ISA, channels int) (ISA, int) {
 	return Generic, 1
 }
 
-func winogradInput(isa ISA, m int, a *asm.WinogradArgs) {
+func winogradInput(isa ISA, n int, a *asm.WinogradArgs) {
 	switch {
-	case isa == NEON && m == 4:
+	case isa == NEON && n == 6:
 		asm.WinogradInput6x6F32NEON(a)
 	case isa == NEON:
 		asm.WinogradInput4x4F32NEON(a)
 	default:
-		winogradInputGeneric(m, a)
+		winogradInputGeneric(n, a)
 	}
 }
 
-func winogradOutput(isa ISA, m int, a *asm.WinogradArgs) {
+func winogradOutput(isa ISA, m, n int, a *asm.WinogradArgs) {
 	switch {
 	case isa == NEON && m == 4:
-		asm.WinogradOutput4x4F32NEON(a)
+		asm.WinogradOutput4x4of6F32NEON(a)
+	case isa == NEON && n == 6:
+		asm.WinogradOutput2x2of6F32NEON(a)
 	case isa == NEON:
-		asm.WinogradOutput2x2F32NEON(a)
+		asm.WinogradOutput2x2of4F32NEON(a)
 	default:
-		winogradOutputGeneric(m, a)
+		winogradOutputGeneric(m, n, a)
 	}
 }

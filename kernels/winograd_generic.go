@@ -7,6 +7,6 @@ import "github.com/ocellus-vision/ocellus/asm"
 // winogradLanes returns how many channels a transform computes at a time, and the instruction set whose transform that is.
 func winogradLanes(ISA, int) (ISA, int) { return Generic, 1 }
 
-func winogradInput(_ ISA, m int, a *asm.WinogradArgs) { winogradInputGeneric(m, a) }
+func winogradInput(_ ISA, n int, a *asm.WinogradArgs) { winogradInputGeneric(n, a) }
 
-func winogradOutput(_ ISA, m int, a *asm.WinogradArgs) { winogradOutputGeneric(m, a) }
+func winogradOutput(_ ISA, m, n int, a *asm.WinogradArgs) { winogradOutputGeneric(m, n, a) }

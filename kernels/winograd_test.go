@@ -11,11 +11,11 @@ import (
 	"github.com/ocellus-vision/ocellus/kernels/ref"
 )
 
-// winogradMatrices returns A, B and G of F(m x m, 3x3) from its finite points (Lavin, Gray 2016, §4; Blahut: Fast algorithms for signal
+// winogradMatrices returns A, B and G of F(m x m, size x size) from its finite points (Lavin, Gray 2016, §4; Blahut: Fast algorithms for signal
 // processing, 2010): column k of A holds the powers of point k, row k of G those over the product of its distances from the other points, and
 // column k of B the polynomial with the other points as roots. The last point is infinity.
-func winogradMatrices(m int, points []float64) (a, b, g [][]float64) {
-	n := m + 2
+func winogradMatrices(m, size int, points []float64) (a, b, g [][]float64) {
+	n := m + size - 1
 	matrix := func(rows, cols int) [][]float64 {
 		x := make([][]float64, rows)
 		for i := range x {
@@ -23,7 +23,7 @@ func winogradMatrices(m int, points []float64) (a, b, g [][]float64) {
 		}
 		return x
 	}
-	a, b, g = matrix(n, m), matrix(n, n), matrix(n, 3)
+	a, b, g = matrix(n, m), matrix(n, n), matrix(n, size)
 	for k := range n {
 		poly := []float64{1}
 		distance := 1.
@@ -45,13 +45,13 @@ func winogradMatrices(m int, points []float64) (a, b, g [][]float64) {
 			b[i][k] = c
 		}
 		if k == n-1 {
-			a[k][m-1], g[k][2] = 1, 1
+			a[k][m-1], g[k][size-1] = 1, 1
 			continue
 		}
 		for i := range m {
 			a[k][i] = math.Pow(points[k], float64(i))
 		}
-		for i := range 3 {
+		for i := range size {
 			g[k][i] = math.Pow(points[k], float64(i)) / distance
 		}
 	}
@@ -73,17 +73,18 @@ func TestWinogradError(t *testing.T) {
 		{"uniform", func() float32 { return r.Float32()*2 - 1 }},
 		{"relu", func() float32 { return max(0, float32(r.NormFloat64())) }},
 	}
-	for _, m := range []int{4, 2} {
+	for _, f := range [][2]int{{4, 3}, {2, 3}, {2, 5}} {
+		m, size := f[0], f[1]
+		n, taps, pad := m+size-1, size*size, size/2
 		points := []float64{0, 5. / 8, -5. / 8, 3. / 2, -3. / 2}
-		if m == 2 {
+		if n == 4 {
 			points = []float64{0, 1, -1}
 		}
-		a, b, g := winogradMatrices(m, points)
-		n := m + 2
+		a, b, g := winogradMatrices(m, size, points)
 		for _, c := range []int{3, 64, 512} {
 			for _, kind := range kinds {
-				s := kernels.Conv2D{N: 1, H: 12, W: 12, C: c, O: 16, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PT: 1, PL: 1, PB: 1, PR: 1, Groups: 1}
-				src, w := make([]float32, 12*12*c), make([]float32, 16*9*c)
+				s := kernels.Conv2D{N: 1, H: 12, W: 12, C: c, O: 16, KH: size, KW: size, SH: 1, SW: 1, DH: 1, DW: 1, PT: pad, PL: pad, PB: pad, PR: pad, Groups: 1}
+				src, w := make([]float32, 12*12*c), make([]float32, 16*taps*c)
 				for i := range src {
 					src[i] = kind.draw()
 				}
@@ -123,7 +124,7 @@ func TestWinogradError(t *testing.T) {
 					u := make([]float64, c*n*n)
 					for k := range c {
 						for i := range n * n {
-							u[k*n*n+i] = product(g, func(p, q int) float64 { return float64(w[(o*9+p*3+q)*c+k]) }, 3, i/n, i%n)
+							u[k*n*n+i] = product(g, func(p, q int) float64 { return float64(w[(o*taps+p*size+q)*c+k]) }, size, i/n, i%n)
 						}
 					}
 					if o%4 > 0 && c > 64 {
@@ -134,7 +135,7 @@ func TestWinogradError(t *testing.T) {
 							magnitudes := make([]float64, n*n)
 							for k := range c {
 								for i := range n * n {
-									magnitudes[i] += u[k*n*n+i] * product(bt, func(p, q int) float64 { return at(ty+p-1, tx+q-1, k) }, n, i/n, i%n)
+									magnitudes[i] += u[k*n*n+i] * product(bt, func(p, q int) float64 { return at(ty+p-pad, tx+q-pad, k) }, n, i/n, i%n)
 								}
 							}
 							for y := range m {
@@ -144,13 +145,13 @@ func TestWinogradError(t *testing.T) {
 										bound += math.Abs(a[i/n][y]*a[i%n][x]) * v
 									}
 									for k := range c {
-										for i := range 9 {
-											want += at(ty+y+i/3-1, tx+x+i%3-1, k) * float64(w[(o*9+i)*c+k])
+										for i := range taps {
+											want += at(ty+y+i/size-pad, tx+x+i%size-pad, k) * float64(w[(o*taps+i)*c+k])
 										}
 									}
 									e := math.Abs(float64(dst[((ty+y)*12+tx+x)*16+o]) - want)
 									if bound *= gamma; e > bound {
-										t.Fatalf("%dx%d tiles, C %d, %s: output %d,%d,%d is off by %g, more than %g", m, m, c, kind.name, ty+y, tx+x, o, e, bound)
+										t.Fatalf("F(%d,%d), C %d, %s: output %d,%d,%d is off by %g, more than %g", m, size, c, kind.name, ty+y, tx+x, o, e, bound)
 									}
 									worst, largest, used = max(worst, e), max(largest, math.Abs(want)), max(used, e/bound)
 								}
@@ -158,9 +159,9 @@ func TestWinogradError(t *testing.T) {
 						}
 					}
 				}
-				t.Logf("%dx%d tiles, C %3d, %-7s: largest error %.1e of the largest output, %.1e of its bound", m, m, c, kind.name, worst/largest, used)
+				t.Logf("F(%d,%d), C %3d, %-7s: largest error %.1e of the largest output, %.1e of its bound", m, size, c, kind.name, worst/largest, used)
 				if worst > 1e-4*largest {
-					t.Errorf("%dx%d tiles, C %d, %s: error %g of the largest output", m, m, c, kind.name, worst/largest)
+					t.Errorf("F(%d,%d), C %d, %s: error %g of the largest output", m, size, c, kind.name, worst/largest)
 				}
 			}
 		}
@@ -227,14 +228,14 @@ func TestWinogradPanics(t *testing.T) {
 	strided := s
 	strided.SW = 2
 	for want, f := range map[string]func(){
-		"kernels: Winograd: window must be 3x3, stride, dilation and groups 1": func() { kernels.NewWinograd(strided) },
-		"kernels: Winograd: tile must be 2 or 4":                               func() { kernels.NewWinogradTile(s, 3) },
-		"kernels: Winograd.Pack: w too short":                                  func() { p.Pack(w[1:], nil) },
-		"kernels: Winograd.Pack: bias too short":                               func() { p.Pack(w, x[:7]) },
-		"kernels: Winograd.Run: src too short":                                 func() { p.Run(nil, x, x[1:], packed, nil, kernels.Act{}, scratch) },
-		"kernels: Winograd.Run: dst too short":                                 func() { p.Run(nil, x[1:], x, packed, nil, kernels.Act{}, scratch) },
-		"kernels: Winograd.Run: res too short":                                 func() { p.Run(nil, x, x, packed, x[1:], kernels.Act{}, scratch) },
-		"kernels: Winograd.Run: scratch too short":                             func() { p.Run(nil, x, x, packed, nil, kernels.Act{}, scratch[1:]) },
+		"kernels: Winograd: window must be 3x3 or 5x5, stride, dilation and groups 1": func() { kernels.NewWinograd(strided) },
+		"kernels: Winograd: tile must be 2, or 4 for 3x3 windows":                     func() { kernels.NewWinogradTile(s, 3) },
+		"kernels: Winograd.Pack: w too short":                                         func() { p.Pack(w[1:], nil) },
+		"kernels: Winograd.Pack: bias too short":                                      func() { p.Pack(w, x[:7]) },
+		"kernels: Winograd.Run: src too short":                                        func() { p.Run(nil, x, x[1:], packed, nil, kernels.Act{}, scratch) },
+		"kernels: Winograd.Run: dst too short":                                        func() { p.Run(nil, x[1:], x, packed, nil, kernels.Act{}, scratch) },
+		"kernels: Winograd.Run: res too short":                                        func() { p.Run(nil, x, x, packed, x[1:], kernels.Act{}, scratch) },
+		"kernels: Winograd.Run: scratch too short":                                    func() { p.Run(nil, x, x, packed, nil, kernels.Act{}, scratch[1:]) },
 		"kernels: Winograd.Run: weights packed for another shape": func() {
 			p.Run(nil, x, x, kernels.NewWinogradTile(s, 2).Pack(w, nil), nil, kernels.Act{}, scratch)
 		},

@@ -55,8 +55,10 @@ func arm64() error {
 	f := neon.NewFile("gen/winograd", "asm")
 	f.DataF("winogradInput", append(inputFactors[:], 0, 0))
 	f.DataF("winogradOutput", append(outputFactors[:], 0, 0))
-	for _, v := range variants {
+	for _, v := range inputs {
 		nInput(f, v)
+	}
+	for _, v := range variants {
 		nOutput(f, v)
 	}
 	return f.WriteFiles("../asm", "winograd_neon")
@@ -72,7 +74,7 @@ func nStart(f *neon.File, name, doc string, v variant, consts string) (arm, *poo
 	}{{"Planes", nPlanes}, {"Plane", nPlane}, {"Rows", nRows}, {"Cols", nCols}, {"Tiles", nTiles}, {"Chans", nChans}, {"Work", nWork}, {"Outside", nOutside}} {
 		t.field(l.name, l.r)
 	}
-	if v.m == 2 {
+	if v.n == 4 {
 		return t, newPool(0, registersNEON)
 	}
 	t.DataAddr(consts, nTmp)
@@ -128,7 +130,7 @@ func nInput(f *neon.File, v variant) {
 	t.Label("channels")
 	t.T("ADD %v, %v, %v", nIdx, nPlanes, nCursor)
 	spill, fill := t.spill(n)
-	passes(p, n, n, v.kept(registersNEON, constantsNEON, n), func(d []int) []int { return input(t, p, v.m, d) },
+	passes(p, n, n, v.kept(registersNEON, constantsNEON, n), func(d []int) []int { return input(t, p, d) },
 		func(d, i, j int) {
 			t.at(workPixels + 8*(i*n+j))
 			t.LdrQ(neon.V(d), nTmp, 0)

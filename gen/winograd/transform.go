@@ -12,7 +12,7 @@ type machine interface {
 	fnma(d int, c factor, a int) // d -= c·a, rounded once
 }
 
-// factor names a constant of F(4x4,3x3).
+// factor names a constant of the transforms with n = 6.
 type factor int
 
 const (
@@ -54,11 +54,11 @@ func (p *pool) get() int {
 func (p *pool) put(vs ...int) { p.free = append(p.free, vs...) }
 
 // working is how many registers a transform of one column needs, its operands included.
-func working(m int) int { return m + 4 }
+func working(n int) int { return n + 2 }
 
 // input emits the transform of n inputs and returns the registers of the results. It consumes d.
-func input(x machine, p *pool, m int, d []int) []int {
-	if m == 2 {
+func input(x machine, p *pool, d []int) []int {
+	if len(d) == 4 {
 		t := p.get()
 		x.sub(d[0], d[0], d[2])
 		x.add(t, d[1], d[2])
@@ -95,7 +95,7 @@ func input(x machine, p *pool, m int, d []int) []int {
 // output emits the transform of n products and returns the registers of the m results. It consumes q.
 func output(x machine, p *pool, m int, q []int) []int {
 	t := p.get()
-	if m == 2 {
+	if len(q) == 4 {
 		x.add(t, q[1], q[2])
 		x.sub(q[1], q[1], q[2])
 		x.add(q[0], q[0], t)
@@ -111,6 +111,12 @@ func output(x machine, p *pool, m int, q []int) []int {
 	sum, diff, sum2, diff2 := t, q[1], t2, q[3]
 	x.add(q[2], sum, sum2)
 	x.add(q[0], q[0], q[2])
+	if m == 2 {
+		x.fma(q[5], fa, diff)
+		x.fma(q[5], fb, diff2)
+		p.put(sum, diff, sum2, diff2, q[2], q[4])
+		return []int{q[0], q[5]}
+	}
 	x.mul(q[2], fa2, sum)
 	x.fma(q[2], fb2, sum2)
 	x.mul(q[4], fa, diff)
@@ -152,31 +158,34 @@ func passes(p *pool, n, rows, kept int, f func(d []int) []int, load, spill, fill
 	}
 }
 
-// variant is F(m x m, 3x3).
-type variant struct{ m, n int }
+// variant is F(m x m, r x r), n = m+r-1.
+type variant struct{ m, r, n int }
 
-var variants = []variant{{4, 6}, {2, 4}}
+var variants = []variant{{4, 3, 6}, {2, 3, 4}, {2, 5, 6}}
+
+// inputs are the variants whose input transforms differ: they depend on n alone.
+var inputs = variants[:2]
 
 func (v variant) inputName(isa string) string {
 	return fmt.Sprintf("WinogradInput%dx%dF32%s", v.n, v.n, isa)
 }
 
 func (v variant) inputDoc(isa string, lanes int) string {
-	return fmt.Sprintf("%s computes the input transform of F(%dx%d,3x3), %d channels at a time; see WinogradArgs.", v.inputName(isa), v.m, v.m, lanes)
+	return fmt.Sprintf("%s computes the input transform to %dx%d elements, %d channels at a time; see WinogradArgs.", v.inputName(isa), v.n, v.n, lanes)
 }
 
 func (v variant) outputName(isa string) string {
-	return fmt.Sprintf("WinogradOutput%dx%dF32%s", v.m, v.m, isa)
+	return fmt.Sprintf("WinogradOutput%dx%dof%dF32%s", v.m, v.m, v.n, isa)
 }
 
 func (v variant) outputDoc(isa string, lanes int) string {
-	return fmt.Sprintf("%s computes the output transform of F(%dx%d,3x3), %d channels at a time; see WinogradArgs.", v.outputName(isa), v.m, v.m, lanes)
+	return fmt.Sprintf("%s computes the output transform of F(%dx%d,%dx%d), %d channels at a time; see WinogradArgs.", v.outputName(isa), v.m, v.m, v.r, v.r, lanes)
 }
 
 // kept returns how many rows stay in registers beside the constants and what the transform of a column needs.
 func (v variant) kept(registers, constants, rows int) int {
-	if v.m == 2 {
+	if v.n == 4 {
 		constants = 0
 	}
-	return min(rows, (registers-constants-working(v.m))/v.n)
+	return min(rows, (registers-constants-working(v.n))/v.n)
 }

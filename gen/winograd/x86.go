@@ -64,8 +64,10 @@ func amd64(t target) {
 	types.NewNamed(name, types.NewStruct(nil, nil), nil)
 	types.Universe.Insert(name)
 	in, out := constants("winogradInput", inputFactors), constants("winogradOutput", outputFactors)
-	for _, v := range variants {
+	for _, v := range inputs {
 		t.input(v, in)
+	}
+	for _, v := range variants {
 		t.output(v, out)
 	}
 }
@@ -90,7 +92,7 @@ func (t target) start(name, doc string, v variant, consts Mem) *pool {
 	}{{"Planes", planes}, {"Plane", plane}, {"Rows", rows}, {"Cols", cols}, {"Tiles", tiles}, {"Chans", chans}, {"Work", work}} {
 		MOVQ(field(l.name), l.r)
 	}
-	if v.m == 2 {
+	if v.n == 4 {
 		return newPool(0, len(t.vec))
 	}
 	for i := range factors {
@@ -165,7 +167,7 @@ func (t target) input(v variant, consts Mem) {
 	spill, fill := t.spill(n)
 	first := true
 	LEAQ(Mem{Base: planes, Index: idx, Scale: 1}, cursor)
-	passes(p, n, n, v.kept(len(t.vec), int(factors), n), func(d []int) []int { return input(t, p, v.m, d) },
+	passes(p, n, n, v.kept(len(t.vec), int(factors), n), func(d []int) []int { return input(t, p, d) },
 		func(d, i, j int) {
 			MOVQ(Mem{Base: work, Disp: workPixels + 8*(i*n+j)}, tmp)
 			VMOVUPS(Mem{Base: tmp, Index: idx, Scale: 1}, t.vec[d])

@@ -26,13 +26,13 @@ func (c winograd) problem() Problem {
 	case c.res:
 		name += " res"
 	}
-	in, out := s.N*s.H*s.W*s.C, s.N*s.OH()*s.OW()*s.O
+	in, out, taps := s.N*s.H*s.W*s.C, s.N*s.OH()*s.OW()*s.O, s.KH*s.KW
 	return Problem{
 		Name:  name + actName(c.act),
-		Flops: 2 * float64(out) * float64(9*s.C), // of the direct convolution
-		Bytes: 4 * float64(in+out+s.O*9*s.C),
+		Flops: 2 * float64(out) * float64(taps*s.C), // of the direct convolution
+		Bytes: 4 * float64(in+out+s.O*taps*s.C),
 		Build: func(m *Mem) Case {
-			src, w := m.F32(in), m.F32(s.O*9*s.C)
+			src, w := m.F32(in), m.F32(s.O*taps*s.C)
 			var bias []float32
 			if c.bias {
 				bias = m.F32(s.O)
@@ -72,10 +72,11 @@ func winogradFamily() Family {
 				l = append(l, winograd{s, m, i%3 != 0, i%4 == 1, i%5 == 2, acts[i%4]}.problem())
 				i++
 			}
-			for _, m := range []int{4, 2} {
+			for _, f := range [][2]int{{4, 3}, {2, 3}, {2, 5}} {
+				m, k := f[0], f[1]
 				for _, c := range []int{1, 3, 7, 8, 9, 15, 16, 17, 33} {
-					s := square(3+i%9, c, 1+7*i%37, 3, 1)
-					s.N, s.W = 1+i%2, 3+i%11
+					s := square(k+i%9, c, 1+7*i%37, k, 1)
+					s.N, s.W = 1+i%2, k+i%11
 					switch i % 4 {
 					case 1:
 						s.PL, s.PB = 0, s.PB+1
@@ -87,16 +88,16 @@ func winogradFamily() Family {
 					add(s, m)
 				}
 				for o := 1; o <= 34; o++ {
-					add(square(m+o%3, 3, o, 3, 1), m)
+					add(square(m+o%3, 3, o, k, 1), m)
 				}
 				for h := 1; h <= 13; h++ {
-					s := square(h, 16, 16, 3, 1)
+					s := square(h, 16, 16, k, 1)
 					s.W = 14 - h
 					add(s, m)
 				}
-				add(square(30, 16, 40, 3, 1), m)
-				add(square(9, 130, 130, 3, 1), m)
-				none := square(4, 3, 3, 3, 1)
+				add(square(30, 16, 40, k, 1), m)
+				add(square(9, 130, 130, k, 1), m)
+				none := square(4, 3, 3, k, 1)
 				none.N = 0
 				add(none, m)
 			}
@@ -119,17 +120,22 @@ func winogradFamily() Family {
 				N: 1 + r.IntN(2), H: 1 + r.IntN(14), W: 1 + r.IntN(20), C: 1 + r.IntN(40), O: 1 + r.IntN(50), KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1,
 				PT: r.IntN(3), PL: r.IntN(3), PB: r.IntN(3), PR: r.IntN(3), Groups: 1,
 			}
-			s.PB += max(0, 3-s.H-s.PT-s.PB)
-			s.PR += max(0, 3-s.W-s.PL-s.PR)
+			m := 2 + 2*r.IntN(2)
+			if r.IntN(3) == 0 {
+				s.KH, s.KW, m = 5, 5, 2
+			}
+			s.PB += max(0, s.KH-s.H-s.PT-s.PB)
+			s.PR += max(0, s.KW-s.W-s.PL-s.PR)
 			inPlace := r.IntN(3) == 0
-			return winograd{s, 2 + 2*r.IntN(2), r.IntN(2) == 0, inPlace || r.IntN(2) == 0, inPlace, acts[r.IntN(4)]}.problem()
+			return winograd{s, m, r.IntN(2) == 0, inPlace || r.IntN(2) == 0, inPlace, acts[r.IntN(4)]}.problem()
 		},
 	}
 }
 
-// winogradBench are layers of ResNet-18, ResNet-50 and VGG-16 at 224x224; each is timed beside the direct convolution.
+// winogradBench are layers of ResNet-18, ResNet-50, VGG-16 and AlexNet at 224x224, and of a pedestrian detector at 640x480; each is timed beside the direct convolution.
 var winogradBench = []kernels.Conv2D{
 	square(224, 64, 64, 3, 1), square(112, 64, 128, 3, 1), square(112, 128, 128, 3, 1), square(56, 128, 256, 3, 1), square(56, 256, 256, 3, 1),
 	square(56, 64, 64, 3, 1), square(28, 128, 128, 3, 1), square(28, 256, 512, 3, 1), square(28, 512, 512, 3, 1), square(14, 256, 256, 3, 1),
-	square(14, 512, 512, 3, 1), square(7, 512, 512, 3, 1),
+	square(14, 512, 512, 3, 1), square(7, 512, 512, 3, 1), square(27, 64, 192, 5, 1),
+	{N: 1, H: 240, W: 320, C: 16, O: 32, KH: 5, KW: 5, SH: 1, SW: 1, DH: 1, DW: 1, PT: 2, PL: 2, PB: 2, PR: 2, Groups: 1},
 }
