@@ -139,22 +139,28 @@ func (c *conv) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 		c.deep.Run(e.Team, out[0].Float32s(), in[0].Float32s(), c.each, c.act)
 		return nil
 	}
-	var res, scratch []float32
+	var res []float32
 	if len(in) > 1 {
 		res = in[1].Float32s()
 	}
+	scratch := e.Floats(c.scratch(e.Team.Threads()))
 	if c.quick != nil {
-		if n := c.quick.ScratchLen(e.Team.Threads()); n > 0 {
-			scratch = e.Floats(n)
-		}
 		c.quick.Run(e.Team, out[0].Float32s(), in[0].Float32s(), c.turned, res, c.act, scratch)
 		return nil
 	}
-	if n := c.direct.ScratchLen(); n > 0 {
-		scratch = e.Floats(n)
-	}
 	c.direct.Run(e.Team, out[0].Float32s(), in[0].Float32s(), c.weights, res, c.act, scratch)
 	return nil
+}
+
+// scratch returns how many floats of scratch memory Forward asks for.
+func (c *conv) scratch(threads int) int {
+	switch {
+	case c.deep != nil:
+		return 0
+	case c.quick != nil:
+		return c.quick.ScratchLen(threads)
+	}
+	return c.direct.ScratchLen()
 }
 
 // dense is a fully connected layer: input x [M,K].

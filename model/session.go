@@ -57,7 +57,32 @@ func (p *Program) NewSession() *Session {
 		s.fill(a.in, st.in)
 		s.fill(a.out, st.out)
 	}
+	s.warm()
 	return s
+}
+
+// scratcher is an operation that knows how much scratch memory it will ask for, in floats.
+type scratcher interface{ scratch(threads int) int }
+
+// warm makes the system provide the memory of the Session, and the workers exist, so that the first run is as quick as others.
+func (s *Session) warm() {
+	most := 0
+	for _, st := range s.prog.steps {
+		if o, ok := st.op.(scratcher); ok {
+			most = max(most, o.scratch(s.env.Team.Threads()))
+		}
+	}
+	floats := s.env.Floats(most)
+	s.env.Reset()
+	const page = 4096
+	for i := 0; i < len(s.arena); i += page {
+		s.arena[i] = 0
+	}
+	for i := 0; i < len(floats); i += page / 4 {
+		floats[i] = 0
+	}
+	s.env.Team.Begin()
+	s.env.Team.End()
 }
 
 func (s *Session) fill(t []*tensor.Tensor, index []int) {

@@ -186,7 +186,10 @@ func (e *engine) compile(g *model.Graph, shapes map[string][]int) (*model.Progra
 				v.Name, declared(v), v.Name, strings.Join(example, ","))
 		}
 	}
-	return model.Compile(g, model.Options{Inputs: shapes, Threads: e.threads, Consume: true})
+	p, err := model.Compile(g, model.Options{Inputs: shapes, Threads: e.threads, Consume: true})
+	// What was only needed for compiling goes now, and not during the first runs.
+	runtime.GC()
+	return p, err
 }
 
 // bound says whether a named dimension is part of an input whose shape is given.
