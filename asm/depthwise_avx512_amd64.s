@@ -57,14 +57,19 @@ next:
 	RET
 
 tile7:
-	LEAQ         (SI), BX
-	SARQ         $0x3f, BX
-	NOTQ         BX
-	KMOVW        BX, K1
 	LEAQ         -9(R13), BX
 	SARQ         $0x3f, BX
-	NOTQ         BX
 	KMOVW        BX, K2
+	KNOTW        K2, K2
+	ANDQ         R8, BX
+	MOVQ         R8, BP
+	SHLQ         $0x03, BP
+	SUBQ         BX, BP
+	MOVQ         SI, BX
+	SARQ         $0x3f, BX
+	KMOVW        BX, K1
+	KNOTW        K1, K1
+	ANDQ         R8, BX
 	VMOVAPS      Z31, Z0
 	VMOVAPS      Z31, Z1
 	VMOVAPS      Z31, Z2
@@ -77,7 +82,7 @@ tile7:
 	LEAQ         (AX)(CX*1), AX
 	CMOVQLT      R12, AX
 	LEAQ         (AX)(R8*8), R14
-	VMOVUPS.Z    (AX), K1, Z7
+	VMOVUPS.Z    (AX)(BX*1), K1, Z7
 	VFMADD231PS  Z22, Z7, Z0
 	VMOVUPS      (AX)(R8*1), Z8
 	VFMADD231PS  Z22, Z8, Z1
@@ -105,14 +110,14 @@ tile7:
 	VFMADD231PS  Z24, Z12, Z3
 	VFMADD231PS  Z24, Z13, Z4
 	VFMADD231PS  Z24, Z14, Z5
-	VMOVUPS.Z    (R14), K2, Z15
+	VMOVUPS.Z    (AX)(BP*1), K2, Z15
 	VFMADD231PS  Z24, Z15, Z6
 	MOVQ         8(DX), AX
 	TESTQ        AX, AX
 	LEAQ         (AX)(CX*1), AX
 	CMOVQLT      R12, AX
 	LEAQ         (AX)(R8*8), R14
-	VMOVUPS.Z    (AX), K1, Z7
+	VMOVUPS.Z    (AX)(BX*1), K1, Z7
 	VFMADD231PS  Z25, Z7, Z0
 	VMOVUPS      (AX)(R8*1), Z8
 	VFMADD231PS  Z25, Z8, Z1
@@ -140,14 +145,14 @@ tile7:
 	VFMADD231PS  Z27, Z12, Z3
 	VFMADD231PS  Z27, Z13, Z4
 	VFMADD231PS  Z27, Z14, Z5
-	VMOVUPS.Z    (R14), K2, Z15
+	VMOVUPS.Z    (AX)(BP*1), K2, Z15
 	VFMADD231PS  Z27, Z15, Z6
 	MOVQ         16(DX), AX
 	TESTQ        AX, AX
 	LEAQ         (AX)(CX*1), AX
 	CMOVQLT      R12, AX
 	LEAQ         (AX)(R8*8), R14
-	VMOVUPS.Z    (AX), K1, Z7
+	VMOVUPS.Z    (AX)(BX*1), K1, Z7
 	VFMADD231PS  Z28, Z7, Z0
 	VMOVUPS      (AX)(R8*1), Z8
 	VFMADD231PS  Z28, Z8, Z1
@@ -175,7 +180,7 @@ tile7:
 	VFMADD231PS  Z30, Z12, Z3
 	VFMADD231PS  Z30, Z13, Z4
 	VFMADD231PS  Z30, Z14, Z5
-	VMOVUPS.Z    (R14), K2, Z15
+	VMOVUPS.Z    (AX)(BP*1), K2, Z15
 	VFMADD231PS  Z30, Z15, Z6
 	MOVQ         args+0(FP), BX
 	CMPQ         112(BX), $0x01
@@ -247,14 +252,19 @@ tile7store:
 	JMP     next
 
 tile3:
-	LEAQ         (SI), BX
-	SARQ         $0x3f, BX
-	NOTQ         BX
-	KMOVW        BX, K1
 	LEAQ         -5(R13), BX
 	SARQ         $0x3f, BX
-	NOTQ         BX
 	KMOVW        BX, K2
+	KNOTW        K2, K2
+	ANDQ         R8, BX
+	MOVQ         R8, BP
+	SHLQ         $0x02, BP
+	SUBQ         BX, BP
+	MOVQ         SI, BX
+	SARQ         $0x3f, BX
+	KMOVW        BX, K1
+	KNOTW        K1, K1
+	ANDQ         R8, BX
 	VMOVAPS      Z31, Z0
 	VMOVAPS      Z31, Z1
 	VMOVAPS      Z31, Z2
@@ -262,7 +272,7 @@ tile3:
 	TESTQ        AX, AX
 	LEAQ         (AX)(CX*1), AX
 	CMOVQLT      R12, AX
-	VMOVUPS.Z    (AX), K1, Z3
+	VMOVUPS.Z    (AX)(BX*1), K1, Z3
 	VFMADD231PS  Z22, Z3, Z0
 	VMOVUPS      (AX)(R8*1), Z4
 	VFMADD231PS  Z22, Z4, Z1
@@ -274,13 +284,13 @@ tile3:
 	VFMADD231PS  Z23, Z6, Z2
 	VFMADD231PS  Z24, Z5, Z0
 	VFMADD231PS  Z24, Z6, Z1
-	VMOVUPS.Z    (AX)(R8*4), K2, Z7
+	VMOVUPS.Z    (AX)(BP*1), K2, Z7
 	VFMADD231PS  Z24, Z7, Z2
 	MOVQ         8(DX), AX
 	TESTQ        AX, AX
 	LEAQ         (AX)(CX*1), AX
 	CMOVQLT      R12, AX
-	VMOVUPS.Z    (AX), K1, Z3
+	VMOVUPS.Z    (AX)(BX*1), K1, Z3
 	VFMADD231PS  Z25, Z3, Z0
 	VMOVUPS      (AX)(R8*1), Z4
 	VFMADD231PS  Z25, Z4, Z1
@@ -292,13 +302,13 @@ tile3:
 	VFMADD231PS  Z26, Z6, Z2
 	VFMADD231PS  Z27, Z5, Z0
 	VFMADD231PS  Z27, Z6, Z1
-	VMOVUPS.Z    (AX)(R8*4), K2, Z7
+	VMOVUPS.Z    (AX)(BP*1), K2, Z7
 	VFMADD231PS  Z27, Z7, Z2
 	MOVQ         16(DX), AX
 	TESTQ        AX, AX
 	LEAQ         (AX)(CX*1), AX
 	CMOVQLT      R12, AX
-	VMOVUPS.Z    (AX), K1, Z3
+	VMOVUPS.Z    (AX)(BX*1), K1, Z3
 	VFMADD231PS  Z28, Z3, Z0
 	VMOVUPS      (AX)(R8*1), Z4
 	VFMADD231PS  Z28, Z4, Z1
@@ -310,7 +320,7 @@ tile3:
 	VFMADD231PS  Z29, Z6, Z2
 	VFMADD231PS  Z30, Z5, Z0
 	VFMADD231PS  Z30, Z6, Z1
-	VMOVUPS.Z    (AX)(R8*4), K2, Z7
+	VMOVUPS.Z    (AX)(BP*1), K2, Z7
 	VFMADD231PS  Z30, Z7, Z2
 	MOVQ         args+0(FP), BX
 	CMPQ         112(BX), $0x01
@@ -354,44 +364,49 @@ tile3store:
 	JMP     next
 
 tile1:
-	LEAQ         (SI), BX
-	SARQ         $0x3f, BX
-	NOTQ         BX
-	KMOVW        BX, K1
 	LEAQ         -3(R13), BX
 	SARQ         $0x3f, BX
-	NOTQ         BX
 	KMOVW        BX, K2
+	KNOTW        K2, K2
+	ANDQ         R8, BX
+	MOVQ         R8, BP
+	SHLQ         $0x01, BP
+	SUBQ         BX, BP
+	MOVQ         SI, BX
+	SARQ         $0x3f, BX
+	KMOVW        BX, K1
+	KNOTW        K1, K1
+	ANDQ         R8, BX
 	VMOVAPS      Z31, Z0
 	MOVQ         (DX), AX
 	TESTQ        AX, AX
 	LEAQ         (AX)(CX*1), AX
 	CMOVQLT      R12, AX
-	VMOVUPS.Z    (AX), K1, Z1
+	VMOVUPS.Z    (AX)(BX*1), K1, Z1
 	VFMADD231PS  Z22, Z1, Z0
 	VMOVUPS      (AX)(R8*1), Z2
 	VFMADD231PS  Z23, Z2, Z0
-	VMOVUPS.Z    (AX)(R8*2), K2, Z3
+	VMOVUPS.Z    (AX)(BP*1), K2, Z3
 	VFMADD231PS  Z24, Z3, Z0
 	MOVQ         8(DX), AX
 	TESTQ        AX, AX
 	LEAQ         (AX)(CX*1), AX
 	CMOVQLT      R12, AX
-	VMOVUPS.Z    (AX), K1, Z1
+	VMOVUPS.Z    (AX)(BX*1), K1, Z1
 	VFMADD231PS  Z25, Z1, Z0
 	VMOVUPS      (AX)(R8*1), Z2
 	VFMADD231PS  Z26, Z2, Z0
-	VMOVUPS.Z    (AX)(R8*2), K2, Z3
+	VMOVUPS.Z    (AX)(BP*1), K2, Z3
 	VFMADD231PS  Z27, Z3, Z0
 	MOVQ         16(DX), AX
 	TESTQ        AX, AX
 	LEAQ         (AX)(CX*1), AX
 	CMOVQLT      R12, AX
-	VMOVUPS.Z    (AX), K1, Z1
+	VMOVUPS.Z    (AX)(BX*1), K1, Z1
 	VFMADD231PS  Z28, Z1, Z0
 	VMOVUPS      (AX)(R8*1), Z2
 	VFMADD231PS  Z29, Z2, Z0
-	VMOVUPS.Z    (AX)(R8*2), K2, Z3
+	VMOVUPS.Z    (AX)(BP*1), K2, Z3
 	VFMADD231PS  Z30, Z3, Z0
 	MOVQ         args+0(FP), BX
 	CMPQ         112(BX), $0x01
@@ -473,14 +488,19 @@ next:
 	RET
 
 tile7:
-	LEAQ         (SI), BX
-	SARQ         $0x3f, BX
-	NOTQ         BX
-	KMOVW        BX, K1
 	LEAQ         -15(R13), BX
 	SARQ         $0x3f, BX
-	NOTQ         BX
 	KMOVW        BX, K2
+	KNOTW        K2, K2
+	ANDQ         R8, BX
+	MOVQ         R11, BP
+	SHLQ         $0x01, BP
+	SUBQ         BX, BP
+	MOVQ         SI, BX
+	SARQ         $0x3f, BX
+	KMOVW        BX, K1
+	KNOTW        K1, K1
+	ANDQ         R8, BX
 	VMOVAPS      Z31, Z0
 	VMOVAPS      Z31, Z1
 	VMOVAPS      Z31, Z2
@@ -493,7 +513,7 @@ tile7:
 	LEAQ         (AX)(CX*1), AX
 	CMOVQLT      R12, AX
 	LEAQ         (AX)(R8*8), R14
-	VMOVUPS.Z    (AX), K1, Z7
+	VMOVUPS.Z    (AX)(BX*1), K1, Z7
 	VFMADD231PS  Z22, Z7, Z0
 	VMOVUPS      (AX)(R8*1), Z8
 	VMOVUPS      (AX)(R8*2), Z9
@@ -527,14 +547,14 @@ tile7:
 	VFMADD231PS  Z24, Z15, Z3
 	VFMADD231PS  Z24, Z17, Z4
 	VFMADD231PS  Z24, Z19, Z5
-	VMOVUPS.Z    (R14)(R9*2), K2, Z21
+	VMOVUPS.Z    (AX)(BP*1), K2, Z21
 	VFMADD231PS  Z24, Z21, Z6
 	MOVQ         8(DX), AX
 	TESTQ        AX, AX
 	LEAQ         (AX)(CX*1), AX
 	CMOVQLT      R12, AX
 	LEAQ         (AX)(R8*8), R14
-	VMOVUPS.Z    (AX), K1, Z7
+	VMOVUPS.Z    (AX)(BX*1), K1, Z7
 	VFMADD231PS  Z25, Z7, Z0
 	VMOVUPS      (AX)(R8*1), Z8
 	VMOVUPS      (AX)(R8*2), Z9
@@ -568,14 +588,14 @@ tile7:
 	VFMADD231PS  Z27, Z15, Z3
 	VFMADD231PS  Z27, Z17, Z4
 	VFMADD231PS  Z27, Z19, Z5
-	VMOVUPS.Z    (R14)(R9*2), K2, Z21
+	VMOVUPS.Z    (AX)(BP*1), K2, Z21
 	VFMADD231PS  Z27, Z21, Z6
 	MOVQ         16(DX), AX
 	TESTQ        AX, AX
 	LEAQ         (AX)(CX*1), AX
 	CMOVQLT      R12, AX
 	LEAQ         (AX)(R8*8), R14
-	VMOVUPS.Z    (AX), K1, Z7
+	VMOVUPS.Z    (AX)(BX*1), K1, Z7
 	VFMADD231PS  Z28, Z7, Z0
 	VMOVUPS      (AX)(R8*1), Z8
 	VMOVUPS      (AX)(R8*2), Z9
@@ -609,7 +629,7 @@ tile7:
 	VFMADD231PS  Z30, Z15, Z3
 	VFMADD231PS  Z30, Z17, Z4
 	VFMADD231PS  Z30, Z19, Z5
-	VMOVUPS.Z    (R14)(R9*2), K2, Z21
+	VMOVUPS.Z    (AX)(BP*1), K2, Z21
 	VFMADD231PS  Z30, Z21, Z6
 	MOVQ         args+0(FP), BX
 	CMPQ         112(BX), $0x01
@@ -681,14 +701,19 @@ tile7store:
 	JMP     next
 
 tile3:
-	LEAQ         (SI), BX
-	SARQ         $0x3f, BX
-	NOTQ         BX
-	KMOVW        BX, K1
 	LEAQ         -7(R13), BX
 	SARQ         $0x3f, BX
-	NOTQ         BX
 	KMOVW        BX, K2
+	KNOTW        K2, K2
+	ANDQ         R8, BX
+	MOVQ         R9, BP
+	SHLQ         $0x01, BP
+	SUBQ         BX, BP
+	MOVQ         SI, BX
+	SARQ         $0x3f, BX
+	KMOVW        BX, K1
+	KNOTW        K1, K1
+	ANDQ         R8, BX
 	VMOVAPS      Z31, Z0
 	VMOVAPS      Z31, Z1
 	VMOVAPS      Z31, Z2
@@ -696,7 +721,7 @@ tile3:
 	TESTQ        AX, AX
 	LEAQ         (AX)(CX*1), AX
 	CMOVQLT      R12, AX
-	VMOVUPS.Z    (AX), K1, Z3
+	VMOVUPS.Z    (AX)(BX*1), K1, Z3
 	VFMADD231PS  Z22, Z3, Z0
 	VMOVUPS      (AX)(R8*1), Z4
 	VMOVUPS      (AX)(R8*2), Z5
@@ -710,13 +735,13 @@ tile3:
 	VFMADD231PS  Z23, Z8, Z2
 	VFMADD231PS  Z24, Z5, Z0
 	VFMADD231PS  Z24, Z7, Z1
-	VMOVUPS.Z    (AX)(R9*2), K2, Z9
+	VMOVUPS.Z    (AX)(BP*1), K2, Z9
 	VFMADD231PS  Z24, Z9, Z2
 	MOVQ         8(DX), AX
 	TESTQ        AX, AX
 	LEAQ         (AX)(CX*1), AX
 	CMOVQLT      R12, AX
-	VMOVUPS.Z    (AX), K1, Z3
+	VMOVUPS.Z    (AX)(BX*1), K1, Z3
 	VFMADD231PS  Z25, Z3, Z0
 	VMOVUPS      (AX)(R8*1), Z4
 	VMOVUPS      (AX)(R8*2), Z5
@@ -730,13 +755,13 @@ tile3:
 	VFMADD231PS  Z26, Z8, Z2
 	VFMADD231PS  Z27, Z5, Z0
 	VFMADD231PS  Z27, Z7, Z1
-	VMOVUPS.Z    (AX)(R9*2), K2, Z9
+	VMOVUPS.Z    (AX)(BP*1), K2, Z9
 	VFMADD231PS  Z27, Z9, Z2
 	MOVQ         16(DX), AX
 	TESTQ        AX, AX
 	LEAQ         (AX)(CX*1), AX
 	CMOVQLT      R12, AX
-	VMOVUPS.Z    (AX), K1, Z3
+	VMOVUPS.Z    (AX)(BX*1), K1, Z3
 	VFMADD231PS  Z28, Z3, Z0
 	VMOVUPS      (AX)(R8*1), Z4
 	VMOVUPS      (AX)(R8*2), Z5
@@ -750,7 +775,7 @@ tile3:
 	VFMADD231PS  Z29, Z8, Z2
 	VFMADD231PS  Z30, Z5, Z0
 	VFMADD231PS  Z30, Z7, Z1
-	VMOVUPS.Z    (AX)(R9*2), K2, Z9
+	VMOVUPS.Z    (AX)(BP*1), K2, Z9
 	VFMADD231PS  Z30, Z9, Z2
 	MOVQ         args+0(FP), BX
 	CMPQ         112(BX), $0x01
@@ -794,44 +819,49 @@ tile3store:
 	JMP     next
 
 tile1:
-	LEAQ         (SI), BX
-	SARQ         $0x3f, BX
-	NOTQ         BX
-	KMOVW        BX, K1
 	LEAQ         -3(R13), BX
 	SARQ         $0x3f, BX
-	NOTQ         BX
 	KMOVW        BX, K2
+	KNOTW        K2, K2
+	ANDQ         R8, BX
+	MOVQ         R8, BP
+	SHLQ         $0x01, BP
+	SUBQ         BX, BP
+	MOVQ         SI, BX
+	SARQ         $0x3f, BX
+	KMOVW        BX, K1
+	KNOTW        K1, K1
+	ANDQ         R8, BX
 	VMOVAPS      Z31, Z0
 	MOVQ         (DX), AX
 	TESTQ        AX, AX
 	LEAQ         (AX)(CX*1), AX
 	CMOVQLT      R12, AX
-	VMOVUPS.Z    (AX), K1, Z1
+	VMOVUPS.Z    (AX)(BX*1), K1, Z1
 	VFMADD231PS  Z22, Z1, Z0
 	VMOVUPS      (AX)(R8*1), Z2
 	VFMADD231PS  Z23, Z2, Z0
-	VMOVUPS.Z    (AX)(R8*2), K2, Z3
+	VMOVUPS.Z    (AX)(BP*1), K2, Z3
 	VFMADD231PS  Z24, Z3, Z0
 	MOVQ         8(DX), AX
 	TESTQ        AX, AX
 	LEAQ         (AX)(CX*1), AX
 	CMOVQLT      R12, AX
-	VMOVUPS.Z    (AX), K1, Z1
+	VMOVUPS.Z    (AX)(BX*1), K1, Z1
 	VFMADD231PS  Z25, Z1, Z0
 	VMOVUPS      (AX)(R8*1), Z2
 	VFMADD231PS  Z26, Z2, Z0
-	VMOVUPS.Z    (AX)(R8*2), K2, Z3
+	VMOVUPS.Z    (AX)(BP*1), K2, Z3
 	VFMADD231PS  Z27, Z3, Z0
 	MOVQ         16(DX), AX
 	TESTQ        AX, AX
 	LEAQ         (AX)(CX*1), AX
 	CMOVQLT      R12, AX
-	VMOVUPS.Z    (AX), K1, Z1
+	VMOVUPS.Z    (AX)(BX*1), K1, Z1
 	VFMADD231PS  Z28, Z1, Z0
 	VMOVUPS      (AX)(R8*1), Z2
 	VFMADD231PS  Z29, Z2, Z0
-	VMOVUPS.Z    (AX)(R8*2), K2, Z3
+	VMOVUPS.Z    (AX)(BP*1), K2, Z3
 	VFMADD231PS  Z30, Z3, Z0
 	MOVQ         args+0(FP), BX
 	CMPQ         112(BX), $0x01

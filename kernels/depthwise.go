@@ -123,8 +123,8 @@ func NewDepthwise(s Conv2D) *Depthwise {
 func (d *Depthwise) split() {
 	s := &d.shape
 	const (
-		small = 1 << 14 // taps of a block of channels that are worth a tile
-		large = 3 * small
+		small = 1 << 12 // taps of a block of channels that are worth a tile
+		large = 12 * small
 		cache = 256 << 10
 	)
 	blocks := (s.C + laneBlock - 1) / laneBlock
@@ -288,8 +288,8 @@ func (k *depthwiseTask) rows(a *asm.DepthwiseArgs, y, from, to int) {
 
 // gathered computes a.Ys output rows from row y on of some blocks of laneBlock channels, through copies of their pixels.
 func (k *depthwiseTask) gathered(whole *asm.DepthwiseArgs, y, block, blocks int) {
-	top := y
 	d, s, g := k.plan, &k.plan.shape, k.plan.gather
+	top := y
 	scratch := depthwiseScratch.Get().(*depthwiseCopy)
 	in, out := pixelBytes*s.W, pixelBytes*d.ow // bytes of a row
 	most := min(s.H, (g.perStep-1)*s.SH+s.DH*(s.KH-1)+1)

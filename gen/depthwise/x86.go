@@ -132,11 +132,11 @@ func pixel(base, base8 reg.Register, q int) Mem {
 	return m
 }
 
-// resident emits a function for 3x3 windows that keeps bias and weights in registers. Inputs outside the row are masked away.
+// resident emits a function for 3x3 windows that keeps bias and weights in registers.
 func (t target) resident(win window) {
 	l := start(win.name(t.name), win.doc(win.name(t.name), t.lanes), 24)
 	rowTable, ys, first := l, l.Offset(8), l.Offset(16)
-	args, ix, room := tmp, w, left
+	args, ix, room, leftOff, rightOff := tmp, w, left, tmp, reg.RBP
 	bias := t.vec[31]
 	weights := t.vec[22:31]
 	Load(Param("args"), args)
@@ -183,24 +183,25 @@ func (t target) resident(win window) {
 		label := fmt.Sprintf("tile%d", p)
 		Label(label)
 		acc, in := t.vec[:p], t.vec[p:p+win.inputs(p)]
-		masks := map[int]reg.OpmaskPhysical{}
-		for q := range in {
-			l, r := win.outside(p, q)
-			if !l && !r {
-				continue
-			}
-			// All ones for an input inside: neither ix+q nor room-1-q is negative.
-			k := []reg.OpmaskPhysical{reg.K1, reg.K2, reg.K3}[len(masks)]
-			masks[q] = k
-			if l {
-				LEAQ(Mem{Base: ix, Disp: q}, tmp)
-			} else {
-				LEAQ(Mem{Base: room, Disp: -1 - q}, tmp)
-			}
-			SARQ(Imm(63), tmp)
-			NOTQ(tmp)
-			KMOVW(tmp.As32(), k)
+		// An input outside is masked, and its address moved to the pixel inside: a masked load from a page that is not there is slow.
+		last := len(in) - 1
+		LEAQ(Mem{Base: room, Disp: -1 - last}, tmp)
+		SARQ(Imm(63), tmp)
+		KMOVW(tmp.As32(), reg.K2)
+		KNOTW(reg.K2, reg.K2)
+		ANDQ(s1, tmp)
+		odd, shift := last, 0
+		for odd%2 == 0 {
+			odd, shift = odd/2, shift+1
 		}
+		MOVQ(map[int]reg.Register{1: s1, 3: s3, 7: s7}[odd], rightOff)
+		SHLQ(Imm(uint64(shift)), rightOff)
+		SUBQ(tmp, rightOff)
+		MOVQ(ix, leftOff)
+		SARQ(Imm(63), leftOff)
+		KMOVW(leftOff.As32(), reg.K1)
+		KNOTW(reg.K1, reg.K1)
+		ANDQ(s1, leftOff)
 		for _, a := range acc {
 			VMOVAPS(bias, a)
 		}
@@ -217,9 +218,12 @@ func (t target) resident(win window) {
 				for x, a := range acc {
 					q := x*win.sw + j
 					for ; loaded <= q; loaded++ {
-						if k, ok := masks[loaded]; ok {
-							VMOVUPS_Z(pixel(row, row8, loaded), k, in[loaded])
-						} else {
+						switch loaded {
+						case 0:
+							VMOVUPS_Z(Mem{Base: row, Index: leftOff, Scale: 1}, reg.K1, in[0])
+						case last:
+							VMOVUPS_Z(Mem{Base: row, Index: rightOff, Scale: 1}, reg.K2, in[last])
+						default:
 							VMOVUPS(pixel(row, row8, loaded), in[loaded])
 						}
 					}
