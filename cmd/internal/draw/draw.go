@@ -14,10 +14,10 @@ import (
 	"golang.org/x/image/math/fixed"
 )
 
-// base are eight colours that people with any kind of colour vision can tell apart (Okabe, Ito, Color Universal Design, 2008), grey for black.
+// base are eight colours that people with any kind of colour vision can tell apart (Okabe, Ito, Color Universal Design, 2008), light grey for black.
 var base = [8]color.RGBA{
 	{230, 159, 0, 255}, {86, 180, 233, 255}, {0, 158, 115, 255}, {240, 228, 66, 255},
-	{0, 114, 178, 255}, {213, 94, 0, 255}, {204, 121, 167, 255}, {150, 150, 150, 255},
+	{0, 114, 178, 255}, {213, 94, 0, 255}, {204, 121, 167, 255}, {225, 225, 225, 255},
 }
 
 // Colour returns the colour of a class. From the ninth on they are lighter, then darker ones of the first eight.
@@ -102,7 +102,7 @@ func (c *Canvas) text(x, y int, text string, col color.RGBA) {
 	d.DrawString(text)
 }
 
-// tag writes a line on a ground of its own, with its upper left corner near (x, y): moved inside the picture.
+// tag writes a line on a ground of its own.
 func (c *Canvas) tag(r image.Rectangle, text string, ground color.RGBA) {
 	c.fill(r, ground)
 	c.text(r.Min.X+c.pad, r.Min.Y+c.pad/2, text, ink(ground))
@@ -155,9 +155,10 @@ func (c *Canvas) Boxes(boxes []Box) {
 	}
 	for i := range boxes {
 		col := Colour(boxes[i].Class)
+		radius := math.Min(float64(c.line)*1.2, math.Max(boxes[i].Rect[2]/24, 1))
 		for _, p := range boxes[i].Points {
-			c.dot(p[0], p[1], float64(c.line)*1.2+1, dark)
-			c.dot(p[0], p[1], float64(c.line)*1.2, col)
+			c.dot(p[0], p[1], radius+1, dark)
+			c.dot(p[0], p[1], radius, col)
 		}
 	}
 	for i := range boxes {

@@ -20,7 +20,6 @@ type Segmenter struct {
 	kind   kind
 	n      int // classes
 	w, h   int // of the output
-	scores []float32
 	m      picture.Map
 	near   [2]axis
 	shares []Share
@@ -64,7 +63,9 @@ func New(p *model.Program, c card.Card) (*Segmenter, error) {
 		return nil, fmt.Errorf("output %q is %v%s; a segmenter's is [1 classes h w], [1 h w classes] or, with integers, [1 h w], of at most %d classes",
 			s.out.Name, s.out.DType, tensor.FormatShape(s.out.Shape), maxClasses)
 	}
-	s.scores = make([]float32, s.n)
+	if s.card.Labels == nil && s.n == 2 {
+		s.card.Labels = []string{"background", "foreground"}
+	}
 	return s, nil
 }
 
@@ -80,7 +81,7 @@ func (s *Segmenter) layout() bool {
 		return false
 	case v[1] == 1:
 		s.kind, s.n, s.h, s.w = one, 2, v[2], v[3]
-	case v[3] < v[1]:
+	case v[3] < min(v[1], v[2]):
 		s.kind, s.n, s.h, s.w = pixels, v[3], v[1], v[2]
 	default:
 		s.kind, s.n, s.h, s.w = planes, v[1], v[2], v[3]
@@ -109,7 +110,7 @@ type axis struct {
 	f             []float32
 }
 
-// axes finds the positions of n pixels along an axis of the output, which has m pixels for size of the input's.
+// plan finds the positions of n pixels along an axis of the output, which has m pixels for size of the input's.
 func (a *axis) plan(n, m int, size int, at, scale float64) {
 	if len(a.first) != n {
 		*a = axis{make([]int, n), make([]int, n), make([]float32, n)}
@@ -118,8 +119,10 @@ func (a *axis) plan(n, m int, size int, at, scale float64) {
 		p := (float64(i)+0.5-at)/scale*float64(m)/float64(size) - 0.5
 		p = min(max(p, 0), float64(m-1))
 		a.first[i] = int(p)
-		a.second[i] = min(a.first[i]+1, m-1)
-		a.f[i] = float32(p - float64(a.first[i]))
+		a.second[i] = a.first[i]
+		if a.f[i] = float32(p - float64(a.first[i])); a.f[i] > 0 {
+			a.second[i] = min(a.first[i]+1, m-1)
+		}
 	}
 }
 

@@ -1,0 +1,108 @@
+package cards
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const whole = `# A person detector.
+head: yolox
+labels: [person]
+input:
+  size: 192x192
+  order: bgr
+  fit: letterbox
+  pad: [114]
+  mean: [0, 0, 0]
+  std: [1, 1, 1]
+  resample: area
+  region: [0, 0.1, 1, 0.9]
+score: 0.4
+iou: 0.5
+max: 20
+logits: false
+units: pixels
+anchors:
+  variance: [0.1, 0.2]
+  maps:
+    - stride: 8
+      sizes: [[10, 10], [16, 24.5]]
+`
+
+func TestParse(t *testing.T) {
+	c, err := Parse([]byte(whole))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Head != "yolox" || !slices.Equal(c.Labels, []string{"person"}) || c.Input.Size != "192x192" || c.Input.Order != "bgr" || c.Input.Fit != "letterbox" ||
+		!slices.Equal(c.Input.Pad, []float64{114}) || len(c.Input.Mean) != 3 || len(c.Input.Std) != 3 || c.Input.Resample != "area" || len(c.Input.Region) != 4 ||
+		c.Score != 0.4 || c.IoU != 0.5 || c.Max != 20 || c.Logits == nil || *c.Logits || c.Units != "pixels" ||
+		c.Anchors.Maps[0].Stride != 8 || c.Anchors.Maps[0].Sizes[1] != [2]float64{16, 24.5} || c.Anchors.Variance[1] != 0.2 {
+		t.Errorf("%+v", c)
+	}
+	if c, err = Parse(nil); err != nil || c.Head != "" {
+		t.Errorf("an empty file: %+v, %v", c, err)
+	}
+	for text, want := range map[string]string{
+		"head: yolox\nscroe: 0.4\n":   `unknown field "scroe"`,
+		"input:\n  order: [rgb]\n":    "order: [rgb]", // the line itself
+		"head: yolox\nhead: yolov5\n": "already defined",
+		"score: 4\n":                  "score: 4 is not in 0..1",
+		"input:\n  fit: fill\n":       `"fill" is none of stretch`,
+		"score: high\n":               "score: high",
+		"{":                           "",
+		"anchors:\n  maps:\n    - sizes: [[1, 2, 3]]\n": "",
+		"a: &a [*a]\n": "",
+		"labels: &l [x]\ninput: {pad: *l}\nunits: [*l]\n": "",
+	} {
+		if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(whole))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if c, err := Parse(b); err == nil && c.Check() != nil {
+			t.Errorf("a card that is wrong: %v", c.Check())
+		}
+	})
+}
+
+func TestFiles(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	if c, err := Beside(filepath.Join(dir, "net.onnx")); err != nil || c.Head != "" {
+		t.Errorf("no card: %+v, %v", c, err)
+	}
+	path := write("net.yaml", "head: ssd\n")
+	if c, err := Beside(filepath.Join(dir, "net.onnx")); err != nil || c.Head != "ssd" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	write("net.yaml", "hed: ssd\n")
+	if _, err := Beside(filepath.Join(dir, "net.onnx")); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("a wrong card: %v", err)
+	}
+	if _, err := Read(filepath.Join(dir, "none.yaml")); err == nil {
+		t.Error("a card that is not there")
+	}
+	if _, err := Read(write("large.yaml", strings.Repeat("#", maxBytes+1))); err == nil {
+		t.Error("a card of a megabyte")
+	}
+	if l, err := ReadLabels(write("names.txt", "Cat\ndog\n")); err != nil || !slices.Equal(l, []string{"cat", "dog"}) {
+		t.Errorf("%q, %v", l, err)
+	}
+	if _, err := ReadLabels(write("empty.txt", "\n")); err == nil {
+		t.Error("no labels")
+	}
+}
