@@ -342,6 +342,9 @@ func (g *gemmTask) Tile(i, worker int) {
 				if last {
 					y.Ahead = per*x.BPanel - 4*panel*done
 				}
+				if m == 1 {
+					y.Ahead = min(y.Ahead, nearAhead) // every weight is read once: memory sets the pace
+				}
 				rowStrips(isa, &y, m, height)
 				y.Load = 1
 				done += nk * ns
@@ -358,6 +361,9 @@ func (g *gemmTask) Tile(i, worker int) {
 
 // streamed is the number of weights from which on they come from beyond the second-level cache.
 const streamed = 1 << 17
+
+// nearAhead is how many bytes ahead a single row prefetches.
+const nearAhead = 8 << 10
 
 // callSteps bounds the rows times the steps along K of one call of a tile: some tens of microseconds.
 const callSteps = 1 << 17
