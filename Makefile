@@ -36,7 +36,9 @@ fuzz: ## fuzz each target for FUZZTIME (1m)
 	@$(GO) run ./internal/testall -parts fuzz -fuzztime $(or $(FUZZTIME),1m)
 
 bench: ## speed of the kernels beside the peak of the CPU; BENCH=regexp selects
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -timeout 0 ./kernels
+	@mkdir -p out
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -timeout 0 ./kernels | tee out/bench.txt
+	@$(GO) run ./internal/benchtable < out/bench.txt > out/bench.md && echo "tables: out/bench.md"
 
 bench-peers: build ## latency, load time and memory beside ONNX Runtime's; ARGS='--only resnet18 --rounds 1' selects
 	@scripts/bench_peers.sh $(ARGS)
