@@ -74,7 +74,7 @@ func (p *Program) plan() {
 	var lives []life
 	for i, v := range p.vals {
 		if v.root == i && !keep[i] && begin[i] >= 0 && v.info.DType != tensor.String {
-			lives = append(lives, life{i, begin[i], end[i], roundUp(p.bytes(i))})
+			lives = append(lives, life{i, begin[i], end[i], slotBytes(p.bytes(i))})
 		}
 	}
 	slices.SortStableFunc(lives, func(a, b life) int { return cmp.Compare(b.size, a.size) })
@@ -116,6 +116,16 @@ func repeated(in []int, p *Program, r int) bool {
 func (p *Program) bytes(i int) int {
 	n, _ := tensor.Count(p.vals[i].info.Shape)
 	return n * p.vals[i].info.DType.Size()
+}
+
+// slotBytes is the room that a value of n bytes gets. Large ones get a little more than they need: values that lie a multiple of 4096 bytes apart
+// look alike to a CPU that compares the low bits of addresses to see whether a load waits for a store.
+func slotBytes(n int) int {
+	const large, apart = 4096, 3 * tensor.Align
+	if n < large {
+		return roundUp(n)
+	}
+	return roundUp(n) + apart
 }
 
 func roundUp(n int) int { return (n + tensor.Align - 1) &^ (tensor.Align - 1) }
