@@ -105,7 +105,11 @@ func lower(g *Graph, shapes map[string][]int) (*ir, error) {
 			return nil, fmt.Errorf("nothing gives the value %q", v.Name)
 		}
 		t := v.Const
-		p.budget += int64(3 * len(t.Raw()))
+		room := 3
+		if t.DType().Size() == 1 {
+			room = 5 // quantised weights become float32
+		}
+		p.budget += int64(room * len(t.Raw()))
 		if half(t.DType()) {
 			t = tensor.New(tensor.Float32, t.Shape()...)
 			if err := tensor.Convert(t, v.Const, true); err != nil {

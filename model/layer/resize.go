@@ -300,11 +300,14 @@ type resizePass struct {
 }
 
 func (r *Resize) plan(in []Info) (*resizePlan, error) {
-	axes, _, err := r.axes(in)
+	axes, to, err := r.axes(in)
 	if err != nil {
 		return nil, err
 	}
 	p := &resizePlan{Resize: *r}
+	if sizeOf(to) == 0 {
+		return p, nil // one dimension may be 0 and another one huge
+	}
 	shape := slices.Clone(in[0].Shape)
 	for _, a := range axes {
 		var t Taps

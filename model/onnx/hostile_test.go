@@ -317,6 +317,10 @@ func TestDamagedFiles(t *testing.T) {
 
 func FuzzRead(f *testing.F) {
 	f.Add(small())
+	f.Add(file{inputs: [][]byte{floatInput("x", 1, 2, 3)}, outputs: [][]byte{output("y")}, constants: [][]byte{tensorProto("s", tensor.Scalar(float32(1))), tensorProto("z", tensor.Scalar(uint8(0)))},
+		nodes: [][]byte{nodeMessage("QuantizeLinear", "", "q", list("x", "s", "z"), list("q")), nodeMessage("QLinearAdd", "com.microsoft", "a", list("q", "s", "z", "q", "s", "z", "s", "z"), list("a")),
+			nodeMessage("QLinearConcat", "com.microsoft", "c", list("s", "z", "a", "s", "z", "q", "s", "z"), list("c"), attrInt("axis", 1)),
+			nodeMessage("QLinearSigmoid", "com.microsoft", "g", list("c", "s", "z", "s", "z"), list("g")), nodeMessage("DequantizeLinear", "", "d", list("g", "s", "z"), list("y"))}}.bytes())
 	for _, c := range hostile() {
 		if len(c.b) < 1<<12 {
 			f.Add(c.b)
