@@ -110,7 +110,7 @@ middle of the picture goes in as RGB from -1 to 1.`,
 		},
 	}
 	v.flags(cmd)
-	cmd.Flags().StringVar(&npy, "npy", "", "file to write the vectors to, one a row")
+	cmd.Flags().StringVar(&npy, "npy", "", "`FILE` to write the vectors to, one a row")
 	return cmd
 }
 

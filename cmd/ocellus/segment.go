@@ -118,6 +118,6 @@ of two classes has background and foreground.`,
 		},
 	}
 	v.flags(cmd)
-	cmd.Flags().StringVar(&maps, "map", "", "PNG file, or folder, for the label map")
+	cmd.Flags().StringVar(&maps, "map", "", "PNG `FILE`, or folder, for the label map")
 	return cmd
 }

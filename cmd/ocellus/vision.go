@@ -32,18 +32,21 @@ type vision struct {
 
 func (v *vision) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&v.model, "model", "", "the network, an .onnx file")
-	f.StringVar(&v.file, "card", "", "YAML file that describes the network (default the one beside it, M.yaml for M.onnx)")
-	f.StringVar(&v.labels, "labels", "", "file of the classes' names, one a line")
+	f.StringVar(&v.model, "model", "", "the network, an .onnx `FILE`")
+	f.StringVar(&v.file, "card", "", "YAML `FILE` that describes the network (default the one beside it, M.yaml for M.onnx)")
+	f.StringVar(&v.labels, "labels", "", "`FILE` of the classes' names, one a line")
 	in := &v.card.Input
-	f.StringVar(&in.Size, "size", "", "size of the input where the network leaves it open, as 640x480")
+	f.StringVar(&in.Size, "size", "", "`SIZE` of the input where the network leaves it open, as 640x480")
 	f.StringVar(&in.Order, "order", "", "channels of the input: rgb, bgr or grey")
 	f.StringVar(&in.Fit, "fit", "", "how a picture fills the input: stretch, letterbox or crop")
-	f.Float64SliceVar(&in.Mean, "mean", nil, "mean, one number or one a channel: the network sees (v-mean)/std of v in 0..255")
-	f.Float64SliceVar(&in.Std, "std", nil, "deviation, one number or one a channel")
-	f.Float64SliceVar(&in.Pad, "pad", nil, "what a letterbox is filled with, 0..255")
-	f.Float64SliceVar(&in.Region, "region", nil, "part of the picture to take, as x,y,width,height in shares of it")
-	f.StringVar(&in.Resample, "resample", "", "bilinear or area")
+	f.Float64SliceVar(&in.Mean, "mean", nil, "`MEAN`, one number or one a channel: the network sees (v-mean)/std of v in 0..255")
+	f.Float64SliceVar(&in.Std, "std", nil, "`DEVIATION`, one number or one a channel")
+	f.Float64SliceVar(&in.Pad, "pad", nil, "`COLOUR` that a letterbox is filled with, 0..255")
+	f.Float64SliceVar(&in.Region, "region", nil, "part of the picture to take, as `X,Y,WIDTH,HEIGHT` in shares of it")
+	f.StringVar(&in.Resample, "resample", "", "how pictures are resized: bilinear or area")
+	for _, name := range []string{"mean", "std", "pad", "region"} {
+		f.Lookup(name).DefValue = "" // else the help would show []
+	}
 	f.BoolVar(&v.asJSON, "json", false, "print one JSON object a line")
 	v.engine.flags(cmd)
 }

@@ -303,6 +303,10 @@ func TestVisionRefuses(t *testing.T) {
 	if err := os.WriteFile(card, []byte("head: yolov5\ninput:\n  ordr: rgb\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
+	names := filepath.Join(dir, "names.txt")
+	if err := os.WriteFile(names, []byte("background\ncat\ndog\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		args   string
 		status int
@@ -324,6 +328,7 @@ func TestVisionRefuses(t *testing.T) {
 		{"detect --model N DIR out.png", 2, "2 pictures need a folder"},
 		{"detect --model N A A", 1, "would be written over the picture"},
 		{"detect --model N DIR DIR", 1, "2 of 2 pictures failed"},
+		{"detect --model N --labels NAMES A", 1, "3 labels for 2 classes"},
 		{"classify --model N --top 0 A", 2, "--top 0"},
 		{"classify --model N A", 1, `output "output" is [1 63 7]`},
 		{"segment --model N A", 1, `output "output" is float32[1 63 7]`},
@@ -341,6 +346,8 @@ func TestVisionRefuses(t *testing.T) {
 				args[i] = dir
 			case "CARD":
 				args[i] = card
+			case "NAMES":
+				args[i] = names
 			}
 		}
 		status, _, stderr := call(args...)

@@ -141,7 +141,7 @@ type Box struct {
 	Points [][2]float64
 }
 
-// Boxes draws boxes, the first ones on top. Texts stand above their boxes where there is room, else below or inside.
+// Boxes draws boxes, the first ones on top. Texts stand at their boxes where they hide least, above them where they can.
 func (c *Canvas) Boxes(boxes []Box) {
 	whole := func(v float64) int { return int(math.Round(math.Min(math.Max(v, -1e6), 1e6))) }
 	rects := make([]image.Rectangle, len(boxes))
@@ -168,25 +168,35 @@ func (c *Canvas) Boxes(boxes []Box) {
 		}
 		r, size := rects[i], c.tagSize(text)
 		var at image.Rectangle
-		for _, p := range []image.Point{
-			{r.Min.X, r.Min.Y - size.Y}, {r.Min.X, r.Max.Y}, {r.Min.X, r.Min.Y}, {r.Max.X - size.X, r.Min.Y - size.Y}, {r.Min.X, r.Max.Y - size.Y},
+		least := math.Inf(1)
+		for j, p := range []image.Point{
+			{r.Min.X, r.Min.Y - size.Y}, {r.Min.X, r.Max.Y}, {r.Min.X, r.Min.Y}, {r.Max.X - size.X, r.Min.Y - size.Y},
+			{r.Max.X, r.Min.Y}, {r.Min.X - size.X, r.Min.Y}, {r.Max.X - size.X, r.Max.Y}, {r.Max.X, r.Max.Y}, {r.Min.X - size.X, r.Max.Y},
 		} {
-			at = c.place(p.X, p.Y, size)
-			if c.free(at) {
-				break
+			here := c.place(p.X, p.Y, size)
+			h := c.hides(here, rects)
+			if j >= 4 { // beside the box it may be taken for another's
+				h += 0.3 * float64(size.X) * float64(size.Y)
+			}
+			if h < least {
+				at, least = here, h
 			}
 		}
 		c.tag(at, text, Colour(boxes[i].Class))
 	}
 }
 
-func (c *Canvas) free(r image.Rectangle) bool {
+// hides says how much a tag would hide: texts most of all, then boxes that are no larger than itself.
+func (c *Canvas) hides(tag image.Rectangle, boxes []image.Rectangle) float64 {
+	area := func(r image.Rectangle) float64 { return float64(r.Dx()) * float64(r.Dy()) }
+	var sum float64
 	for _, t := range c.taken {
-		if t.Overlaps(r) {
-			return false
-		}
+		sum += 10 * area(t.Intersect(tag))
 	}
-	return true
+	for _, b := range boxes {
+		sum += area(b.Intersect(tag)) / (1 + area(b)/area(tag))
+	}
+	return sum
 }
 
 // dot fills a disc.

@@ -199,6 +199,14 @@ func or[T comparable](a, b T) T {
 	return b
 }
 
+// CheckLabels says whether there are more labels than classes: they would be taken for the wrong ones.
+func (c *Card) CheckLabels(classes int) error {
+	if len(c.Labels) > classes {
+		return fmt.Errorf("%d labels for %d classes; the first label is that of class 0", len(c.Labels), classes)
+	}
+	return nil
+}
+
 // Label returns the name of a class: its label, or "class_7".
 func (c *Card) Label(class int) string {
 	if class >= 0 && class < len(c.Labels) {

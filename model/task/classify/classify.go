@@ -66,6 +66,9 @@ func New(p *model.Program, c card.Card) (*Classifier, error) {
 	if o.Shape == nil || n < 2 || n != most {
 		return nil, fmt.Errorf("output %q is %s; a classifier's is [1 classes]", o.Name, tensor.FormatShape(o.Shape))
 	}
+	if err := c.CheckLabels(n); err != nil {
+		return nil, err
+	}
 	return &Classifier{net: net, card: c, out: o, n: n, prob: make([]float32, n)}, nil
 }
 

@@ -483,7 +483,7 @@ func TestHostileOutputs(t *testing.T) {
 					for i := range v {
 						v[i] = values[seed%len(values)]
 						if seed >= len(values) { // a mixture
-							v[i] = values[(i*2654435761+j*97+seed*7919)>>3%len(values)]
+							v[i] = values[int((uint32(i)*2654435761+uint32(j*97+seed*7919))>>3)%len(values)]
 						}
 					}
 				}

@@ -54,6 +54,11 @@ func New(p *model.Program, c card.Card) (*Detector, error) {
 	if c.Labels == nil {
 		c.Labels = defaultLabels(f, head.classes())
 	}
+	if n := head.classes(); n > 0 {
+		if err := c.CheckLabels(n); err != nil {
+			return nil, err
+		}
+	}
 	c.Labels = slices.Clip(c.Labels)
 	for i := len(c.Labels); i < head.classes(); i++ {
 		c.Labels = append(c.Labels, c.Label(i))

@@ -63,6 +63,9 @@ func New(p *model.Program, c card.Card) (*Segmenter, error) {
 		return nil, fmt.Errorf("output %q is %v%s; a segmenter's is [1 classes h w], [1 h w classes] or, with integers, [1 h w], of at most %d classes",
 			s.out.Name, s.out.DType, tensor.FormatShape(s.out.Shape), maxClasses)
 	}
+	if err := c.CheckLabels(s.n); err != nil {
+		return nil, err
+	}
 	if s.card.Labels == nil && s.n == 2 {
 		s.card.Labels = []string{"background", "foreground"}
 	}
