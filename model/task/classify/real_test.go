@@ -18,6 +18,9 @@ import (
 // shared returns a folder of the networks and pictures that are no part of the project, or skips the test.
 func shared(t *testing.T, path string) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("real networks on many pictures take a while")
+	}
 	base := os.Getenv("OCELLUS_SHARED")
 	if base == "" {
 		base = filepath.Join("..", "..", "..", "..", "shared")
