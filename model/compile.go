@@ -43,6 +43,7 @@ type Program struct {
 	params    int64 // of the graph
 	threads   int
 	limit     int64
+	work      int64
 }
 
 // step is one operation. in and out index vals; -1 stands for a value left out.
@@ -92,12 +93,17 @@ func Compile(g *Graph, opt Options) (*Program, error) {
 		return nil, err
 	}
 	p.prune()
+	var work int64
+	for _, o := range p.ops {
+		work = min(work+min(o.work, 1<<56), 1<<60)
+	}
 	if !opt.Plain {
 		p.optimise(opt.Consume)
 	}
 	prog := p.program(g)
 	prog.threads = opt.Threads
 	prog.limit = limit
+	prog.work = work
 	if int64(prog.arena) > limit {
 		return nil, fmt.Errorf("model: the network needs %d bytes of working memory, more than the limit of %d", prog.arena, limit)
 	}
@@ -298,6 +304,7 @@ type Size struct {
 	MACs        int64 // multiply-accumulates of one run
 	WeightBytes int64 // of constants, shared by all Sessions
 	ArenaBytes  int64 // of working memory, for each Session
+	Work        int64 // MACs, and elements that poolings and the like look at; large where a run takes long
 }
 
 // params counts the parameters among values: elements of constants, but not those of int64 (shapes, axes, indices), booleans and texts.
@@ -318,7 +325,7 @@ func params(values ...*Value) int64 {
 
 // Size sums the Program up.
 func (p *Program) Size() Size {
-	z := Size{Steps: len(p.steps), Params: p.params, ArenaBytes: int64(p.arena)}
+	z := Size{Steps: len(p.steps), Params: p.params, ArenaBytes: int64(p.arena), Work: p.work}
 	for _, s := range p.steps {
 		z.MACs += s.macs
 		if f, ok := s.op.(interface{ weightBytes() int }); ok {

@@ -40,6 +40,7 @@ type op struct {
 	op      layer.Op
 	in, out []*val // nil where left out
 	macs    int64
+	work    int64 // at least macs; see layer.Worker
 	params  int64 // constants among the inputs, before passes fold or pack them
 }
 
@@ -175,6 +176,9 @@ func lower(g *Graph, shapes map[string][]int) (*ir, error) {
 	return p, nil
 }
 
+// foldWork is the most effort that is spent on one operation at Compile.
+const foldWork = 1 << 27
+
 // infer finds types and shapes, and replaces what does not depend on the inputs by constants.
 func (p *ir) infer(limit int64) error {
 	kept := p.ops[:0]
@@ -194,7 +198,8 @@ func (p *ir) infer(limit int64) error {
 		in := o.infos()
 		out, err := o.op.Infer(in)
 		if errors.Is(err, layer.ErrUnknown) {
-			if d, ok := o.op.(layer.Dynamic); ok && fold && p.foldDynamic(o, d, &env) == nil {
+			w, hard := o.op.(layer.Worker)
+			if d, ok := o.op.(layer.Dynamic); ok && fold && !(hard && w.Work(in, nil) > foldWork) && p.foldDynamic(o, d, &env) == nil {
 				continue
 			}
 			kept = append(kept, o)
@@ -221,6 +226,10 @@ func (p *ir) infer(limit int64) error {
 		if c, ok := o.op.(layer.Coster); ok {
 			o.macs = c.MACs(in, out)
 		}
+		o.work = o.macs
+		if w, ok := o.op.(layer.Worker); ok {
+			o.work = max(o.work, w.Work(in, out))
+		}
 		done := true
 		for _, v := range o.out {
 			done = done && (v == nil || v.constant())
@@ -228,7 +237,7 @@ func (p *ir) infer(limit int64) error {
 		if done {
 			continue
 		}
-		if !fold || size > p.budget || o.macs > 1<<27 {
+		if !fold || size > p.budget || o.work > foldWork {
 			for _, v := range o.out {
 				if v != nil {
 					v.info.Value = nil

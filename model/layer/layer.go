@@ -70,6 +70,25 @@ type Coster interface {
 	MACs(in, out []Info) int64
 }
 
+// Worker is an Op whose effort is not in proportion to the sizes of its inputs and outputs: about how many elements it looks at.
+type Worker interface {
+	Op
+	Work(in, out []Info) int64
+}
+
+// product multiplies sizes, and stays at 2⁵⁶ where the product would be larger.
+func product(n ...int) int64 {
+	const most = 1 << 56
+	p := int64(1)
+	for _, v := range n {
+		if v > 0 && p > most/int64(v) {
+			return most
+		}
+		p *= int64(v)
+	}
+	return p
+}
+
 // Planner is an Op that can do part of its work once, when the inputs' types, shapes and constant elements are known: Plan returns an Op that
 // computes the same for those, or nil where there is nothing to gain.
 type Planner interface {

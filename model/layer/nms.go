@@ -30,6 +30,11 @@ func (*NonMaxSuppression) Infer(in []Info) ([]Info, error) {
 	return nil, ErrUnknown
 }
 
+func (*NonMaxSuppression) Work(in, out []Info) int64 {
+	s := in[1].Shape
+	return product(s[0], s[1], s[2], s[2])
+}
+
 func (*NonMaxSuppression) Forward(e *Env, in, out []*tensor.Tensor) error {
 	panic("layer: NonMaxSuppression: use Run")
 }

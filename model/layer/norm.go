@@ -381,6 +381,10 @@ func (l *LRN) Infer(in []Info) ([]Info, error) {
 	return same(in)
 }
 
+func (l *LRN) Work(in, out []Info) int64 {
+	return product(sizeOf(in[0].Shape), min(l.Size, in[0].Shape[1]))
+}
+
 func (l *LRN) Forward(e *Env, in, out []*tensor.Tensor) error {
 	x, y := in[0].Float32s(), out[0].Float32s()
 	c, area := in[0].Dim(1), sizeOf(in[0].Shape()[2:])

@@ -35,6 +35,8 @@ func (m *MaxPool) Infer(in []Info) ([]Info, error) {
 	return []Info{{DType: in[0].DType, Shape: shape}, {DType: tensor.Int64, Shape: shape}}, nil
 }
 
+func (m *MaxPool) Work(in, out []Info) int64 { return m.work(in, out) }
+
 func (m *MaxPool) Forward(e *Env, in, out []*tensor.Tensor) error {
 	s, err := m.over(in[0].Shape(), m.Kernel)
 	if err != nil {
@@ -140,6 +142,8 @@ func poolInfer(in []Info, w *Window) ([]Info, error) {
 	return one(in[0].DType, s.shape(in[0].Shape[0], in[0].Shape[1], len(w.Kernel)))
 }
 
+func (a *AveragePool) Work(in, out []Info) int64 { return a.work(in, out) }
+
 func (a *AveragePool) Forward(e *Env, in, out []*tensor.Tensor) error {
 	s, err := a.over(in[0].Shape(), a.Kernel)
 	if err != nil {
@@ -194,6 +198,8 @@ func (l *LpPool) Infer(in []Info) ([]Info, error) {
 	}
 	return poolInfer(in, &l.Window)
 }
+
+func (l *LpPool) Work(in, out []Info) int64 { return l.work(in, out) }
 
 func (l *LpPool) Forward(e *Env, in, out []*tensor.Tensor) error {
 	s, err := l.over(in[0].Shape(), l.Kernel)

@@ -175,6 +175,13 @@ func (r *RoiAlign) Infer(in []Info) ([]Info, error) {
 	return one(tensor.Float32, []int{in[1].Shape[0], in[0].Shape[1], r.Height, r.Width})
 }
 
+func (r *RoiAlign) Work(in, out []Info) int64 {
+	if r.Samples > 0 {
+		return product(sizeOf(out[0].Shape), r.Samples, r.Samples)
+	}
+	return product(sizeOf(out[0].Shape), 2*in[0].Shape[2]+2, 2*in[0].Shape[3]+2)
+}
+
 func (r *RoiAlign) Forward(e *Env, in, out []*tensor.Tensor) error {
 	x, y := in[0].Float32s(), out[0].Float32s()
 	s := in[0].Shape()
@@ -203,7 +210,8 @@ func (r *RoiAlign) Forward(e *Env, in, out []*tensor.Tensor) error {
 		if r.Samples == 0 {
 			gw, gh = int(math.Ceil(float64(bw))), int(math.Ceil(float64(bh)))
 		}
-		if gw > 1<<12 || gh > 1<<12 {
+		// A bin that is twice as large as the input is no region of it.
+		if r.Samples == 0 && (gw > 2*w+2 || gh > 2*h+2) {
 			return fmt.Errorf("region %d is %v, too large to sample", k, in[1].Float32s()[k*4:k*4+4])
 		}
 		for c := range s[1] {

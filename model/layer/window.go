@@ -146,3 +146,12 @@ func (s *span) valid(d, off int) (lo, hi int) {
 	}
 	return min(lo, hi), hi
 }
+
+// work is how many elements all windows cover.
+func (w *Window) work(in, out []Info) int64 {
+	n := []int{sizeOf(out[0].Shape)}
+	for i, k := range w.Kernel {
+		n = append(n, min(k, in[0].Shape[2+i]))
+	}
+	return product(n...)
+}

@@ -282,7 +282,7 @@ func try(b []byte) {
 	if err != nil {
 		return
 	}
-	if z := p.Size(); z.MACs > 1<<20 || z.Steps > 100 {
+	if z := p.Size(); z.Work > 1<<20 || z.Steps > 100 {
 		return
 	}
 	in := model.Tensors{}
