@@ -31,7 +31,7 @@ const mergeChannels = 16
 
 // NewConv plans a convolution. Depthwise ones (C == O == Groups) have a kernel of their own. It panics on an impossible shape.
 func NewConv(s Conv2D) *Conv {
-	checkConv(&s)
+	checkConv("Conv", &s)
 	c := &Conv{shape: s, oh: s.OH(), ow: s.OW(), w: s.W}
 	cg := s.C / s.Groups
 	c.steps, c.k = s.KH*s.KW, cg
@@ -48,19 +48,19 @@ func NewConv(s Conv2D) *Conv {
 	return c
 }
 
-func checkConv(s *Conv2D) {
+func checkConv(name string, s *Conv2D) {
 	if s.N < 0 || s.H < 1 || s.W < 1 || s.C < 1 || s.O < 1 || s.KH < 1 || s.KW < 1 || s.SH < 1 || s.SW < 1 || s.DH < 1 || s.DW < 1 ||
 		s.PT < 0 || s.PL < 0 || s.PB < 0 || s.PR < 0 {
-		panic("kernels: Conv: bad shape")
+		panic("kernels: " + name + ": bad shape")
 	}
 	if s.Groups < 1 || s.C%s.Groups != 0 || s.O%s.Groups != 0 {
-		panic("kernels: Conv: groups do not divide the channels")
+		panic("kernels: " + name + ": groups do not divide the channels")
 	}
 	if s.OH() < 1 || s.OW() < 1 || s.H+s.PT+s.PB < s.DH*(s.KH-1)+1 || s.W+s.PL+s.PR < s.DW*(s.KW-1)+1 {
-		panic("kernels: Conv: window larger than the padded input")
+		panic("kernels: " + name + ": window larger than the padded input")
 	}
 	if s.H*(s.W+s.PL+s.PR)*s.C > 1<<31-1 {
-		panic("kernels: Conv: input too large")
+		panic("kernels: " + name + ": input too large")
 	}
 }
 
@@ -76,9 +76,6 @@ func (c *Conv) Shape() Conv2D { return c.shape }
 // tables makes the blocks of output rows, and a table for each pattern of rows outside the picture.
 func (c *Conv) tables() {
 	s := &c.shape
-	if s.H*c.w*s.C > 1<<31-1 {
-		panic("kernels: Conv: input too large")
-	}
 	type pattern struct{ rows, top, bottom, shift int }
 	shared := map[pattern][]int32{}
 	per := max(1, min(c.oh, blockRows(c.oh*c.ow, s.C*s.SH*s.SW, 12)/c.ow))
@@ -211,6 +208,16 @@ func (c *Conv) Run(t *Team, dst, src []float32, w *Weights, res []float32, act A
 	if len(scratch) < c.ScratchLen() {
 		panic("kernels: Conv.Run: scratch too short")
 	}
+	out, in := dst[:s.N*pixels*s.O], src[:s.N*s.H*s.W*s.C]
+	if !disjoint(out, in) {
+		panic("kernels: Conv.Run: dst overlaps src")
+	}
+	if res != nil && !apart(out, res[:len(out)]) {
+		panic("kernels: Conv.Run: dst overlaps res")
+	}
+	if used := scratch[:c.ScratchLen()]; !disjoint(used, out) || !disjoint(used, in) {
+		panic("kernels: Conv.Run: scratch overlaps dst or src")
+	}
 	if s.N == 0 {
 		return
 	}
@@ -291,7 +298,7 @@ type LocalWeights struct {
 
 // NewLocal plans a locally connected layer; Groups must be 1.
 func NewLocal(s Conv2D) *Local {
-	checkConv(&s)
+	checkConv("Local", &s)
 	if s.Groups != 1 {
 		panic("kernels: Local: groups must be 1")
 	}
@@ -348,6 +355,9 @@ func (l *Local) Run(t *Team, dst, src []float32, w *LocalWeights, act Act) {
 	}
 	if w.k != s.KH*s.KW*s.C || w.n != s.O || len(w.data) < positions*w.k*w.n {
 		panic("kernels: Local.Run: weights packed for another shape")
+	}
+	if !disjoint(dst[:s.N*positions*s.O], src[:s.N*s.H*s.W*s.C]) {
+		panic("kernels: Local.Run: dst overlaps src")
 	}
 	if s.N == 0 {
 		return

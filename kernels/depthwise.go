@@ -1,7 +1,6 @@
 package kernels
 
 import (
-	"math"
 	"sync/atomic"
 	"unsafe"
 
@@ -228,6 +227,9 @@ func (d *Depthwise) Run(t *Team, dst, src []float32, w *DepthwiseWeights, act Ac
 	if w.c != s.C || w.taps != s.KH*s.KW {
 		panic("kernels: Depthwise.Run: weights packed for another shape")
 	}
+	if !disjoint(dst[:s.N*d.oh*d.ow*s.C], src[:s.N*s.H*s.W*s.C]) {
+		panic("kernels: Depthwise.Run: dst overlaps src")
+	}
 	if s.N == 0 {
 		return
 	}
@@ -402,28 +404,9 @@ func depthwiseTileGeneric(a *asm.DepthwiseArgs, lanes int) {
 	}
 }
 
-// checkFloats returns n values in [-1, 1), the same for the same seed.
-func checkFloats(seed uint32, n int) []float32 {
-	f := make([]float32, n)
-	for i := range f {
-		seed = seed*1664525 + 1013904223
-		f[i] = float32(int32(seed)) / (1 << 31)
-	}
-	return f
-}
-
-// equalFloats says whether a and b have the same bits.
-func equalFloats(a, b []float32) bool {
-	for i := range a {
-		if math.Float32bits(a[i]) != math.Float32bits(b[i]) {
-			return false
-		}
-	}
-	return len(a) == len(b)
-}
-
 // checkDepthwise compares the depthwise tiles with ref.
 func checkDepthwise() bool {
+	r := checkRand(1)
 	for _, s := range []Conv2D{
 		{KH: 3, KW: 3, SW: 1, DW: 1, PL: 1, PR: 1, C: 19, W: 11},
 		{KH: 2, KW: 3, SW: 2, DW: 1, PL: 1, PR: 1, C: 16, W: 22},
@@ -434,12 +417,12 @@ func checkDepthwise() bool {
 	} {
 		s.N, s.H, s.SH, s.DH, s.PT, s.PB, s.O, s.Groups = 1, 3, 1, 1, 1, 0, s.C, s.C
 		d := NewDepthwise(s)
-		src, w, bias := checkFloats(1, s.H*s.W*s.C), checkFloats(2, s.KH*s.KW*s.C), checkFloats(3, s.C)
+		src, w, bias := r.fill(s.H*s.W*s.C), r.fill(s.KH*s.KW*s.C), r.fill(s.C)
 		got, want := make([]float32, d.oh*d.ow*s.C), make([]float32, d.oh*d.ow*s.C)
 		act := Act{Kind: ActClip, Lo: -0.5, Hi: 1}
 		d.Run(nil, got, src, d.Pack(w, bias), act)
 		ref.Depthwise(want, src, w, bias, &s, act)
-		if !equalFloats(got, want) {
+		if !sameBits(got, want) {
 			return false
 		}
 	}

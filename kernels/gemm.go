@@ -126,7 +126,8 @@ func PackBTInPlace(b []float32, k, n int, bias []float32) *Packed {
 
 // Gemm computes dst[i,j] = act(bias[j] + Σ_p a[i,p]·b[p,j] + res[i,j]), p ascending. It returns the bits of ref.Gemm.
 //
-// a is [m, b.K] with row stride lda, dst and res are [m, b.N] with row strides ldd and ldr; res may be nil, or dst itself.
+// a is [m, b.K] with row stride lda, dst and res are [m, b.N] with row strides ldd and ldr; res may be nil, or dst itself. Otherwise no
+// element of dst is one of a or res; they may be columns of one matrix.
 func Gemm(t *Team, dst []float32, ldd int, a []float32, lda, m int, b *Packed, res []float32, ldr int, act Act) {
 	if m <= 0 || b.N == 0 {
 		if m < 0 {
@@ -145,6 +146,13 @@ func Gemm(t *Team, dst []float32, ldd int, a []float32, lda, m int, b *Packed, r
 	}
 	if (maxRows-1)*lda > 1<<31-1 {
 		panic("kernels: Gemm: lda too large")
+	}
+	out := dst[:(m-1)*ldd+b.N]
+	if !rowsApart(out, ldd, b.N, a[:(m-1)*lda+b.K], lda, b.K) {
+		panic("kernels: Gemm: dst overlaps a")
+	}
+	if res != nil && !(&res[0] == &out[0] && ldr == ldd) && !rowsApart(out, ldd, b.N, res[:(m-1)*ldr+b.N], ldr, b.N) {
+		panic("kernels: Gemm: dst overlaps res")
 	}
 	g := gemmTasks.Get().(*gemmTask)
 	rows, _ := gemmShape(use[OpGemm])
@@ -440,4 +448,37 @@ func gemmTileGeneric(x *asm.GemmArgs) {
 			}
 		}
 	}
+}
+
+// checkGemm compares GEMM tiles of every height, ragged and full, with ref, and a convolution with padding.
+func checkGemm() bool {
+	r := checkRand(1)
+	act := Act{Kind: ActClip, Lo: -0.5, Hi: 0.5}
+	for m := 1; m <= maxRows; m++ {
+		n, k := 13+5*m, 3+m%5
+		a, b, bias, res := r.fill(m*k), r.fill(k*n), r.fill(n), r.fill(m*n)
+		got, want := make([]float32, m*n), make([]float32, m*n)
+		switch m % 3 {
+		case 0:
+			act.Kind = ActLeaky
+			res = nil
+		case 1:
+			act.Kind = ActClip
+		default:
+			act.Kind = ActNone
+			bias = nil
+		}
+		Gemm(nil, got, n, a, k, m, PackB(b, n, k, n, bias), res, n, act)
+		ref.Gemm(want, n, a, k, b, n, bias, res, n, m, n, k, act)
+		if !sameBits(got, want) {
+			return false
+		}
+	}
+	s := Conv2D{N: 1, H: 4, W: 5, C: 17, O: 19, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PT: 1, PL: 1, PB: 1, PR: 1, Groups: 1}
+	src, w, bias := r.fill(4*5*17), r.fill(19*9*17), r.fill(19)
+	got, want := make([]float32, 4*5*19), make([]float32, 4*5*19)
+	c := NewConv(s)
+	c.Run(nil, got, src, c.Pack(w, bias), nil, Act{}, nil)
+	ref.Convolve(want, src, w, bias, nil, &s, Act{})
+	return sameBits(got, want)
 }

@@ -24,6 +24,18 @@ func onEveryISA(tb testing.TB, f func(isa kernels.ISA)) {
 	}
 }
 
+// refuses says whether f panics with the message.
+func refuses(t *testing.T, want string, f func()) {
+	t.Helper()
+	defer func() {
+		t.Helper()
+		if got := recover(); got != want {
+			t.Errorf("panic %q, want %q", got, want)
+		}
+	}()
+	f()
+}
+
 // TestKernelsReturnTheBitsOfRef runs the whole problem list on every instruction set, alone and with three threads.
 func TestKernelsReturnTheBitsOfRef(t *testing.T) {
 	teams := []*kernels.Team{nil, kernels.NewTeam(3)}

@@ -124,4 +124,6 @@ func TestLCNRefuses(t *testing.T) {
 	refuses(t, "kernels: LCN.Run: src too short", func() { l.Run(nil, x, x[:31], scratch) })
 	refuses(t, "kernels: LCN.Run: dst too short", func() { l.Run(nil, x[:31], x, scratch) })
 	refuses(t, "kernels: LCN.Run: scratch too short", func() { l.Run(nil, x, x, scratch[1:]) })
+	refuses(t, "kernels: LCN.Run: dst overlaps src", func() { l.Run(nil, x, x, scratch) })
+	refuses(t, "kernels: LCN.Run: scratch overlaps dst or src", func() { l.Run(nil, x, scratch[1:33], scratch) })
 }

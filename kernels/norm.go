@@ -274,21 +274,14 @@ func checkNorms() bool {
 		plainLanesDot(&b, x[:], y[:])
 		lanesSquareDiff(&a, y[:], 0.3)
 		plainLanesSquareDiff(&b, y[:], 0.3)
-		for i := range a {
-			if a[i] != b[i] && (a[i] == a[i] || b[i] == b[i]) {
-				return false
-			}
-		}
 		var m, n [16]float32
 		lanesMax(&m, x[:])
 		plainLanesMax(&n, x[:])
 		var p, q [32]float32
 		lanesArgMax(&p, x[:])
 		plainLanesArgMax(&q, x[:])
-		for i := range q {
-			if p[i] != q[i] && (p[i] == p[i] || q[i] == q[i]) || i < 16 && m[i] != n[i] && (m[i] == m[i] || n[i] == n[i]) {
-				return false
-			}
+		if !sameBits(a[:], b[:]) || !sameBits(m[:], n[:]) || !sameBits(p[:], q[:]) {
+			return false
 		}
 		x[9], x[20] = quietNaN, -posInf
 	}

@@ -125,4 +125,6 @@ func TestPoolRefuses(t *testing.T) {
 	p := kernels.NewPool(kernels.PoolMax, good)
 	refuses(t, "kernels: Pool.Run: src too short", func() { p.Run(nil, make([]float32, 8), make([]float32, 31)) })
 	refuses(t, "kernels: Pool.Run: dst too short", func() { p.Run(nil, make([]float32, 7), make([]float32, 32)) })
+	x := make([]float32, 40)
+	refuses(t, "kernels: Pool.Run: dst overlaps src", func() { p.Run(nil, x[31:], x[:32]) })
 }

@@ -132,6 +132,9 @@ func (r *Resize) RunBytes(t *Team, dst []uint8, src Picture) {
 		panic("kernels: Resize.RunBytes: dst too short")
 	}
 	r.check(&src)
+	if d := dst[:r.spec.H*r.spec.W*r.c]; !disjoint(d, src.Pix) || !disjoint(d, src.UV) {
+		panic("kernels: Resize.RunBytes: dst overlaps src")
+	}
 	r.run(t, nil, dst, &src)
 }
 

@@ -1,5 +1,7 @@
 package kernels
 
+import "math"
+
 // CheckResult is the outcome of the start-up comparison of one family of kernels with ref.
 type CheckResult struct {
 	Op     Op
@@ -54,4 +56,28 @@ func runCheck(check func() bool) (ok bool) {
 		}
 	}()
 	return check()
+}
+
+// checkRand is the numbers that self-tests run on: a fixed sequence in [-1, 1) (Marsaglia: Xorshift RNGs, 2003).
+type checkRand uint32
+
+func (r *checkRand) fill(n int) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		*r ^= *r << 13
+		*r ^= *r >> 17
+		*r ^= *r << 5
+		x[i] = float32(int32(*r)) * 0x1p-31
+	}
+	return x
+}
+
+// sameBits says whether two slices hold the same bits, NaN payloads apart.
+func sameBits(a, b []float32) bool {
+	for i, v := range a {
+		if w := b[i]; math.Float32bits(v) != math.Float32bits(w) && (v == v || w == w) {
+			return false
+		}
+	}
+	return len(a) == len(b)
 }

@@ -1,9 +1,6 @@
 package kernels
 
 import (
-	"sync"
-	"unsafe"
-
 	"github.com/ocellus-vision/ocellus/kernels/ref"
 )
 
@@ -20,7 +17,7 @@ type transposeTask struct {
 	high, wide int // tiles in each matrix
 }
 
-var transposeTasks = sync.Pool{New: func() any { return new(transposeTask) }}
+var transposeTasks = poolOf[transposeTask]()
 
 // Transpose computes dst[j,i] = src[i,j] for i < rows, j < cols. It returns the bits of ref.Transpose.
 //
@@ -38,7 +35,7 @@ func Transpose(t *Team, dst []float32, ldd int, src []float32, lds int, rows, co
 	if ldd < rows || len(dst) < (cols-1)*ldd+rows {
 		panic("kernels: Transpose: dst too short")
 	}
-	transpose(t, dst[:(cols-1)*ldd+rows], ldd, src[:(rows-1)*lds+cols], lds, rows, cols, 1, 0)
+	transpose("Transpose", t, dst[:(cols-1)*ldd+rows], ldd, src[:(rows-1)*lds+cols], lds, rows, cols, 1, 0)
 }
 
 // NHWCToNCHW computes dst[n,c,p] = src[n,p,c]: n pictures of p = H·W positions and c channels, contiguous, not overlapping.
@@ -52,7 +49,7 @@ func NHWCToNCHW(t *Team, dst, src []float32, n, p, c int) {
 	if len(dst) < n*p*c {
 		panic("kernels: NHWCToNCHW: dst too short")
 	}
-	transpose(t, dst[:n*p*c], p, src[:n*p*c], c, p, c, n, p*c)
+	transpose("NHWCToNCHW", t, dst[:n*p*c], p, src[:n*p*c], c, p, c, n, p*c)
 }
 
 // NCHWToNHWC computes dst[n,p,c] = src[n,c,p]: n pictures of c channels and p = H·W positions, contiguous, not overlapping.
@@ -66,16 +63,15 @@ func NCHWToNHWC(t *Team, dst, src []float32, n, c, p int) {
 	if len(dst) < n*p*c {
 		panic("kernels: NCHWToNHWC: dst too short")
 	}
-	transpose(t, dst[:n*p*c], c, src[:n*p*c], p, c, p, n, p*c)
+	transpose("NCHWToNHWC", t, dst[:n*p*c], c, src[:n*p*c], p, c, p, n, p*c)
 }
 
-func transpose(t *Team, dst []float32, ldd int, src []float32, lds, rows, cols, n, batch int) {
+func transpose(name string, t *Team, dst []float32, ldd int, src []float32, lds, rows, cols, n, batch int) {
 	if len(dst) == 0 {
 		return
 	}
-	d, s := uintptr(unsafe.Pointer(&dst[0])), uintptr(unsafe.Pointer(&src[0]))
-	if d < s+4*uintptr(len(src)) && s < d+4*uintptr(len(dst)) {
-		panic("kernels: Transpose: dst overlaps src")
+	if !disjoint(dst, src) {
+		panic("kernels: " + name + ": dst overlaps src")
 	}
 	k := transposeTasks.Get().(*transposeTask)
 	// The last tile of an axis takes what is left over, so that it holds whole blocks.
@@ -163,6 +159,13 @@ func Join2(dst, a, b []float32) {
 	}
 	if len(dst) != 2*len(a) {
 		panic("kernels: Join2: dst is not twice as long")
+	}
+	if !disjoint(dst, a) || !disjoint(dst, b) {
+		panic("kernels: Join2: dst overlaps a or b")
+	}
+	for len(a) > mapChunk {
+		join2Tile(dst[:2*mapChunk], a[:mapChunk], b[:mapChunk])
+		dst, a, b = dst[2*mapChunk:], a[mapChunk:], b[mapChunk:]
 	}
 	if len(a) < 8 {
 		join2Go(dst, a, b)

@@ -66,6 +66,9 @@ func (w *Warp) RunBytes(t *Team, dst []uint8, src Picture, m Affine) {
 		panic("kernels: Warp.RunBytes: dst too short")
 	}
 	w.check(&src)
+	if d := dst[:w.spec.H*w.spec.W*w.c]; !disjoint(d, src.Pix) || !disjoint(d, src.UV) {
+		panic("kernels: Warp.RunBytes: dst overlaps src")
+	}
 	w.run(t, nil, dst, &src, &m)
 }
 

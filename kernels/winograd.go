@@ -37,7 +37,7 @@ func NewWinograd(s Conv2D) *Winograd {
 
 // NewWinogradTile plans a convolution with tiles of m x m: 2 or, for 3x3 windows, 4.
 func NewWinogradTile(s Conv2D, m int) *Winograd {
-	checkConv(&s)
+	checkConv("Winograd", &s)
 	switch {
 	case !winogradShape(&s):
 		panic("kernels: Winograd: window must be 3x3 or 5x5, stride, dilation and groups 1")
@@ -257,6 +257,16 @@ func (w *Winograd) Run(t *Team, dst, src []float32, p *WinogradWeights, res []fl
 	}
 	if len(scratch) < w.ScratchLen(t.Threads()) {
 		panic("kernels: Winograd.Run: scratch too short")
+	}
+	image, in := dst[:s.N*pixels*s.O], src[:s.N*s.H*s.W*s.C]
+	if !disjoint(image, in) {
+		panic("kernels: Winograd.Run: dst overlaps src")
+	}
+	if res != nil && !apart(image, res[:len(image)]) {
+		panic("kernels: Winograd.Run: dst overlaps res")
+	}
+	if used := scratch[:w.ScratchLen(t.Threads())]; !disjoint(used, image) || !disjoint(used, in) {
+		panic("kernels: Winograd.Run: scratch overlaps dst or src")
 	}
 	if s.N == 0 {
 		return

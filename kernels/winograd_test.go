@@ -224,7 +224,7 @@ func TestWinogradPanics(t *testing.T) {
 	s := kernels.Conv2D{N: 1, H: 4, W: 4, C: 8, O: 8, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PT: 1, PL: 1, PB: 1, PR: 1, Groups: 1}
 	p := kernels.NewWinogradTile(s, 4)
 	x, w, scratch := make([]float32, 128), make([]float32, 8*9*8), make([]float32, p.ScratchLen(1))
-	packed := p.Pack(w, nil)
+	packed, big := p.Pack(w, nil), make([]float32, 200)
 	strided := s
 	strided.SW = 2
 	for want, f := range map[string]func(){
@@ -236,6 +236,9 @@ func TestWinogradPanics(t *testing.T) {
 		"kernels: Winograd.Run: dst too short":                                        func() { p.Run(nil, x[1:], x, packed, nil, kernels.Act{}, scratch) },
 		"kernels: Winograd.Run: res too short":                                        func() { p.Run(nil, x, x, packed, x[1:], kernels.Act{}, scratch) },
 		"kernels: Winograd.Run: scratch too short":                                    func() { p.Run(nil, x, x, packed, nil, kernels.Act{}, scratch[1:]) },
+		"kernels: Winograd.Run: dst overlaps src":                                     func() { p.Run(nil, x, x, packed, nil, kernels.Act{}, scratch) },
+		"kernels: Winograd.Run: dst overlaps res":                                     func() { p.Run(nil, big, x, packed, big[1:], kernels.Act{}, scratch) },
+		"kernels: Winograd.Run: scratch overlaps dst or src":                          func() { p.Run(nil, scratch, x, packed, nil, kernels.Act{}, scratch) },
 		"kernels: Winograd.Run: weights packed for another shape": func() {
 			p.Run(nil, x, x, kernels.NewWinogradTile(s, 2).Pack(w, nil), nil, kernels.Act{}, scratch)
 		},
