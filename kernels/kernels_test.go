@@ -85,18 +85,20 @@ func FuzzKernels(f *testing.F) {
 	})
 }
 
-// TestKernelsDoNotAllocate runs every kernel's benchmark problems' small relatives under an allocation count.
+// TestKernelsDoNotAllocate runs the problem list under an allocation count.
 func TestKernelsDoNotAllocate(t *testing.T) {
+	if poolsLeak {
+		t.Skip("the race detector makes pools drop what they hold")
+	}
 	team := kernels.NewTeam(2)
 	for _, f := range ktest.Families() {
-		l := f.List()
-		for _, p := range []ktest.Problem{l[len(l)/3], l[len(l)/2]} {
+		for _, p := range f.List() {
 			if p.Bench {
 				continue
 			}
 			m := ktest.NewMem(1, ktest.Plain)
 			c := p.Build(m)
-			if n := testing.AllocsPerRun(20, func() { c.Fast(team) }); n >= 1 {
+			if n := testing.AllocsPerRun(3, func() { c.Fast(team) }); n >= 1 {
 				t.Errorf("%s allocates %g times a run", p.Name, n)
 			}
 			m.Release()
