@@ -29,11 +29,6 @@ type val struct {
 
 func (v *val) constant() bool { return v.info.Value != nil }
 
-func (v *val) bytes() int {
-	n, _ := tensor.Count(v.info.Shape)
-	return n * v.info.DType.Size()
-}
-
 // op is an operation of the program under construction. Passes change, replace and remove ops.
 type op struct {
 	name    string

@@ -21,13 +21,12 @@ type x86 struct {
 	in     []reg.GPPhysical
 }
 
-// The general registers: the next element's index, elements left, scratch (RCX for shifts), the end of the tail's mask.
+// The general registers: addresses, the next element's index, elements left, the end of the tail's mask.
 var (
 	rdst       = reg.RDI
 	rin        = []reg.GPPhysical{reg.RSI, reg.RDX, reg.R8, reg.R9}
 	rindex     = reg.RAX
 	rleft      = reg.RBX
-	rtmp       = reg.RCX
 	rmask      = reg.R10
 	constants  = NewStaticSymbol("constants")
 	tailMasks  = NewStaticSymbol("tail")

@@ -118,23 +118,6 @@ func gather[T any](dst, src []T, w *strided, base int) {
 	})
 }
 
-// scatter copies the contiguous src into dst, written with strides from offset base.
-func scatter[T any](dst, src []T, w *strided, base int) {
-	n, step := w.dim[w.n-1], w.step[0][w.n-1]
-	w.rows(func(at int, off [3]int) {
-		o := base + off[0]
-		s := src[at : at+n]
-		if step == 1 {
-			copy(dst[o:o+n], s)
-			return
-		}
-		for _, v := range s {
-			dst[o] = v
-			o += step
-		}
-	})
-}
-
 // gatherTensor is gather for any type.
 func gatherTensor(dst, src *tensor.Tensor, w *strided, base int) {
 	if dst.Len() == 0 {
@@ -153,26 +136,5 @@ func gatherTensor(dst, src *tensor.Tensor, w *strided, base int) {
 		gather(tensor.Bits[uint32](dst), tensor.Bits[uint32](src), w, base)
 	case 8:
 		gather(tensor.Bits[uint64](dst), tensor.Bits[uint64](src), w, base)
-	}
-}
-
-// scatterTensor is scatter for any type.
-func scatterTensor(dst, src *tensor.Tensor, w *strided, base int) {
-	if src.Len() == 0 {
-		return
-	}
-	if src.DType() == tensor.String {
-		scatter(dst.Texts(), src.Texts(), w, base)
-		return
-	}
-	switch src.DType().Size() {
-	case 1:
-		scatter(tensor.Bits[uint8](dst), tensor.Bits[uint8](src), w, base)
-	case 2:
-		scatter(tensor.Bits[uint16](dst), tensor.Bits[uint16](src), w, base)
-	case 4:
-		scatter(tensor.Bits[uint32](dst), tensor.Bits[uint32](src), w, base)
-	case 8:
-		scatter(tensor.Bits[uint64](dst), tensor.Bits[uint64](src), w, base)
 	}
 }

@@ -174,7 +174,7 @@ func external(name, path string, offset int) []byte {
 }
 
 // load reads and compiles; what it takes beyond the file is returned.
-func load(b []byte) (err error, taken uint64) {
+func load(b []byte) (taken uint64, err error) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	g, err := Read(b)
@@ -182,13 +182,13 @@ func load(b []byte) (err error, taken uint64) {
 		_, err = model.Compile(g, model.Options{})
 	}
 	runtime.ReadMemStats(&after)
-	return err, after.TotalAlloc - before.TotalAlloc
+	return after.TotalAlloc - before.TotalAlloc, err
 }
 
 func TestHostileFiles(t *testing.T) {
 	for name, c := range hostile() {
 		t.Run(name, func(t *testing.T) {
-			err, taken := load(c.b)
+			taken, err := load(c.b)
 			if err == nil {
 				t.Fatal("accepted")
 			}
@@ -219,7 +219,7 @@ func TestManySmallThings(t *testing.T) {
 			}
 			m.bytes(7, g)
 			m.bytes(8, opset("", 17))
-			err, taken := load(m)
+			taken, err := load(m)
 			if err == nil {
 				t.Error("accepted")
 			}
@@ -233,7 +233,7 @@ func TestManySmallThings(t *testing.T) {
 		for range 5 << 20 {
 			n = protowire.AppendString(protowire.AppendTag(n, 1, protowire.BytesType), "")
 		}
-		err, taken := load(file{nodes: [][]byte{n}}.bytes())
+		taken, err := load(file{nodes: [][]byte{n}}.bytes())
 		if err == nil || taken > 64<<20 {
 			t.Errorf("%d bytes taken for a file of %d: %v", taken, len(n), err)
 		}

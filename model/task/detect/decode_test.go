@@ -153,7 +153,7 @@ func TestNanoDet(t *testing.T) {
 	sides(o.data[2].Float32s()[2*4*bins:], 0.5, 1, 7, 2.5)
 	o.data[3].Float32s()[2*3+1] = 0.5
 	name, got := o.decode(t, card.Card{Score: 0.3}, 32, 32)
-	near(t, name, got, box{x0: 8 - 8, y0: 24 - 16, x1: 8 + 112, y1: 24 + 40, score: 0.5, class: 1})
+	near(t, name, got, box{x0: 8 - 0.5*16, y0: 24 - 1*16, x1: 8 + 7*16, y1: 24 + 2.5*16, score: 0.5, class: 1})
 	if name != "nanodet" {
 		t.Errorf("taken for %s", name)
 	}
