@@ -167,6 +167,9 @@ func TestRunAllocatesNothing(t *testing.T) {
 
 // TestLightModels runs nine ImageNet architectures with constant weights and compares with the answer recorded beside them.
 func TestLightModels(t *testing.T) {
+	if testing.Short() {
+		t.Skip("nine large networks take a minute")
+	}
 	dir := shared(t, "conformance/onnx-1.16/light")
 	files, err := filepath.Glob(filepath.Join(dir, "*.onnx"))
 	if err != nil || len(files) == 0 {
