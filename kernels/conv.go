@@ -296,6 +296,9 @@ type LocalWeights struct {
 	bias []float32 // [positions][⌈O/16⌉·16] or nil
 }
 
+// Bytes returns the memory that the packed weights take.
+func (w *LocalWeights) Bytes() int { return 4 * (len(w.data) + len(w.bias)) }
+
 // NewLocal plans a locally connected layer; Groups must be 1.
 func NewLocal(s Conv2D) *Local {
 	checkConv("Local", &s)

@@ -95,18 +95,8 @@ func newConv(s kernels.Conv2D, w, bias []float32, f *fused, ours bool) *conv {
 		c.each = c.deep.Pack(t, bias)
 		return c
 	}
-	t := w // becomes [O,KH,KW,C/G]
-	if taps > 1 && cg > 1 {
-		if !ours {
-			t = make([]float32, len(w))
-		}
-		filter := make([]float32, cg*taps)
-		for o := range s.O {
-			copy(filter, w[o*len(filter):])
-			kernels.NCHWToNHWC(nil, t[o*len(filter):][:len(filter)], filter, 1, cg, taps)
-		}
-		ours = true
-	}
+	t := filters(w, s.O, cg, taps, ours)
+	ours = ours || taps > 1 && cg > 1
 	if kernels.WinogradSuits(s) {
 		c.quick = kernels.NewWinograd(s)
 		c.turned = c.quick.Pack(t, bias)
@@ -119,6 +109,23 @@ func newConv(s kernels.Conv2D, w, bias []float32, f *fused, ours bool) *conv {
 		c.weights = c.direct.Pack(t, bias)
 	}
 	return c
+}
+
+// filters turns n filters from [C,KH,KW] to [KH,KW,C]. With ours, w is not needed afterwards.
+func filters(w []float32, n, channels, taps int, ours bool) []float32 {
+	if taps == 1 || channels == 1 {
+		return w
+	}
+	t := w
+	if !ours {
+		t = make([]float32, len(w))
+	}
+	filter := make([]float32, channels*taps)
+	for i := range n {
+		copy(filter, w[i*len(filter):])
+		kernels.NCHWToNHWC(nil, t[i*len(filter):][:len(filter)], filter, 1, channels, taps)
+	}
+	return t
 }
 
 func (c *conv) Kind() string { return c.kind }
@@ -161,6 +168,37 @@ func (c *conv) scratch(threads int) int {
 		return c.quick.ScratchLen(threads)
 	}
 	return c.direct.ScratchLen()
+}
+
+// local is a locally connected layer with bias and activation, channels last.
+type local struct {
+	fastOp
+	kind    string
+	act     kernels.Act
+	plan    *kernels.Local
+	weights *kernels.LocalWeights
+}
+
+func (c *local) Kind() string     { return c.kind }
+func (c *local) weightBytes() int { return c.weights.Bytes() }
+
+func (c *local) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	c.plan.Run(e.Team, out[0].Float32s(), in[0].Float32s(), c.weights, c.act)
+	return nil
+}
+
+// lcn is a local contrast normalisation, channels last.
+type lcn struct {
+	fastOp
+	plan *kernels.LCN
+}
+
+func (*lcn) Kind() string        { return "LCN" }
+func (n *lcn) scratch(_ int) int { return n.plan.ScratchLen() }
+
+func (n *lcn) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	n.plan.Run(e.Team, out[0].Float32s(), in[0].Float32s(), e.Floats(n.plan.ScratchLen()))
+	return nil
 }
 
 // dense is a fully connected layer: input x [M,K].

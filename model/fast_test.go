@@ -153,11 +153,26 @@ var nets = map[string]func(b *net, x *model.Value) *model.Value{
 		y = b.Add("fc2", &layer.MatMul{}, y, b.weights(-1, 1, 12, 4))
 		return b.Add("fc3", &layer.Gemm{Alpha: 0.5, Beta: 2}, y, b.weights(-1, 1, 4, 3), b.weights(-1, 1, 1, 3))
 	},
+	// A stage of Jarrett et al. 2009, pooled before it is normalised.
+	"lcn": func(b *net, x *model.Value) *model.Value {
+		y := b.unary(layer.Relu, b.conv(x, 6, 13, 3, pads(1), 1))
+		y = b.Add("pool", &layer.MaxPool{Window: layer.Window{Kernel: []int{2, 2}, Strides: []int{2, 1}}}, y)
+		return b.Add("lcn", &layer.LCN{Size: 5, Sigma: 1.2, Floor: lcnFloor}, y)
+	},
+	"locally connected": func(b *net, x *model.Value) *model.Value {
+		w := layer.Window{Strides: []int{2, 1}, Pads: []int{1, 0, 1, 2}}
+		y := b.unary(layer.Relu, b.Add("local", &layer.LocallyConnected{Window: w}, x, b.weights(-0.2, 0.2, 7, 11, 17, 6, 3, 3), b.weights(-1, 1, 17, 7, 11)))
+		y = b.Add("pointwise", &layer.LocallyConnected{}, y, b.weights(-0.2, 0.2, 7, 11, 3, 17, 1, 1))
+		return b.unary(layer.LeakyRelu, y)
+	},
 	"mean": func(b *net, x *model.Value) *model.Value {
 		y := b.conv(x, 6, 8, 1, layer.Window{}, 1)
 		return b.Add("mean", &layer.Reduce{Fn: layer.ReduceMean}, y, ints(2, 3))
 	},
 }
+
+// lcnFloor is the least divisor of the networks' contrast normalisations.
+const lcnFloor = 1
 
 func testInput(seed uint64) *tensor.Tensor {
 	r := rand.New(rand.NewPCG(seed, 4))
@@ -192,6 +207,9 @@ func run(t *testing.T, g *model.Graph, opt model.Options, x *tensor.Tensor) *ten
 
 // TestFastFormsAgreeWithPlainLayers compares each network with its layers' own forward passes, in every number of threads. Folding and other
 // orders of summation move results by a few roundings of the sums' terms, which are of the order of 1.
+//
+// A contrast normalisation y = v/d of what is off by e has v off by 2e, and d too, as a root mean square is; so y is off by
+// 2e(1+|y|)/lcnFloor, and by half of that again for the roundings of its own sums, which have fewer terms.
 func TestFastFormsAgreeWithPlainLayers(t *testing.T) {
 	for name, f := range nets {
 		t.Run(name, func(t *testing.T) {
@@ -203,7 +221,11 @@ func TestFastFormsAgreeWithPlainLayers(t *testing.T) {
 			}
 			for i, w := range want.Float32s() {
 				// 60 is the most terms in any sum of these networks; each is under 4.
-				if g := one.Float32s()[i]; math.Abs(float64(g-w)) > 60*4*0x1p-24 {
+				bound := 60 * 4 * 0x1p-24
+				if name == "lcn" {
+					bound *= 3 * (1 + math.Abs(float64(w))) / lcnFloor
+				}
+				if g := one.Float32s()[i]; math.Abs(float64(g-w)) > bound {
 					t.Fatalf("y[%d] = %g, plain layers give %g", i, g, w)
 				}
 			}
@@ -228,6 +250,9 @@ func TestFusion(t *testing.T) {
 		"pad":           {"ToNHWC", "Conv", "ToNCHW"},
 		"head":          {"ToNHWC", "Conv", "View", "Reshape", "Softmax"},
 		"mean":          {"ToNHWC", "Conv", "ReduceMean", "View"},
+		"lcn":           {"ToNHWC", "Conv+Relu", "MaxPool", "LCN", "ToNCHW"},
+
+		"locally connected": {"ToNHWC", "LocallyConnected+Relu", "LocallyConnected+LeakyRelu", "ToNCHW"},
 	} {
 		p, err := model.Compile(build(5, nets[name]), model.Options{})
 		if err != nil {
@@ -239,6 +264,31 @@ func TestFusion(t *testing.T) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: steps %v, want %v", name, got, want)
+		}
+	}
+}
+
+// TestContrastNormalisationHasOneDefinition: the plain layer and the kernel give the same bits, under windows narrower and wider than the
+// picture; where the picture is flat that is 0.
+func TestContrastNormalisationHasOneDefinition(t *testing.T) {
+	for _, l := range []layer.LCN{{Size: 1, Sigma: 1}, {Size: 5, Sigma: 1.2}, {Size: 9, Sigma: 2, Floor: 0.25}, {Size: 31, Sigma: 4}} {
+		g := build(1, func(b *net, x *model.Value) *model.Value { return b.Add("lcn", &l, x) })
+		x := testInput(3)
+		want := run(t, g, model.Options{Plain: true}, x)
+		if got := run(t, g, model.Options{Threads: 2}, x); !slices.Equal(got.Raw(), want.Raw()) {
+			t.Errorf("%+v: the kernel gives other bits than the layer", l)
+		}
+		l.Floor = 1
+		for i := range x.Float32s() {
+			x.Float32s()[i] = 0.75
+		}
+		for _, plain := range []bool{true, false} {
+			for _, y := range run(t, g, model.Options{Plain: plain}, x).Float32s() {
+				// A sum of 6 channels and two of Size products, each scaled by a rounded number: so many roundings of 0.75.
+				if math.Abs(float64(y)) > float64(6+2*l.Size+4)*0.75*0x1p-24 {
+					t.Fatalf("%+v: a flat picture becomes %g", l, y)
+				}
+			}
 		}
 	}
 }

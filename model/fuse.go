@@ -320,9 +320,9 @@ func (p *ir) recognise() {
 	e.apply()
 }
 
-// fused is a convolution or fully connected layer with what follows it. Inputs: x, weights, bias or nil, residual or nil.
+// fused is a convolution, a locally or a fully connected layer with what follows it. Inputs: x, weights, bias or nil, residual or nil.
 type fused struct {
-	layer.Op // the layer itself: *layer.Conv or *layer.Gemm
+	layer.Op // the layer itself: *layer.Conv, *layer.LocallyConnected or *layer.Gemm
 	act      kernels.Act
 	kind     string
 }
@@ -372,6 +372,11 @@ func (p *ir) fuse() {
 				continue
 			}
 			o.op = &fused{Op: l, kind: "Gemm"}
+		case *layer.LocallyConnected:
+			if !o.in[1].constant() || !static(o) {
+				continue
+			}
+			o.op = &fused{Op: l, kind: "LocallyConnected"}
 		default:
 			p.fuseInto(e, uses, o)
 			continue

@@ -147,7 +147,11 @@ func (l *layouts) lower(o *op) bool {
 			return l.conv(o, f, inner)
 		case *layer.Gemm:
 			return l.gemm(o, f, inner)
+		case *layer.LocallyConnected:
+			return l.local(o, f, inner)
 		}
+	case *layer.LCN:
+		return l.lcn(o, f)
 	case *layer.MatMul:
 		return f32 && l.matmul(o)
 	case *layer.MaxPool:
@@ -411,6 +415,47 @@ func (l *layouts) conv(o *op, f *fused, c *layer.Conv) bool {
 	}
 	fast := newConv(shape, w.floats(), o.in[2].floats(), f, l.consume && l.uses[w] == 1)
 	n := l.emit(o.name, fast, in, becomes(o.out[0]))
+	n.macs, n.params = o.macs, o.params
+	return true
+}
+
+// local emits a locally connected layer's fast form.
+func (l *layouts) local(o *op, f *fused, c *layer.LocallyConnected) bool {
+	x, w, b := o.in[0], o.in[1], o.in[2]
+	shape, out, ok := window2(&c.Window, x.shape(), w.info.Shape[4:])
+	if !ok || w.info.Shape[2] == 0 || b != nil && b.floats() == nil {
+		return l.unfuse(o, f)
+	}
+	shape.O = w.info.Shape[2]
+	positions := out[0] * out[1]
+	if shape.OH() != out[0] || shape.OW() != out[1] {
+		return l.unfuse(o, f)
+	}
+	var bias []float32 // [OH,OW,O]
+	if b != nil {
+		bias = make([]float32, len(b.floats()))
+		kernels.NCHWToNHWC(nil, bias, b.floats(), 1, shape.O, positions)
+	}
+	fast := &local{kind: f.kind, act: f.act, plan: kernels.NewLocal(shape)}
+	fast.weights = fast.plan.Pack(filters(w.floats(), positions*shape.O, shape.C, shape.KH*shape.KW, l.consume && l.uses[w] == 1), bias)
+	n := l.emit(o.name, fast, []*val{l.nhwc(x)}, becomes(o.out[0]))
+	n.macs, n.params = o.macs, o.params
+	return true
+}
+
+// lcn emits a local contrast normalisation's fast form.
+func (l *layouts) lcn(o *op, f *layer.LCN) bool {
+	s := o.in[0].shape()
+	count, _ := tensor.Count(s)
+	if count == 0 {
+		return false
+	}
+	plan := kernels.NewLCN(kernels.LCN2D{N: s[0], H: s[2], W: s[3], C: s[1], Size: f.Size, Sigma: f.Sigma, Floor: f.Floor})
+	// The maps of a tall picture of few columns are mostly padding.
+	if plan.ScratchLen() > max(1<<22, 4*count) {
+		return false
+	}
+	n := l.emit(o.name, &lcn{plan: plan}, []*val{l.nhwc(o.in[0])}, becomes(o.out[0]))
 	n.macs, n.params = o.macs, o.params
 	return true
 }

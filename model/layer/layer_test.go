@@ -143,9 +143,10 @@ var cases = []struct {
 	{"lp norm", &LpNorm{Axis: 0, P: 2}, ts(f32(d(2), 3, 4)), ts(f32(d(2), 0.6, 0.8))},
 	// The window of channel 0 holds both channels, that of channel 1 itself: 0/1^¾ and 1/1^¾.
 	{"lrn", &LRN{Size: 2, Alpha: 2, Beta: 0.75, Bias: 0}, ts(f32(d(1, 2, 1, 1), 0, 1)), ts(f32(d(1, 2, 1, 1), 0, 1))},
-	{"lcn of a constant inside", &LCN{}, ts(f32(d(1, 1, 1, 1), 7), f32(d(1, 1, 1, 1), 1)), ts(f32(d(1, 1, 1, 1), 0))},
-	// One position, window 1: mean 2, deviation 1, which is also its mean over positions.
-	{"lcn", &LCN{}, ts(f32(d(1, 2, 1, 1), 1, 3), f32(d(1, 1, 1, 1), 1)), ts(f32(d(1, 2, 1, 1), -1, 1))},
+	{"lcn of a flat picture", &LCN{Size: 1, Sigma: 1, Floor: 0.5}, ts(f32(d(1, 1, 1, 2), 7, 7)), ts(f32(d(1, 1, 1, 2), 0, 0))},
+	// One position: mean 2, deviation 1, which is also its mean over positions.
+	{"lcn", &LCN{Size: 5, Sigma: 1}, ts(f32(d(1, 2, 1, 1), 1, 3)), ts(f32(d(1, 2, 1, 1), -1, 1))},
+	{"lcn below its floor", &LCN{Size: 1, Sigma: 1, Floor: 4}, ts(f32(d(1, 2, 1, 1), 1, 3)), ts(f32(d(1, 2, 1, 1), -0.25, 0.25))},
 	{"dropout", &Dropout{}, ts(count(1, 2, 2)), ts(count(1, 2, 2), boolean(d(2), true, true))},
 
 	{"nearest", &Resize{Mode: "nearest", Coordinates: "asymmetric", Nearest: "floor"}, ts(count(1, 2, 1, 2), nil, f32(d(2), 2, 1.5)),
@@ -276,7 +277,10 @@ func TestShapesThatCannotBe(t *testing.T) {
 		"einsum labels":    {&Einsum{"ij,jk->iz"}, []Info{x(2, 2), x(2, 2)}},
 		"resize to what":   {&Resize{Mode: "nearest", Coordinates: "asymmetric", Nearest: "floor"}, []Info{x(2, 2)}},
 		"local positions":  {&LocallyConnected{}, []Info{x(1, 1, 4, 4), x(3, 3, 1, 1, 1, 1)}},
-		"even lcn window":  {&LCN{}, []Info{x(1, 1, 4, 4), x(1, 1, 2, 2)}},
+		"even lcn window":  {&LCN{Size: 2, Sigma: 1}, []Info{x(1, 1, 4, 4)}},
+		"huge lcn window":  {&LCN{Size: 1<<20 + 1, Sigma: 1}, []Info{x(1, 1, 4, 4)}},
+		"lcn sigma":        {&LCN{Size: 3}, []Info{x(1, 1, 4, 4)}},
+		"lcn floor":        {&LCN{Size: 3, Sigma: 1, Floor: -1}, []Info{x(1, 1, 4, 4)}},
 		"depth to space":   {&DepthToSpace{B: 3}, []Info{x(1, 4, 2, 2)}},
 		"quantised scales": {&Quantize{Axis: 1}, []Info{x(1, 4), x(3)}},
 	} {

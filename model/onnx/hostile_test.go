@@ -262,7 +262,7 @@ func small() []byte {
 	flat := g.Add("flat", &layer.Reshape{}, up, cat)
 	fc := g.Add("fc", &layer.Gemm{Alpha: 1, Beta: 1, TransB: true}, flat, weights("fw", 5, 288), weights("fb", 5))
 	soft := g.Add("soft", &layer.Softmax{Axis: -1}, fc)
-	lcn := g.Add("lcn", &layer.LCN{}, x, model.Const("window", layer.GaussianWindow(3, 1)))
+	lcn := g.Add("lcn", &layer.LCN{Size: 3, Sigma: 1, Floor: 1}, x)
 	g.Output(soft, lcn)
 	soft.DType, lcn.DType = tensor.Float32, tensor.Float32
 	b, err := Write(g)

@@ -11,7 +11,9 @@ import (
 
 // own are the operators of Domain.
 var own = map[string]builder{
-	"LCN":              func(*call) layer.Op { return &layer.LCN{} },
+	"LCN": func(c *call) layer.Op {
+		return &layer.LCN{Size: c.int("size", 0), Sigma: c.float("sigma", 0), Floor: c.float("floor", 0)}
+	},
 	"LocallyConnected": func(c *call) layer.Op { return &layer.LocallyConnected{Window: c.window()} },
 	"Step":             unary(layer.Step),
 }

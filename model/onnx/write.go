@@ -244,10 +244,10 @@ func attrTensor(name string, t *tensor.Tensor) []byte {
 	return m
 }
 
-// attrRef is an attribute of a node in a function that takes the value of one of the function's.
-func attrRef(name string, kind int64) []byte {
+// attrRef is an attribute of a node in a function that takes the value of the function's attribute of.
+func attrRef(name, of string, kind int64) []byte {
 	m := attribute(name, kind)
-	m.text(21, name)
+	m.text(21, of)
 	return m
 }
 

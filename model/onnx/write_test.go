@@ -124,7 +124,7 @@ func TestRewrittenCases(t *testing.T) {
 func ownLayers() (*model.Graph, model.Tensors) {
 	g := &model.Graph{Name: "own", Meta: map[string]string{"parent": "none", "seed": "7"}}
 	x := g.Input("x", tensor.Float32, model.Symbol("N"), model.Dim{Size: 2}, model.Dim{Size: 7}, model.Dim{Size: 9})
-	lcn := g.Add("lcn", &layer.LCN{}, x, model.Const("window", layer.GaussianWindow(5, 1.2)))
+	lcn := g.Add("lcn", &layer.LCN{Size: 5, Sigma: 1.2, Floor: 1e-3}, x)
 	local := g.Add("local", &layer.LocallyConnected{Window: layer.Window{Strides: []int{2, 1}, Pads: []int{1, 0, 1, 2}}},
 		lcn, model.Const("w", fill(tensor.Float32, []int{4, 9, 3, 2, 3, 3}, -1, 1)), model.Const("b", fill(tensor.Float32, []int{3, 4, 9}, -1, 1)))
 	l2 := g.Add("l2", &layer.LpPool{Window: layer.Window{Kernel: []int{2, 2}, Strides: []int{2, 2}}, P: 2}, local)
@@ -193,7 +193,7 @@ func TestFunctionsSayTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, w := range want {
-		// Sums of at most 25 products in another order: 25·2⁻²⁴ of terms of size 1.
+		// Sums of at most 25 products in another order, with weights a few roundings off: 25·2⁻²⁴ of terms of size 1.
 		if err := differs(got[name], w, 1e-5, 2e-6); err != nil {
 			t.Errorf("output %q: %v", name, err)
 		}

@@ -48,7 +48,7 @@ func (w *writer) op(n *model.Node) {
 	case *layer.LocallyConnected:
 		w.local(o)
 	case *layer.LCN:
-		w.call("LCN", w.inputs())
+		w.call("LCN", w.inputs(), attrInt("size", o.Size), attrFloat("sigma", o.Sigma), attrFloat("floor", o.Floor))
 	case *layer.MaxPool:
 		w.put("MaxPool", append(window(&o.Window, true), attrFlag("storage_order", o.ColumnMajor))...)
 	case *layer.AveragePool:
@@ -340,21 +340,47 @@ var functionBodies = map[string]func() []byte{
 			fn("Cast", []string{"above"}, "y", attrInt("to", int(tensor.Float32))))
 	},
 	"LCN": func() []byte {
+		// The window is not scaled to sum to 1: dividing by what it gives on ones does that, at the border too.
 		same := attrText("auto_pad", "SAME_UPPER")
-		return function("LCN", "local contrast normalisation (Jarrett et al. 2009) with a window of weights that sum to 1", []string{"x", "window"}, []string{"y"}, nil,
+		return function("LCN", "local contrast normalisation (Jarrett et al. 2009) with a Gaussian window whose weights inside the picture sum to 1",
+			[]string{"x"}, []string{"y"}, []string{"size", "sigma", "floor"},
+			fn("Constant", nil, "size", attrRef("value_int", "size", kindInt)),
+			fn("Constant", nil, "sigma", attrRef("value_float", "sigma", kindFloat)),
+			fn("Constant", nil, "floor", attrRef("value_float", "floor", kindFloat)),
+			fn("Constant", nil, "zero", attrInt("value_int", 0)),
+			fn("Constant", nil, "one", attrInt("value_int", 1)),
+			fn("Constant", nil, "two", attrInt("value_int", 2)),
+			fn("Range", []string{"zero", "size", "one"}, "index"),
+			fn("Div", []string{"size", "two"}, "middle"),
+			fn("Sub", []string{"index", "middle"}, "offset"),
+			fn("Cast", []string{"offset"}, "distance", attrInt("to", int(tensor.Float32))),
+			fn("Div", []string{"distance", "sigma"}, "deviations"),
+			fn("Mul", []string{"deviations", "deviations"}, "exponent"),
+			fn("Constant", nil, "minusHalf", attrTensor("value", tensor.Scalar(float32(-0.5)))),
+			fn("Mul", []string{"exponent", "minusHalf"}, "logarithm"),
+			fn("Exp", []string{"logarithm"}, "gaussian"),
+			fn("Constant", nil, "rowShape", attrInts("value_ints", []int{1, 1, 1, -1})),
+			fn("Constant", nil, "columnShape", attrInts("value_ints", []int{1, 1, -1, 1})),
+			fn("Reshape", []string{"gaussian", "rowShape"}, "row"),
+			fn("Reshape", []string{"gaussian", "columnShape"}, "column"),
+			fn("Mul", []string{"row", "column"}, "window"), // [1, 1, size, size]
+			fn("Shape", []string{"x"}, "area", attrInt("start", 2), attrInt("end", 4)),
+			fn("Constant", nil, "single", attrInts("value_ints", []int{1, 1})),
+			fn("Concat", []string{"single", "area"}, "mapShape", attrInt("axis", 0)),
+			fn("ConstantOfShape", []string{"mapShape"}, "ones", attrTensor("value", tensor.Of([]float32{1}, 1))),
+			fn("Conv", []string{"ones", "window"}, "inside", same), // [1, 1, H, W]
 			fn("ReduceMean", []string{"x"}, "mean", attrInts("axes", []int{1})),
-			fn("Conv", []string{"mean", "window"}, "local", same),
+			fn("Conv", []string{"mean", "window"}, "meanSum", same),
+			fn("Div", []string{"meanSum", "inside"}, "local"),
 			fn("Sub", []string{"x", "local"}, "v"),
 			fn("Mul", []string{"v", "v"}, "square"),
 			fn("ReduceMean", []string{"square"}, "power", attrInts("axes", []int{1})),
-			fn("Conv", []string{"power", "window"}, "variance", same),
+			fn("Conv", []string{"power", "window"}, "powerSum", same),
+			fn("Div", []string{"powerSum", "inside"}, "variance"),
 			fn("Sqrt", []string{"variance"}, "deviation"),
 			fn("ReduceMean", []string{"deviation"}, "typical", attrInts("axes", []int{2, 3})),
-			fn("Max", []string{"typical", "deviation"}, "divisor"),
-			fn("Div", []string{"v", "divisor"}, "quotient"),
-			fn("Constant", nil, "zero", attrTensor("value", tensor.Scalar(float32(0)))),
-			fn("Equal", []string{"divisor", "zero"}, "flat"),
-			fn("Where", []string{"flat", "zero", "quotient"}, "y"))
+			fn("Max", []string{"floor", "typical", "deviation"}, "divisor"),
+			fn("Div", []string{"v", "divisor"}, "y"))
 	},
 	"LocallyConnected": func() []byte {
 		// Patches come from a convolution with one kernel per tap, over each channel as if it were an image; then each position is a matrix product.
@@ -375,7 +401,7 @@ var functionBodies = map[string]func() []byte{
 			fn("Reshape", []string{"eye", "eyeShape"}, "kernels"),
 			fn("Concat", []string{"any", "one", "area"}, "imageShape", attrInt("axis", 0)),
 			fn("Reshape", []string{"x", "imageShape"}, "images"),
-			fn("Conv", []string{"images", "kernels"}, "patches", attrRef("kernel_shape", kindInts), attrRef("strides", kindInts), attrRef("dilations", kindInts), attrRef("pads", kindInts)),
+			fn("Conv", []string{"images", "kernels"}, "patches", attrRef("kernel_shape", "kernel_shape", kindInts), attrRef("strides", "strides", kindInts), attrRef("dilations", "dilations", kindInts), attrRef("pads", "pads", kindInts)),
 			fn("Mul", []string{"channels", "taps"}, "inputs"),
 			fn("Concat", []string{"batch", "inputs", "any"}, "rowShape", attrInt("axis", 0)),
 			fn("Reshape", []string{"patches", "rowShape"}, "rows"), // [N, C·K, P]
