@@ -268,6 +268,21 @@ func TestFusion(t *testing.T) {
 	}
 }
 
+// TestLayersOfUnknownShapeStayPlain: a fully connected layer whose rows are counted only when the network runs keeps its activation.
+func TestLayersOfUnknownShapeStayPlain(t *testing.T) {
+	b := newNet(1)
+	x := b.Input("x", tensor.Float32, model.Fixed(4)...)
+	at := b.Add("cast", &layer.Cast{To: tensor.Float32}, b.Add("where", &layer.NonZero{}, x))
+	rows := b.Add("rows", &layer.Transpose{Perm: []int{1, 0}}, at)
+	y := b.unary(layer.Relu, b.Add("fc", &layer.Gemm{Alpha: 1, Beta: 1}, rows, model.Const("w", tensor.Of([]float32{2, -1}, 1, 2)), model.Const("b", tensor.Of([]float32{1, 2}))))
+	y.Name = "y"
+	b.Output(y)
+	got := run(t, b.Graph, model.Options{}, tensor.Of([]float32{0, 5, 0, 5}))
+	if want := []float32{3, 1, 7, 0}; !slices.Equal(got.Shape(), []int{2, 2}) || !slices.Equal(got.Float32s(), want) {
+		t.Errorf("got %v of %v, want %v", got.Float32s(), got.Shape(), want)
+	}
+}
+
 // TestContrastNormalisationHasOneDefinition: the plain layer and the kernel give the same bits, under windows narrower and wider than the
 // picture; where the picture is flat that is 0.
 func TestContrastNormalisationHasOneDefinition(t *testing.T) {

@@ -368,7 +368,7 @@ func (p *ir) fuse() {
 			}
 			o.op = &fused{Op: l, kind: "Conv"}
 		case *layer.Gemm:
-			if !o.in[1].constant() {
+			if !o.in[1].constant() || !static(o) {
 				continue
 			}
 			o.op = &fused{Op: l, kind: "Gemm"}
