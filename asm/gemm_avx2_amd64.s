@@ -38,7 +38,7 @@ DATA gemmMask<>+120(SB)/4, $0x00000000
 DATA gemmMask<>+124(SB)/4, $0x00000000
 GLOBL gemmMask<>(SB), RODATA|NOPTR, $128
 
-// func Gemm6x16F32AVX2(args *byte)
+// func Gemm6x16F32AVX2(args *GemmArgs)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·Gemm6x16F32AVX2(SB), NOSPLIT, $56-8
 	MOVQ args+0(FP), AX

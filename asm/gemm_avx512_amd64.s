@@ -4,7 +4,7 @@
 
 #include "textflag.h"
 
-// func Gemm12x32F32AVX512(args *byte)
+// func Gemm12x32F32AVX512(args *GemmArgs)
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·Gemm12x32F32AVX512(SB), NOSPLIT, $56-8
 	MOVQ  args+0(FP), AX

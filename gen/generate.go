@@ -1,7 +1,7 @@
 // Package gen writes the assembly of package asm. Run "go generate" here, or "make generate" at the top.
 package gen
 
-//go:generate go run ./gemm -isa args -out ../asm/gemm_args.go
+//go:generate go run ./gemm -isa args
 //go:generate go run ./gemm -isa avx2 -out ../asm/gemm_avx2_amd64.s -stubs ../asm/gemm_avx2_amd64.go -pkg asm
 //go:generate go run ./gemm -isa avx512 -out ../asm/gemm_avx512_amd64.s -stubs ../asm/gemm_avx512_amd64.go -pkg asm
 //go:generate go run ./gemmneon

@@ -35,7 +35,9 @@ const (
 	nKW8
 )
 
-func nLoad(fn *neon.Func, name string, r neon.R) { fn.T("MOVD %d(%v), %v", offset(name), nArgs, r) }
+func nLoad(fn *neon.Func, name string, r neon.R) {
+	fn.T("MOVD %d(%v), %v", arguments.Offset(name), nArgs, r)
+}
 
 func nStart(f *neon.File, name, doc string) *neon.Func {
 	fn := f.Func(name, "(args *DepthwiseArgs)", doc)
@@ -204,9 +206,9 @@ func nStore(fn *neon.Func, label string, acc []neon.V) {
 	fn.T("CMP $1, %v", nTmp)
 	fn.T("BLT %s", label+"store")
 	fn.T("BGT %s", label+"leaky")
-	fn.T("ADD $%d, %v, %v", offset("Lo"), nArgs, nTmp)
+	fn.T("ADD $%d, %v, %v", arguments.Offset("Lo"), nArgs, nTmp)
 	fn.Ld1r(neon.S4, a, nTmp)
-	fn.T("ADD $%d, %v, %v", offset("Hi"), nArgs, nTmp)
+	fn.T("ADD $%d, %v, %v", arguments.Offset("Hi"), nArgs, nTmp)
 	fn.Ld1r(neon.S4, b, nTmp)
 	for _, y := range acc {
 		fn.Fcmgt(c, a, y)
@@ -216,7 +218,7 @@ func nStore(fn *neon.Func, label string, acc []neon.V) {
 	}
 	fn.T("B %s", label+"store")
 	fn.Label(label + "leaky")
-	fn.T("ADD $%d, %v, %v", offset("Alpha"), nArgs, nTmp)
+	fn.T("ADD $%d, %v, %v", arguments.Offset("Alpha"), nArgs, nTmp)
 	fn.Ld1r(neon.S4, a, nTmp)
 	for _, y := range acc {
 		fn.Fmul(b, a, y)

@@ -2,12 +2,12 @@ package main
 
 import (
 	"fmt"
-	"go/token"
-	"go/types"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/ocellus-vision/ocellus/gen/x86"
 )
 
 // target is a vector unit of amd64.
@@ -17,14 +17,9 @@ type target struct {
 	vec   []reg.VecPhysical
 }
 
-var avx2 = target{"AVX2", 8, []reg.VecPhysical{
-	reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7, reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15,
-}}
+var avx2 = target{"AVX2", 8, x86.YMM}
 
-var avx512 = target{"AVX512", 16, []reg.VecPhysical{
-	reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7, reg.Z8, reg.Z9, reg.Z10, reg.Z11, reg.Z12, reg.Z13, reg.Z14, reg.Z15,
-	reg.Z16, reg.Z17, reg.Z18, reg.Z19, reg.Z20, reg.Z21, reg.Z22, reg.Z23, reg.Z24, reg.Z25, reg.Z26, reg.Z27, reg.Z28, reg.Z29, reg.Z30, reg.Z31,
-}}
+var avx512 = target{"AVX512", 16, x86.ZMM}
 
 // The general registers of all functions.
 const tap = 64 // bytes from a tap's weights to the next
@@ -46,7 +41,7 @@ var (
 	xs    = reg.R15 // output columns left
 )
 
-func field(base reg.Register, name string) Mem { return Mem{Base: base, Disp: offset(name)} }
+func field(base reg.Register, name string) Mem { return Mem{Base: base, Disp: arguments.Offset(name)} }
 
 func start(name, doc string, frame int) Mem {
 	TEXT(name, NOSPLIT, "func(args *DepthwiseArgs)")
@@ -56,10 +51,7 @@ func start(name, doc string, frame int) Mem {
 }
 
 func amd64(t target) {
-	// avo looks up names of signatures in the universe; the struct's fields do not matter to it.
-	name := types.NewTypeName(token.NoPos, nil, "DepthwiseArgs", nil)
-	types.NewNamed(name, types.NewStruct(nil, nil), nil)
-	types.Universe.Insert(name)
+	x86.Declare("DepthwiseArgs")
 	for _, w := range windows {
 		if w.kw == 3 && len(t.vec) == 32 {
 			t.resident(w)

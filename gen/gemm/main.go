@@ -7,18 +7,16 @@
 package main
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
-	"go/format"
 	"log"
-	"os"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 
 	"github.com/ocellus-vision/ocellus/gen/gemmargs"
+	"github.com/ocellus-vision/ocellus/gen/x86"
 )
 
 var isa = flag.String("isa", "", "avx2, avx512, or args for the Go struct that they share")
@@ -27,37 +25,18 @@ func main() {
 	flag.Parse()
 	switch *isa {
 	case "args":
-		src, err := format.Source([]byte(gemmargs.Source()))
-		if err != nil {
-			log.Fatal(err)
-		}
-		if err := os.WriteFile(flag.Lookup("out").Value.String(), src, 0o644); err != nil {
-			log.Fatal(err)
+		if err := gemmargs.Args.WriteFile("../asm/gemm_args.go"); err != nil {
+			log.Fatal("gemm: ", err)
 		}
 		return
 	case "avx2":
-		ConstraintExpr("!purego")
 		generate(&avx2{})
 	case "avx512":
-		ConstraintExpr("!purego")
 		generate(&avx512{})
 	default:
 		log.Fatalf("gemm: unknown -isa %q", *isa)
 	}
 	Generate()
-	nameArgs(flag.Lookup("stubs").Value.String())
-}
-
-// nameArgs gives the stub's argument its type. avo could learn of it only by loading package asm, which need not compile while
-// it is being written.
-func nameArgs(stubs string) {
-	src, err := os.ReadFile(stubs)
-	if err != nil {
-		log.Fatal(err)
-	}
-	if err := os.WriteFile(stubs, bytes.ReplaceAll(src, []byte("args *byte"), []byte("args *GemmArgs")), 0o644); err != nil {
-		log.Fatal(err)
-	}
 }
 
 // The general registers, all in use inside the loop: a pointer for each row of A (to the end of its K floats), the running
@@ -89,17 +68,19 @@ type target interface {
 }
 
 func field(base reg.Register, name string) Mem {
-	return Mem{Base: base, Disp: gemmargs.Offset(name)}
+	return Mem{Base: base, Disp: gemmargs.Args.Offset(name)}
 }
 
 // locals of the frame.
 type frame struct{ a, offs, c, res, tiles, steps, stepOffs Mem }
 
 func generate(t target) {
+	ConstraintExpr("!purego")
+	x86.Declare("GemmArgs")
 	t.data()
 	maxRows, maxPanels := t.shape()
 	name := fmt.Sprintf("Gemm%dx%dF32%s", maxRows, 16*maxPanels, t.name())
-	TEXT(name, NOSPLIT, "func(args *byte)")
+	TEXT(name, NOSPLIT, "func(args *GemmArgs)")
 	Doc(fmt.Sprintf("%s computes Tiles tiles of up to %d rows and %d columns; see GemmArgs.", name, maxRows, 16*maxPanels))
 	Pragma("noescape")
 	l := AllocLocal(56)

@@ -73,7 +73,7 @@ const (
 var rowPtr = [maxRows]neon.R{neon.R12, neon.R13, neon.R14, neon.R15, neon.R16, neon.R17}
 
 func load(fn *neon.Func, field string, r neon.R) {
-	fn.T("MOVD %d(%v), %v", gemmargs.Offset(field), args, r)
+	fn.T("MOVD %d(%v), %v", gemmargs.Args.Offset(field), args, r)
 }
 
 // tile is the code for one number of rows.
@@ -264,7 +264,7 @@ func (t *tile) activate() {
 }
 
 func (t *tile) broadcast(field string, v neon.V) {
-	t.T("ADD $%d, %v, %v", gemmargs.Offset(field), args, tmp)
+	t.T("ADD $%d, %v, %v", gemmargs.Args.Offset(field), args, tmp)
 	t.Ld1r(neon.S4, v, tmp)
 }
 

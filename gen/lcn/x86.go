@@ -1,11 +1,11 @@
 package main
 
 import (
-	"math"
-
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/ocellus-vision/ocellus/gen/x86"
 )
 
 // target is a vector unit of amd64. AVX-512 takes masks from it, and vectors of 16 lanes where no sum runs over lanes.
@@ -17,23 +17,17 @@ type target struct {
 }
 
 var (
-	ymm = []reg.VecPhysical{reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7, reg.Y8, reg.Y9}
-	zmm = []reg.VecPhysical{reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7, reg.Z8, reg.Z9}
-
-	avx2   = &target{name: "AVX2", lanes: 8, vec: func(i int) reg.VecPhysical { return ymm[i] }}
-	avx512 = &target{name: "AVX512", lanes: 16, vec: func(i int) reg.VecPhysical { return zmm[i] }}
+	avx2   = &target{name: "AVX2", lanes: 8, vec: func(i int) reg.VecPhysical { return x86.YMM[i] }}
+	avx512 = &target{name: "AVX512", lanes: 16, vec: func(i int) reg.VecPhysical { return x86.ZMM[i] }}
 )
 
 // maskReg is the vector that holds the mask of a ragged end where there are no mask registers.
-var maskReg = ymm[9]
+var maskReg = x86.YMM[9]
 
 func amd64(t *target) {
 	ConstraintExpr("!purego")
 	if t == avx2 {
-		t.mask = GLOBL("lcnmask", RODATA|NOPTR)
-		for i := range 16 {
-			DATA(4*i, U32(map[bool]uint32{true: math.MaxUint32}[i < 8]))
-		}
+		t.mask = x86.TailMask("lcnmask")
 	}
 	t.blur()
 	t.sum()
@@ -225,7 +219,7 @@ func (t *target) sum() {
 	param("dst", dst)
 	param("src", src)
 	param("square", square)
-	acc, x := ymm[0], ymm[1]
+	acc, x := x86.YMM[0], x86.YMM[1]
 	t.pixels(func() {
 		VXORPS(acc.AsX(), acc.AsX(), acc.AsX())
 	}, func(part bool) {
@@ -252,7 +246,7 @@ func (t *target) sub() {
 	param("squares", squares)
 	param("src", src)
 	param("mean", mean)
-	acc, x, m := ymm[0], ymm[1], ymm[2]
+	acc, x, m := x86.YMM[0], x86.YMM[1], x86.YMM[2]
 	t.pixels(func() {
 		VXORPS(acc.AsX(), acc.AsX(), acc.AsX())
 		VBROADCASTSS(Mem{Base: mean}, m)
@@ -289,10 +283,10 @@ func (t *target) div() {
 	param("dst", dst)
 	param("src", src)
 	param("dev", dev)
-	x, d, mean, floor := ymm[0], ymm[1], ymm[2], ymm[3]
+	x, d, mean, floor := x86.YMM[0], x86.YMM[1], x86.YMM[2], x86.YMM[3]
 	broadcast("mean", mean)
 	broadcast("floor", floor)
-	last, step := ymm[4], reg.R10
+	last, step := x86.YMM[4], reg.R10
 	param("channels", step)
 	SHLQ(Imm(2), step)
 	t.pixels(func() {
@@ -322,7 +316,7 @@ func (t *target) few(f function) {
 	param("order", order)
 	param("groups", groups)
 	param("channels", channels)
-	x, d, mean, floor, spread := ymm[0], ymm[1], ymm[2], ymm[3], ymm[4]
+	x, d, mean, floor, spread := x86.YMM[0], x86.YMM[1], x86.YMM[2], x86.YMM[3], x86.YMM[4]
 	if f.name == fewSub.name {
 		param("mean", aux)
 	} else {

@@ -32,7 +32,9 @@ const (
 	vCount = neon.V31
 )
 
-func nLoad(fn *neon.Func, name string, r neon.R) { fn.T("MOVD %d(%v), %v", offset(name), nArgs, r) }
+func nLoad(fn *neon.Func, name string, r neon.R) {
+	fn.T("MOVD %d(%v), %v", arguments.Offset(name), nArgs, r)
+}
 
 func arm64() error {
 	f := neon.NewFile("gen/pool", "asm")
@@ -47,7 +49,7 @@ func arm64() error {
 		nLoad(fn, "Col", nColStep)
 		nLoad(fn, "Step", nStep)
 		nLoad(fn, "Out", nOutStep)
-		fn.T("ADD $%d, %v, %v", offset("Count"), nArgs, nTmp)
+		fn.T("ADD $%d, %v, %v", arguments.Offset("Count"), nArgs, nTmp)
 		fn.Ld1r(neon.S4, vCount, nTmp)
 		if k.name == "Max" {
 			fn.ConstF(vStart, float32(math.Inf(-1)), nTmp)

@@ -2,13 +2,13 @@ package main
 
 import (
 	"fmt"
-	"go/token"
-	"go/types"
 	"math"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/ocellus-vision/ocellus/gen/x86"
 )
 
 // target is a vector unit of amd64: accumulators 0 to 3, scratch, and what finishing needs.
@@ -19,9 +19,9 @@ type target struct {
 	tmp, start, count, masks reg.VecPhysical
 }
 
-var avx2 = target{"AVX2", 8, []reg.VecPhysical{reg.Y0, reg.Y1, reg.Y2, reg.Y3}, reg.Y4, reg.Y5, reg.Y6, reg.Y7}
+var avx2 = target{"AVX2", 8, x86.YMM[:4], reg.Y4, reg.Y5, reg.Y6, reg.Y7}
 
-var avx512 = target{"AVX512", 16, []reg.VecPhysical{reg.Z0, reg.Z1, reg.Z2, reg.Z3}, reg.Z4, reg.Z5, reg.Z6, reg.Z7}
+var avx512 = target{"AVX512", 16, x86.ZMM[:4], reg.Z4, reg.Z5, reg.Z6, reg.Z7}
 
 var (
 	args     = reg.RAX
@@ -40,20 +40,14 @@ var (
 	tmp      = reg.R15
 )
 
-func field(name string) Mem { return Mem{Base: args, Disp: offset(name)} }
+func field(name string) Mem { return Mem{Base: args, Disp: arguments.Offset(name)} }
 
 func amd64(t target) {
 	ConstraintExpr("!purego")
-	// avo looks up names of signatures in the universe; the struct's fields do not matter to it.
-	name := types.NewTypeName(token.NoPos, nil, "PoolArgs", nil)
-	types.NewNamed(name, types.NewStruct(nil, nil), nil)
-	types.Universe.Insert(name)
+	x86.Declare("PoolArgs")
 	var mask Mem
 	if t.lanes == 8 {
-		mask = GLOBL("poolmask", RODATA|NOPTR)
-		for i := range 16 {
-			DATA(4*i, U32(map[bool]uint32{true: math.MaxUint32}[i < 8]))
-		}
+		mask = x86.TailMask("poolmask")
 	}
 	for _, k := range kinds {
 		t.function(k, mask)

@@ -49,7 +49,7 @@ const (
 	nRow
 )
 
-func (t arm) field(name string, r neon.R) { t.T("MOVD %d(%v), %v", offset(name), nArgs, r) }
+func (t arm) field(name string, r neon.R) { t.T("MOVD %d(%v), %v", arguments.Offset(name), nArgs, r) }
 
 func arm64() error {
 	f := neon.NewFile("gen/winograd", "asm")
@@ -174,7 +174,7 @@ func nOutput(f *neon.File, v variant) {
 
 // broadcast loads a float of the arguments to every lane.
 func (t arm) broadcast(name string, v neon.V) {
-	t.T("ADD $%d, %v, %v", offset(name), nArgs, nTmp)
+	t.T("ADD $%d, %v, %v", arguments.Offset(name), nArgs, nTmp)
 	t.Ld1r(neon.S4, v, nTmp)
 }
 

@@ -2,13 +2,13 @@ package main
 
 import (
 	"fmt"
-	"go/token"
-	"go/types"
 	"math"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/ocellus-vision/ocellus/gen/x86"
 )
 
 // target is a vector unit of amd64, and the machine of its transforms.
@@ -18,14 +18,9 @@ type target struct {
 	vec   []reg.VecPhysical
 }
 
-var avx2 = target{"AVX2", 8, []reg.VecPhysical{
-	reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7, reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15,
-}}
+var avx2 = target{"AVX2", 8, x86.YMM}
 
-var avx512 = target{"AVX512", 16, []reg.VecPhysical{
-	reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7, reg.Z8, reg.Z9, reg.Z10, reg.Z11, reg.Z12, reg.Z13, reg.Z14, reg.Z15,
-	reg.Z16, reg.Z17, reg.Z18, reg.Z19, reg.Z20, reg.Z21, reg.Z22, reg.Z23, reg.Z24, reg.Z25, reg.Z26, reg.Z27, reg.Z28, reg.Z29, reg.Z30, reg.Z31,
-}}
+var avx512 = target{"AVX512", 16, x86.ZMM}
 
 // The constants stay in the first registers.
 func (t target) mov(d, s int)               { VMOVAPS(t.vec[s], t.vec[d]) }
@@ -56,13 +51,10 @@ var (
 	tiles  = reg.RBP
 )
 
-func field(name string) Mem { return Mem{Base: args, Disp: offset(name)} }
+func field(name string) Mem { return Mem{Base: args, Disp: arguments.Offset(name)} }
 
 func amd64(t target) {
-	// avo looks up names of signatures in the universe; the struct's fields do not matter to it.
-	name := types.NewTypeName(token.NoPos, nil, "WinogradArgs", nil)
-	types.NewNamed(name, types.NewStruct(nil, nil), nil)
-	types.Universe.Insert(name)
+	x86.Declare("WinogradArgs")
 	in, out := constants("winogradInput", inputFactors), constants("winogradOutput", outputFactors)
 	for _, v := range inputs {
 		t.input(v, in)
