@@ -40,7 +40,11 @@ func TestColoursFollowTheStandards(t *testing.T) {
 			black, lumaRange, chromaRange = 16, 219, 224
 		}
 		var chroma []int
-		for v := 0; v < 256; v += 5 {
+		step := 5
+		if testing.Short() {
+			step = 51
+		}
+		for v := 0; v < 256; v += step {
 			chroma = append(chroma, v)
 		}
 		chroma = append(chroma, 128)

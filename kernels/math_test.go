@@ -61,14 +61,17 @@ func ulpOf(y float64) float64 {
 	return math.Ldexp(1, max(e-24, -149))
 }
 
-// TestMathULP compares the functions with float64 and holds them to their bounds: over a sample of all float32 numbers, or over all of them
-// with -ocellus.exhaustive.
+// TestMathULP compares the functions with float64 and holds them to their bounds: over a million of all float32 numbers (fewer with
+// -short), or over all of them with -ocellus.exhaustive.
 func TestMathULP(t *testing.T) {
 	const block = 4096
 	var src, dst [block]float32
 	step := uint64(4099)
-	if *exhaustive {
+	switch {
+	case *exhaustive:
 		step = 1
+	case testing.Short():
+		step = 65537
 	}
 	for _, f := range mathFuncs {
 		worst, worstAt := 0.0, float32(0)
