@@ -1,5 +1,7 @@
 # Targets are listed by "make help".
 .DEFAULT_GOAL := help
+SHELL         := /bin/bash
+.SHELLFLAGS   := -o pipefail -c
 .PHONY: help demo build test fuzz bench bench-peers generate lint cross clean setup
 
 GO          ?= go
