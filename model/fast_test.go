@@ -146,6 +146,11 @@ var nets = map[string]func(b *net, x *model.Value) *model.Value{
 		y := b.bn(x, 6)
 		return b.Add("soft", &layer.Softmax{Axis: 1, Log: true}, b.conv(y, 6, 5, 1, layer.Window{}, 1))
 	},
+	"computed bias": func(b *net, x *model.Value) *model.Value {
+		m := b.Add("mean", &layer.Reduce{Fn: layer.ReduceMean}, x, ints(0, 2, 3))
+		y := b.unary(layer.Relu, b.Add("conv", &layer.Conv{Groups: 1}, x, b.weights(-0.3, 0.3, 6, 6, 1, 1), m))
+		return b.unary(layer.LeakyRelu, b.Add("up", &layer.ConvTranspose{Groups: 1}, y, b.weights(-0.3, 0.3, 6, 6, 2, 2), m))
+	},
 	"classifier": func(b *net, x *model.Value) *model.Value {
 		y := b.Add("lrn", &layer.LRN{Size: 5, Alpha: 1e-2, Beta: 0.75, Bias: 1}, b.unary(layer.Relu, b.conv(x, 6, 8, 3, layer.Window{}, 1)))
 		y = b.Add("flat", &layer.Flatten{Axis: 1}, y)

@@ -363,7 +363,7 @@ func (p *ir) fuse() {
 	for _, o := range p.ops {
 		switch l := o.op.(type) {
 		case *layer.Conv:
-			if !o.in[1].constant() || o.out[0].info.DType != tensor.Float32 {
+			if !static(o) || !o.in[1].constant() || o.out[0].info.DType != tensor.Float32 {
 				continue
 			}
 			o.op = &fused{Op: l, kind: "Conv"}

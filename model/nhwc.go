@@ -399,7 +399,7 @@ func window2(w *layer.Window, shape, kernel []int) (s kernels.Conv2D, out [2]int
 func (l *layouts) conv(o *op, f *fused, c *layer.Conv) bool {
 	x, w := o.in[0], o.in[1]
 	if o.in[2] != nil && o.in[2].floats() == nil {
-		return false
+		return l.unfuse(o, f)
 	}
 	shape, out, ok := window2(&c.Window, x.shape(), w.info.Shape[2:])
 	if !ok {
