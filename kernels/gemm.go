@@ -257,20 +257,25 @@ const blockK = 768
 
 // runBlocks splits the problem into tiles and runs them. pictures is the batch for convolutions.
 func (g *gemmTask) runBlocks(t *Team, pictures int) {
-	panels := (g.n + panel - 1) / panel
-	_, per := gemmShape(use[OpGemm])
-	units := (panels + per - 1) / per
-	// Enough tiles for the workers to even out, as few as keep A's block in use.
-	g.groups = 1
-	if want := 4 * t.Threads(); t.Threads() > 1 && g.blocks*pictures < want {
-		g.groups = min(units, (want+g.blocks*pictures-1)/(g.blocks*pictures))
-	}
-	g.width = (units + g.groups - 1) / g.groups * per
-	g.groups = (panels + g.width - 1) / g.width
+	g.groups, g.width = panelGroups(t, g.n, g.blocks*pictures)
 	for g.copies && len(g.scratch) < t.Threads() {
 		g.scratch = append(g.scratch, nil)
 	}
 	t.Run(g, pictures*g.blocks*g.groups)
+}
+
+// panelGroups says into how many groups of how many panels to split n columns where there are so many blocks of rows: enough tiles for the
+// workers to even out, as few as keep a block of A in use.
+func panelGroups(t *Team, n, blocks int) (groups, width int) {
+	panels := (n + panel - 1) / panel
+	_, per := gemmShape(use[OpGemm])
+	units := (panels + per - 1) / per
+	groups = 1
+	if want := 4 * t.Threads(); t.Threads() > 1 && blocks < want {
+		groups = min(units, (want+blocks-1)/blocks)
+	}
+	width = (units + groups - 1) / groups * per
+	return (panels + width - 1) / width, width
 }
 
 // Tile computes one block of rows in one group of panels.
@@ -279,7 +284,7 @@ func (g *gemmTask) Tile(i, worker int) {
 	i /= g.groups
 	block, picture := i%g.blocks, i/g.blocks
 	isa := use[OpGemm]
-	height, per := gemmShape(isa)
+	height, _ := gemmShape(isa)
 	if g.packedK*g.n > streamed {
 		height = streamRows(isa)
 	}
@@ -321,6 +326,20 @@ func (g *gemmTask) Tile(i, worker int) {
 			table[r] = int32(r * ld / 4)
 		}
 	}
+	gemmLines(isa, &x, columns, height, []gemmLine{{offs: offs, rows: m}})
+}
+
+// gemmLine is rows of A whose results lie evenly in C.
+type gemmLine struct {
+	a, c int    // bytes from the arguments' A and C to those of the first row
+	offs *int32 // the rows' offsets
+	rows int
+}
+
+// gemmLines computes lines of rows in all columns of x, in tiles of the given height. A residual needs a line at c = 0.
+func gemmLines(isa ISA, x *asm.GemmArgs, columns, height int, lines []gemmLine) {
+	_, per := gemmShape(isa)
+	single := len(lines) == 1 && lines[0].rows == 1
 	// Blocks along K: whole steps, or a part of one.
 	k, steps := x.K, x.Steps
 	partK, partSteps := k, steps
@@ -331,15 +350,15 @@ func (g *gemmTask) Tile(i, worker int) {
 		partSteps = max(1, blockK/k)
 	}
 	for col := 0; col < columns; col += per * panel {
-		y := x
-		y.C, y.Bias = add(x.C, 4*col), add(x.Bias, 4*col)
+		y := *x
+		y.Bias = add(x.Bias, 4*col)
 		y.Cols = min(per*panel, columns-col)
 		b := add(x.B, col/panel*x.BPanel)
 		for s, done := 0, 0; ; {
 			ns := min(partSteps, steps-s)
 			for c := 0; ; {
 				nk := min(partK, k-c)
-				y.A, y.Offs, y.B = add(x.A, 4*c), add(offs, s*x.OffStride), add(b, 4*panel*done)
+				y.B = add(b, 4*panel*done)
 				y.K, y.Steps = nk, ns
 				y.Res, y.Act = nil, 0
 				last := s+ns >= steps && c+nk >= k
@@ -350,10 +369,14 @@ func (g *gemmTask) Tile(i, worker int) {
 				if last {
 					y.Ahead = per*x.BPanel - 4*panel*done
 				}
-				if m == 1 {
+				if single {
 					y.Ahead = min(y.Ahead, nearAhead) // every weight is read once: memory sets the pace
 				}
-				rowStrips(isa, &y, m, height)
+				for i := range lines {
+					l := &lines[i]
+					y.A, y.Offs, y.C = add(x.A, l.a+4*c), add(l.offs, s*x.OffStride), add(x.C, l.c+4*col)
+					rowStrips(isa, &y, l.rows, height)
+				}
 				y.Load = 1
 				done += nk * ns
 				if c += nk; c >= k {
@@ -450,7 +473,8 @@ func gemmTileGeneric(x *asm.GemmArgs) {
 	}
 }
 
-// checkGemm compares GEMM tiles of every height, ragged and full, with ref, and a convolution with padding.
+// checkGemm compares GEMM tiles of every height, ragged and full, with ref, and a convolution and a transposed one with
+// padding.
 func checkGemm() bool {
 	r := checkRand(1)
 	act := Act{Kind: ActClip, Lo: -0.5, Hi: 0.5}
@@ -480,5 +504,13 @@ func checkGemm() bool {
 	c := NewConv(s)
 	c.Run(nil, got, src, c.Pack(w, bias), nil, Act{}, nil)
 	ref.Convolve(want, src, w, bias, nil, &s, Act{})
+	if !sameBits(got, want) {
+		return false
+	}
+	up := Transposed2D{N: 1, H: 2, W: 5, C: 5, O: 17, KH: 3, KW: 3, SH: 2, SW: 2, PT: 1, PL: 1, PB: 1, PR: 1, AH: 1, AW: 1, Groups: 1}
+	got, want = make([]float32, 4*10*17), make([]float32, 4*10*17)
+	t := NewConvTranspose(up)
+	t.Run(nil, got, src, t.Pack(w, bias), act)
+	ref.ConvTranspose(want, src, w, bias, &up, act)
 	return sameBits(got, want)
 }

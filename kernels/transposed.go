@@ -1,0 +1,261 @@
+package kernels
+
+import (
+	"github.com/ocellus-vision/ocellus/asm"
+	"github.com/ocellus-vision/ocellus/kernels/ref"
+)
+
+// Transposed2D is the shape of a transposed convolution.
+type Transposed2D = ref.Transposed2D
+
+// ConvTranspose is a transposed convolution planned for one shape. The outputs that lie a stride apart from one another form a phase: each
+// phase is a convolution of stride 1 with every SH-th row and SW-th column of the window (Shi et al.: Is the deconvolution layer the same as a convolutional
+// layer?, 2016), and runs as a GEMM over tables of row pointers, which writes to its own places in dst. It does not change, and may be shared.
+type ConvTranspose struct {
+	shape  Transposed2D
+	oh, ow int
+	phases []phase
+	blocks []phaseBlock
+	zero   []float32
+}
+
+// phase is the outputs y0, y0+SH, ... by x0, x0+SW, ...
+type phase struct {
+	y0, x0 int
+	i, j   int // first tap
+	th, tw int // taps i, i+SH, ... by j, j+SW, ...
+	rows   int // output rows
+	cols   int // outputs in a row
+	p, q   int // input row and column that tap i, j meets at output y0, x0
+}
+
+func (f *phase) k(cg int) int { return f.th * f.tw * cg }
+
+// phaseBlock is some outputs of a phase that are treated at once.
+type phaseBlock struct {
+	phase int
+	lines []gemmLine
+}
+
+// lineCols is the most outputs of one row in a line.
+const lineCols = 512
+
+// NewConvTranspose plans a transposed convolution. It panics on an impossible shape.
+func NewConvTranspose(s Transposed2D) *ConvTranspose {
+	if s.N < 0 || s.H < 1 || s.W < 1 || s.C < 1 || s.O < 1 || s.KH < 1 || s.KW < 1 || s.SH < 1 || s.SW < 1 ||
+		s.PT < 0 || s.PL < 0 || s.PB < 0 || s.PR < 0 || s.AH < 0 || s.AW < 0 {
+		panic("kernels: ConvTranspose: bad shape")
+	}
+	if s.Groups < 1 || s.C%s.Groups != 0 || s.O%s.Groups != 0 {
+		panic("kernels: ConvTranspose: groups do not divide the channels")
+	}
+	if s.OH() < 1 || s.OW() < 1 {
+		panic("kernels: ConvTranspose: no output is left")
+	}
+	if s.H*s.W*s.C > 1<<31-1 {
+		panic("kernels: ConvTranspose: input too large")
+	}
+	c := &ConvTranspose{shape: s, oh: s.OH(), ow: s.OW(), zero: make([]float32, s.C/s.Groups)}
+	for y0 := range min(s.SH, c.oh) {
+		for x0 := range min(s.SW, c.ow) {
+			f := phase{y0: y0, x0: x0, i: (y0 + s.PT) % s.SH, j: (x0 + s.PL) % s.SW, p: (y0 + s.PT) / s.SH, q: (x0 + s.PL) / s.SW}
+			f.th, f.tw = (s.KH-f.i+s.SH-1)/s.SH, (s.KW-f.j+s.SW-1)/s.SW
+			if f.i >= s.KH || f.j >= s.KW {
+				f.th, f.tw = 0, 0
+			}
+			f.rows, f.cols = (c.oh-y0+s.SH-1)/s.SH, (c.ow-x0+s.SW-1)/s.SW
+			c.phases = append(c.phases, f)
+		}
+	}
+	c.plan()
+	return c
+}
+
+// Shape returns what the transposed convolution was planned for.
+func (c *ConvTranspose) Shape() Transposed2D { return c.shape }
+
+// plan makes the blocks, going down the picture with all phases side by side, and a table for each pattern of rows outside the picture.
+func (c *ConvTranspose) plan() {
+	s := &c.shape
+	type pattern struct{ phase, top, bottom int }
+	shared := map[pattern][]int32{}
+	rows, cols := c.phases[0].rows, c.phases[0].cols // no phase has more
+	pieces := (cols + lineCols - 1) / lineCols
+	width := (cols + pieces - 1) / pieces
+	per := max(1, min(rows, blockRows(rows*width, s.C, 12)/width))
+	chunks := (rows + per - 1) / per
+	per = (rows + chunks - 1) / chunks
+	for first := 0; first < rows; first += per {
+		for i := range c.phases {
+			f := &c.phases[i]
+			for x := 0; x < f.cols; x += width {
+				b := phaseBlock{phase: i}
+				for r := first; r < min(first+per, f.rows); r++ {
+					low := f.p + r - f.th + 1 // first input row
+					top := min(f.th, max(0, -low))
+					bottom := min(f.th-top, max(0, low+f.th-s.H))
+					t := shared[pattern{i, top, bottom}]
+					if t == nil {
+						t = c.table(f, top, bottom)
+						shared[pattern{i, top, bottom}] = t
+					}
+					base := 0
+					if top+bottom < f.th {
+						base = (low + top) * s.W * s.C
+					}
+					b.lines = append(b.lines, gemmLine{
+						a: 4 * base, c: 4 * ((f.y0+r*s.SH)*c.ow + f.x0 + x*s.SW) * s.O, offs: &t[x], rows: min(width, f.cols-x),
+					})
+				}
+				if len(b.lines) > 0 {
+					c.blocks = append(c.blocks, b)
+				}
+			}
+		}
+	}
+}
+
+// table returns the offsets [th·tw][cols] of one row of a phase's outputs, counted from the first input row inside, where top and bottom rows
+// of its window are outside.
+func (c *ConvTranspose) table(f *phase, top, bottom int) []int32 {
+	s := &c.shape
+	t := make([]int32, max(1, f.th*f.tw)*f.cols)
+	for u := range f.th {
+		for v := range f.tw {
+			for x := range f.cols {
+				q := f.q + x - f.tw + 1 + v
+				o := int32(-1)
+				if u >= top && u < f.th-bottom && q >= 0 && q < s.W {
+					o = int32(((u-top)*s.W + q) * s.C)
+				}
+				t[(u*f.tw+v)*f.cols+x] = o
+			}
+		}
+	}
+	return t
+}
+
+// TransposedWeights are a transposed convolution's weights and bias, packed.
+type TransposedWeights struct {
+	groups [][]*Packed // [Groups][phases]
+}
+
+// Bytes returns the memory that the packed weights take.
+func (w *TransposedWeights) Bytes() int {
+	n := 0
+	for _, g := range w.groups {
+		for _, p := range g {
+			n += p.Bytes()
+		}
+	}
+	return n
+}
+
+// Pack packs w, [O,KH,KW,C/Groups], and bias, [O] or nil.
+func (c *ConvTranspose) Pack(w, bias []float32) *TransposedWeights {
+	s := &c.shape
+	cg, og := s.C/s.Groups, s.O/s.Groups
+	filter := s.KH * s.KW * cg
+	if len(w) < s.O*filter {
+		panic("kernels: ConvTranspose.Pack: w too short")
+	}
+	if bias != nil && len(bias) < s.O {
+		panic("kernels: ConvTranspose.Pack: bias too short")
+	}
+	p := &TransposedWeights{groups: make([][]*Packed, s.Groups)}
+	part := make([]float32, og*filter)
+	for g := range s.Groups {
+		var b []float32
+		if bias != nil {
+			b = bias[g*og : (g+1)*og]
+		}
+		for i := range c.phases {
+			f := &c.phases[i]
+			at := 0
+			for o := g * og; o < (g+1)*og; o++ {
+				for u := f.th - 1; u >= 0; u-- {
+					for v := f.tw - 1; v >= 0; v-- {
+						at += copy(part[at:at+cg], w[o*filter+((f.i+u*s.SH)*s.KW+f.j+v*s.SW)*cg:])
+					}
+				}
+			}
+			p.groups[g] = append(p.groups[g], PackBT(part, f.k(cg), f.k(cg), og, b))
+		}
+	}
+	return p
+}
+
+// transposedTask is a transposed convolution's group being computed. Its tiles are blocks of a phase by groups of panels.
+type transposedTask struct {
+	args          asm.GemmArgs // of the first output and column
+	plan          *ConvTranspose
+	weights       []*Packed
+	n             int // columns
+	groups, width int // of panels
+	src, dst      int // bytes from one picture to the next
+}
+
+var transposedTasks = poolOf[transposedTask]()
+
+// Run computes dst[n,y,x,o] = act(bias[o] + Σ src[n,p,q,c]·w[o,i,j,c]) over p·SH+i = y+PT, q·SW+j = x+PL. It returns the bits of ref.ConvTranspose.
+//
+// src is [N,H,W,C], dst is [N,OH,OW,O]; they do not overlap.
+func (c *ConvTranspose) Run(t *Team, dst, src []float32, w *TransposedWeights, act Act) {
+	s := &c.shape
+	og, cg := s.O/s.Groups, s.C/s.Groups
+	if len(src) < s.N*s.H*s.W*s.C {
+		panic("kernels: ConvTranspose.Run: src too short")
+	}
+	if len(dst) < s.N*c.oh*c.ow*s.O {
+		panic("kernels: ConvTranspose.Run: dst too short")
+	}
+	if len(w.groups) != s.Groups || len(w.groups[0]) != len(c.phases) {
+		panic("kernels: ConvTranspose.Run: weights packed for another shape")
+	}
+	for i, p := range w.groups[0] {
+		if p.N != og || p.K != c.phases[i].k(cg) {
+			panic("kernels: ConvTranspose.Run: weights packed for another shape")
+		}
+	}
+	if !disjoint(dst[:s.N*c.oh*c.ow*s.O], src[:s.N*s.H*s.W*s.C]) {
+		panic("kernels: ConvTranspose.Run: dst overlaps src")
+	}
+	if s.N == 0 {
+		return
+	}
+	task := transposedTasks.Get().(*transposedTask)
+	task.plan, task.n, task.src, task.dst = c, og, 4*s.H*s.W*s.C, 4*c.oh*c.ow*s.O
+	task.groups, task.width = panelGroups(t, og, len(c.blocks)*s.N)
+	for g, part := range w.groups {
+		task.weights = part
+		task.args = asm.GemmArgs{
+			A: &src[g*cg], Zero: &c.zero[0], C: &dst[g*og], LDC: 4 * s.O * s.SW, K: cg,
+			Act: int(act.Kind), Lo: act.Lo, Hi: act.Hi, Alpha: act.Alpha,
+		}
+		t.Run(task, s.N*len(c.blocks)*task.groups)
+	}
+	*task = transposedTask{}
+	transposedTasks.Put(task)
+}
+
+// Tile computes one block in one group of panels.
+func (d *transposedTask) Tile(i, _ int) {
+	group := i % d.groups
+	i /= d.groups
+	b := &d.plan.blocks[i%len(d.plan.blocks)]
+	picture := i / len(d.plan.blocks)
+	f, w := &d.plan.phases[b.phase], d.weights[b.phase]
+	isa := use[OpGemm]
+	height, _ := gemmShape(isa)
+	if w.K*w.N > streamed {
+		height = streamRows(isa)
+	}
+	x := d.args
+	first := group * d.width
+	x.A = add(x.A, picture*d.src)
+	x.C = add(x.C, picture*d.dst+4*panel*first)
+	x.BPanel = 4 * panel * w.K
+	x.B, x.Bias = add(ptr(w.data), first*x.BPanel), add(ptr(w.bias), 4*panel*first)
+	x.Steps, x.OffStride, x.OffStep = f.th*f.tw, 4*f.cols, 4*height
+	gemmLines(isa, &x, min(d.n, (first+d.width)*panel)-first*panel, height, b.lines)
+}
