@@ -201,6 +201,40 @@ func (n *lcn) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 	return nil
 }
 
+// transposed is a transposed convolution with bias and activation: input x, channels last.
+type transposed struct {
+	fastOp
+	kind    string
+	act     kernels.Act
+	plan    *kernels.ConvTranspose
+	weights *kernels.TransposedWeights
+}
+
+// newTransposed plans a transposed convolution and packs its weights, w [C,O/G,KH,KW].
+func newTransposed(s kernels.Transposed2D, w, bias []float32, f *fused) *transposed {
+	t := &transposed{kind: f.kind, act: f.act, plan: kernels.NewConvTranspose(s)}
+	taps, cg, og := s.KH*s.KW, s.C/s.Groups, s.O/s.Groups
+	turned := make([]float32, len(w)) // [O,KH,KW,C/G]
+	for o := range s.O {
+		for c := range cg {
+			from := ((o/og*cg+c)*og + o%og) * taps
+			for i, v := range w[from : from+taps] {
+				turned[(o*taps+i)*cg+c] = v
+			}
+		}
+	}
+	t.weights = t.plan.Pack(turned, bias)
+	return t
+}
+
+func (t *transposed) Kind() string     { return t.kind }
+func (t *transposed) weightBytes() int { return t.weights.Bytes() }
+
+func (t *transposed) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	t.plan.Run(e.Team, out[0].Float32s(), in[0].Float32s(), t.weights, t.act)
+	return nil
+}
+
 // dense is a fully connected layer: input x [M,K].
 type dense struct {
 	fastOp

@@ -64,6 +64,12 @@ func (b *net) split(x *model.Value, axis int) (p, q *model.Value) {
 	return p, q
 }
 
+// up is a transposed convolution with square windows.
+func (b *net) up(x *model.Value, in, out, k int, c *layer.ConvTranspose) *model.Value {
+	s := float32(1 / math.Sqrt(float64(in*k*k/c.Groups)))
+	return b.Add(b.name("up"), c, x, b.weights(-s, s, in, out/c.Groups, k, k), b.weights(-1, 1, out))
+}
+
 func pads(n int) layer.Window { return layer.Window{Pads: []int{n, n, n, n}} }
 
 // nets are networks that meet every fast form and the changes of layout between them; x is [2,6,13,11].
@@ -145,6 +151,22 @@ var nets = map[string]func(b *net, x *model.Value) *model.Value{
 	"scene": func(b *net, x *model.Value) *model.Value {
 		y := b.bn(x, 6)
 		return b.Add("soft", &layer.Softmax{Axis: 1, Log: true}, b.conv(y, 6, 5, 1, layer.Window{}, 1))
+	},
+	"transposed": func(b *net, x *model.Value) *model.Value {
+		two := []int{2, 2}
+		y := b.unary(layer.Relu, b.bn(b.up(x, 6, 18, 2, &layer.ConvTranspose{Window: layer.Window{Strides: two}, Groups: 1}), 18))
+		w := pads(1)
+		w.Strides = two
+		y = b.unary(layer.LeakyRelu, b.up(y, 18, 8, 3, &layer.ConvTranspose{Window: w, Groups: 2, OutPads: []int{1, 0}}))
+		y = b.binary(layer.Mul, b.up(y, 8, 4, 3, &layer.ConvTranspose{Window: pads(1), Groups: 2}), b.weights(0.5, 1, 4, 1, 1))
+		return b.up(y, 4, 3, 1, &layer.ConvTranspose{Window: layer.Window{Strides: []int{1, 2}}, Groups: 1, OutputShape: []int{54, 101}})
+	},
+	"transposed in one dimension": func(b *net, x *model.Value) *model.Value {
+		y := b.Add("flat", &layer.Reshape{}, x, ints(2, 6, 143))
+		c := &layer.ConvTranspose{Window: layer.Window{Strides: []int{2}, AutoPad: layer.PadSameUpper}, Groups: 1}
+		y = b.unary(layer.Relu, b.Add("up", c, y, b.weights(-0.3, 0.3, 6, 5, 4)))
+		d := &layer.ConvTranspose{Window: layer.Window{Dilations: []int{2}}, Groups: 1}
+		return b.unary(layer.Relu, b.Add("wide", d, y, b.weights(-0.3, 0.3, 5, 4, 3)))
 	},
 	"computed bias": func(b *net, x *model.Value) *model.Value {
 		m := b.Add("mean", &layer.Reduce{Fn: layer.ReduceMean}, x, ints(0, 2, 3))
@@ -254,6 +276,7 @@ func TestFusion(t *testing.T) {
 		"folded affine": {"ToNHWC", "Conv", "ToNCHW"},
 		"pad":           {"ToNHWC", "Conv", "ToNCHW"},
 		"head":          {"ToNHWC", "Conv", "View", "Reshape", "Softmax"},
+		"transposed":    {"ToNHWC", "ConvTranspose+Relu", "ConvTranspose+LeakyRelu", "ConvTranspose", "ConvTranspose", "ToNCHW"},
 		"mean":          {"ToNHWC", "Conv", "ReduceMean", "View"},
 		"lcn":           {"ToNHWC", "Conv+Relu", "MaxPool", "LCN", "ToNCHW"},
 

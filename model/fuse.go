@@ -144,11 +144,11 @@ func (p *ir) foldIntoConv() {
 		if conv == nil || uses[x] != 1 || len(o.out) != 1 && !onlyFirst(o) {
 			continue
 		}
-		c, w := conv.op.(*layer.Conv), conv.in[1].floats()
-		if c == nil || w == nil {
+		w := conv.in[1].floats()
+		if w == nil {
 			continue
 		}
-		out := len(w) / max(1, len(w)/max(1, conv.in[1].info.Shape[0]))
+		out, channel := weightChannels(conv)
 		scale, shift := affine(o, at, out)
 		if scale == nil {
 			continue
@@ -162,9 +162,9 @@ func (p *ir) foldIntoConv() {
 			}
 		}
 		folded := tensor.New(tensor.Float32, conv.in[1].info.Shape...)
-		f, per := folded.Float32s(), len(w)/out
+		f := folded.Float32s()
 		for i := range w {
-			f[i] = float32(float64(w[i]) * scale[i/per])
+			f[i] = float32(float64(w[i]) * scale[channel(i)])
 		}
 		for i := range bias {
 			bias[i] = float32(float64(float64(bias[i])*scale[i]) + shift[i])
@@ -178,15 +178,31 @@ func (p *ir) foldIntoConv() {
 	e.apply()
 }
 
-// producer returns the convolution with constant weights that makes v, or nil.
+// producer returns the convolution, transposed or not, with constant weights that makes v, or nil.
 func producer(v *val) *op {
 	if v == nil || v.def == nil {
 		return nil
 	}
-	if _, ok := v.def.op.(*layer.Conv); ok && v.def.in[1].constant() && v.info.DType == tensor.Float32 {
-		return v.def
+	switch v.def.op.(type) {
+	case *layer.Conv, *layer.ConvTranspose:
+		if v.def.in[1].constant() && v.info.DType == tensor.Float32 {
+			return v.def
+		}
 	}
 	return nil
+}
+
+// weightChannels returns the number of output channels of a convolution, and to which of them each of its weights belongs.
+func weightChannels(conv *op) (out int, channel func(weight int) int) {
+	w := conv.in[1].info.Shape
+	n, _ := tensor.Count(w)
+	if t, ok := conv.op.(*layer.ConvTranspose); ok { // [C,O/G,...]
+		og := w[1]
+		taps, group := max(1, n/max(1, w[0]*og)), max(1, n/t.Groups)
+		return og * t.Groups, func(i int) int { return i/group*og + i/taps%og }
+	}
+	per := max(1, n/max(1, w[0]))
+	return w[0], func(i int) int { return i / per }
 }
 
 func onlyFirst(o *op) bool {
@@ -322,7 +338,7 @@ func (p *ir) recognise() {
 
 // fused is a convolution, a locally or a fully connected layer with what follows it. Inputs: x, weights, bias or nil, residual or nil.
 type fused struct {
-	layer.Op // the layer itself: *layer.Conv, *layer.LocallyConnected or *layer.Gemm
+	layer.Op // the layer itself: *layer.Conv, *layer.ConvTranspose, *layer.LocallyConnected or *layer.Gemm
 	act      kernels.Act
 	kind     string
 }
@@ -367,6 +383,11 @@ func (p *ir) fuse() {
 				continue
 			}
 			o.op = &fused{Op: l, kind: "Conv"}
+		case *layer.ConvTranspose:
+			if !static(o) || !o.in[1].constant() {
+				continue
+			}
+			o.op = &fused{Op: l, kind: "ConvTranspose"}
 		case *layer.Gemm:
 			if !o.in[1].constant() || !static(o) {
 				continue

@@ -145,6 +145,8 @@ func (l *layouts) lower(o *op) bool {
 		switch inner := f.Op.(type) {
 		case *layer.Conv:
 			return l.conv(o, f, inner)
+		case *layer.ConvTranspose:
+			return l.convTranspose(o, f, inner)
 		case *layer.Gemm:
 			return l.gemm(o, f, inner)
 		case *layer.LocallyConnected:
@@ -456,6 +458,42 @@ func (l *layouts) lcn(o *op, f *layer.LCN) bool {
 		return false
 	}
 	n := l.emit(o.name, &lcn{plan: plan}, []*val{l.nhwc(o.in[0])}, becomes(o.out[0]))
+	n.macs, n.params = o.macs, o.params
+	return true
+}
+
+// Transposed convolutions beyond these have no fast form: entries of its tables, and stride, since each phase has weights of its own.
+const (
+	maxOffsets = 1 << 24
+	maxStride  = 64
+)
+
+// convTranspose emits a transposed convolution's fast form.
+func (l *layouts) convTranspose(o *op, f *fused, c *layer.ConvTranspose) bool {
+	x, w := o.in[0], o.in[1]
+	shape := x.shape()
+	dims, err := c.Resolve(shape, w.info.Shape)
+	if err != nil || len(dims) > 2 || w.floats() == nil || o.in[2] != nil && o.in[2].floats() == nil {
+		return l.unfuse(o, f)
+	}
+	if len(dims) == 1 {
+		dims = []layer.Spatial{{In: 1, Out: 1, Kernel: 1, Stride: 1, Dilation: 1}, dims[0]}
+	}
+	h, v := dims[0], dims[1]
+	for _, d := range dims {
+		if d.In < 1 || d.Out < 1 || d.Stride > maxStride || d.Dilation != 1 && d.Kernel != 1 {
+			return l.unfuse(o, f)
+		}
+	}
+	added := func(d layer.Spatial) int { return d.Out - (d.Stride*(d.In-1) + d.Kernel - d.Before - d.After) }
+	s := kernels.Transposed2D{N: shape[0], H: h.In, W: v.In, C: shape[1], O: w.info.Shape[1] * c.Groups, KH: h.Kernel, KW: v.Kernel, SH: h.Stride, SW: v.Stride,
+		PT: h.Before, PB: h.After, PL: v.Before, PR: v.After, AH: added(h), AW: added(v), Groups: c.Groups}
+	patterns := float64(min(h.Out/h.Stride, 2*h.Kernel/h.Stride) + 2)
+	if s.N < 1 || s.C < 1 || s.O < 1 || s.AH < 0 || s.AW < 0 || s.H*s.W*s.C > 1<<30 ||
+		patterns*float64(h.Kernel)*float64(v.Kernel)*float64(v.Out/v.Stride+1) > maxOffsets {
+		return l.unfuse(o, f)
+	}
+	n := l.emit(o.name, newTransposed(s, w.floats(), o.in[2].floats(), f), []*val{l.nhwc(x)}, becomes(o.out[0]))
 	n.macs, n.params = o.macs, o.params
 	return true
 }

@@ -209,6 +209,15 @@ func (c *ConvTranspose) over(x, w []int) (span, error) {
 	return s, nil
 }
 
+// Resolve gives each spatial dimension's numbers for an input [N,C,spatial...] and weights [C,O/G,spatial...].
+func (c *ConvTranspose) Resolve(x, w []int) ([]Spatial, error) {
+	s, err := c.over(x, w)
+	if err != nil {
+		return nil, err
+	}
+	return s.spatial(len(x) - 2), nil
+}
+
 func (c *ConvTranspose) Infer(in []Info) ([]Info, error) {
 	if err := want(in, 2, 3); err != nil {
 		return nil, err

@@ -41,13 +41,17 @@ func (w *Window) Resolve(shape, kernel []int) ([]Spatial, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := len(kernel)
+	return s.spatial(len(kernel)), nil
+}
+
+// spatial returns the numbers of the last n dimensions.
+func (s *span) spatial(n int) []Spatial {
 	out := make([]Spatial, n)
 	for i := range out {
 		d := 3 - n + i
 		out[i] = Spatial{s.in[d], s.out[d], s.kernel[d], s.stride[d], s.dilation[d], s.before[d], s.after[d]}
 	}
-	return out, nil
+	return out
 }
 
 const maxExtent = 1 << 28 // of strides, dilations, pads and kernels, so that sums of a few fit an int of 32 bits
