@@ -397,7 +397,7 @@ const streamed = 1 << 17
 const nearAhead = 8 << 10
 
 // callSteps bounds the rows times the steps along K of one call of a tile: some tens of microseconds.
-const callSteps = 1 << 17
+const callSteps = 1 << 15
 
 // rowStrips computes m rows of one strip of panels. Where the rows do not divide by the tile's height, the last two tiles
 // share them, since a tile of one or two rows waits for its own sums.

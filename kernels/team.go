@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A Task is work that splits into independent tiles. Tile computes tile i; worker is below Team.Threads and is not
@@ -146,7 +147,10 @@ func (w *workers) run(t *Team, task Task, n int) {
 		w.slots[slot].Store(nil)
 	}
 	for spins := 0; !j.inside.CompareAndSwap(1, closed); spins++ {
-		if spins > 200 {
+		switch {
+		case spins > 2000: // a worker's thread is not running: leave it the core
+			time.Sleep(20 * time.Microsecond)
+		case spins > 200:
 			runtime.Gosched()
 		}
 	}
