@@ -13,24 +13,8 @@ import (
 	"github.com/ocellus-vision/ocellus/model/onnx"
 	"github.com/ocellus-vision/ocellus/model/task/card"
 	"github.com/ocellus-vision/ocellus/model/task/classify"
+	"github.com/ocellus-vision/ocellus/model/task/tasktest"
 )
-
-// shared returns a folder of the networks and pictures that are no part of the project, or skips the test.
-func shared(t *testing.T, path string) string {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("real networks on many pictures take a while")
-	}
-	base := os.Getenv("OCELLUS_SHARED")
-	if base == "" {
-		base = filepath.Join("..", "..", "..", "..", "shared")
-	}
-	dir := filepath.Join(base, path)
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no %s: set OCELLUS_SHARED to the folder that holds it", dir)
-	}
-	return dir
-}
 
 // idx reads a gzipped IDX file without its header.
 func idx(t *testing.T, path string, header int) []byte {
@@ -54,10 +38,10 @@ func idx(t *testing.T, path string, header int) []byte {
 // TestDigits reads MNIST's test digits with a public network, which is to err on at most 2 %: its authors promise nothing, and that is twice
 // what LeCun et al., Gradient-Based Learning Applied to Document Recognition, Proc. IEEE 1998, report for such a network.
 func TestDigits(t *testing.T) {
-	dir := shared(t, "data/mnist")
+	dir := tasktest.Shared(t, "data/mnist")
 	pixels := idx(t, filepath.Join(dir, "t10k-images-idx3-ubyte.gz"), 16)
 	labels := idx(t, filepath.Join(dir, "t10k-labels-idx1-ubyte.gz"), 8)
-	g, err := onnx.ReadFile(filepath.Join(shared(t, "models/mnist_8"), "model.onnx"))
+	g, err := onnx.ReadFile(filepath.Join(tasktest.Shared(t, "models/mnist_8"), "model.onnx"))
 	if err != nil {
 		t.Fatal(err)
 	}

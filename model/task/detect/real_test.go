@@ -6,9 +6,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"image"
-	"image/draw"
-	_ "image/jpeg"
 	"math"
 	"os"
 	"path/filepath"
@@ -20,29 +17,13 @@ import (
 	"github.com/ocellus-vision/ocellus/model/onnx"
 	"github.com/ocellus-vision/ocellus/model/task/card"
 	"github.com/ocellus-vision/ocellus/model/task/detect"
+	"github.com/ocellus-vision/ocellus/model/task/tasktest"
 )
-
-// shared returns a folder of the networks and pictures that are no part of the project, or skips the test.
-func shared(t *testing.T, path string) string {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("real networks on many pictures take a while")
-	}
-	base := os.Getenv("OCELLUS_SHARED")
-	if base == "" {
-		base = filepath.Join("..", "..", "..", "..", "shared")
-	}
-	dir := filepath.Join(base, path)
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no %s: set OCELLUS_SHARED to the folder that holds it", dir)
-	}
-	return dir
-}
 
 // detector loads a network of the shared models.
 func detector(t *testing.T, name string, c card.Card, inputs map[string][]int) *detect.Detector {
 	t.Helper()
-	g, err := onnx.ReadFile(filepath.Join(shared(t, "models"), name, "model.onnx"))
+	g, err := onnx.ReadFile(filepath.Join(tasktest.Shared(t, "models"), name, "model.onnx"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,28 +36,6 @@ func detector(t *testing.T, name string, c card.Card, inputs map[string][]int) *
 		t.Fatal(err)
 	}
 	return d
-}
-
-// load reads a picture as RGB.
-func load(t *testing.T, path string) kernels.Picture {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	img, _, err := image.Decode(f)
-	if err != nil {
-		t.Fatalf("%s: %v", path, err)
-	}
-	w, h := img.Bounds().Dx(), img.Bounds().Dy()
-	rgba := image.NewRGBA(image.Rect(0, 0, w, h))
-	draw.Draw(rgba, rgba.Rect, img, img.Bounds().Min, draw.Src)
-	p := kernels.Picture{Format: kernels.RGB, W: w, H: h, Stride: 3 * w, Pix: make([]uint8, 3*w*h)}
-	for i := range w * h {
-		copy(p.Pix[3*i:], rgba.Pix[4*i:4*i+3])
-	}
-	return p
 }
 
 // iou returns the intersection over union of boxes x, y, w, h.
@@ -146,7 +105,7 @@ func TestAveragePrecision(t *testing.T) {
 // frames reads the street photographs: every step-th one, and the persons in it.
 func frames(t *testing.T, step int) (pics []kernels.Picture, truth [][][4]float64) {
 	t.Helper()
-	dir := shared(t, "data/pedestrian/frames")
+	dir := tasktest.Shared(t, "data/pedestrian/frames")
 	f, err := os.Open(filepath.Join(dir, "boxes.jsonl"))
 	if err != nil {
 		t.Fatal(err)
@@ -168,7 +127,7 @@ func frames(t *testing.T, step int) (pics []kernels.Picture, truth [][][4]float6
 		for _, b := range line.Boxes {
 			boxes = append(boxes, b.Box)
 		}
-		pics, truth = append(pics, load(t, filepath.Join(dir, line.Image))), append(truth, boxes)
+		pics, truth = append(pics, tasktest.Load(t, filepath.Join(dir, line.Image))), append(truth, boxes)
 	}
 	if err := s.Err(); err != nil {
 		t.Fatal(err)
@@ -235,14 +194,14 @@ var offsets = &card.Anchors{Maps: []card.AnchorMap{
 
 // TestFaces looks for the face in the middle of portraits of 150x150, framed to the 250x250 of which they were cut.
 func TestFaces(t *testing.T) {
-	all, err := filepath.Glob(filepath.Join(shared(t, "data/faces/lfw"), "*", "*_0001.jpg"))
+	all, err := filepath.Glob(filepath.Join(tasktest.Shared(t, "data/faces/lfw"), "*", "*_0001.jpg"))
 	if err != nil || len(all) < 1000 {
 		t.Fatalf("%d pictures, %v", len(all), err)
 	}
 	const pictures = 200
 	var pics []kernels.Picture
 	for i := range pictures {
-		pics = append(pics, framed(load(t, all[i*len(all)/pictures]), 50))
+		pics = append(pics, framed(tasktest.Load(t, all[i*len(all)/pictures]), 50))
 	}
 	for _, c := range []struct {
 		model, family string

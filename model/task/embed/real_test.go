@@ -4,9 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"image"
-	"image/draw"
-	_ "image/jpeg"
 	"math"
 	"os"
 	"path/filepath"
@@ -15,50 +12,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/onnx"
 	"github.com/ocellus-vision/ocellus/model/task/card"
 	"github.com/ocellus-vision/ocellus/model/task/embed"
+	"github.com/ocellus-vision/ocellus/model/task/tasktest"
 )
-
-// shared returns a folder of the networks and pictures that are no part of the project, or skips the test.
-func shared(t *testing.T, path string) string {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("real networks on many pictures take a while")
-	}
-	base := os.Getenv("OCELLUS_SHARED")
-	if base == "" {
-		base = filepath.Join("..", "..", "..", "..", "shared")
-	}
-	dir := filepath.Join(base, path)
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no %s: set OCELLUS_SHARED to the folder that holds it", dir)
-	}
-	return dir
-}
-
-func load(t *testing.T, path string) kernels.Picture {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	img, _, err := image.Decode(f)
-	if err != nil {
-		t.Fatalf("%s: %v", path, err)
-	}
-	w, h := img.Bounds().Dx(), img.Bounds().Dy()
-	rgba := image.NewRGBA(image.Rect(0, 0, w, h))
-	draw.Draw(rgba, rgba.Rect, img, img.Bounds().Min, draw.Src)
-	p := kernels.Picture{Format: kernels.RGB, W: w, H: h, Stride: 3 * w, Pix: make([]uint8, 3*w*h)}
-	for i := range w * h {
-		copy(p.Pix[3*i:], rgba.Pix[4*i:4*i+3])
-	}
-	return p
-}
 
 // portrait is the part of the pictures of faces in which eyes, nose and mouth lie, on average over pictures of people who are not compared
 // here, nearest to where a network of 112x112 was taught to expect them: a square, in shares of the picture.
@@ -68,8 +27,8 @@ var portrait = []float64{0.0666, 0.0344, 0.8743, 0.8743}
 // Another runtime and cropping reached 0.974 on 1200 pairs of other people of the same collection: the least that is allowed is the lower end of
 // the 95 % interval around that for as many pairs as are compared.
 func TestFacePairs(t *testing.T) {
-	dir := shared(t, "data/faces")
-	g, err := onnx.ReadFile(filepath.Join(shared(t, "models/mobilefacenet"), "model.onnx"))
+	dir := tasktest.Shared(t, "data/faces")
+	g, err := onnx.ReadFile(filepath.Join(tasktest.Shared(t, "models/mobilefacenet"), "model.onnx"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +49,7 @@ func TestFacePairs(t *testing.T) {
 		file := fmt.Sprintf("%s_%04d.jpg", name, n)
 		if vectors[file] == nil {
 			vectors[file] = make([]float32, e.Size())
-			if err := e.Embed(context.Background(), vectors[file], load(t, filepath.Join(dir, "lfw", name, file))); err != nil {
+			if err := e.Embed(context.Background(), vectors[file], tasktest.Load(t, filepath.Join(dir, "lfw", name, file))); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -2,66 +2,24 @@ package segment_test
 
 import (
 	"context"
-	"image"
-	"image/draw"
-	_ "image/jpeg"
-	"os"
 	"path/filepath"
 	"testing"
 
-	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/onnx"
 	"github.com/ocellus-vision/ocellus/model/task/card"
 	"github.com/ocellus-vision/ocellus/model/task/segment"
+	"github.com/ocellus-vision/ocellus/model/task/tasktest"
 )
-
-// shared returns a folder of the networks and pictures that are no part of the project, or skips the test.
-func shared(t *testing.T, path string) string {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("real networks on many pictures take a while")
-	}
-	base := os.Getenv("OCELLUS_SHARED")
-	if base == "" {
-		base = filepath.Join("..", "..", "..", "..", "shared")
-	}
-	dir := filepath.Join(base, path)
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no %s: set OCELLUS_SHARED to the folder that holds it", dir)
-	}
-	return dir
-}
-
-func load(t *testing.T, path string) kernels.Picture {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	img, _, err := image.Decode(f)
-	if err != nil {
-		t.Fatalf("%s: %v", path, err)
-	}
-	w, h := img.Bounds().Dx(), img.Bounds().Dy()
-	rgba := image.NewRGBA(image.Rect(0, 0, w, h))
-	draw.Draw(rgba, rgba.Rect, img, img.Bounds().Min, draw.Src)
-	p := kernels.Picture{Format: kernels.RGB, W: w, H: h, Stride: 3 * w, Pix: make([]uint8, 3*w*h)}
-	for i := range w * h {
-		copy(p.Pix[3*i:], rgba.Pix[4*i:4*i+3])
-	}
-	return p
-}
 
 // TestPortraits cuts people out of portraits of 150x150 with a network for that: nearly all of the face, around the middle, is to be in front, and
 // in nearly all pictures something behind.
 func TestPortraits(t *testing.T) {
-	all, err := filepath.Glob(filepath.Join(shared(t, "data/faces/lfw"), "*", "*_0001.jpg"))
+	all, err := filepath.Glob(filepath.Join(tasktest.Shared(t, "data/faces/lfw"), "*", "*_0001.jpg"))
 	if err != nil || len(all) < 1000 {
 		t.Fatalf("%d pictures, %v", len(all), err)
 	}
-	g, err := onnx.ReadFile(filepath.Join(shared(t, "models/sinet"), "model.onnx"))
+	g, err := onnx.ReadFile(filepath.Join(tasktest.Shared(t, "models/sinet"), "model.onnx"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +37,7 @@ func TestPortraits(t *testing.T) {
 	const pictures = 100
 	front, faces, behind := 0, 0, 0
 	for i := range pictures {
-		pic := load(t, all[i*len(all)/pictures])
+		pic := tasktest.Load(t, all[i*len(all)/pictures])
 		if err := s.Segment(context.Background(), pic); err != nil {
 			t.Fatal(err)
 		}
