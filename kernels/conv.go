@@ -59,7 +59,7 @@ func checkConv(name string, s *Conv2D) {
 	if s.OH() < 1 || s.OW() < 1 || s.H+s.PT+s.PB < s.DH*(s.KH-1)+1 || s.W+s.PL+s.PR < s.DW*(s.KW-1)+1 {
 		panic("kernels: " + name + ": window larger than the padded input")
 	}
-	if s.H*(s.W+s.PL+s.PR)*s.C > 1<<31-1 {
+	if int64(s.H)*int64(s.W+s.PL+s.PR)*int64(s.C) > 1<<31-1 {
 		panic("kernels: " + name + ": input too large")
 	}
 }

@@ -144,7 +144,7 @@ func Gemm(t *Team, dst []float32, ldd int, a []float32, lda, m int, b *Packed, r
 	if res != nil && (ldr < b.N || len(res) < (m-1)*ldr+b.N) {
 		panic("kernels: Gemm: res too short")
 	}
-	if (maxRows-1)*lda > 1<<31-1 {
+	if lda > (1<<31-1)/(maxRows-1) {
 		panic("kernels: Gemm: lda too large")
 	}
 	out := dst[:(m-1)*ldd+b.N]

@@ -98,7 +98,12 @@ func TestKernelsDoNotAllocate(t *testing.T) {
 			}
 			m := ktest.NewMem(1, ktest.Plain)
 			c := p.Build(m)
-			if n := testing.AllocsPerRun(3, func() { c.Fast(team) }); n >= 1 {
+			// A collection of garbage empties the pools, and what is taken next is new: it must not happen every time.
+			n := math.Inf(1)
+			for try := 0; try < 4 && n >= 1; try++ {
+				n = testing.AllocsPerRun(3, func() { c.Fast(team) })
+			}
+			if n >= 1 {
 				t.Errorf("%s allocates %g times a run", p.Name, n)
 			}
 			m.Release()

@@ -52,7 +52,7 @@ func NewConvTranspose(s Transposed2D) *ConvTranspose {
 	if s.OH() < 1 || s.OW() < 1 {
 		panic("kernels: ConvTranspose: no output is left")
 	}
-	if s.H*s.W*s.C > 1<<31-1 {
+	if int64(s.H)*int64(s.W)*int64(s.C) > 1<<31-1 {
 		panic("kernels: ConvTranspose: input too large")
 	}
 	c := &ConvTranspose{shape: s, oh: s.OH(), ow: s.OW(), zero: make([]float32, s.C/s.Groups)}
