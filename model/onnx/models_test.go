@@ -161,7 +161,14 @@ func TestRunAllocatesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n := testing.AllocsPerRun(2, run); n != 0 {
+		// A garbage collection in the middle empties the pools that tasks come from, so that one measurement may see what runs do not do.
+		n := testing.AllocsPerRun(2, run)
+		for range 4 {
+			if n != 0 {
+				n = min(n, testing.AllocsPerRun(2, run))
+			}
+		}
+		if n != 0 {
 			t.Errorf("%s: %v allocations in a run", filepath.Base(dir), n)
 		}
 		stop()
