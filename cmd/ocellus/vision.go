@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ocellus-vision/ocellus/camera/still"
 	"github.com/ocellus-vision/ocellus/cmd/internal/cards"
 	"github.com/ocellus-vision/ocellus/cmd/internal/pictures"
 	"github.com/ocellus-vision/ocellus/kernels"
@@ -124,7 +125,7 @@ func pictureArgs(_ *cobra.Command, args []string) error {
 
 // inputs lists the pictures that an argument names.
 func inputs(arg string) ([]string, error) {
-	list, err := pictures.List(arg)
+	list, err := still.List(arg)
 	if errors.Is(err, os.ErrNotExist) && (strings.Contains(arg, "://") || strings.HasPrefix(arg, "/dev/") || arg == "-") {
 		return nil, fmt.Errorf("%s: pictures, folders of them and patterns are read here", arg)
 	}

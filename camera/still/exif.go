@@ -1,4 +1,4 @@
-package pictures
+package still
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ func orientation(format string, b []byte) int {
 	case "png":
 		tiff = pngEXIF(b)
 	case "webp":
-		tiff = webpEXIF(b)
+		tiff = webpChunk(b, "EXIF")
 	}
 	return tiffOrientation(bytes.TrimPrefix(tiff, []byte("Exif\x00\x00")))
 }
@@ -54,14 +54,14 @@ func pngEXIF(b []byte) []byte {
 	return nil
 }
 
-// webpEXIF returns the EXIF chunk of a WebP.
-func webpEXIF(b []byte) []byte {
+// webpChunk returns the first chunk of a WebP by that name.
+func webpChunk(b []byte, name string) []byte {
 	for b = b[min(12, len(b)):]; len(b) >= 8; {
 		n := binary.LittleEndian.Uint32(b[4:])
 		if uint64(n)+8 > uint64(len(b)) {
 			return nil
 		}
-		if string(b[:4]) == "EXIF" {
+		if string(b[:4]) == name {
 			return b[8 : 8+n]
 		}
 		b = b[min(8+uint64(n)+uint64(n&1), uint64(len(b))):]
