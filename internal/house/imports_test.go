@@ -32,6 +32,7 @@ var rules = []rule{
 	{"model/train", []string{"model", "model/layer", "model/tensor", "kernels"}, nil},
 	{"model/quant", []string{"model", "model/layer", "model/tensor", "kernels"}, nil},
 	{"model/task/...", []string{"model", "model/tensor", "model/task/...", "kernels"}, nil},
+	{"model/zoo/...", []string{"model", "model/layer", "model/tensor", "model/onnx", "model/zoo/..."}, nil},
 	{"model", []string{"model/layer", "model/tensor", "kernels"}, nil},
 	{"camera", nil, nil},
 	{"camera/pipeline", []string{"camera"}, nil},

@@ -1,0 +1,52 @@
+package arch_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/ocellus-vision/ocellus/model"
+	"github.com/ocellus-vision/ocellus/model/zoo/arch"
+)
+
+// TestSizes compares parameters and multiply-accumulates with those that the papers, or the reference implementations beside them, state.
+func TestSizes(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		params int64 // millions, to the digit that is known
+		unit   int64
+		macs   int64 // millions; 0 where nobody states them
+	}{
+		{"alexnet", 61, 1e6, 0},      // 60.97 million (Krizhevsky et al. 2012: "60 million")
+		{"resnet18", 117, 1e5, 1814}, // 11.7 million, 1.8 GFLOPs (He et al. 2016)
+		{"mobilenet_v2", 35, 1e5, 0}, // 3.5 million: 3.4 in the paper's rounding
+		{"digits_perceptron", 7850, 1, 0},
+		{"digits_relu", 266610, 1, 0}, // 300-100-10 (LeCun et al. 1998)
+	} {
+		g := arch.Nets[c.name](1)
+		p, err := model.Compile(g, model.Options{Threads: 1})
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		size := p.Size()
+		if got := (size.Params + c.unit/2) / c.unit; got != c.params {
+			t.Errorf("%s has %d parameters", c.name, size.Params)
+		}
+		if got := (size.MACs + 500000) / 1000000; c.macs != 0 && got != c.macs {
+			t.Errorf("%s has %d million multiply-accumulates", c.name, got)
+		}
+	}
+	if !slices.Contains(arch.Names(), "alexnet") {
+		t.Error("alexnet is not listed")
+	}
+}
+
+// TestSeed builds a network twice.
+func TestSeed(t *testing.T) {
+	weights := func(seed uint64) []float32 { return arch.DigitsReLU(seed).Constants()[0].Const.Float32s() }
+	if !slices.Equal(weights(1), weights(1)) {
+		t.Error("one seed draws two sets of weights")
+	}
+	if slices.Equal(weights(1), weights(2)) {
+		t.Error("two seeds draw the same weights")
+	}
+}
