@@ -384,17 +384,17 @@ func (p *ir) fuse() {
 			}
 			o.op = &fused{Op: l, kind: "Conv"}
 		case *layer.ConvTranspose:
-			if !static(o) || !o.in[1].constant() {
+			if !static(o) || !o.in[1].constant() || o.out[0].info.DType != tensor.Float32 {
 				continue
 			}
 			o.op = &fused{Op: l, kind: "ConvTranspose"}
 		case *layer.Gemm:
-			if !o.in[1].constant() || !static(o) {
+			if !o.in[1].constant() || !static(o) || o.out[0].info.DType != tensor.Float32 {
 				continue
 			}
 			o.op = &fused{Op: l, kind: "Gemm"}
 		case *layer.LocallyConnected:
-			if !o.in[1].constant() || !static(o) {
+			if !o.in[1].constant() || !static(o) || o.out[0].info.DType != tensor.Float32 {
 				continue
 			}
 			o.op = &fused{Op: l, kind: "LocallyConnected"}

@@ -153,7 +153,7 @@ func (l *layouts) lower(o *op) bool {
 			return l.local(o, f, inner)
 		}
 	case *layer.LCN:
-		return l.lcn(o, f)
+		return f32 && l.lcn(o, f)
 	case *layer.MatMul:
 		return f32 && l.matmul(o)
 	case *layer.MaxPool:

@@ -119,6 +119,46 @@ func (b *Binary) Infer(in []Info) ([]Info, error) {
 	return one(d, shape)
 }
 
+func (b *Binary) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	x, y, dz, d := in[0], in[1], dout[0], make([]Ref, 2)
+	switch b.Fn {
+	case Add, Sum:
+		d[0], d[1] = dz, dz
+	case Sub:
+		d[0] = dz
+		if want[1] {
+			// The sum is taken first: it is smaller.
+			return []Ref{summedTo(t, dz, t.Info(x).Shape), neg(t, summedTo(t, dz, t.Info(y).Shape))}
+		}
+	case Mul:
+		if want[0] {
+			d[0] = mul(t, dz, y)
+		}
+		if want[1] {
+			d[1] = mul(t, dz, x)
+		}
+	case Div:
+		d[0] = div(t, dz, y)
+		if want[1] {
+			d[1] = neg(t, mul(t, d[0], out[0]))
+		}
+	case Pow, Max, Min, PRelu:
+		for i := range d {
+			if want[i] {
+				d[i] = t.Add(&BinaryGrad{b.Fn, i}, x, y, dz)
+			}
+		}
+	default:
+		return []Ref{refuse(t, "the gradient of "+string(b.Fn)+" is not known"), 0}
+	}
+	for i := range d {
+		if want[i] {
+			d[i] = summedTo(t, d[i], t.Info(in[i]).Shape)
+		}
+	}
+	return d
+}
+
 func (b *Binary) Forward(e *Env, in, out []*tensor.Tensor) error {
 	x, y, z := in[0], in[1], out[0]
 	if z.Len() == 0 {
@@ -445,6 +485,34 @@ func (v *Variadic) Infer(in []Info) ([]Info, error) {
 	return one(in[0].DType, shape)
 }
 
+// Backward of Max and Min goes back through the comparisons one by one: equal ones share the gradient in halves.
+func (v *Variadic) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	d := make([]Ref, len(in))
+	if v.Fn == Sum || v.Fn == Mean {
+		dz := dout[0]
+		if v.Fn == Mean {
+			dz = scaled(t, dz, 1/float64(len(in)))
+		}
+		for i, r := range in {
+			if want[i] {
+				d[i] = summedTo(t, dz, t.Info(r).Shape)
+			}
+		}
+		return d
+	}
+	op := &Binary{v.Fn}
+	best := []Ref{in[0]}
+	for _, r := range in[1:] {
+		best = append(best, t.Add(op, best[len(best)-1], r))
+	}
+	d[0] = dout[0]
+	for i := len(in) - 1; i > 0; i-- {
+		pair := op.Backward(t, []Ref{best[i-1], in[i]}, best[i:i+1], d[:1], []bool{true, want[i]})
+		d[0], d[i] = pair[0], pair[1]
+	}
+	return d
+}
+
 func (v *Variadic) Forward(e *Env, in, out []*tensor.Tensor) error {
 	z := out[0]
 	if z.Len() == 0 {
@@ -499,6 +567,65 @@ func (*Clip) Infer(in []Info) ([]Info, error) {
 		}
 	}
 	return same(in)
+}
+
+// Backward takes the gradient from y: it is dy strictly between the bounds, 0 elsewhere, as PyTorch's hardtanh has it.
+func (*Clip) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	d := make([]Ref, len(in))
+	if want[0] {
+		d[0] = t.Add(&ClipGrad{}, append([]Ref{out[0], dout[0]}, in[1:]...)...)
+	}
+	for i := 1; i < len(in); i++ {
+		if want[i] {
+			d[i] = refuse(t, "the bounds of a Clip have no gradient")
+		}
+	}
+	return d
+}
+
+// ClipGrad computes dx of a Clip: dy where lo < y < hi, else 0. Inputs: y, dy and, where they are, lo and hi.
+type ClipGrad struct{}
+
+func (*ClipGrad) Kind() string { return "ClipGrad" }
+
+func (*ClipGrad) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 2, 4); err != nil {
+		return nil, err
+	}
+	if err := realType(in); err != nil {
+		return nil, err
+	}
+	if err := isShape(in, 1, in[0].Shape); err != nil {
+		return nil, err
+	}
+	return same(in)
+}
+
+func (*ClipGrad) Forward(e *Env, in, out []*tensor.Tensor) error {
+	if in[0].DType() == tensor.Float64 {
+		clipBack[float64](in, out[0])
+	} else {
+		clipBack[float32](in, out[0])
+	}
+	return nil
+}
+
+func clipBack[T real](in []*tensor.Tensor, out *tensor.Tensor) {
+	y, dy, dx := tensor.Data[T](in[0]), tensor.Data[T](in[1]), tensor.Data[T](out)
+	lo, hi := T(math.Inf(-1)), T(math.Inf(1))
+	if b := optT(in, 2); b != nil {
+		lo = tensor.Data[T](b)[0]
+	}
+	if b := optT(in, 3); b != nil {
+		hi = tensor.Data[T](b)[0]
+	}
+	for i, v := range y {
+		if v <= lo || v >= hi {
+			dx[i] = 0
+		} else {
+			dx[i] = dy[i]
+		}
+	}
 }
 
 func (*Clip) Forward(e *Env, in, out []*tensor.Tensor) error {
@@ -570,6 +697,17 @@ func (*Where) Infer(in []Info) ([]Info, error) {
 		return nil, err
 	}
 	return one(in[1].DType, shape)
+}
+
+func (*Where) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	d, zero := make([]Ref, 3), scalarOf(t, dout[0], 0)
+	if want[1] {
+		d[1] = summedTo(t, t.Add(&Where{}, in[0], dout[0], zero), t.Info(in[1]).Shape)
+	}
+	if want[2] {
+		d[2] = summedTo(t, t.Add(&Where{}, in[0], zero, dout[0]), t.Info(in[2]).Shape)
+	}
+	return d
 }
 
 func (*Where) Forward(e *Env, in, out []*tensor.Tensor) error {

@@ -36,6 +36,18 @@ func (c *Concat) Infer(in []Info) ([]Info, error) {
 	return one(in[0].DType, shape)
 }
 
+func (c *Concat) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	a, err := axisOf(c.Axis, len(t.Info(out[0]).Shape))
+	if err != nil {
+		return make([]Ref, len(in))
+	}
+	sizes := make([]int, len(in))
+	for i, r := range in {
+		sizes[i] = t.Info(r).Shape[a]
+	}
+	return t.AddN(len(in), &Split{Axis: a, Parts: len(in)}, dout[0], vector(t, sizes...))
+}
+
 func (c *Concat) Forward(e *Env, in, out []*tensor.Tensor) error {
 	a, _ := axisOf(c.Axis, out[0].Rank())
 	if out[0].DType() == tensor.String {
@@ -105,6 +117,28 @@ func (s *Split) Infer(in []Info) ([]Info, error) {
 		return nil, fmt.Errorf("sizes %v do not split dimension %d of %s", sizes, a, in[0])
 	}
 	return out, nil
+}
+
+func (s *Split) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	d := make([]Ref, len(in))
+	info := make([]Info, len(in))
+	for i, r := range in {
+		info[i] = t.Info(r)
+	}
+	cut, err := s.Infer(info)
+	if err != nil {
+		return d
+	}
+	parts := make([]Ref, len(cut))
+	for i := range parts {
+		if i < len(dout) && dout[i] != 0 {
+			parts[i] = dout[i]
+		} else {
+			parts[i] = zeros(t, in[0], cut[i].Shape)
+		}
+	}
+	d[0] = t.Add(&Concat{s.Axis}, parts...)
+	return d
 }
 
 func (s *Split) Forward(e *Env, in, out []*tensor.Tensor) error {
@@ -222,6 +256,56 @@ func (s *Slice) Forward(e *Env, in, out []*tensor.Tensor) error {
 		return err
 	}
 	gatherTensor(out[0], in[0], &m.walk, m.base)
+	return nil
+}
+
+func (s *Slice) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	d := make([]Ref, len(in))
+	d[0] = t.Add(&SliceGrad{t.Info(in[0]).Shape}, append([]Ref{dout[0]}, in[1:]...)...)
+	return d
+}
+
+// SliceGrad puts dy where a Slice of Shape took y from, and 0 elsewhere. Inputs: dy, then those of Slice from starts on.
+type SliceGrad struct{ Shape []int }
+
+func (*SliceGrad) Kind() string { return "SliceGrad" }
+
+func (g *SliceGrad) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 3, 5); err != nil {
+		return nil, err
+	}
+	if err := realType(in[:1]); err != nil {
+		return nil, err
+	}
+	y, err := (&Slice{}).Infer(g.sliced(in))
+	if err != nil {
+		return nil, err
+	}
+	if err := isShape(in, 0, y[0].Shape); err != nil {
+		return nil, err
+	}
+	return one(in[0].DType, g.Shape)
+}
+
+// sliced is what the Slice was given.
+func (g *SliceGrad) sliced(in []Info) []Info {
+	return append([]Info{{DType: in[0].DType, Shape: g.Shape}}, in[1:]...)
+}
+
+func (g *SliceGrad) Forward(e *Env, in, out []*tensor.Tensor) error {
+	m, err := (&Slice{}).move(g.sliced(infosOf(in)))
+	if err != nil {
+		return err
+	}
+	clear(out[0].Raw())
+	if in[0].Len() == 0 {
+		return nil
+	}
+	if in[0].DType() == tensor.Float64 {
+		scatter(tensor.Data[float64](out[0]), tensor.Data[float64](in[0]), &m.walk, m.base)
+	} else {
+		scatter(out[0].Float32s(), in[0].Float32s(), &m.walk, m.base)
+	}
 	return nil
 }
 

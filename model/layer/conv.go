@@ -3,7 +3,6 @@ package layer
 import (
 	"fmt"
 
-	"github.com/ocellus-vision/ocellus/kernels/ref"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
@@ -42,10 +41,8 @@ func (c *Conv) Infer(in []Info) ([]Info, error) {
 	if err := want(in, 2, 3); err != nil {
 		return nil, err
 	}
-	for i := range in {
-		if err := isType(in, i, tensor.Float32); err != nil {
-			return nil, err
-		}
+	if err := realType(in); err != nil {
+		return nil, err
 	}
 	s, err := c.over(in[0].Shape, in[1].Shape)
 	if err != nil {
@@ -67,17 +64,40 @@ func (c *Conv) Forward(e *Env, in, out []*tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
-	t := taskOf[convTask[float32]](e)
-	*t = convTask[float32]{s: s, groups: c.Groups, c: x.Dim(1), o: w.Dim(0), x: x.Float32s(), w: w.Float32s(), y: out[0].Float32s(), row: fmaRow}
-	if b := optT(in, 2); b != nil {
-		t.b = b.Float32s()
+	if x.DType() == tensor.Float64 {
+		convolve[float64](e, s, c.Groups, in, out[0])
+	} else {
+		convolve[float32](e, s, c.Groups, in, out[0])
 	}
-	e.Team.Run(t, x.Dim(0)*w.Dim(0))
 	return nil
 }
 
+func convolve[T real](e *Env, s span, groups int, in []*tensor.Tensor, out *tensor.Tensor) {
+	x, w := in[0], in[1]
+	t := taskOf[convTask[T]](e)
+	*t = convTask[T]{s: s, groups: groups, c: x.Dim(1), o: w.Dim(0), x: tensor.Data[T](x), w: tensor.Data[T](w), y: tensor.Data[T](out), row: fmaRow[T]}
+	if b := optT(in, 2); b != nil {
+		t.b = tensor.Data[T](b)
+	}
+	e.Team.Run(t, x.Dim(0)*w.Dim(0))
+}
+
+func (c *Conv) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	d := make([]Ref, len(in))
+	if want[0] {
+		d[0] = t.Add(&ConvInputGrad{*c, t.Info(in[0]).Shape}, dout[0], in[1])
+	}
+	if want[1] {
+		d[1] = t.Add(&ConvWeightGrad{*c, t.Info(in[1]).Shape}, in[0], dout[0])
+	}
+	if len(in) > 2 && want[2] {
+		d[2] = channelSum(t, dout[0])
+	}
+	return d
+}
+
 // convTask computes one output channel of one image per tile.
-type convTask[T float32 | int32] struct {
+type convTask[T float32 | float64 | int32] struct {
 	s            span
 	groups, c, o int
 	x, w, b, y   []T
@@ -121,17 +141,17 @@ func (t *convTask[T]) Tile(i, _ int) {
 	}
 }
 
-// fmaRow adds w·x[i·step] to y[i], each with one rounding.
-func fmaRow(y, x []float32, step int, w float32) {
+// fmaRow adds w·x[i·step] to y[i], each with one fma.
+func fmaRow[T real](y, x []T, step int, w T) {
 	if step == 1 {
 		x = x[:len(y)]
 		for i, v := range x {
-			y[i] = ref.FMA32(v, w, y[i])
+			y[i] = fma(v, w, y[i])
 		}
 		return
 	}
 	for i := range y {
-		y[i] = ref.FMA32(x[i*step], w, y[i])
+		y[i] = fma(x[i*step], w, y[i])
 	}
 }
 
@@ -222,10 +242,8 @@ func (c *ConvTranspose) Infer(in []Info) ([]Info, error) {
 	if err := want(in, 2, 3); err != nil {
 		return nil, err
 	}
-	for i := range in {
-		if err := isType(in, i, tensor.Float32); err != nil {
-			return nil, err
-		}
+	if err := realType(in); err != nil {
+		return nil, err
 	}
 	s, err := c.over(in[0].Shape, in[1].Shape)
 	if err != nil {
@@ -252,29 +270,78 @@ func (c *ConvTranspose) Forward(e *Env, in, out []*tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
-	t := taskOf[deconvTask](e)
-	*t = deconvTask{s: s, groups: c.Groups, c: x.Dim(1), o: out[0].Dim(1), x: x.Float32s(), w: w.Float32s(), y: out[0].Float32s()}
-	if b := optT(in, 2); b != nil {
-		t.b = b.Float32s()
-	}
-	e.Team.Run(t, x.Dim(0)*t.o)
+	deconvolve(e, s, c.Groups, in, out[0])
 	return nil
 }
 
-// deconvTask computes one output channel of one image per tile.
-type deconvTask struct {
-	s            span
-	groups, c, o int
-	x, w, b, y   []float32
+// Backward turns the layer round: the convolution with its window reads dy where the layer wrote y.
+func (c *ConvTranspose) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	d := make([]Ref, len(in))
+	x, w := t.Info(in[0]).Shape, t.Info(in[1]).Shape
+	s, err := c.over(x, w)
+	if err != nil {
+		return d
+	}
+	dy, n := dout[0], len(x)-2
+	conv := Conv{Window: Window{Kernel: w[2:], Strides: s.stride[3-n:], Dilations: s.dilation[3-n:], Pads: make([]int, 2*n)}, Groups: c.Groups}
+	crop, crops := make([]int, 2*len(x)), false
+	for i := range n {
+		k := 3 - n + i
+		conv.Pads[i] = s.before[k]
+		// What lies behind the last window's end is bias alone.
+		after := s.stride[k]*(s.in[k]-1) + s.extent(k) - s.before[k] - s.out[k]
+		conv.Pads[n+i] = max(0, after)
+		crop[len(x)+2+i] = min(0, after)
+		crops = crops || after < 0
+	}
+	if (want[0] || want[1]) && crops {
+		dy = t.Add(&Pad{PadConstant}, dy, t.Const(dims(crop)))
+	}
+	if want[0] {
+		d[0] = t.Add(&conv, dy, in[1])
+	}
+	if want[1] {
+		d[1] = t.Add(&ConvWeightGrad{conv, w}, dy, in[0])
+	}
+	if len(in) > 2 && want[2] {
+		d[2] = channelSum(t, dout[0])
+	}
+	return d
 }
 
-func (t *deconvTask) Tile(i, _ int) {
+// deconvolve spreads in[0] over out through the windows of s, whose in and out are those of in[0] and out.
+func deconvolve(e *Env, s span, groups int, in []*tensor.Tensor, out *tensor.Tensor) {
+	if out.DType() == tensor.Float64 {
+		deconvolveAny[float64](e, s, groups, in, out)
+	} else {
+		deconvolveAny[float32](e, s, groups, in, out)
+	}
+}
+
+func deconvolveAny[T real](e *Env, s span, groups int, in []*tensor.Tensor, out *tensor.Tensor) {
+	x, w := in[0], in[1]
+	t := taskOf[deconvTask[T]](e)
+	*t = deconvTask[T]{s: s, groups: groups, c: x.Dim(1), o: out.Dim(1), x: tensor.Data[T](x), w: tensor.Data[T](w), y: tensor.Data[T](out)}
+	if b := optT(in, 2); b != nil {
+		t.b = tensor.Data[T](b)
+	}
+	e.Team.Run(t, x.Dim(0)*t.o)
+}
+
+// deconvTask computes one output channel of one image per tile.
+type deconvTask[T real] struct {
+	s            span
+	groups, c, o int
+	x, w, b, y   []T
+}
+
+func (t *deconvTask[T]) Tile(i, _ int) {
 	s := &t.s
 	o, cg, og := i%t.o, t.c/t.groups, t.o/t.groups
 	area := s.out[0] * s.out[1] * s.out[2]
 	first := o / og * cg
 	y := t.y[i*area : (i+1)*area]
-	var bias float32
+	var bias T
 	if t.b != nil {
 		bias = t.b[o]
 	}
@@ -303,7 +370,7 @@ func (t *deconvTask) Tile(i, _ int) {
 					src := t.x[at : at+s.in[2]]
 					for ix, v := range src {
 						if ox := ix*s.stride[2] + dx; ox >= 0 && ox < s.out[2] {
-							dst[ox] = ref.FMA32(v, w, dst[ox])
+							dst[ox] = fma(v, w, dst[ox])
 						}
 					}
 				}
@@ -334,10 +401,8 @@ func (l *LocallyConnected) Infer(in []Info) ([]Info, error) {
 	if err := want(in, 2, 3); err != nil {
 		return nil, err
 	}
-	for i := range in {
-		if err := isType(in, i, tensor.Float32); err != nil {
-			return nil, err
-		}
+	if err := realType(in); err != nil {
+		return nil, err
 	}
 	s, err := l.over(in[0].Shape, in[1].Shape)
 	if err != nil {
@@ -355,39 +420,65 @@ func (l *LocallyConnected) MACs(in, out []Info) int64 {
 }
 
 func (l *LocallyConnected) Forward(e *Env, in, out []*tensor.Tensor) error {
-	x, w := in[0].Float32s(), in[1].Float32s()
 	s, err := l.over(in[0].Shape(), in[1].Shape())
 	if err != nil {
 		return err
 	}
+	if in[0].DType() == tensor.Float64 {
+		connect[float64](&s, in, out[0])
+	} else {
+		connect[float32](&s, in, out[0])
+	}
+	return nil
+}
+
+func connect[T real](s *span, in []*tensor.Tensor, out *tensor.Tensor) {
+	x, w, y := tensor.Data[T](in[0]), tensor.Data[T](in[1]), tensor.Data[T](out)
 	n, c, o := in[0].Dim(0), in[0].Dim(1), in[1].Dim(2)
 	h, wd, taps := s.in[1], s.in[2], s.taps()
-	y := out[0].Float32s()
-	var b []float32
+	var b []T
 	if t := optT(in, 2); t != nil {
-		b = t.Float32s()
+		b = tensor.Data[T](t)
 	}
 	area := s.out[1] * s.out[2]
 	for i := range n * o * area {
 		p, ch, img := i%area, i/area%o, i/area/o
-		var acc float32
+		var acc T
 		if b != nil {
 			acc = b[ch*area+p]
 		}
 		row := w[(p*o+ch)*c*taps:]
 		for k := range taps {
-			iy := p/s.out[2]*s.stride[1] + k/s.kernel[2]*s.dilation[1] - s.before[1]
-			ix := p%s.out[2]*s.stride[2] + k%s.kernel[2]*s.dilation[2] - s.before[2]
-			inside := iy >= 0 && iy < h && ix >= 0 && ix < wd
+			iy, ix, inside := s.tap(p, k)
 			for q := range c {
-				var v float32
+				var v T
 				if inside {
 					v = x[((img*c+q)*h+iy)*wd+ix]
 				}
-				acc = ref.FMA32(v, row[q*taps+k], acc)
+				acc = fma(v, row[q*taps+k], acc)
 			}
 		}
 		y[i] = acc
 	}
-	return nil
+}
+
+// tap returns where in the input, over two dimensions, element k of output p's window lies, and whether that is inside.
+func (s *span) tap(p, k int) (y, x int, inside bool) {
+	y = p/s.out[2]*s.stride[1] + k/s.kernel[2]*s.dilation[1] - s.before[1]
+	x = p%s.out[2]*s.stride[2] + k%s.kernel[2]*s.dilation[2] - s.before[2]
+	return y, x, y >= 0 && y < s.in[1] && x >= 0 && x < s.in[2]
+}
+
+func (l *LocallyConnected) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	d := make([]Ref, len(in))
+	if want[0] {
+		d[0] = t.Add(&LocalInputGrad{*l, t.Info(in[0]).Shape}, dout[0], in[1])
+	}
+	if want[1] {
+		d[1] = t.Add(&LocalWeightGrad{*l, t.Info(in[1]).Shape}, in[0], dout[0])
+	}
+	if len(in) > 2 && want[2] {
+		d[2] = sumOver(t, dout[0], false, 0)
+	}
+	return d
 }

@@ -82,6 +82,47 @@ func (*MatMul) Forward(e *Env, in, out []*tensor.Tensor) error {
 	return nil
 }
 
+// Backward multiplies by the other matrix, transposed. Where b is one matrix for a whole batch, the batch counts as more rows.
+func (*MatMul) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	a, b := t.Info(in[0]).Shape, t.Info(in[1]).Shape
+	p, err := planMatMul(a, b)
+	if err != nil {
+		return make([]Ref, 2)
+	}
+	d := make([]Ref, 2)
+	if len(p.b) == 0 {
+		rows := sizeOf(p.a) * p.m
+		x, w := reshaped(t, in[0], []int{rows, p.k}), reshaped(t, in[1], []int{p.k, p.n})
+		grads := (&Gemm{Alpha: 1}).Backward(t, []Ref{x, w}, nil, []Ref{reshaped(t, dout[0], []int{rows, p.n})}, want)
+		for i, s := range [][]int{a, b} {
+			if want[i] {
+				d[i] = reshaped(t, grads[i], s)
+			}
+		}
+		return d
+	}
+	matrix := func(r Ref, batch []int, m, n int) Ref { return reshaped(t, r, slices.Concat(batch, []int{m, n})) }
+	turned := func(r Ref) Ref {
+		n := len(t.Info(r).Shape)
+		perm := make([]int, n)
+		for i := range perm {
+			perm[i] = i
+		}
+		perm[n-1], perm[n-2] = n-2, n-1
+		return t.Add(&Transpose{perm}, r)
+	}
+	dy := matrix(dout[0], p.batch, p.m, p.n)
+	if want[0] {
+		g := t.Add(&MatMul{}, dy, turned(matrix(in[1], p.b, p.k, p.n)))
+		d[0] = reshaped(t, summedTo(t, g, slices.Concat(p.a, []int{p.m, p.k})), a)
+	}
+	if want[1] {
+		g := t.Add(&MatMul{}, turned(matrix(in[0], p.a, p.m, p.k)), dy)
+		d[1] = reshaped(t, summedTo(t, g, slices.Concat(p.b, []int{p.k, p.n})), b)
+	}
+	return d
+}
+
 func (p *matPlan) run(e *Env, in []*tensor.Tensor, out *tensor.Tensor) {
 	switch in[0].DType() {
 	case tensor.Float32:
@@ -173,10 +214,8 @@ func (g *Gemm) Infer(in []Info) ([]Info, error) {
 	if err := want(in, 2, 3); err != nil {
 		return nil, err
 	}
-	for i := range in {
-		if err := isType(in, i, tensor.Float32); err != nil {
-			return nil, err
-		}
+	if err := realType(in); err != nil {
+		return nil, err
 	}
 	if len(in[0].Shape) != 2 || len(in[1].Shape) != 2 {
 		return nil, fmt.Errorf("%s and %s are not both matrices", in[0], in[1])
@@ -209,45 +248,80 @@ func (g *Gemm) MACs(in, out []Info) int64 {
 }
 
 func (g *Gemm) Forward(e *Env, in, out []*tensor.Tensor) error {
+	if in[0].DType() == tensor.Float64 {
+		gemm[float64](e, g, in, out)
+	} else {
+		gemm[float32](e, g, in, out)
+	}
+	return nil
+}
+
+func gemm[T real](e *Env, g *Gemm, in, out []*tensor.Tensor) {
 	m, n := out[0].Dim(0), out[0].Dim(1)
-	t := taskOf[gemmTask](e)
-	*t = gemmTask{g: g, m: m, n: n, k: in[0].Dim(1), a: in[0].Float32s(), b: in[1].Float32s(), y: out[0].Float32s()}
+	t := taskOf[gemmTask[T]](e)
+	*t = gemmTask[T]{g: g, m: m, n: n, k: in[0].Dim(1), a: tensor.Data[T](in[0]), b: tensor.Data[T](in[1]), y: tensor.Data[T](out[0])}
 	if g.TransA {
 		t.k = in[0].Dim(0)
 	}
 	if c := optT(in, 2); c != nil {
-		t.c = c.Float32s()
+		t.c = tensor.Data[T](c)
 		s := broadcastStrides(c.Shape(), out[0].Shape())
 		t.cm, t.cn = s[0], s[1]
 	}
 	const cols = 64
 	t.cols = cols
 	e.Team.Run(t, m*((n+cols-1)/cols))
-	return nil
+}
+
+func (g *Gemm) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	a, b, dy, d := in[0], in[1], dout[0], make([]Ref, len(in))
+	if want[0] {
+		op := &Gemm{Alpha: g.Alpha, TransB: !g.TransB}
+		if d[0] = dy; g.TransA {
+			op.TransA, op.TransB = g.TransB, true
+			d[0] = t.Add(op, b, dy)
+		} else {
+			d[0] = t.Add(op, dy, b)
+		}
+	}
+	if want[1] {
+		op := &Gemm{Alpha: g.Alpha, TransA: !g.TransA}
+		if g.TransB {
+			op.TransA, op.TransB = true, g.TransA
+			d[1] = t.Add(op, dy, a)
+		} else {
+			d[1] = t.Add(op, a, dy)
+		}
+	}
+	if len(in) > 2 && want[2] {
+		d[2] = scaled(t, summedTo(t, dy, t.Info(in[2]).Shape), float64(g.Beta))
+	}
+	return d
 }
 
 // gemmTask computes cols elements of one row per tile. The sum begins with Beta·C where Alpha is 1, so that a fully connected layer is one sum.
-type gemmTask struct {
+type gemmTask[T real] struct {
 	g             *Gemm
 	m, n, k, cols int
 	cm, cn        int
-	a, b, c, y    []float32
+	a, b, c, y    []T
 }
 
-func (t *gemmTask) Tile(i, _ int) {
+func (t *gemmTask[T]) Tile(i, _ int) {
 	per := (t.n + t.cols - 1) / t.cols
 	r, from := i/per, i%per*t.cols
 	to := min(t.n, from+t.cols)
 	y := t.y[r*t.n+from : r*t.n+to]
-	first := func(j int) float32 {
+	alpha, beta := T(t.g.Alpha), T(t.g.Beta)
+	first := func(j int) T {
 		if t.c == nil {
 			return 0
 		}
-		return t.g.Beta * t.c[r*t.cm+(from+j)*t.cn]
+		return beta * t.c[r*t.cm+(from+j)*t.cn]
 	}
 	for j := range y {
 		y[j] = 0
-		if t.g.Alpha == 1 {
+		if alpha == 1 {
 			y[j] = first(j)
 		}
 	}
@@ -259,7 +333,7 @@ func (t *gemmTask) Tile(i, _ int) {
 		for j := range y {
 			acc := y[j]
 			for k, b := range t.b[(from+j)*t.k : (from+j+1)*t.k] {
-				acc = ref.FMA32(t.a[at+k*as], b, acc)
+				acc = fma(t.a[at+k*as], b, acc)
 			}
 			y[j] = acc
 		}
@@ -267,13 +341,13 @@ func (t *gemmTask) Tile(i, _ int) {
 		for k := range t.k {
 			v := t.a[at+k*as]
 			for j, b := range t.b[k*t.n+from : k*t.n+to] {
-				y[j] = ref.FMA32(v, b, y[j])
+				y[j] = fma(v, b, y[j])
 			}
 		}
 	}
-	if t.g.Alpha != 1 {
+	if alpha != 1 {
 		for j := range y {
-			y[j] = float32(t.g.Alpha*y[j]) + first(j)
+			y[j] = T(alpha*y[j]) + first(j)
 		}
 	}
 }

@@ -27,16 +27,26 @@ func (b *BatchNorm) Infer(in []Info) ([]Info, error) {
 	if err := want(in, 5, 5); err != nil {
 		return nil, err
 	}
-	if err := rank(in, 0, 2, tensor.MaxRank); err != nil {
+	if err := perChannel(in, 5); err != nil {
 		return nil, err
 	}
-	for i, x := range in {
-		if x.DType != tensor.Float32 || i > 0 && (len(x.Shape) != 1 || x.Shape[0] != in[0].Shape[1]) {
-			return nil, fmt.Errorf("input %d is %s, input 0 is %s", i, x, in[0])
+	return []Info{{DType: in[0].DType, Shape: in[0].Shape}, {DType: in[0].DType, Shape: in[3].Shape}, {DType: in[0].DType, Shape: in[3].Shape}}, nil
+}
+
+// perChannel checks that input 0 is [N,C,...] and that the others before input n that are there have one number per channel.
+func perChannel(in []Info, n int) error {
+	if err := realType(in); err != nil {
+		return err
+	}
+	if err := rank(in, 0, 2, tensor.MaxRank); err != nil {
+		return err
+	}
+	for i, x := range in[1:n] {
+		if x.Present() && (len(x.Shape) != 1 || x.Shape[0] != in[0].Shape[1]) {
+			return fmt.Errorf("input %d is %s, input 0 is %s", i+1, x, in[0])
 		}
 	}
-	stat := Info{DType: tensor.Float32, Shape: in[3].Shape}
-	return []Info{{DType: in[0].DType, Shape: in[0].Shape}, stat, stat}, nil
+	return nil
 }
 
 // Factors returns the multiplier and the summand per channel that the layer amounts to, y = m·x + a, not yet rounded to float32.
@@ -49,55 +59,121 @@ func (b *BatchNorm) Factors(scale, bias, mean, variance []float32) (m, a []float
 }
 
 func (b *BatchNorm) factor(scale, bias, mean, variance float32) (m, a float64) {
-	m = float64(scale) / math.Sqrt(float64(variance)+float64(b.Epsilon))
+	return affine(scale, bias, mean, variance, b.Epsilon)
+}
+
+// affine returns the multiplier and the summand of a normalisation, y = m·x + a.
+func affine[T real](scale, bias, mean, variance T, epsilon float32) (m, a float64) {
+	m = float64(scale) / math.Sqrt(float64(variance)+float64(epsilon))
 	return m, float64(bias) - float64(float64(mean)*m)
 }
 
 func (b *BatchNorm) Forward(e *Env, in, out []*tensor.Tensor) error {
-	x, y := in[0].Float32s(), out[0].Float32s()
-	scale, bias, mean, variance := in[1].Float32s(), in[2].Float32s(), in[3].Float32s(), in[4].Float32s()
+	if in[0].DType() == tensor.Float64 {
+		batchNorm[float64](b, in, out)
+	} else {
+		batchNorm[float32](b, in, out)
+	}
+	return nil
+}
+
+func batchNorm[T real](b *BatchNorm, in, out []*tensor.Tensor) {
+	x, y := tensor.Data[T](in[0]), tensor.Data[T](out[0])
+	scale, bias := tensor.Data[T](in[1]), tensor.Data[T](in[2])
+	var stat [2][]T
+	for i := range stat {
+		stat[i] = tensor.Data[T](in[3+i])
+	}
 	n, c, area := in[0].Dim(0), in[0].Dim(1), sizeOf(in[0].Shape()[2:])
 	if b.Training {
-		m, v := e.Floats(c), e.Floats(c)
-		for k := range c {
-			var sum, sq float64
-			for i := range n {
-				for _, p := range x[(i*c+k)*area : (i*c+k+1)*area] {
-					sum += float64(p)
-				}
-			}
-			mu := sum / float64(n*area)
-			for i := range n {
-				for _, p := range x[(i*c+k)*area : (i*c+k+1)*area] {
-					d := float64(p) - mu
-					sq += float64(d * d)
-				}
-			}
-			m[k], v[k] = float32(mu), float32(sq/float64(n*area))
-		}
-		for i, old := range [][]float32{mean, variance} {
+		now := [2][]T{make([]T, c), make([]T, c)}
+		batchMoments(now[0], now[1], x, n, area)
+		for i, old := range stat {
 			if t := optT(out, i+1); t != nil {
-				now := m
-				if i == 1 {
-					now = v
-				}
-				for k, r := 0, t.Float32s(); k < len(r); k++ {
-					r[k] = float32(old[k]*b.Momentum) + float32(now[k]*(1-b.Momentum))
+				for k, r := 0, tensor.Data[T](t); k < len(r); k++ {
+					r[k] = T(old[k]*T(b.Momentum)) + T(now[i][k]*T(1-b.Momentum))
 				}
 			}
 		}
-		mean, variance = m, v
+		stat = now
 	}
+	applyNorm(y, x, scale, bias, stat[0], stat[1], n, area, b.Epsilon)
+}
+
+// batchMoments computes mean and variance of each channel of x [n,C,area] over images and positions; sums are kept in float64.
+func batchMoments[T real](mean, variance, x []T, n, area int) {
+	c := len(mean)
 	for k := range c {
-		f, a := b.factor(scale[k], bias[k], mean[k], variance[k])
+		var sum, sq float64
+		for i := range n {
+			for _, p := range x[(i*c+k)*area : (i*c+k+1)*area] {
+				sum += float64(p)
+			}
+		}
+		mu := sum / float64(n*area)
+		for i := range n {
+			for _, p := range x[(i*c+k)*area : (i*c+k+1)*area] {
+				d := float64(p) - mu
+				sq += float64(d * d)
+			}
+		}
+		mean[k], variance[k] = T(mu), T(sq/float64(n*area))
+	}
+}
+
+// applyNorm computes y = scale·(x-mean)/√(variance+epsilon) + bias for each channel of x [n,C,area].
+func applyNorm[T real](y, x, scale, bias, mean, variance []T, n, area int, epsilon float32) {
+	c := len(scale)
+	for k := range c {
+		f, a := affine(scale[k], bias[k], mean[k], variance[k], epsilon)
 		for i := range n {
 			row := y[(i*c+k)*area : (i*c+k+1)*area]
 			for j, v := range x[(i*c+k)*area : (i*c+k+1)*area] {
-				row[j] = ref.FMA32(v, float32(f), float32(a))
+				row[j] = fma(v, T(f), T(a))
 			}
 		}
 	}
-	return nil
+}
+
+// Backward passes gradients through the statistics of the batch if they are used, and to frozen ones if they are wanted.
+func (b *BatchNorm) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	x, scale, dy := in[0], in[1], dout[0]
+	if b.Training {
+		stats := t.AddN(3, &BatchNormTrain{b.Epsilon}, in[:3]...)
+		d := make([]Ref, 3)
+		// The running statistics are (1-Momentum) parts of the batch's.
+		of := []Ref{dy, 0, 0}
+		for i := 1; i < len(dout); i++ {
+			if dout[i] != 0 {
+				of[i] = scaled(t, dout[i], float64(1-b.Momentum))
+			}
+		}
+		if want[0] || want[1] || want[2] {
+			d = (&BatchNormTrain{b.Epsilon}).Backward(t, in[:3], stats, of, want[:3])
+		}
+		d = append(d, 0, 0)
+		for i := 1; i < len(dout); i++ {
+			if dout[i] != 0 && want[2+i] {
+				d[2+i] = scaled(t, dout[i], float64(b.Momentum))
+			}
+		}
+		return d
+	}
+	if !(want[1] || want[4]) {
+		x = 0
+	}
+	d := append(t.AddN(3, &BatchNormGrad{b.Epsilon}, x, scale, in[3], in[4], dy), 0, 0)
+	if !(want[3] || want[4]) {
+		return d
+	}
+	spread := add(t, in[4], scalarOf(t, scale, float64(b.Epsilon)))
+	if want[3] { // -scale/√(var+ε)·Σ dy
+		d[3] = neg(t, mul(t, d[2], div(t, scale, t.Add(&Unary{Fn: Sqrt}, spread))))
+	}
+	if want[4] { // -scale/(2·(var+ε))·dscale
+		d[4] = scaled(t, mul(t, d[1], div(t, scale, spread)), -0.5)
+	}
+	return d
 }
 
 // InstanceNorm computes y = scale·(x-mean)/√(var+Epsilon) + bias with mean and variance of each channel of each image

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/ocellus-vision/ocellus/kernels/ref"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
@@ -60,6 +59,10 @@ func (m *MaxPool) Forward(e *Env, in, out []*tensor.Tensor) error {
 		maxPool(m, &s, tensor.Data[uint8](in[0]), tensor.Data[uint8](out[0]), at, 0)
 	}
 	return nil
+}
+
+func (m *MaxPool) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	return []Ref{t.Add(&MaxPoolGrad{*m}, in[0], out[0], dout[0])}
 }
 
 func maxPool[T number](m *MaxPool, s *span, x, y []T, at []int64, low T) {
@@ -132,7 +135,7 @@ func poolInfer(in []Info, w *Window) ([]Info, error) {
 	if err := want(in, 1, 1); err != nil {
 		return nil, err
 	}
-	if err := isType(in, 0, tensor.Float32); err != nil {
+	if err := realType(in); err != nil {
 		return nil, err
 	}
 	s, err := w.over(in[0].Shape, w.Kernel)
@@ -149,9 +152,21 @@ func (a *AveragePool) Forward(e *Env, in, out []*tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
-	x, y := in[0].Float32s(), out[0].Float32s()
-	s.windows(in[0].Dim(0)*in[0].Dim(1), func(o, base int, lo, hi *[3]int) {
-		var sum float32
+	if in[0].DType() == tensor.Float64 {
+		averagePool(a, &s, tensor.Data[float64](out[0]), tensor.Data[float64](in[0]))
+	} else {
+		averagePool(a, &s, out[0].Float32s(), in[0].Float32s())
+	}
+	return nil
+}
+
+func (a *AveragePool) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	return []Ref{t.Add(&AveragePoolGrad{*a, t.Info(in[0]).Shape}, dout[0])}
+}
+
+func averagePool[T real](a *AveragePool, s *span, y, x []T) {
+	s.windows(len(y)/max(1, s.out[0]*s.out[1]*s.out[2]), func(o, base int, lo, hi *[3]int) {
+		var sum T
 		n := 0
 		for z := lo[0]; z < hi[0]; z += s.dilation[0] {
 			for r := lo[1]; r < hi[1]; r += s.dilation[1] {
@@ -165,9 +180,8 @@ func (a *AveragePool) Forward(e *Env, in, out []*tensor.Tensor) error {
 		if a.CountPad {
 			n = s.padded(o)
 		}
-		y[o] = sum / float32(n)
+		y[o] = sum / T(n)
 	})
-	return nil
 }
 
 // padded counts the elements of output o's window that lie in the input or its padding, or all of a dilated one's.
@@ -206,9 +220,21 @@ func (l *LpPool) Forward(e *Env, in, out []*tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
-	x, y := in[0].Float32s(), out[0].Float32s()
-	s.windows(in[0].Dim(0)*in[0].Dim(1), func(o, base int, lo, hi *[3]int) {
-		var sum float32
+	if in[0].DType() == tensor.Float64 {
+		lpPool(l, &s, tensor.Data[float64](out[0]), tensor.Data[float64](in[0]))
+	} else {
+		lpPool(l, &s, out[0].Float32s(), in[0].Float32s())
+	}
+	return nil
+}
+
+func (l *LpPool) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	return []Ref{t.Add(&LpPoolGrad{*l}, in[0], out[0], dout[0])}
+}
+
+func lpPool[T real](l *LpPool, s *span, y, x []T) {
+	s.windows(len(y)/max(1, s.out[0]*s.out[1]*s.out[2]), func(o, base int, lo, hi *[3]int) {
+		var sum T
 		for z := lo[0]; z < hi[0]; z += s.dilation[0] {
 			for r := lo[1]; r < hi[1]; r += s.dilation[1] {
 				row := base + (z*s.in[1]+r)*s.in[2]
@@ -219,27 +245,26 @@ func (l *LpPool) Forward(e *Env, in, out []*tensor.Tensor) error {
 		}
 		y[o] = rootOf(sum, l.P)
 	})
-	return nil
 }
 
-func addPower(sum, v float32, p int) float32 {
+func addPower[T real](sum, v T, p int) T {
 	switch p {
 	case 1:
-		return sum + ref.Abs(v)
+		return sum + T(math.Abs(float64(v)))
 	case 2:
-		return ref.FMA32(v, v, sum)
+		return fma(v, v, sum)
 	}
-	return sum + float32(math.Pow(float64(ref.Abs(v)), float64(p)))
+	return sum + T(math.Pow(math.Abs(float64(v)), float64(p)))
 }
 
-func rootOf(sum float32, p int) float32 {
+func rootOf[T real](sum T, p int) T {
 	switch p {
 	case 1:
 		return sum
 	case 2:
-		return ref.Sqrt(sum)
+		return root(sum)
 	}
-	return float32(math.Pow(float64(sum), 1/float64(p)))
+	return T(math.Pow(float64(sum), 1/float64(p)))
 }
 
 // The poolings over all positions of a channel.
@@ -261,7 +286,7 @@ func (g *GlobalPool) Infer(in []Info) ([]Info, error) {
 	if err := want(in, 1, 1); err != nil {
 		return nil, err
 	}
-	if err := isType(in, 0, tensor.Float32); err != nil {
+	if err := realType(in); err != nil {
 		return nil, err
 	}
 	if err := rank(in, 0, 2, tensor.MaxRank); err != nil {
@@ -281,30 +306,45 @@ func (g *GlobalPool) Infer(in []Info) ([]Info, error) {
 }
 
 func (g *GlobalPool) Forward(e *Env, in, out []*tensor.Tensor) error {
-	x, y := in[0].Float32s(), out[0].Float32s()
-	n := sizeOf(in[0].Shape()[2:])
+	if in[0].DType() == tensor.Float64 {
+		globalPool(g, tensor.Data[float64](out[0]), tensor.Data[float64](in[0]))
+	} else {
+		globalPool(g, out[0].Float32s(), in[0].Float32s())
+	}
+	return nil
+}
+
+func (g *GlobalPool) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	x, y := in[0], out[0]
+	if g.Fn == GlobalAveragePool {
+		x, y = 0, 0
+	}
+	return []Ref{t.Add(&GlobalPoolGrad{*g, t.Info(in[0]).Shape}, x, y, dout[0])}
+}
+
+func globalPool[T real](g *GlobalPool, y, x []T) {
+	n := len(x) / max(1, len(y))
 	for o := range y {
 		plane := x[o*n : (o+1)*n]
 		switch g.Fn {
 		case GlobalAveragePool:
-			var sum float32
+			var sum T
 			for _, v := range plane {
 				sum += v
 			}
-			y[o] = sum / float32(n)
+			y[o] = sum / T(n)
 		case GlobalMaxPool:
-			top := float32(math.Inf(-1))
+			top := T(math.Inf(-1))
 			for _, v := range plane {
 				top = maxOf(top, v)
 			}
 			y[o] = top
 		default:
-			var sum float32
+			var sum T
 			for _, v := range plane {
 				sum = addPower(sum, v, g.P)
 			}
 			y[o] = rootOf(sum, g.P)
 		}
 	}
-	return nil
 }

@@ -20,6 +20,15 @@ func copyUnlessShared(out, in *tensor.Tensor) {
 	}
 }
 
+// shapedBack is Backward of operations that keep their first input's elements.
+func shapedBack(t Tape, in, dout []Ref) []Ref {
+	d := make([]Ref, len(in))
+	if dout[0] != 0 {
+		d[0] = reshaped(t, dout[0], t.Info(in[0]).Shape)
+	}
+	return d
+}
+
 // Reshape gives input 0 the shape that input 1 lists. One entry may be -1: it takes what is left. A 0 copies the input's dimension
 // unless AllowZero is set.
 type Reshape struct{ AllowZero bool }
@@ -74,6 +83,10 @@ func (r *Reshape) Infer(in []Info) ([]Info, error) {
 	return one(in[0].DType, shape)
 }
 
+func (*Reshape) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	return shapedBack(t, in, dout)
+}
+
 func (*Reshape) Forward(e *Env, in, out []*tensor.Tensor) error {
 	copyUnlessShared(out[0], in[0])
 	return nil
@@ -99,6 +112,10 @@ func (f *Flatten) Infer(in []Info) ([]Info, error) {
 		return nil, fmt.Errorf("axis %d is out of range for %s", f.Axis, in[0])
 	}
 	return one(in[0].DType, []int{sizeOf(s[:a]), sizeOf(s[a:])})
+}
+
+func (*Flatten) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	return shapedBack(t, in, dout)
 }
 
 func (*Flatten) Forward(e *Env, in, out []*tensor.Tensor) error {
@@ -148,6 +165,10 @@ func (*Squeeze) Infer(in []Info) ([]Info, error) {
 	return one(in[0].DType, shape)
 }
 
+func (*Squeeze) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	return shapedBack(t, in, dout)
+}
+
 func (*Squeeze) Forward(e *Env, in, out []*tensor.Tensor) error {
 	copyUnlessShared(out[0], in[0])
 	return nil
@@ -192,6 +213,10 @@ func (*Unsqueeze) Infer(in []Info) ([]Info, error) {
 	return one(in[0].DType, shape)
 }
 
+func (*Unsqueeze) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	return shapedBack(t, in, dout)
+}
+
 func (*Unsqueeze) Forward(e *Env, in, out []*tensor.Tensor) error {
 	copyUnlessShared(out[0], in[0])
 	return nil
@@ -210,6 +235,10 @@ func (*Identity) Infer(in []Info) ([]Info, error) {
 		return nil, err
 	}
 	return []Info{in[0]}, nil
+}
+
+func (*Identity) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	return shapedBack(t, in, dout)
 }
 
 func (*Identity) Forward(e *Env, in, out []*tensor.Tensor) error {
@@ -231,6 +260,10 @@ func (*Dropout) Infer(in []Info) ([]Info, error) {
 		return nil, err
 	}
 	return []Info{{DType: in[0].DType, Shape: in[0].Shape}, {DType: tensor.Bool, Shape: in[0].Shape}}, nil
+}
+
+func (*Dropout) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	return shapedBack(t, in, dout)
 }
 
 func (*Dropout) Forward(e *Env, in, out []*tensor.Tensor) error {

@@ -118,6 +118,18 @@ func gather[T any](dst, src []T, w *strided, base int) {
 	})
 }
 
+// scatter is the reverse of gather: it adds the contiguous src of the walk's shape to dst, reached with strides from offset base.
+func scatter[T real](dst, src []T, w *strided, base int) {
+	n, step := w.dim[w.n-1], w.step[0][w.n-1]
+	w.rows(func(at int, off [3]int) {
+		o := base + off[0]
+		for _, v := range src[at : at+n] {
+			dst[o] += v
+			o += step
+		}
+	})
+}
+
 // gatherTensor is gather for any type.
 func gatherTensor(dst, src *tensor.Tensor, w *strided, base int) {
 	if dst.Len() == 0 {

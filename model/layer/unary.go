@@ -218,6 +218,22 @@ func (u *Unary) Infer(in []Info) ([]Info, error) {
 	return same(in)
 }
 
+func (u *Unary) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	if u.Fn == Neg {
+		return []Ref{neg(t, dout[0])}
+	}
+	g := &UnaryGrad{Unary: *u}
+	from, ok := g.source()
+	switch {
+	case !ok:
+		return []Ref{0} // flat wherever it has a derivative
+	case from:
+		g.FromOutput = true
+		return []Ref{t.Add(g, out[0], dout[0])}
+	}
+	return []Ref{t.Add(g, in[0], dout[0])}
+}
+
 func (u *Unary) Forward(e *Env, in, out []*tensor.Tensor) error {
 	switch in[0].DType() {
 	case tensor.Float32:
