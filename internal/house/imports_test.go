@@ -31,6 +31,7 @@ var rules = []rule{
 	{"model/onnx", []string{"model", "model/layer", "model/tensor", "google.golang.org/protobuf/encoding/protowire"}, nil},
 	{"model/train", []string{"model", "model/layer", "model/tensor", "kernels"}, nil},
 	{"model/quant", []string{"model", "model/layer", "model/tensor", "kernels"}, nil},
+	{"model/zoo", nil, nil},
 	{"model/task/...", []string{"model", "model/tensor", "model/task/...", "kernels"}, nil},
 	{"model/zoo/...", []string{"model", "model/layer", "model/tensor", "model/onnx", "model/zoo/..."}, nil},
 	{"model", []string{"model/layer", "model/tensor", "kernels"}, nil},

@@ -1,0 +1,136 @@
+package face
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/ocellus-vision/ocellus/model/task/embed"
+	"github.com/ocellus-vision/ocellus/model/task/metric"
+)
+
+// Calibration is a threshold and what was measured at it.
+type Calibration struct {
+	Threshold    float64   `json:"threshold"`     // least similarity of pictures of one person
+	Target       float64   `json:"target"`        // false accept rate that was asked for
+	Confidence   float64   `json:"confidence"`    // of the interval
+	FalseAccepts int       `json:"false_accepts"` // pairs of different people at or above the threshold
+	Pairs        int       `json:"pairs"`         // pairs of different people
+	Low          float64   `json:"low"`           // the false accept rate lies between Low and High
+	High         float64   `json:"high"`
+	Accepted     int       `json:"accepted"` // pairs of one person at or above the threshold
+	Genuine      int       `json:"genuine"`  // pairs of one person
+	People       int       `json:"people"`
+	Pictures     int       `json:"pictures"`
+	Made         time.Time `json:"made,omitzero"`
+}
+
+// TooFewError says that so many pairs cannot show a false accept rate.
+type TooFewError struct {
+	Target        float64
+	Pairs, Needed int
+	Least         float64 // the rate that these pairs can show
+}
+
+func (e *TooFewError) Error() string {
+	return fmt.Sprintf("%d pairs of different people cannot show a false accept rate of %.3g %%: even without a single false accept that takes %d; "+
+		"give pictures of more people (%d make as many pairs), or ask for %.2g %%",
+		e.Pairs, 100*e.Target, e.Needed, peopleFor(e.Needed), 100*e.Least)
+}
+
+// peopleFor returns how many people make n pairs.
+func peopleFor(n int) int { return int(math.Ceil((1 + math.Sqrt(1+8*float64(n))) / 2)) }
+
+// confidence is that of the intervals.
+const confidence = 0.95
+
+// Calibrate returns the least threshold at which the false accept rate is at most target: the upper end of the Clopper-Pearson interval is, not only
+// the share of the pairs. As the threshold lies between the (k+1)-th and the k-th greatest similarity, that end is the quantile of the
+// rate itself, although the threshold was chosen on the same pairs. It fails with a TooFewError where there are not enough pairs to show
+// that rate even without a false accept.
+//
+// same holds similarities of pairs of pictures of one person, other those of different people.
+func Calibrate(same, other []float64, target float64) (Calibration, error) {
+	if !(target > 0 && target < 1) {
+		return Calibration{}, fmt.Errorf("a false accept rate of %g: a number between 0 and 1 is meant, such as 0.001", target)
+	}
+	if len(other) == 0 {
+		return Calibration{}, errors.New("there are no pairs of different people")
+	}
+	n := len(other)
+	allowed := -1 // the most false accepts
+	for step := n; step > 0; step /= 2 {
+		for k := allowed + step; k < n; k += step {
+			if _, high := metric.ClopperPearson(k, n, confidence); high > target {
+				break
+			}
+			allowed = k
+		}
+	}
+	if allowed < 0 {
+		tail := math.Log((1 - confidence) / 2)
+		return Calibration{}, &TooFewError{
+			Target: target, Pairs: n, Needed: int(math.Ceil(tail / math.Log1p(-target))), Least: -math.Expm1(tail / float64(n)),
+		}
+	}
+	sorted := slices.Sorted(slices.Values(other))
+	next := sorted[n-1-allowed] // the greatest similarity that must stay below
+	threshold := math.Floor(next*1e4+1) / 1e4
+	if !(threshold > next) {
+		threshold = math.Nextafter(next, math.Inf(1))
+	}
+	c := Measure(same, other, threshold)
+	c.Target = target
+	return c, nil
+}
+
+// Measure returns what a threshold does on pairs.
+func Measure(same, other []float64, threshold float64) Calibration {
+	above := func(v []float64) (n int) {
+		for _, s := range v {
+			if s >= threshold {
+				n++
+			}
+		}
+		return n
+	}
+	c := Calibration{Threshold: threshold, Confidence: confidence, Pairs: len(other), Genuine: len(same)}
+	c.FalseAccepts, c.Accepted = above(other), above(same)
+	c.Low, c.High = 0, 1
+	if c.Pairs > 0 {
+		c.Low, c.High = metric.ClopperPearson(c.FalseAccepts, c.Pairs, confidence)
+	}
+	return c
+}
+
+// Pairs returns the similarities of pairs of pictures: all of one person, and one pair for any two people, so that those with many pictures do not
+// count more. Which pictures stand for two people depends on their places alone.
+func Pairs(people [][]Vector) (same, other []float64) {
+	for i, p := range people {
+		for j := range p {
+			for k := range j {
+				same = append(same, embed.Similarity(p[j], p[k]))
+			}
+		}
+		for j, q := range people[:i] {
+			if len(p) > 0 && len(q) > 0 {
+				other = append(other, embed.Similarity(p[j%len(p)], q[i%len(q)]))
+			}
+		}
+	}
+	return same, other
+}
+
+// Strangers returns the most that the false accept rate can be for a stranger who is compared with n people: each comparison may go wrong.
+func (c *Calibration) Strangers(n int) float64 { return -math.Expm1(float64(n) * math.Log1p(-c.High)) }
+
+// Check says whether a Calibration that was stored can be one.
+func (c *Calibration) Check() error {
+	if !(c.Threshold >= -1 && c.Threshold <= 1.001) || c.Pairs < 1 || c.FalseAccepts < 0 || c.FalseAccepts > c.Pairs ||
+		!(c.Low >= 0 && c.Low <= c.High && c.High <= 1) || c.Accepted < 0 || c.Accepted > c.Genuine {
+		return errors.New("the calibration holds impossible numbers: calibrate again")
+	}
+	return nil
+}
