@@ -39,7 +39,7 @@ func allParts(fuzztime time.Duration) []part {
 		lowered("avx2", notAMD64),
 		emulated("arm64", "qemu-aarch64-static", arithmetic),
 		networks,
-		emulated("arm", "qemu-arm-static", []string{"./kernels/..."}, "GOARM=7"),
+		emulated("arm", "qemu-arm-static", []string{"./kernels/...", "./camera/..."}, "GOARM=7"),
 		emulated("riscv64", "qemu-riscv64-static", []string{"./kernels/..."}),
 		{name: "gen", what: "the generators", dir: "gen", packages: every, missing: nothing},
 		{name: "fuzz", what: fmt.Sprintf("each target for %v", fuzztime), fuzz: fuzztime, missing: nothing},
