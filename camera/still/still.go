@@ -196,7 +196,7 @@ func (r *run) show(p picture) error {
 	f := p.frame
 	f.Seq, f.Time = r.seq, r.start.Add(r.at)
 	if r.s.o.RealTime {
-		if err := sleep(r.ctx, time.Until(f.Time)); err != nil {
+		if err := camera.WaitUntil(r.ctx, f.Time); err != nil {
 			f.Release()
 			return err
 		}
@@ -212,19 +212,4 @@ func (r *run) show(p picture) error {
 	}
 	r.sink(f)
 	return nil
-}
-
-// sleep waits for d, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
