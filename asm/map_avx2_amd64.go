@@ -228,3 +228,143 @@ func MapLRN75AVX2(dst *float32, x *float32, sq *float32, n int, alpha float32, k
 //
 //go:noescape
 func MapLRNAVX2(dst *float32, x *float32, sq *float32, n int, alpha float32, k float32, power float32)
+
+// MapReLUGradAVX2 computes dst[i] = y[i] > 0 ? dy[i] : 0 for i < n.
+//
+//go:noescape
+func MapReLUGradAVX2(dst *float32, dy *float32, y *float32, n int)
+
+// MapClipGradAVX2 computes dst[i] = lo < y[i] < hi ? dy[i] : 0 for i < n.
+//
+//go:noescape
+func MapClipGradAVX2(dst *float32, dy *float32, y *float32, n int, lo float32, hi float32)
+
+// MapLeakyReLUGradAVX2 computes dst[i] = ref.LeakyReLUGrad(dy[i], y[i], alpha) for i < n.
+//
+//go:noescape
+func MapLeakyReLUGradAVX2(dst *float32, dy *float32, y *float32, n int, alpha float32)
+
+// MapSigmoidGradAVX2 computes dst[i] = dy[i]·y[i]·(1-y[i]) for i < n.
+//
+//go:noescape
+func MapSigmoidGradAVX2(dst *float32, dy *float32, y *float32, n int)
+
+// MapTanhGradAVX2 computes dst[i] = dy[i]·(1-y[i]²) for i < n.
+//
+//go:noescape
+func MapTanhGradAVX2(dst *float32, dy *float32, y *float32, n int)
+
+// MapELUGradAVX2 computes dst[i] = ref.ELUGrad(dy[i], y[i], alphaGamma, gamma) for i < n.
+//
+//go:noescape
+func MapELUGradAVX2(dst *float32, dy *float32, y *float32, n int, alphaGamma float32, gamma float32)
+
+// MapSoftplusGradAVX2 computes dst[i] = ref.SoftplusGrad(dy[i], y[i]) for i < n.
+//
+//go:noescape
+func MapSoftplusGradAVX2(dst *float32, dy *float32, y *float32, n int)
+
+// MapSqrtGradAVX2 computes dst[i] = dy[i]/(y[i]+y[i]) for i < n.
+//
+//go:noescape
+func MapSqrtGradAVX2(dst *float32, dy *float32, y *float32, n int)
+
+// MapHardSigmoidGradAVX2 computes dst[i] = ref.HardSigmoidGrad(dy[i], y[i], alpha) for i < n.
+//
+//go:noescape
+func MapHardSigmoidGradAVX2(dst *float32, dy *float32, y *float32, n int, alpha float32)
+
+// MapSiLUGradAVX2 computes dst[i] = ref.SiLUGrad(dy[i], y[i]) for i < n.
+//
+//go:noescape
+func MapSiLUGradAVX2(dst *float32, dy *float32, y *float32, n int)
+
+// MapHardSwishGradAVX2 computes dst[i] = ref.HardSwishGrad(dy[i], y[i]) for i < n.
+//
+//go:noescape
+func MapHardSwishGradAVX2(dst *float32, dy *float32, y *float32, n int)
+
+// MapGELUGradAVX2 computes dst[i] = ref.GELUGrad(dy[i], y[i]) for i < n.
+//
+//go:noescape
+func MapGELUGradAVX2(dst *float32, dy *float32, y *float32, n int)
+
+// MapGELUTanhGradAVX2 computes dst[i] = ref.GELUTanhGrad(dy[i], y[i]) for i < n.
+//
+//go:noescape
+func MapGELUTanhGradAVX2(dst *float32, dy *float32, y *float32, n int)
+
+// MapErfGradAVX2 computes dst[i] = ref.ErfGrad(dy[i], y[i]) for i < n.
+//
+//go:noescape
+func MapErfGradAVX2(dst *float32, dy *float32, y *float32, n int)
+
+// MapAbsGradAVX2 computes dst[i] = ref.AbsGrad(dy[i], y[i]) for i < n.
+//
+//go:noescape
+func MapAbsGradAVX2(dst *float32, dy *float32, y *float32, n int)
+
+// MapBlendAVX2 computes dst[i] = fma(b[i], t, fma(a[i], s, 0)) for i < n.
+//
+//go:noescape
+func MapBlendAVX2(dst *float32, a *float32, b *float32, n int, s float32, t float32)
+
+// MapAddScaledAVX2 computes dst[i] = fma(y[i], s, dy[i]) for i < n.
+//
+//go:noescape
+func MapAddScaledAVX2(dst *float32, dy *float32, y *float32, n int, s float32)
+
+// MapLerpAVX2 computes dst[i] = fma(y[i] - dy[i], s, dy[i]) for i < n.
+//
+//go:noescape
+func MapLerpAVX2(dst *float32, dy *float32, y *float32, n int, s float32)
+
+// MapSubMulAVX2 computes dst[i] = (dy[i] - s)·y[i] for i < n.
+//
+//go:noescape
+func MapSubMulAVX2(dst *float32, dy *float32, y *float32, n int, s float32)
+
+// MapAddScaledExpAVX2 computes dst[i] = fma(ref.Exp(y[i]), s, dy[i]) for i < n.
+//
+//go:noescape
+func MapAddScaledExpAVX2(dst *float32, dy *float32, y *float32, n int, s float32)
+
+// MapAddScaledDivAVX2 computes dst[i] = fma(y[i], s, dy[i]) / d for i < n.
+//
+//go:noescape
+func MapAddScaledDivAVX2(dst *float32, dy *float32, y *float32, n int, s float32, d float32)
+
+// MapDivAddScaledAVX2 computes dst[i] = fma(y[i], s, dy[i] / d) for i < n.
+//
+//go:noescape
+func MapDivAddScaledAVX2(dst *float32, dy *float32, y *float32, n int, s float32, d float32)
+
+// MapPReLUGradAVX2 computes dst[i] = ref.LeakyReLUGrad(dy[i], x[i], slope[i]) for i < n.
+//
+//go:noescape
+func MapPReLUGradAVX2(dst *float32, dy *float32, x *float32, slope *float32, n int)
+
+// MapMergeSquaresAVX2 computes dst[i] = fma(d[i]·d[i], s, a[i]+b[i]) for i < n.
+//
+//go:noescape
+func MapMergeSquaresAVX2(dst *float32, a *float32, b *float32, d *float32, n int, s float32)
+
+// MapLRNShareAVX2 computes dst[i] = (x[i]·q[i]) / fma(alpha, sq[i], k) for i < n.
+//
+//go:noescape
+func MapLRNShareAVX2(dst *float32, x *float32, q *float32, sq *float32, n int, alpha float32, k float32)
+
+// MapAddScaledProductAVX2 computes dst[i] = fma(x[i]·y[i], s, a[i]) for i < n.
+//
+//go:noescape
+func MapAddScaledProductAVX2(dst *float32, a *float32, x *float32, y *float32, n int, s float32)
+
+// MapAddNormalizedAVX2 computes dst[i] = fma(dy[i], (x[i]-mean)·inv, a[i]) for i < n.
+//
+//go:noescape
+func MapAddNormalizedAVX2(dst *float32, a *float32, dy *float32, x *float32, n int, mean float32, inv float32)
+
+// MapLayerNormGradAVX2 computes dst[i] = fma(h, t, dy[i]·gain[i]-s)·inv, h = (x[i]-mean)·inv, for i < n.
+//
+//go:noescape
+func MapLayerNormGradAVX2(dst *float32, dy *float32, x *float32, gain *float32, n int, mean float32, inv float32, s float32, t float32)

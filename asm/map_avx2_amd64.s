@@ -4226,6 +4226,2922 @@ done:
 	VZEROUPPER
 	RET
 
+// func MapReLUGradAVX2(dst *float32, dy *float32, y *float32, n int)
+// Requires: AVX
+TEXT ·MapReLUGradAVX2(SB), NOSPLIT, $0-32
+	MOVQ   dst+0(FP), DI
+	MOVQ   dy+8(FP), SI
+	MOVQ   y+16(FP), DX
+	MOVQ   n+24(FP), BX
+	VXORPS X15, X15, X15
+	XORQ   AX, AX
+	CMPQ   BX, $0x00000020
+	JLT    few
+
+rounds:
+	VMOVUPS   (SI)(AX*4), Y0
+	VMOVUPS   32(SI)(AX*4), Y1
+	VMOVUPS   64(SI)(AX*4), Y2
+	VMOVUPS   96(SI)(AX*4), Y3
+	VMOVUPS   (DX)(AX*4), Y4
+	VMOVUPS   32(DX)(AX*4), Y5
+	VMOVUPS   64(DX)(AX*4), Y6
+	VMOVUPS   96(DX)(AX*4), Y7
+	VCMPPS    $0x11, Y4, Y15, Y4
+	VCMPPS    $0x11, Y5, Y15, Y5
+	VCMPPS    $0x11, Y6, Y15, Y6
+	VCMPPS    $0x11, Y7, Y15, Y7
+	VBLENDVPS Y4, Y0, Y15, Y0
+	VBLENDVPS Y5, Y1, Y15, Y1
+	VBLENDVPS Y6, Y2, Y15, Y2
+	VBLENDVPS Y7, Y3, Y15, Y3
+	VMOVUPS   Y0, (DI)(AX*4)
+	VMOVUPS   Y1, 32(DI)(AX*4)
+	VMOVUPS   Y2, 64(DI)(AX*4)
+	VMOVUPS   Y3, 96(DI)(AX*4)
+	ADDQ      $0x00000020, AX
+	SUBQ      $0x00000020, BX
+	CMPQ      BX, $0x00000020
+	JGE       rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS   (SI)(AX*4), Y0
+	VMOVUPS   (DX)(AX*4), Y1
+	VCMPPS    $0x11, Y1, Y15, Y1
+	VBLENDVPS Y1, Y0, Y15, Y0
+	VMOVUPS   Y0, (DI)(AX*4)
+	ADDQ      $0x00000008, AX
+	SUBQ      $0x00000008, BX
+	CMPQ      BX, $0x00000008
+	JGE       one
+
+rest:
+	TESTQ      BX, BX
+	JLE        done
+	LEAQ       tail<>+32(SB), R10
+	SHLQ       $0x02, BX
+	SUBQ       BX, R10
+	VMOVUPS    (R10), Y0
+	VMASKMOVPS (SI)(AX*4), Y0, Y0
+	VMOVUPS    (R10), Y1
+	VMASKMOVPS (DX)(AX*4), Y1, Y1
+	VCMPPS     $0x11, Y1, Y15, Y1
+	VBLENDVPS  Y1, Y0, Y15, Y0
+	VMOVUPS    (R10), Y1
+	VMASKMOVPS Y0, Y1, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapClipGradAVX2(dst *float32, dy *float32, y *float32, n int, lo float32, hi float32)
+// Requires: AVX
+TEXT ·MapClipGradAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), DI
+	MOVQ         dy+8(FP), SI
+	MOVQ         y+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS lo+32(FP), Y0
+	VBROADCASTSS hi+36(FP), Y1
+	VXORPS       X15, X15, X15
+	XORQ         AX, AX
+	CMPQ         BX, $0x00000020
+	JLT          few
+
+rounds:
+	VMOVUPS   (SI)(AX*4), Y2
+	VMOVUPS   32(SI)(AX*4), Y3
+	VMOVUPS   64(SI)(AX*4), Y4
+	VMOVUPS   96(SI)(AX*4), Y5
+	VMOVUPS   (DX)(AX*4), Y6
+	VMOVUPS   32(DX)(AX*4), Y7
+	VMOVUPS   64(DX)(AX*4), Y8
+	VMOVUPS   96(DX)(AX*4), Y9
+	VCMPPS    $0x11, Y6, Y0, Y10
+	VCMPPS    $0x11, Y7, Y0, Y11
+	VCMPPS    $0x11, Y8, Y0, Y12
+	VCMPPS    $0x11, Y9, Y0, Y13
+	VCMPPS    $0x11, Y1, Y6, Y6
+	VCMPPS    $0x11, Y1, Y7, Y7
+	VCMPPS    $0x11, Y1, Y8, Y8
+	VCMPPS    $0x11, Y1, Y9, Y9
+	VBLENDVPS Y6, Y2, Y15, Y2
+	VBLENDVPS Y7, Y3, Y15, Y3
+	VBLENDVPS Y8, Y4, Y15, Y4
+	VBLENDVPS Y9, Y5, Y15, Y5
+	VBLENDVPS Y10, Y2, Y15, Y2
+	VBLENDVPS Y11, Y3, Y15, Y3
+	VBLENDVPS Y12, Y4, Y15, Y4
+	VBLENDVPS Y13, Y5, Y15, Y5
+	VMOVUPS   Y2, (DI)(AX*4)
+	VMOVUPS   Y3, 32(DI)(AX*4)
+	VMOVUPS   Y4, 64(DI)(AX*4)
+	VMOVUPS   Y5, 96(DI)(AX*4)
+	ADDQ      $0x00000020, AX
+	SUBQ      $0x00000020, BX
+	CMPQ      BX, $0x00000020
+	JGE       rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS   (SI)(AX*4), Y2
+	VMOVUPS   (DX)(AX*4), Y3
+	VCMPPS    $0x11, Y3, Y0, Y4
+	VCMPPS    $0x11, Y1, Y3, Y3
+	VBLENDVPS Y3, Y2, Y15, Y2
+	VBLENDVPS Y4, Y2, Y15, Y2
+	VMOVUPS   Y2, (DI)(AX*4)
+	ADDQ      $0x00000008, AX
+	SUBQ      $0x00000008, BX
+	CMPQ      BX, $0x00000008
+	JGE       one
+
+rest:
+	TESTQ      BX, BX
+	JLE        done
+	LEAQ       tail<>+32(SB), R10
+	SHLQ       $0x02, BX
+	SUBQ       BX, R10
+	VMOVUPS    (R10), Y2
+	VMASKMOVPS (SI)(AX*4), Y2, Y2
+	VMOVUPS    (R10), Y3
+	VMASKMOVPS (DX)(AX*4), Y3, Y3
+	VCMPPS     $0x11, Y3, Y0, Y4
+	VCMPPS     $0x11, Y1, Y3, Y3
+	VBLENDVPS  Y3, Y2, Y15, Y2
+	VBLENDVPS  Y4, Y2, Y15, Y2
+	VMOVUPS    (R10), Y0
+	VMASKMOVPS Y2, Y0, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapLeakyReLUGradAVX2(dst *float32, dy *float32, y *float32, n int, alpha float32)
+// Requires: AVX
+TEXT ·MapLeakyReLUGradAVX2(SB), NOSPLIT, $0-36
+	MOVQ         dst+0(FP), DI
+	MOVQ         dy+8(FP), SI
+	MOVQ         y+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS alpha+32(FP), Y0
+	VXORPS       X15, X15, X15
+	XORQ         AX, AX
+	CMPQ         BX, $0x00000020
+	JLT          few
+
+rounds:
+	VMOVUPS   (SI)(AX*4), Y1
+	VMOVUPS   32(SI)(AX*4), Y2
+	VMOVUPS   64(SI)(AX*4), Y3
+	VMOVUPS   96(SI)(AX*4), Y4
+	VMOVUPS   (DX)(AX*4), Y5
+	VMOVUPS   32(DX)(AX*4), Y6
+	VMOVUPS   64(DX)(AX*4), Y7
+	VMOVUPS   96(DX)(AX*4), Y8
+	VCMPPS    $0x11, Y5, Y15, Y5
+	VCMPPS    $0x11, Y6, Y15, Y6
+	VCMPPS    $0x11, Y7, Y15, Y7
+	VCMPPS    $0x11, Y8, Y15, Y8
+	VMULPS    Y0, Y1, Y9
+	VMULPS    Y0, Y2, Y10
+	VMULPS    Y0, Y3, Y11
+	VMULPS    Y0, Y4, Y12
+	VBLENDVPS Y5, Y1, Y9, Y1
+	VBLENDVPS Y6, Y2, Y10, Y2
+	VBLENDVPS Y7, Y3, Y11, Y3
+	VBLENDVPS Y8, Y4, Y12, Y4
+	VMOVUPS   Y1, (DI)(AX*4)
+	VMOVUPS   Y2, 32(DI)(AX*4)
+	VMOVUPS   Y3, 64(DI)(AX*4)
+	VMOVUPS   Y4, 96(DI)(AX*4)
+	ADDQ      $0x00000020, AX
+	SUBQ      $0x00000020, BX
+	CMPQ      BX, $0x00000020
+	JGE       rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS   (SI)(AX*4), Y1
+	VMOVUPS   (DX)(AX*4), Y2
+	VCMPPS    $0x11, Y2, Y15, Y2
+	VMULPS    Y0, Y1, Y3
+	VBLENDVPS Y2, Y1, Y3, Y1
+	VMOVUPS   Y1, (DI)(AX*4)
+	ADDQ      $0x00000008, AX
+	SUBQ      $0x00000008, BX
+	CMPQ      BX, $0x00000008
+	JGE       one
+
+rest:
+	TESTQ      BX, BX
+	JLE        done
+	LEAQ       tail<>+32(SB), R10
+	SHLQ       $0x02, BX
+	SUBQ       BX, R10
+	VMOVUPS    (R10), Y1
+	VMASKMOVPS (SI)(AX*4), Y1, Y1
+	VMOVUPS    (R10), Y2
+	VMASKMOVPS (DX)(AX*4), Y2, Y2
+	VCMPPS     $0x11, Y2, Y15, Y2
+	VMULPS     Y0, Y1, Y3
+	VBLENDVPS  Y2, Y1, Y3, Y1
+	VMOVUPS    (R10), Y0
+	VMASKMOVPS Y1, Y0, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapSigmoidGradAVX2(dst *float32, dy *float32, y *float32, n int)
+// Requires: AVX
+TEXT ·MapSigmoidGradAVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), DI
+	MOVQ    dy+8(FP), SI
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	VMOVUPS constants<>+128(SB), Y15
+	XORQ    AX, AX
+	CMPQ    BX, $0x00000020
+	JLT     few
+
+rounds:
+	VMOVUPS (SI)(AX*4), Y0
+	VMOVUPS 32(SI)(AX*4), Y1
+	VMOVUPS 64(SI)(AX*4), Y2
+	VMOVUPS 96(SI)(AX*4), Y3
+	VMOVUPS (DX)(AX*4), Y4
+	VMOVUPS 32(DX)(AX*4), Y5
+	VMOVUPS 64(DX)(AX*4), Y6
+	VMOVUPS 96(DX)(AX*4), Y7
+	VSUBPS  Y4, Y15, Y8
+	VSUBPS  Y5, Y15, Y9
+	VSUBPS  Y6, Y15, Y10
+	VSUBPS  Y7, Y15, Y11
+	VMULPS  Y8, Y4, Y4
+	VMULPS  Y9, Y5, Y5
+	VMULPS  Y10, Y6, Y6
+	VMULPS  Y11, Y7, Y7
+	VMULPS  Y4, Y0, Y0
+	VMULPS  Y5, Y1, Y1
+	VMULPS  Y6, Y2, Y2
+	VMULPS  Y7, Y3, Y3
+	VMOVUPS Y0, (DI)(AX*4)
+	VMOVUPS Y1, 32(DI)(AX*4)
+	VMOVUPS Y2, 64(DI)(AX*4)
+	VMOVUPS Y3, 96(DI)(AX*4)
+	ADDQ    $0x00000020, AX
+	SUBQ    $0x00000020, BX
+	CMPQ    BX, $0x00000020
+	JGE     rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS (SI)(AX*4), Y0
+	VMOVUPS (DX)(AX*4), Y1
+	VSUBPS  Y1, Y15, Y2
+	VMULPS  Y2, Y1, Y1
+	VMULPS  Y1, Y0, Y0
+	VMOVUPS Y0, (DI)(AX*4)
+	ADDQ    $0x00000008, AX
+	SUBQ    $0x00000008, BX
+	CMPQ    BX, $0x00000008
+	JGE     one
+
+rest:
+	TESTQ      BX, BX
+	JLE        done
+	LEAQ       tail<>+32(SB), R10
+	SHLQ       $0x02, BX
+	SUBQ       BX, R10
+	VMOVUPS    (R10), Y0
+	VMASKMOVPS (SI)(AX*4), Y0, Y0
+	VMOVUPS    (R10), Y1
+	VMASKMOVPS (DX)(AX*4), Y1, Y1
+	VSUBPS     Y1, Y15, Y2
+	VMULPS     Y2, Y1, Y1
+	VMULPS     Y1, Y0, Y0
+	VMOVUPS    (R10), Y1
+	VMASKMOVPS Y0, Y1, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapTanhGradAVX2(dst *float32, dy *float32, y *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·MapTanhGradAVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), DI
+	MOVQ    dy+8(FP), SI
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	VMOVUPS constants<>+128(SB), Y15
+	VMOVUPS constants<>+1056(SB), Y14
+	XORQ    AX, AX
+	CMPQ    BX, $0x00000020
+	JLT     few
+
+rounds:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     32(SI)(AX*4), Y1
+	VMOVUPS     64(SI)(AX*4), Y2
+	VMOVUPS     96(SI)(AX*4), Y3
+	VMOVUPS     (DX)(AX*4), Y4
+	VMOVUPS     32(DX)(AX*4), Y5
+	VMOVUPS     64(DX)(AX*4), Y6
+	VMOVUPS     96(DX)(AX*4), Y7
+	VXORPS      Y14, Y4, Y8
+	VXORPS      Y14, Y5, Y9
+	VXORPS      Y14, Y6, Y10
+	VXORPS      Y14, Y7, Y11
+	VFMADD213PS Y15, Y4, Y8
+	VFMADD213PS Y15, Y5, Y9
+	VFMADD213PS Y15, Y6, Y10
+	VFMADD213PS Y15, Y7, Y11
+	VMULPS      Y8, Y0, Y0
+	VMULPS      Y9, Y1, Y1
+	VMULPS      Y10, Y2, Y2
+	VMULPS      Y11, Y3, Y3
+	VMOVUPS     Y0, (DI)(AX*4)
+	VMOVUPS     Y1, 32(DI)(AX*4)
+	VMOVUPS     Y2, 64(DI)(AX*4)
+	VMOVUPS     Y3, 96(DI)(AX*4)
+	ADDQ        $0x00000020, AX
+	SUBQ        $0x00000020, BX
+	CMPQ        BX, $0x00000020
+	JGE         rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     (DX)(AX*4), Y1
+	VXORPS      Y14, Y1, Y2
+	VFMADD213PS Y15, Y1, Y2
+	VMULPS      Y2, Y0, Y0
+	VMOVUPS     Y0, (DI)(AX*4)
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, BX
+	CMPQ        BX, $0x00000008
+	JGE         one
+
+rest:
+	TESTQ       BX, BX
+	JLE         done
+	LEAQ        tail<>+32(SB), R10
+	SHLQ        $0x02, BX
+	SUBQ        BX, R10
+	VMOVUPS     (R10), Y0
+	VMASKMOVPS  (SI)(AX*4), Y0, Y0
+	VMOVUPS     (R10), Y1
+	VMASKMOVPS  (DX)(AX*4), Y1, Y1
+	VXORPS      Y14, Y1, Y2
+	VFMADD213PS Y15, Y1, Y2
+	VMULPS      Y2, Y0, Y0
+	VMOVUPS     (R10), Y1
+	VMASKMOVPS  Y0, Y1, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapELUGradAVX2(dst *float32, dy *float32, y *float32, n int, alphaGamma float32, gamma float32)
+// Requires: AVX
+TEXT ·MapELUGradAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), DI
+	MOVQ         dy+8(FP), SI
+	MOVQ         y+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS alphaGamma+32(FP), Y0
+	VBROADCASTSS gamma+36(FP), Y1
+	VXORPS       X15, X15, X15
+	XORQ         AX, AX
+	CMPQ         BX, $0x00000020
+	JLT          few
+
+rounds:
+	VMOVUPS   (SI)(AX*4), Y2
+	VMOVUPS   32(SI)(AX*4), Y3
+	VMOVUPS   64(SI)(AX*4), Y4
+	VMOVUPS   96(SI)(AX*4), Y5
+	VMOVUPS   (DX)(AX*4), Y6
+	VMOVUPS   32(DX)(AX*4), Y7
+	VMOVUPS   64(DX)(AX*4), Y8
+	VMOVUPS   96(DX)(AX*4), Y9
+	VCMPPS    $0x11, Y6, Y15, Y10
+	VCMPPS    $0x11, Y7, Y15, Y11
+	VCMPPS    $0x11, Y8, Y15, Y12
+	VCMPPS    $0x11, Y9, Y15, Y13
+	VADDPS    Y0, Y6, Y6
+	VADDPS    Y0, Y7, Y7
+	VADDPS    Y0, Y8, Y8
+	VADDPS    Y0, Y9, Y9
+	VBLENDVPS Y10, Y1, Y6, Y6
+	VBLENDVPS Y11, Y1, Y7, Y7
+	VBLENDVPS Y12, Y1, Y8, Y8
+	VBLENDVPS Y13, Y1, Y9, Y9
+	VMULPS    Y6, Y2, Y2
+	VMULPS    Y7, Y3, Y3
+	VMULPS    Y8, Y4, Y4
+	VMULPS    Y9, Y5, Y5
+	VMOVUPS   Y2, (DI)(AX*4)
+	VMOVUPS   Y3, 32(DI)(AX*4)
+	VMOVUPS   Y4, 64(DI)(AX*4)
+	VMOVUPS   Y5, 96(DI)(AX*4)
+	ADDQ      $0x00000020, AX
+	SUBQ      $0x00000020, BX
+	CMPQ      BX, $0x00000020
+	JGE       rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS   (SI)(AX*4), Y2
+	VMOVUPS   (DX)(AX*4), Y3
+	VCMPPS    $0x11, Y3, Y15, Y4
+	VADDPS    Y0, Y3, Y3
+	VBLENDVPS Y4, Y1, Y3, Y3
+	VMULPS    Y3, Y2, Y2
+	VMOVUPS   Y2, (DI)(AX*4)
+	ADDQ      $0x00000008, AX
+	SUBQ      $0x00000008, BX
+	CMPQ      BX, $0x00000008
+	JGE       one
+
+rest:
+	TESTQ      BX, BX
+	JLE        done
+	LEAQ       tail<>+32(SB), R10
+	SHLQ       $0x02, BX
+	SUBQ       BX, R10
+	VMOVUPS    (R10), Y2
+	VMASKMOVPS (SI)(AX*4), Y2, Y2
+	VMOVUPS    (R10), Y3
+	VMASKMOVPS (DX)(AX*4), Y3, Y3
+	VCMPPS     $0x11, Y3, Y15, Y4
+	VADDPS     Y0, Y3, Y3
+	VBLENDVPS  Y4, Y1, Y3, Y3
+	VMULPS     Y3, Y2, Y2
+	VMOVUPS    (R10), Y0
+	VMASKMOVPS Y2, Y0, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapSoftplusGradAVX2(dst *float32, dy *float32, y *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·MapSoftplusGradAVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), DI
+	MOVQ    dy+8(FP), SI
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	VMOVUPS constants<>+0(SB), Y15
+	VMOVUPS constants<>+32(SB), Y14
+	VMOVUPS constants<>+2112(SB), Y13
+	VMOVUPS constants<>+128(SB), Y12
+	VMOVUPS constants<>+160(SB), Y11
+	VMOVUPS constants<>+1056(SB), Y10
+	XORQ    AX, AX
+	CMPQ    BX, $0x00000010
+	JLT     few
+
+rounds:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     32(SI)(AX*4), Y1
+	VMOVUPS     (DX)(AX*4), Y2
+	VMOVUPS     32(DX)(AX*4), Y3
+	VXORPS      Y10, Y2, Y2
+	VXORPS      Y10, Y3, Y3
+	VMAXPS      Y2, Y13, Y2
+	VMAXPS      Y3, Y13, Y3
+	VMOVAPS     Y11, Y4
+	VFMADD231PS Y14, Y2, Y4
+	VMOVAPS     Y11, Y5
+	VFMADD231PS Y14, Y3, Y5
+	VSUBPS      Y11, Y4, Y6
+	VSUBPS      Y11, Y5, Y7
+	VFMADD231PS constants<>+256(SB), Y6, Y2
+	VFMADD231PS constants<>+256(SB), Y7, Y3
+	VFMADD231PS constants<>+288(SB), Y6, Y2
+	VFMADD231PS constants<>+288(SB), Y7, Y3
+	VPSLLD      $0x17, Y4, Y4
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      Y12, Y4, Y4
+	VPADDD      Y12, Y5, Y5
+	VMULPS      Y2, Y2, Y6
+	VMULPS      Y3, Y3, Y7
+	VMOVUPS     constants<>+192(SB), Y8
+	VFMADD231PS Y15, Y2, Y8
+	VMOVUPS     constants<>+192(SB), Y9
+	VFMADD231PS Y15, Y3, Y9
+	VFMADD213PS constants<>+224(SB), Y2, Y8
+	VFMADD213PS constants<>+224(SB), Y3, Y9
+	VFMADD213PS constants<>+320(SB), Y2, Y8
+	VFMADD213PS constants<>+320(SB), Y3, Y9
+	VFMADD213PS constants<>+352(SB), Y2, Y8
+	VFMADD213PS constants<>+352(SB), Y3, Y9
+	VFMADD231PS Y8, Y6, Y2
+	VFMADD231PS Y9, Y7, Y3
+	VSUBPS      Y12, Y4, Y6
+	VSUBPS      Y12, Y5, Y7
+	VFMADD231PS Y2, Y4, Y6
+	VFMADD231PS Y3, Y5, Y7
+	VXORPS      Y10, Y6, Y2
+	VXORPS      Y10, Y7, Y3
+	VMULPS      Y2, Y0, Y0
+	VMULPS      Y3, Y1, Y1
+	VMOVUPS     Y0, (DI)(AX*4)
+	VMOVUPS     Y1, 32(DI)(AX*4)
+	ADDQ        $0x00000010, AX
+	SUBQ        $0x00000010, BX
+	CMPQ        BX, $0x00000010
+	JGE         rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     (DX)(AX*4), Y1
+	VXORPS      Y10, Y1, Y1
+	VMAXPS      Y1, Y13, Y1
+	VMOVAPS     Y11, Y2
+	VFMADD231PS Y14, Y1, Y2
+	VSUBPS      Y11, Y2, Y3
+	VFMADD231PS constants<>+256(SB), Y3, Y1
+	VFMADD231PS constants<>+288(SB), Y3, Y1
+	VPSLLD      $0x17, Y2, Y2
+	VPADDD      Y12, Y2, Y2
+	VMULPS      Y1, Y1, Y3
+	VMOVUPS     constants<>+192(SB), Y4
+	VFMADD231PS Y15, Y1, Y4
+	VFMADD213PS constants<>+224(SB), Y1, Y4
+	VFMADD213PS constants<>+320(SB), Y1, Y4
+	VFMADD213PS constants<>+352(SB), Y1, Y4
+	VFMADD231PS Y4, Y3, Y1
+	VSUBPS      Y12, Y2, Y3
+	VFMADD231PS Y1, Y2, Y3
+	VXORPS      Y10, Y3, Y1
+	VMULPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (DI)(AX*4)
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, BX
+	CMPQ        BX, $0x00000008
+	JGE         one
+
+rest:
+	TESTQ       BX, BX
+	JLE         done
+	LEAQ        tail<>+32(SB), R10
+	SHLQ        $0x02, BX
+	SUBQ        BX, R10
+	VMOVUPS     (R10), Y0
+	VMASKMOVPS  (SI)(AX*4), Y0, Y0
+	VMOVUPS     (R10), Y1
+	VMASKMOVPS  (DX)(AX*4), Y1, Y1
+	VXORPS      Y10, Y1, Y1
+	VMAXPS      Y1, Y13, Y1
+	VMOVAPS     Y11, Y2
+	VFMADD231PS Y14, Y1, Y2
+	VSUBPS      Y11, Y2, Y3
+	VFMADD231PS constants<>+256(SB), Y3, Y1
+	VFMADD231PS constants<>+288(SB), Y3, Y1
+	VPSLLD      $0x17, Y2, Y2
+	VPADDD      Y12, Y2, Y2
+	VMULPS      Y1, Y1, Y3
+	VMOVUPS     constants<>+192(SB), Y4
+	VFMADD231PS Y15, Y1, Y4
+	VFMADD213PS constants<>+224(SB), Y1, Y4
+	VFMADD213PS constants<>+320(SB), Y1, Y4
+	VFMADD213PS constants<>+352(SB), Y1, Y4
+	VFMADD231PS Y4, Y3, Y1
+	VSUBPS      Y12, Y2, Y3
+	VFMADD231PS Y1, Y2, Y3
+	VXORPS      Y10, Y3, Y1
+	VMULPS      Y1, Y0, Y0
+	VMOVUPS     (R10), Y1
+	VMASKMOVPS  Y0, Y1, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapSqrtGradAVX2(dst *float32, dy *float32, y *float32, n int)
+// Requires: AVX
+TEXT ·MapSqrtGradAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ dy+8(FP), SI
+	MOVQ y+16(FP), DX
+	MOVQ n+24(FP), BX
+	XORQ AX, AX
+	CMPQ BX, $0x00000020
+	JLT  few
+
+rounds:
+	VMOVUPS (SI)(AX*4), Y0
+	VMOVUPS 32(SI)(AX*4), Y1
+	VMOVUPS 64(SI)(AX*4), Y2
+	VMOVUPS 96(SI)(AX*4), Y3
+	VMOVUPS (DX)(AX*4), Y4
+	VMOVUPS 32(DX)(AX*4), Y5
+	VMOVUPS 64(DX)(AX*4), Y6
+	VMOVUPS 96(DX)(AX*4), Y7
+	VADDPS  Y4, Y4, Y4
+	VADDPS  Y5, Y5, Y5
+	VADDPS  Y6, Y6, Y6
+	VADDPS  Y7, Y7, Y7
+	VDIVPS  Y4, Y0, Y0
+	VDIVPS  Y5, Y1, Y1
+	VDIVPS  Y6, Y2, Y2
+	VDIVPS  Y7, Y3, Y3
+	VMOVUPS Y0, (DI)(AX*4)
+	VMOVUPS Y1, 32(DI)(AX*4)
+	VMOVUPS Y2, 64(DI)(AX*4)
+	VMOVUPS Y3, 96(DI)(AX*4)
+	ADDQ    $0x00000020, AX
+	SUBQ    $0x00000020, BX
+	CMPQ    BX, $0x00000020
+	JGE     rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS (SI)(AX*4), Y0
+	VMOVUPS (DX)(AX*4), Y1
+	VADDPS  Y1, Y1, Y1
+	VDIVPS  Y1, Y0, Y0
+	VMOVUPS Y0, (DI)(AX*4)
+	ADDQ    $0x00000008, AX
+	SUBQ    $0x00000008, BX
+	CMPQ    BX, $0x00000008
+	JGE     one
+
+rest:
+	TESTQ      BX, BX
+	JLE        done
+	LEAQ       tail<>+32(SB), R10
+	SHLQ       $0x02, BX
+	SUBQ       BX, R10
+	VMOVUPS    (R10), Y0
+	VMASKMOVPS (SI)(AX*4), Y0, Y0
+	VMOVUPS    (R10), Y1
+	VMASKMOVPS (DX)(AX*4), Y1, Y1
+	VADDPS     Y1, Y1, Y1
+	VDIVPS     Y1, Y0, Y0
+	VMOVUPS    (R10), Y1
+	VMASKMOVPS Y0, Y1, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapHardSigmoidGradAVX2(dst *float32, dy *float32, y *float32, n int, alpha float32)
+// Requires: AVX
+TEXT ·MapHardSigmoidGradAVX2(SB), NOSPLIT, $0-36
+	MOVQ         dst+0(FP), DI
+	MOVQ         dy+8(FP), SI
+	MOVQ         y+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS alpha+32(FP), Y0
+	VXORPS       X15, X15, X15
+	VMOVUPS      constants<>+128(SB), Y14
+	XORQ         AX, AX
+	CMPQ         BX, $0x00000020
+	JLT          few
+
+rounds:
+	VMOVUPS   (SI)(AX*4), Y1
+	VMOVUPS   32(SI)(AX*4), Y2
+	VMOVUPS   64(SI)(AX*4), Y3
+	VMOVUPS   96(SI)(AX*4), Y4
+	VMOVUPS   (DX)(AX*4), Y5
+	VMOVUPS   32(DX)(AX*4), Y6
+	VMOVUPS   64(DX)(AX*4), Y7
+	VMOVUPS   96(DX)(AX*4), Y8
+	VMULPS    Y0, Y1, Y1
+	VMULPS    Y0, Y2, Y2
+	VMULPS    Y0, Y3, Y3
+	VMULPS    Y0, Y4, Y4
+	VCMPPS    $0x11, Y5, Y15, Y9
+	VCMPPS    $0x11, Y6, Y15, Y10
+	VCMPPS    $0x11, Y7, Y15, Y11
+	VCMPPS    $0x11, Y8, Y15, Y12
+	VCMPPS    $0x11, Y14, Y5, Y5
+	VCMPPS    $0x11, Y14, Y6, Y6
+	VCMPPS    $0x11, Y14, Y7, Y7
+	VCMPPS    $0x11, Y14, Y8, Y8
+	VBLENDVPS Y5, Y1, Y15, Y1
+	VBLENDVPS Y6, Y2, Y15, Y2
+	VBLENDVPS Y7, Y3, Y15, Y3
+	VBLENDVPS Y8, Y4, Y15, Y4
+	VBLENDVPS Y9, Y1, Y15, Y1
+	VBLENDVPS Y10, Y2, Y15, Y2
+	VBLENDVPS Y11, Y3, Y15, Y3
+	VBLENDVPS Y12, Y4, Y15, Y4
+	VMOVUPS   Y1, (DI)(AX*4)
+	VMOVUPS   Y2, 32(DI)(AX*4)
+	VMOVUPS   Y3, 64(DI)(AX*4)
+	VMOVUPS   Y4, 96(DI)(AX*4)
+	ADDQ      $0x00000020, AX
+	SUBQ      $0x00000020, BX
+	CMPQ      BX, $0x00000020
+	JGE       rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS   (SI)(AX*4), Y1
+	VMOVUPS   (DX)(AX*4), Y2
+	VMULPS    Y0, Y1, Y1
+	VCMPPS    $0x11, Y2, Y15, Y3
+	VCMPPS    $0x11, Y14, Y2, Y2
+	VBLENDVPS Y2, Y1, Y15, Y1
+	VBLENDVPS Y3, Y1, Y15, Y1
+	VMOVUPS   Y1, (DI)(AX*4)
+	ADDQ      $0x00000008, AX
+	SUBQ      $0x00000008, BX
+	CMPQ      BX, $0x00000008
+	JGE       one
+
+rest:
+	TESTQ      BX, BX
+	JLE        done
+	LEAQ       tail<>+32(SB), R10
+	SHLQ       $0x02, BX
+	SUBQ       BX, R10
+	VMOVUPS    (R10), Y1
+	VMASKMOVPS (SI)(AX*4), Y1, Y1
+	VMOVUPS    (R10), Y2
+	VMASKMOVPS (DX)(AX*4), Y2, Y2
+	VMULPS     Y0, Y1, Y1
+	VCMPPS     $0x11, Y2, Y15, Y3
+	VCMPPS     $0x11, Y14, Y2, Y2
+	VBLENDVPS  Y2, Y1, Y15, Y1
+	VBLENDVPS  Y3, Y1, Y15, Y1
+	VMOVUPS    (R10), Y0
+	VMASKMOVPS Y1, Y0, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapSiLUGradAVX2(dst *float32, dy *float32, y *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·MapSiLUGradAVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), DI
+	MOVQ    dy+8(FP), SI
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	VMOVUPS constants<>+128(SB), Y15
+	VMOVUPS constants<>+0(SB), Y14
+	VMOVUPS constants<>+32(SB), Y13
+	VMOVUPS constants<>+1120(SB), Y12
+	VMOVUPS constants<>+1152(SB), Y11
+	VMOVUPS constants<>+1184(SB), Y10
+	XORQ    AX, AX
+	CMPQ    BX, $0x00000010
+	JLT     few
+
+rounds:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     32(SI)(AX*4), Y1
+	VMOVUPS     (DX)(AX*4), Y2
+	VMOVUPS     32(DX)(AX*4), Y3
+	VMAXPS      Y2, Y11, Y2
+	VMAXPS      Y3, Y11, Y3
+	VMINPS      Y2, Y12, Y2
+	VMINPS      Y3, Y12, Y3
+	VXORPS      constants<>+1056(SB), Y2, Y4
+	VXORPS      constants<>+1056(SB), Y3, Y5
+	VMOVUPS     constants<>+160(SB), Y6
+	VFMADD231PS Y13, Y4, Y6
+	VMOVUPS     constants<>+160(SB), Y7
+	VFMADD231PS Y13, Y5, Y7
+	VSUBPS      constants<>+160(SB), Y6, Y8
+	VSUBPS      constants<>+160(SB), Y7, Y9
+	VFMADD231PS constants<>+256(SB), Y8, Y4
+	VFMADD231PS constants<>+256(SB), Y9, Y5
+	VFMADD231PS constants<>+288(SB), Y8, Y4
+	VFMADD231PS constants<>+288(SB), Y9, Y5
+	VMOVUPS     constants<>+192(SB), Y8
+	VFMADD231PS Y14, Y4, Y8
+	VMOVUPS     constants<>+192(SB), Y9
+	VFMADD231PS Y14, Y5, Y9
+	VFMADD213PS constants<>+224(SB), Y4, Y8
+	VFMADD213PS constants<>+224(SB), Y5, Y9
+	VFMADD213PS constants<>+320(SB), Y4, Y8
+	VFMADD213PS constants<>+320(SB), Y5, Y9
+	VFMADD213PS constants<>+352(SB), Y4, Y8
+	VFMADD213PS constants<>+352(SB), Y5, Y9
+	VFMADD213PS Y15, Y4, Y8
+	VFMADD213PS Y15, Y5, Y9
+	VFMADD213PS Y15, Y4, Y8
+	VFMADD213PS Y15, Y5, Y9
+	VPSLLD      $0x17, Y6, Y4
+	VPSLLD      $0x17, Y7, Y5
+	VPADDD      Y10, Y4, Y4
+	VPADDD      Y10, Y5, Y5
+	VFMADD213PS Y10, Y4, Y8
+	VFMADD213PS Y10, Y5, Y9
+	VDIVPS      Y8, Y15, Y4
+	VDIVPS      Y9, Y15, Y5
+	VMULPS      Y10, Y4, Y4
+	VMULPS      Y10, Y5, Y5
+	VSUBPS      Y4, Y15, Y6
+	VSUBPS      Y5, Y15, Y7
+	VFMADD213PS Y15, Y6, Y2
+	VFMADD213PS Y15, Y7, Y3
+	VMULPS      Y2, Y4, Y2
+	VMULPS      Y3, Y5, Y3
+	VMULPS      Y2, Y0, Y0
+	VMULPS      Y3, Y1, Y1
+	VMOVUPS     Y0, (DI)(AX*4)
+	VMOVUPS     Y1, 32(DI)(AX*4)
+	ADDQ        $0x00000010, AX
+	SUBQ        $0x00000010, BX
+	CMPQ        BX, $0x00000010
+	JGE         rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     (DX)(AX*4), Y1
+	VMAXPS      Y1, Y11, Y1
+	VMINPS      Y1, Y12, Y1
+	VXORPS      constants<>+1056(SB), Y1, Y2
+	VMOVUPS     constants<>+160(SB), Y3
+	VFMADD231PS Y13, Y2, Y3
+	VSUBPS      constants<>+160(SB), Y3, Y4
+	VFMADD231PS constants<>+256(SB), Y4, Y2
+	VFMADD231PS constants<>+288(SB), Y4, Y2
+	VMOVUPS     constants<>+192(SB), Y4
+	VFMADD231PS Y14, Y2, Y4
+	VFMADD213PS constants<>+224(SB), Y2, Y4
+	VFMADD213PS constants<>+320(SB), Y2, Y4
+	VFMADD213PS constants<>+352(SB), Y2, Y4
+	VFMADD213PS Y15, Y2, Y4
+	VFMADD213PS Y15, Y2, Y4
+	VPSLLD      $0x17, Y3, Y2
+	VPADDD      Y10, Y2, Y2
+	VFMADD213PS Y10, Y2, Y4
+	VDIVPS      Y4, Y15, Y2
+	VMULPS      Y10, Y2, Y2
+	VSUBPS      Y2, Y15, Y3
+	VFMADD213PS Y15, Y3, Y1
+	VMULPS      Y1, Y2, Y1
+	VMULPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (DI)(AX*4)
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, BX
+	CMPQ        BX, $0x00000008
+	JGE         one
+
+rest:
+	TESTQ       BX, BX
+	JLE         done
+	LEAQ        tail<>+32(SB), R10
+	SHLQ        $0x02, BX
+	SUBQ        BX, R10
+	VMOVUPS     (R10), Y0
+	VMASKMOVPS  (SI)(AX*4), Y0, Y0
+	VMOVUPS     (R10), Y1
+	VMASKMOVPS  (DX)(AX*4), Y1, Y1
+	VMAXPS      Y1, Y11, Y1
+	VMINPS      Y1, Y12, Y1
+	VXORPS      constants<>+1056(SB), Y1, Y2
+	VMOVUPS     constants<>+160(SB), Y3
+	VFMADD231PS Y13, Y2, Y3
+	VSUBPS      constants<>+160(SB), Y3, Y4
+	VFMADD231PS constants<>+256(SB), Y4, Y2
+	VFMADD231PS constants<>+288(SB), Y4, Y2
+	VMOVUPS     constants<>+192(SB), Y4
+	VFMADD231PS Y14, Y2, Y4
+	VFMADD213PS constants<>+224(SB), Y2, Y4
+	VFMADD213PS constants<>+320(SB), Y2, Y4
+	VFMADD213PS constants<>+352(SB), Y2, Y4
+	VFMADD213PS Y15, Y2, Y4
+	VFMADD213PS Y15, Y2, Y4
+	VPSLLD      $0x17, Y3, Y2
+	VPADDD      Y10, Y2, Y2
+	VFMADD213PS Y10, Y2, Y4
+	VDIVPS      Y4, Y15, Y2
+	VMULPS      Y10, Y2, Y2
+	VSUBPS      Y2, Y15, Y3
+	VFMADD213PS Y15, Y3, Y1
+	VMULPS      Y1, Y2, Y1
+	VMULPS      Y1, Y0, Y0
+	VMOVUPS     (R10), Y1
+	VMASKMOVPS  Y0, Y1, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapHardSwishGradAVX2(dst *float32, dy *float32, y *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·MapHardSwishGradAVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), DI
+	MOVQ    dy+8(FP), SI
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	VMOVUPS constants<>+2176(SB), Y15
+	VMOVUPS constants<>+128(SB), Y14
+	VXORPS  X13, X13, X13
+	VMOVUPS constants<>+1344(SB), Y12
+	VMOVUPS constants<>+2208(SB), Y11
+	VMOVUPS constants<>+2080(SB), Y10
+	XORQ    AX, AX
+	CMPQ    BX, $0x00000010
+	JLT     few
+
+rounds:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     32(SI)(AX*4), Y1
+	VMOVUPS     (DX)(AX*4), Y2
+	VMOVUPS     32(DX)(AX*4), Y3
+	VMOVAPS     Y12, Y4
+	VFMADD231PS Y15, Y2, Y4
+	VMOVAPS     Y12, Y5
+	VFMADD231PS Y15, Y3, Y5
+	VCMPPS      $0x12, Y11, Y2, Y6
+	VCMPPS      $0x12, Y11, Y3, Y7
+	VBLENDVPS   Y6, Y4, Y14, Y4
+	VBLENDVPS   Y7, Y5, Y14, Y5
+	VCMPPS      $0x11, Y10, Y2, Y2
+	VCMPPS      $0x11, Y10, Y3, Y3
+	VBLENDVPS   Y2, Y13, Y4, Y2
+	VBLENDVPS   Y3, Y13, Y5, Y3
+	VMULPS      Y2, Y0, Y0
+	VMULPS      Y3, Y1, Y1
+	VMOVUPS     Y0, (DI)(AX*4)
+	VMOVUPS     Y1, 32(DI)(AX*4)
+	ADDQ        $0x00000010, AX
+	SUBQ        $0x00000010, BX
+	CMPQ        BX, $0x00000010
+	JGE         rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     (DX)(AX*4), Y1
+	VMOVAPS     Y12, Y2
+	VFMADD231PS Y15, Y1, Y2
+	VCMPPS      $0x12, Y11, Y1, Y3
+	VBLENDVPS   Y3, Y2, Y14, Y2
+	VCMPPS      $0x11, Y10, Y1, Y1
+	VBLENDVPS   Y1, Y13, Y2, Y1
+	VMULPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (DI)(AX*4)
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, BX
+	CMPQ        BX, $0x00000008
+	JGE         one
+
+rest:
+	TESTQ       BX, BX
+	JLE         done
+	LEAQ        tail<>+32(SB), R10
+	SHLQ        $0x02, BX
+	SUBQ        BX, R10
+	VMOVUPS     (R10), Y0
+	VMASKMOVPS  (SI)(AX*4), Y0, Y0
+	VMOVUPS     (R10), Y1
+	VMASKMOVPS  (DX)(AX*4), Y1, Y1
+	VMOVAPS     Y12, Y2
+	VFMADD231PS Y15, Y1, Y2
+	VCMPPS      $0x12, Y11, Y1, Y3
+	VBLENDVPS   Y3, Y2, Y14, Y2
+	VCMPPS      $0x11, Y10, Y1, Y1
+	VBLENDVPS   Y1, Y13, Y2, Y1
+	VMULPS      Y1, Y0, Y0
+	VMOVUPS     (R10), Y1
+	VMASKMOVPS  Y0, Y1, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapGELUGradAVX2(dst *float32, dy *float32, y *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·MapGELUGradAVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), DI
+	MOVQ    dy+8(FP), SI
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	VMOVUPS constants<>+0(SB), Y15
+	VMOVUPS constants<>+32(SB), Y14
+	XORQ    AX, AX
+	CMPQ    BX, $0x00000010
+	JLT     few
+
+rounds:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     32(SI)(AX*4), Y1
+	VMOVUPS     (DX)(AX*4), Y2
+	VMOVUPS     32(DX)(AX*4), Y3
+	VMOVUPS     constants<>+1312(SB), Y4
+	VMAXPS      Y2, Y4, Y2
+	VMOVUPS     constants<>+1312(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     constants<>+2240(SB), Y4
+	VMINPS      Y2, Y4, Y2
+	VMOVUPS     constants<>+2240(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMULPS      constants<>+512(SB), Y2, Y4
+	VMULPS      constants<>+512(SB), Y3, Y5
+	VANDPS      constants<>+992(SB), Y4, Y6
+	VANDPS      constants<>+992(SB), Y5, Y7
+	VMOVUPS     constants<>+1280(SB), Y8
+	VMINPS      Y6, Y8, Y6
+	VMOVUPS     constants<>+1280(SB), Y8
+	VMINPS      Y7, Y8, Y7
+	VMULPS      Y6, Y6, Y8
+	VMULPS      Y7, Y7, Y9
+	VMOVUPS     constants<>+1248(SB), Y10
+	VFMADD213PS constants<>+1376(SB), Y8, Y10
+	VMOVUPS     constants<>+1248(SB), Y11
+	VFMADD213PS constants<>+1376(SB), Y9, Y11
+	VMOVUPS     constants<>+1408(SB), Y12
+	VFMADD213PS constants<>+1440(SB), Y8, Y12
+	VMOVUPS     constants<>+1408(SB), Y13
+	VFMADD213PS constants<>+1440(SB), Y9, Y13
+	VFMADD213PS constants<>+1472(SB), Y8, Y10
+	VFMADD213PS constants<>+1472(SB), Y9, Y11
+	VFMADD213PS constants<>+1504(SB), Y8, Y12
+	VFMADD213PS constants<>+1504(SB), Y9, Y13
+	VFMADD213PS constants<>+1536(SB), Y8, Y10
+	VFMADD213PS constants<>+1536(SB), Y9, Y11
+	VFMADD213PS constants<>+1568(SB), Y8, Y12
+	VFMADD213PS constants<>+1568(SB), Y9, Y13
+	VFMADD213PS constants<>+1600(SB), Y8, Y10
+	VFMADD213PS constants<>+1600(SB), Y9, Y11
+	VFMADD231PS Y6, Y12, Y10
+	VFMADD231PS Y7, Y13, Y11
+	VMULPS      Y10, Y6, Y8
+	VMULPS      Y11, Y7, Y9
+	VFMADD231PS constants<>+1632(SB), Y6, Y8
+	VFMADD231PS constants<>+1632(SB), Y7, Y9
+	VMOVUPS     constants<>+160(SB), Y6
+	VFMADD231PS Y14, Y8, Y6
+	VMOVUPS     constants<>+160(SB), Y7
+	VFMADD231PS Y14, Y9, Y7
+	VSUBPS      constants<>+160(SB), Y6, Y10
+	VSUBPS      constants<>+160(SB), Y7, Y11
+	VFMADD231PS constants<>+256(SB), Y10, Y8
+	VFMADD231PS constants<>+256(SB), Y11, Y9
+	VFMADD231PS constants<>+288(SB), Y10, Y8
+	VFMADD231PS constants<>+288(SB), Y11, Y9
+	VPSLLD      $0x17, Y6, Y6
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      constants<>+128(SB), Y6, Y6
+	VPADDD      constants<>+128(SB), Y7, Y7
+	VMULPS      Y8, Y8, Y10
+	VMULPS      Y9, Y9, Y11
+	VMOVUPS     constants<>+192(SB), Y12
+	VFMADD231PS Y15, Y8, Y12
+	VMOVUPS     constants<>+192(SB), Y13
+	VFMADD231PS Y15, Y9, Y13
+	VFMADD213PS constants<>+224(SB), Y8, Y12
+	VFMADD213PS constants<>+224(SB), Y9, Y13
+	VFMADD213PS constants<>+320(SB), Y8, Y12
+	VFMADD213PS constants<>+320(SB), Y9, Y13
+	VFMADD213PS constants<>+352(SB), Y8, Y12
+	VFMADD213PS constants<>+352(SB), Y9, Y13
+	VFMADD231PS Y12, Y10, Y8
+	VFMADD231PS Y13, Y11, Y9
+	VSUBPS      constants<>+128(SB), Y6, Y10
+	VSUBPS      constants<>+128(SB), Y7, Y11
+	VFMADD231PS Y8, Y6, Y10
+	VFMADD231PS Y9, Y7, Y11
+	VANDPS      constants<>+992(SB), Y10, Y6
+	VANDPS      constants<>+992(SB), Y11, Y7
+	VANDPS      constants<>+1056(SB), Y4, Y4
+	VANDPS      constants<>+1056(SB), Y5, Y5
+	VORPS       Y4, Y6, Y4
+	VORPS       Y5, Y7, Y5
+	VMOVUPS     constants<>+1344(SB), Y6
+	VFMADD213PS constants<>+1344(SB), Y6, Y4
+	VMOVUPS     constants<>+1344(SB), Y6
+	VFMADD213PS constants<>+1344(SB), Y6, Y5
+	VMULPS      constants<>+800(SB), Y2, Y6
+	VMULPS      constants<>+800(SB), Y3, Y7
+	VMULPS      Y2, Y6, Y6
+	VMULPS      Y3, Y7, Y7
+	VMOVUPS     constants<>+96(SB), Y8
+	VMAXPS      Y6, Y8, Y6
+	VMOVUPS     constants<>+96(SB), Y8
+	VMAXPS      Y7, Y8, Y7
+	VMOVUPS     constants<>+64(SB), Y8
+	VMINPS      Y6, Y8, Y6
+	VMOVUPS     constants<>+64(SB), Y8
+	VMINPS      Y7, Y8, Y7
+	VMOVUPS     constants<>+160(SB), Y8
+	VFMADD231PS Y14, Y6, Y8
+	VMOVUPS     constants<>+160(SB), Y9
+	VFMADD231PS Y14, Y7, Y9
+	VSUBPS      constants<>+160(SB), Y8, Y10
+	VSUBPS      constants<>+160(SB), Y9, Y11
+	VFMADD231PS constants<>+256(SB), Y10, Y6
+	VFMADD231PS constants<>+256(SB), Y11, Y7
+	VFMADD231PS constants<>+288(SB), Y10, Y6
+	VFMADD231PS constants<>+288(SB), Y11, Y7
+	VMOVUPS     constants<>+192(SB), Y10
+	VFMADD231PS Y15, Y6, Y10
+	VMOVUPS     constants<>+192(SB), Y11
+	VFMADD231PS Y15, Y7, Y11
+	VFMADD213PS constants<>+224(SB), Y6, Y10
+	VFMADD213PS constants<>+224(SB), Y7, Y11
+	VFMADD213PS constants<>+320(SB), Y6, Y10
+	VFMADD213PS constants<>+320(SB), Y7, Y11
+	VFMADD213PS constants<>+352(SB), Y6, Y10
+	VFMADD213PS constants<>+352(SB), Y7, Y11
+	VFMADD213PS constants<>+128(SB), Y6, Y10
+	VFMADD213PS constants<>+128(SB), Y7, Y11
+	VFMADD213PS constants<>+128(SB), Y6, Y10
+	VFMADD213PS constants<>+128(SB), Y7, Y11
+	VPSRLD      $0x01, Y8, Y6
+	VPSRLD      $0x01, Y9, Y7
+	VPSLLD      $0x17, Y6, Y12
+	VPSLLD      $0x17, Y7, Y13
+	VPADDD      constants<>+128(SB), Y12, Y12
+	VPADDD      constants<>+128(SB), Y13, Y13
+	VPSUBD      Y6, Y8, Y6
+	VPSUBD      Y7, Y9, Y7
+	VPSLLD      $0x17, Y6, Y6
+	VPSLLD      $0x17, Y7, Y7
+	VPADDD      constants<>+128(SB), Y6, Y6
+	VPADDD      constants<>+128(SB), Y7, Y7
+	VMULPS      Y12, Y10, Y8
+	VMULPS      Y13, Y11, Y9
+	VMULPS      Y6, Y8, Y6
+	VMULPS      Y7, Y9, Y7
+	VMULPS      constants<>+2272(SB), Y6, Y6
+	VMULPS      constants<>+2272(SB), Y7, Y7
+	VFMADD231PS Y6, Y2, Y4
+	VFMADD231PS Y7, Y3, Y5
+	VMULPS      Y4, Y0, Y0
+	VMULPS      Y5, Y1, Y1
+	VMOVUPS     Y0, (DI)(AX*4)
+	VMOVUPS     Y1, 32(DI)(AX*4)
+	ADDQ        $0x00000010, AX
+	SUBQ        $0x00000010, BX
+	CMPQ        BX, $0x00000010
+	JGE         rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     (DX)(AX*4), Y1
+	VMOVUPS     constants<>+1312(SB), Y2
+	VMAXPS      Y1, Y2, Y1
+	VMOVUPS     constants<>+2240(SB), Y2
+	VMINPS      Y1, Y2, Y1
+	VMULPS      constants<>+512(SB), Y1, Y2
+	VANDPS      constants<>+992(SB), Y2, Y3
+	VMOVUPS     constants<>+1280(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMULPS      Y3, Y3, Y4
+	VMOVUPS     constants<>+1248(SB), Y5
+	VFMADD213PS constants<>+1376(SB), Y4, Y5
+	VMOVUPS     constants<>+1408(SB), Y6
+	VFMADD213PS constants<>+1440(SB), Y4, Y6
+	VFMADD213PS constants<>+1472(SB), Y4, Y5
+	VFMADD213PS constants<>+1504(SB), Y4, Y6
+	VFMADD213PS constants<>+1536(SB), Y4, Y5
+	VFMADD213PS constants<>+1568(SB), Y4, Y6
+	VFMADD213PS constants<>+1600(SB), Y4, Y5
+	VFMADD231PS Y3, Y6, Y5
+	VMULPS      Y5, Y3, Y4
+	VFMADD231PS constants<>+1632(SB), Y3, Y4
+	VMOVUPS     constants<>+160(SB), Y3
+	VFMADD231PS Y14, Y4, Y3
+	VSUBPS      constants<>+160(SB), Y3, Y5
+	VFMADD231PS constants<>+256(SB), Y5, Y4
+	VFMADD231PS constants<>+288(SB), Y5, Y4
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      constants<>+128(SB), Y3, Y3
+	VMULPS      Y4, Y4, Y5
+	VMOVUPS     constants<>+192(SB), Y6
+	VFMADD231PS Y15, Y4, Y6
+	VFMADD213PS constants<>+224(SB), Y4, Y6
+	VFMADD213PS constants<>+320(SB), Y4, Y6
+	VFMADD213PS constants<>+352(SB), Y4, Y6
+	VFMADD231PS Y6, Y5, Y4
+	VSUBPS      constants<>+128(SB), Y3, Y5
+	VFMADD231PS Y4, Y3, Y5
+	VANDPS      constants<>+992(SB), Y5, Y3
+	VANDPS      constants<>+1056(SB), Y2, Y2
+	VORPS       Y2, Y3, Y2
+	VMOVUPS     constants<>+1344(SB), Y3
+	VFMADD213PS constants<>+1344(SB), Y3, Y2
+	VMULPS      constants<>+800(SB), Y1, Y3
+	VMULPS      Y1, Y3, Y3
+	VMOVUPS     constants<>+96(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     constants<>+64(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     constants<>+160(SB), Y4
+	VFMADD231PS Y14, Y3, Y4
+	VSUBPS      constants<>+160(SB), Y4, Y5
+	VFMADD231PS constants<>+256(SB), Y5, Y3
+	VFMADD231PS constants<>+288(SB), Y5, Y3
+	VMOVUPS     constants<>+192(SB), Y5
+	VFMADD231PS Y15, Y3, Y5
+	VFMADD213PS constants<>+224(SB), Y3, Y5
+	VFMADD213PS constants<>+320(SB), Y3, Y5
+	VFMADD213PS constants<>+352(SB), Y3, Y5
+	VFMADD213PS constants<>+128(SB), Y3, Y5
+	VFMADD213PS constants<>+128(SB), Y3, Y5
+	VPSRLD      $0x01, Y4, Y3
+	VPSLLD      $0x17, Y3, Y6
+	VPADDD      constants<>+128(SB), Y6, Y6
+	VPSUBD      Y3, Y4, Y3
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      constants<>+128(SB), Y3, Y3
+	VMULPS      Y6, Y5, Y4
+	VMULPS      Y3, Y4, Y3
+	VMULPS      constants<>+2272(SB), Y3, Y3
+	VFMADD231PS Y3, Y1, Y2
+	VMULPS      Y2, Y0, Y0
+	VMOVUPS     Y0, (DI)(AX*4)
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, BX
+	CMPQ        BX, $0x00000008
+	JGE         one
+
+rest:
+	TESTQ       BX, BX
+	JLE         done
+	LEAQ        tail<>+32(SB), R10
+	SHLQ        $0x02, BX
+	SUBQ        BX, R10
+	VMOVUPS     (R10), Y0
+	VMASKMOVPS  (SI)(AX*4), Y0, Y0
+	VMOVUPS     (R10), Y1
+	VMASKMOVPS  (DX)(AX*4), Y1, Y1
+	VMOVUPS     constants<>+1312(SB), Y2
+	VMAXPS      Y1, Y2, Y1
+	VMOVUPS     constants<>+2240(SB), Y2
+	VMINPS      Y1, Y2, Y1
+	VMULPS      constants<>+512(SB), Y1, Y2
+	VANDPS      constants<>+992(SB), Y2, Y3
+	VMOVUPS     constants<>+1280(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMULPS      Y3, Y3, Y4
+	VMOVUPS     constants<>+1248(SB), Y5
+	VFMADD213PS constants<>+1376(SB), Y4, Y5
+	VMOVUPS     constants<>+1408(SB), Y6
+	VFMADD213PS constants<>+1440(SB), Y4, Y6
+	VFMADD213PS constants<>+1472(SB), Y4, Y5
+	VFMADD213PS constants<>+1504(SB), Y4, Y6
+	VFMADD213PS constants<>+1536(SB), Y4, Y5
+	VFMADD213PS constants<>+1568(SB), Y4, Y6
+	VFMADD213PS constants<>+1600(SB), Y4, Y5
+	VFMADD231PS Y3, Y6, Y5
+	VMULPS      Y5, Y3, Y4
+	VFMADD231PS constants<>+1632(SB), Y3, Y4
+	VMOVUPS     constants<>+160(SB), Y3
+	VFMADD231PS Y14, Y4, Y3
+	VSUBPS      constants<>+160(SB), Y3, Y5
+	VFMADD231PS constants<>+256(SB), Y5, Y4
+	VFMADD231PS constants<>+288(SB), Y5, Y4
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      constants<>+128(SB), Y3, Y3
+	VMULPS      Y4, Y4, Y5
+	VMOVUPS     constants<>+192(SB), Y6
+	VFMADD231PS Y15, Y4, Y6
+	VFMADD213PS constants<>+224(SB), Y4, Y6
+	VFMADD213PS constants<>+320(SB), Y4, Y6
+	VFMADD213PS constants<>+352(SB), Y4, Y6
+	VFMADD231PS Y6, Y5, Y4
+	VSUBPS      constants<>+128(SB), Y3, Y5
+	VFMADD231PS Y4, Y3, Y5
+	VANDPS      constants<>+992(SB), Y5, Y3
+	VANDPS      constants<>+1056(SB), Y2, Y2
+	VORPS       Y2, Y3, Y2
+	VMOVUPS     constants<>+1344(SB), Y3
+	VFMADD213PS constants<>+1344(SB), Y3, Y2
+	VMULPS      constants<>+800(SB), Y1, Y3
+	VMULPS      Y1, Y3, Y3
+	VMOVUPS     constants<>+96(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     constants<>+64(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     constants<>+160(SB), Y4
+	VFMADD231PS Y14, Y3, Y4
+	VSUBPS      constants<>+160(SB), Y4, Y5
+	VFMADD231PS constants<>+256(SB), Y5, Y3
+	VFMADD231PS constants<>+288(SB), Y5, Y3
+	VMOVUPS     constants<>+192(SB), Y5
+	VFMADD231PS Y15, Y3, Y5
+	VFMADD213PS constants<>+224(SB), Y3, Y5
+	VFMADD213PS constants<>+320(SB), Y3, Y5
+	VFMADD213PS constants<>+352(SB), Y3, Y5
+	VFMADD213PS constants<>+128(SB), Y3, Y5
+	VFMADD213PS constants<>+128(SB), Y3, Y5
+	VPSRLD      $0x01, Y4, Y3
+	VPSLLD      $0x17, Y3, Y6
+	VPADDD      constants<>+128(SB), Y6, Y6
+	VPSUBD      Y3, Y4, Y3
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      constants<>+128(SB), Y3, Y3
+	VMULPS      Y6, Y5, Y4
+	VMULPS      Y3, Y4, Y3
+	VMULPS      constants<>+2272(SB), Y3, Y3
+	VFMADD231PS Y3, Y1, Y2
+	VMULPS      Y2, Y0, Y0
+	VMOVUPS     (R10), Y1
+	VMASKMOVPS  Y0, Y1, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapGELUTanhGradAVX2(dst *float32, dy *float32, y *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·MapGELUTanhGradAVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), DI
+	MOVQ    dy+8(FP), SI
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	VMOVUPS constants<>+128(SB), Y15
+	VMOVUPS constants<>+0(SB), Y14
+	VMOVUPS constants<>+1664(SB), Y13
+	VMOVUPS constants<>+2304(SB), Y12
+	XORQ    AX, AX
+	CMPQ    BX, $0x00000010
+	JLT     few
+
+rounds:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     32(SI)(AX*4), Y1
+	VMOVUPS     (DX)(AX*4), Y2
+	VMOVUPS     32(DX)(AX*4), Y3
+	VMOVUPS     constants<>+1312(SB), Y4
+	VMAXPS      Y2, Y4, Y2
+	VMOVUPS     constants<>+1312(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     constants<>+2240(SB), Y4
+	VMINPS      Y2, Y4, Y2
+	VMOVUPS     constants<>+2240(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMULPS      Y2, Y2, Y4
+	VMULPS      Y3, Y3, Y5
+	VMOVUPS     constants<>+1696(SB), Y6
+	VFMADD231PS Y13, Y4, Y6
+	VMOVUPS     constants<>+1696(SB), Y7
+	VFMADD231PS Y13, Y5, Y7
+	VMULPS      Y6, Y2, Y6
+	VMULPS      Y7, Y3, Y7
+	VMOVUPS     constants<>+1152(SB), Y8
+	VMAXPS      Y6, Y8, Y6
+	VMOVUPS     constants<>+1152(SB), Y8
+	VMAXPS      Y7, Y8, Y7
+	VMOVUPS     constants<>+1120(SB), Y8
+	VMINPS      Y6, Y8, Y6
+	VMOVUPS     constants<>+1120(SB), Y8
+	VMINPS      Y7, Y8, Y7
+	VXORPS      constants<>+1056(SB), Y6, Y6
+	VXORPS      constants<>+1056(SB), Y7, Y7
+	VMOVUPS     constants<>+32(SB), Y8
+	VFMADD213PS constants<>+160(SB), Y6, Y8
+	VMOVUPS     constants<>+32(SB), Y9
+	VFMADD213PS constants<>+160(SB), Y7, Y9
+	VSUBPS      constants<>+160(SB), Y8, Y10
+	VSUBPS      constants<>+160(SB), Y9, Y11
+	VFMADD231PS constants<>+256(SB), Y10, Y6
+	VFMADD231PS constants<>+256(SB), Y11, Y7
+	VFMADD231PS constants<>+288(SB), Y10, Y6
+	VFMADD231PS constants<>+288(SB), Y11, Y7
+	VMOVUPS     constants<>+192(SB), Y10
+	VFMADD231PS Y14, Y6, Y10
+	VMOVUPS     constants<>+192(SB), Y11
+	VFMADD231PS Y14, Y7, Y11
+	VFMADD213PS constants<>+224(SB), Y6, Y10
+	VFMADD213PS constants<>+224(SB), Y7, Y11
+	VFMADD213PS constants<>+320(SB), Y6, Y10
+	VFMADD213PS constants<>+320(SB), Y7, Y11
+	VFMADD213PS constants<>+352(SB), Y6, Y10
+	VFMADD213PS constants<>+352(SB), Y7, Y11
+	VFMADD213PS Y15, Y6, Y10
+	VFMADD213PS Y15, Y7, Y11
+	VFMADD213PS Y15, Y6, Y10
+	VFMADD213PS Y15, Y7, Y11
+	VPSLLD      $0x17, Y8, Y6
+	VPSLLD      $0x17, Y9, Y7
+	VPADDD      constants<>+1184(SB), Y6, Y6
+	VPADDD      constants<>+1184(SB), Y7, Y7
+	VFMADD213PS constants<>+1184(SB), Y6, Y10
+	VFMADD213PS constants<>+1184(SB), Y7, Y11
+	VDIVPS      Y10, Y15, Y6
+	VDIVPS      Y11, Y15, Y7
+	VMULPS      constants<>+1184(SB), Y6, Y6
+	VMULPS      constants<>+1184(SB), Y7, Y7
+	VFMADD213PS constants<>+1696(SB), Y12, Y4
+	VFMADD213PS constants<>+1696(SB), Y12, Y5
+	VMULPS      Y4, Y2, Y2
+	VMULPS      Y5, Y3, Y3
+	VSUBPS      Y6, Y15, Y4
+	VSUBPS      Y7, Y15, Y5
+	VFMADD213PS Y15, Y4, Y2
+	VFMADD213PS Y15, Y5, Y3
+	VMULPS      Y2, Y6, Y2
+	VMULPS      Y3, Y7, Y3
+	VMULPS      Y2, Y0, Y0
+	VMULPS      Y3, Y1, Y1
+	VMOVUPS     Y0, (DI)(AX*4)
+	VMOVUPS     Y1, 32(DI)(AX*4)
+	ADDQ        $0x00000010, AX
+	SUBQ        $0x00000010, BX
+	CMPQ        BX, $0x00000010
+	JGE         rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     (DX)(AX*4), Y1
+	VMOVUPS     constants<>+1312(SB), Y2
+	VMAXPS      Y1, Y2, Y1
+	VMOVUPS     constants<>+2240(SB), Y2
+	VMINPS      Y1, Y2, Y1
+	VMULPS      Y1, Y1, Y2
+	VMOVUPS     constants<>+1696(SB), Y3
+	VFMADD231PS Y13, Y2, Y3
+	VMULPS      Y3, Y1, Y3
+	VMOVUPS     constants<>+1152(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     constants<>+1120(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VXORPS      constants<>+1056(SB), Y3, Y3
+	VMOVUPS     constants<>+32(SB), Y4
+	VFMADD213PS constants<>+160(SB), Y3, Y4
+	VSUBPS      constants<>+160(SB), Y4, Y5
+	VFMADD231PS constants<>+256(SB), Y5, Y3
+	VFMADD231PS constants<>+288(SB), Y5, Y3
+	VMOVUPS     constants<>+192(SB), Y5
+	VFMADD231PS Y14, Y3, Y5
+	VFMADD213PS constants<>+224(SB), Y3, Y5
+	VFMADD213PS constants<>+320(SB), Y3, Y5
+	VFMADD213PS constants<>+352(SB), Y3, Y5
+	VFMADD213PS Y15, Y3, Y5
+	VFMADD213PS Y15, Y3, Y5
+	VPSLLD      $0x17, Y4, Y3
+	VPADDD      constants<>+1184(SB), Y3, Y3
+	VFMADD213PS constants<>+1184(SB), Y3, Y5
+	VDIVPS      Y5, Y15, Y3
+	VMULPS      constants<>+1184(SB), Y3, Y3
+	VFMADD213PS constants<>+1696(SB), Y12, Y2
+	VMULPS      Y2, Y1, Y1
+	VSUBPS      Y3, Y15, Y2
+	VFMADD213PS Y15, Y2, Y1
+	VMULPS      Y1, Y3, Y1
+	VMULPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (DI)(AX*4)
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, BX
+	CMPQ        BX, $0x00000008
+	JGE         one
+
+rest:
+	TESTQ       BX, BX
+	JLE         done
+	LEAQ        tail<>+32(SB), R10
+	SHLQ        $0x02, BX
+	SUBQ        BX, R10
+	VMOVUPS     (R10), Y0
+	VMASKMOVPS  (SI)(AX*4), Y0, Y0
+	VMOVUPS     (R10), Y1
+	VMASKMOVPS  (DX)(AX*4), Y1, Y1
+	VMOVUPS     constants<>+1312(SB), Y2
+	VMAXPS      Y1, Y2, Y1
+	VMOVUPS     constants<>+2240(SB), Y2
+	VMINPS      Y1, Y2, Y1
+	VMULPS      Y1, Y1, Y2
+	VMOVUPS     constants<>+1696(SB), Y3
+	VFMADD231PS Y13, Y2, Y3
+	VMULPS      Y3, Y1, Y3
+	VMOVUPS     constants<>+1152(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     constants<>+1120(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VXORPS      constants<>+1056(SB), Y3, Y3
+	VMOVUPS     constants<>+32(SB), Y4
+	VFMADD213PS constants<>+160(SB), Y3, Y4
+	VSUBPS      constants<>+160(SB), Y4, Y5
+	VFMADD231PS constants<>+256(SB), Y5, Y3
+	VFMADD231PS constants<>+288(SB), Y5, Y3
+	VMOVUPS     constants<>+192(SB), Y5
+	VFMADD231PS Y14, Y3, Y5
+	VFMADD213PS constants<>+224(SB), Y3, Y5
+	VFMADD213PS constants<>+320(SB), Y3, Y5
+	VFMADD213PS constants<>+352(SB), Y3, Y5
+	VFMADD213PS Y15, Y3, Y5
+	VFMADD213PS Y15, Y3, Y5
+	VPSLLD      $0x17, Y4, Y3
+	VPADDD      constants<>+1184(SB), Y3, Y3
+	VFMADD213PS constants<>+1184(SB), Y3, Y5
+	VDIVPS      Y5, Y15, Y3
+	VMULPS      constants<>+1184(SB), Y3, Y3
+	VFMADD213PS constants<>+1696(SB), Y12, Y2
+	VMULPS      Y2, Y1, Y1
+	VSUBPS      Y3, Y15, Y2
+	VFMADD213PS Y15, Y2, Y1
+	VMULPS      Y1, Y3, Y1
+	VMULPS      Y1, Y0, Y0
+	VMOVUPS     (R10), Y1
+	VMASKMOVPS  Y0, Y1, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapErfGradAVX2(dst *float32, dy *float32, y *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·MapErfGradAVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), DI
+	MOVQ    dy+8(FP), SI
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	VMOVUPS constants<>+0(SB), Y15
+	VMOVUPS constants<>+32(SB), Y14
+	VMOVUPS constants<>+64(SB), Y13
+	VMOVUPS constants<>+96(SB), Y12
+	VMOVUPS constants<>+128(SB), Y11
+	VMOVUPS constants<>+160(SB), Y10
+	XORQ    AX, AX
+	CMPQ    BX, $0x00000010
+	JLT     few
+
+rounds:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     32(SI)(AX*4), Y1
+	VMOVUPS     (DX)(AX*4), Y2
+	VMOVUPS     32(DX)(AX*4), Y3
+	VXORPS      constants<>+1056(SB), Y2, Y4
+	VXORPS      constants<>+1056(SB), Y3, Y5
+	VMULPS      Y2, Y4, Y2
+	VMULPS      Y3, Y5, Y3
+	VMAXPS      Y2, Y12, Y2
+	VMAXPS      Y3, Y12, Y3
+	VMINPS      Y2, Y13, Y2
+	VMINPS      Y3, Y13, Y3
+	VMOVAPS     Y10, Y4
+	VFMADD231PS Y14, Y2, Y4
+	VMOVAPS     Y10, Y5
+	VFMADD231PS Y14, Y3, Y5
+	VSUBPS      Y10, Y4, Y6
+	VSUBPS      Y10, Y5, Y7
+	VFMADD231PS constants<>+256(SB), Y6, Y2
+	VFMADD231PS constants<>+256(SB), Y7, Y3
+	VFMADD231PS constants<>+288(SB), Y6, Y2
+	VFMADD231PS constants<>+288(SB), Y7, Y3
+	VMOVUPS     constants<>+192(SB), Y6
+	VFMADD231PS Y15, Y2, Y6
+	VMOVUPS     constants<>+192(SB), Y7
+	VFMADD231PS Y15, Y3, Y7
+	VFMADD213PS constants<>+224(SB), Y2, Y6
+	VFMADD213PS constants<>+224(SB), Y3, Y7
+	VFMADD213PS constants<>+320(SB), Y2, Y6
+	VFMADD213PS constants<>+320(SB), Y3, Y7
+	VFMADD213PS constants<>+352(SB), Y2, Y6
+	VFMADD213PS constants<>+352(SB), Y3, Y7
+	VFMADD213PS Y11, Y2, Y6
+	VFMADD213PS Y11, Y3, Y7
+	VFMADD213PS Y11, Y2, Y6
+	VFMADD213PS Y11, Y3, Y7
+	VPSRLD      $0x01, Y4, Y2
+	VPSRLD      $0x01, Y5, Y3
+	VPSLLD      $0x17, Y2, Y8
+	VPSLLD      $0x17, Y3, Y9
+	VPADDD      Y11, Y8, Y8
+	VPADDD      Y11, Y9, Y9
+	VPSUBD      Y2, Y4, Y2
+	VPSUBD      Y3, Y5, Y3
+	VPSLLD      $0x17, Y2, Y2
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      Y11, Y2, Y2
+	VPADDD      Y11, Y3, Y3
+	VMULPS      Y8, Y6, Y4
+	VMULPS      Y9, Y7, Y5
+	VMULPS      Y2, Y4, Y2
+	VMULPS      Y3, Y5, Y3
+	VMULPS      constants<>+2336(SB), Y2, Y2
+	VMULPS      constants<>+2336(SB), Y3, Y3
+	VMULPS      Y2, Y0, Y0
+	VMULPS      Y3, Y1, Y1
+	VMOVUPS     Y0, (DI)(AX*4)
+	VMOVUPS     Y1, 32(DI)(AX*4)
+	ADDQ        $0x00000010, AX
+	SUBQ        $0x00000010, BX
+	CMPQ        BX, $0x00000010
+	JGE         rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     (DX)(AX*4), Y1
+	VXORPS      constants<>+1056(SB), Y1, Y2
+	VMULPS      Y1, Y2, Y1
+	VMAXPS      Y1, Y12, Y1
+	VMINPS      Y1, Y13, Y1
+	VMOVAPS     Y10, Y2
+	VFMADD231PS Y14, Y1, Y2
+	VSUBPS      Y10, Y2, Y3
+	VFMADD231PS constants<>+256(SB), Y3, Y1
+	VFMADD231PS constants<>+288(SB), Y3, Y1
+	VMOVUPS     constants<>+192(SB), Y3
+	VFMADD231PS Y15, Y1, Y3
+	VFMADD213PS constants<>+224(SB), Y1, Y3
+	VFMADD213PS constants<>+320(SB), Y1, Y3
+	VFMADD213PS constants<>+352(SB), Y1, Y3
+	VFMADD213PS Y11, Y1, Y3
+	VFMADD213PS Y11, Y1, Y3
+	VPSRLD      $0x01, Y2, Y1
+	VPSLLD      $0x17, Y1, Y4
+	VPADDD      Y11, Y4, Y4
+	VPSUBD      Y1, Y2, Y1
+	VPSLLD      $0x17, Y1, Y1
+	VPADDD      Y11, Y1, Y1
+	VMULPS      Y4, Y3, Y2
+	VMULPS      Y1, Y2, Y1
+	VMULPS      constants<>+2336(SB), Y1, Y1
+	VMULPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (DI)(AX*4)
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, BX
+	CMPQ        BX, $0x00000008
+	JGE         one
+
+rest:
+	TESTQ       BX, BX
+	JLE         done
+	LEAQ        tail<>+32(SB), R10
+	SHLQ        $0x02, BX
+	SUBQ        BX, R10
+	VMOVUPS     (R10), Y0
+	VMASKMOVPS  (SI)(AX*4), Y0, Y0
+	VMOVUPS     (R10), Y1
+	VMASKMOVPS  (DX)(AX*4), Y1, Y1
+	VXORPS      constants<>+1056(SB), Y1, Y2
+	VMULPS      Y1, Y2, Y1
+	VMAXPS      Y1, Y12, Y1
+	VMINPS      Y1, Y13, Y1
+	VMOVAPS     Y10, Y2
+	VFMADD231PS Y14, Y1, Y2
+	VSUBPS      Y10, Y2, Y3
+	VFMADD231PS constants<>+256(SB), Y3, Y1
+	VFMADD231PS constants<>+288(SB), Y3, Y1
+	VMOVUPS     constants<>+192(SB), Y3
+	VFMADD231PS Y15, Y1, Y3
+	VFMADD213PS constants<>+224(SB), Y1, Y3
+	VFMADD213PS constants<>+320(SB), Y1, Y3
+	VFMADD213PS constants<>+352(SB), Y1, Y3
+	VFMADD213PS Y11, Y1, Y3
+	VFMADD213PS Y11, Y1, Y3
+	VPSRLD      $0x01, Y2, Y1
+	VPSLLD      $0x17, Y1, Y4
+	VPADDD      Y11, Y4, Y4
+	VPSUBD      Y1, Y2, Y1
+	VPSLLD      $0x17, Y1, Y1
+	VPADDD      Y11, Y1, Y1
+	VMULPS      Y4, Y3, Y2
+	VMULPS      Y1, Y2, Y1
+	VMULPS      constants<>+2336(SB), Y1, Y1
+	VMULPS      Y1, Y0, Y0
+	VMOVUPS     (R10), Y1
+	VMASKMOVPS  Y0, Y1, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapAbsGradAVX2(dst *float32, dy *float32, y *float32, n int)
+// Requires: AVX
+TEXT ·MapAbsGradAVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), DI
+	MOVQ    dy+8(FP), SI
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	VXORPS  X15, X15, X15
+	VMOVUPS constants<>+1056(SB), Y14
+	XORQ    AX, AX
+	CMPQ    BX, $0x00000010
+	JLT     few
+
+rounds:
+	VMOVUPS   (SI)(AX*4), Y0
+	VMOVUPS   32(SI)(AX*4), Y1
+	VMOVUPS   (DX)(AX*4), Y2
+	VMOVUPS   32(DX)(AX*4), Y3
+	VCMPPS    $0x11, Y2, Y15, Y4
+	VCMPPS    $0x11, Y3, Y15, Y5
+	VCMPPS    $0x11, Y15, Y2, Y2
+	VCMPPS    $0x11, Y15, Y3, Y3
+	VXORPS    Y14, Y0, Y6
+	VXORPS    Y14, Y1, Y7
+	VBLENDVPS Y2, Y6, Y15, Y2
+	VBLENDVPS Y3, Y7, Y15, Y3
+	VBLENDVPS Y4, Y0, Y2, Y0
+	VBLENDVPS Y5, Y1, Y3, Y1
+	VMOVUPS   Y0, (DI)(AX*4)
+	VMOVUPS   Y1, 32(DI)(AX*4)
+	ADDQ      $0x00000010, AX
+	SUBQ      $0x00000010, BX
+	CMPQ      BX, $0x00000010
+	JGE       rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS   (SI)(AX*4), Y0
+	VMOVUPS   (DX)(AX*4), Y1
+	VCMPPS    $0x11, Y1, Y15, Y2
+	VCMPPS    $0x11, Y15, Y1, Y1
+	VXORPS    Y14, Y0, Y3
+	VBLENDVPS Y1, Y3, Y15, Y1
+	VBLENDVPS Y2, Y0, Y1, Y0
+	VMOVUPS   Y0, (DI)(AX*4)
+	ADDQ      $0x00000008, AX
+	SUBQ      $0x00000008, BX
+	CMPQ      BX, $0x00000008
+	JGE       one
+
+rest:
+	TESTQ      BX, BX
+	JLE        done
+	LEAQ       tail<>+32(SB), R10
+	SHLQ       $0x02, BX
+	SUBQ       BX, R10
+	VMOVUPS    (R10), Y0
+	VMASKMOVPS (SI)(AX*4), Y0, Y0
+	VMOVUPS    (R10), Y1
+	VMASKMOVPS (DX)(AX*4), Y1, Y1
+	VCMPPS     $0x11, Y1, Y15, Y2
+	VCMPPS     $0x11, Y15, Y1, Y1
+	VXORPS     Y14, Y0, Y3
+	VBLENDVPS  Y1, Y3, Y15, Y1
+	VBLENDVPS  Y2, Y0, Y1, Y0
+	VMOVUPS    (R10), Y1
+	VMASKMOVPS Y0, Y1, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapBlendAVX2(dst *float32, a *float32, b *float32, n int, s float32, t float32)
+// Requires: AVX, FMA3
+TEXT ·MapBlendAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS s+32(FP), Y0
+	VBROADCASTSS t+36(FP), Y1
+	VXORPS       X15, X15, X15
+	XORQ         AX, AX
+	CMPQ         BX, $0x00000020
+	JLT          few
+
+rounds:
+	VMOVUPS     (SI)(AX*4), Y2
+	VMOVUPS     32(SI)(AX*4), Y3
+	VMOVUPS     64(SI)(AX*4), Y4
+	VMOVUPS     96(SI)(AX*4), Y5
+	VMOVUPS     (DX)(AX*4), Y6
+	VMOVUPS     32(DX)(AX*4), Y7
+	VMOVUPS     64(DX)(AX*4), Y8
+	VMOVUPS     96(DX)(AX*4), Y9
+	VFMADD213PS Y15, Y0, Y2
+	VFMADD213PS Y15, Y0, Y3
+	VFMADD213PS Y15, Y0, Y4
+	VFMADD213PS Y15, Y0, Y5
+	VFMADD231PS Y1, Y6, Y2
+	VFMADD231PS Y1, Y7, Y3
+	VFMADD231PS Y1, Y8, Y4
+	VFMADD231PS Y1, Y9, Y5
+	VMOVUPS     Y2, (DI)(AX*4)
+	VMOVUPS     Y3, 32(DI)(AX*4)
+	VMOVUPS     Y4, 64(DI)(AX*4)
+	VMOVUPS     Y5, 96(DI)(AX*4)
+	ADDQ        $0x00000020, AX
+	SUBQ        $0x00000020, BX
+	CMPQ        BX, $0x00000020
+	JGE         rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS     (SI)(AX*4), Y2
+	VMOVUPS     (DX)(AX*4), Y3
+	VFMADD213PS Y15, Y0, Y2
+	VFMADD231PS Y1, Y3, Y2
+	VMOVUPS     Y2, (DI)(AX*4)
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, BX
+	CMPQ        BX, $0x00000008
+	JGE         one
+
+rest:
+	TESTQ       BX, BX
+	JLE         done
+	LEAQ        tail<>+32(SB), R10
+	SHLQ        $0x02, BX
+	SUBQ        BX, R10
+	VMOVUPS     (R10), Y2
+	VMASKMOVPS  (SI)(AX*4), Y2, Y2
+	VMOVUPS     (R10), Y3
+	VMASKMOVPS  (DX)(AX*4), Y3, Y3
+	VFMADD213PS Y15, Y0, Y2
+	VFMADD231PS Y1, Y3, Y2
+	VMOVUPS     (R10), Y0
+	VMASKMOVPS  Y2, Y0, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapAddScaledAVX2(dst *float32, dy *float32, y *float32, n int, s float32)
+// Requires: AVX, FMA3
+TEXT ·MapAddScaledAVX2(SB), NOSPLIT, $0-36
+	MOVQ         dst+0(FP), DI
+	MOVQ         dy+8(FP), SI
+	MOVQ         y+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS s+32(FP), Y0
+	XORQ         AX, AX
+	CMPQ         BX, $0x00000020
+	JLT          few
+
+rounds:
+	VMOVUPS     (SI)(AX*4), Y1
+	VMOVUPS     32(SI)(AX*4), Y2
+	VMOVUPS     64(SI)(AX*4), Y3
+	VMOVUPS     96(SI)(AX*4), Y4
+	VMOVUPS     (DX)(AX*4), Y5
+	VMOVUPS     32(DX)(AX*4), Y6
+	VMOVUPS     64(DX)(AX*4), Y7
+	VMOVUPS     96(DX)(AX*4), Y8
+	VFMADD231PS Y0, Y5, Y1
+	VFMADD231PS Y0, Y6, Y2
+	VFMADD231PS Y0, Y7, Y3
+	VFMADD231PS Y0, Y8, Y4
+	VMOVUPS     Y1, (DI)(AX*4)
+	VMOVUPS     Y2, 32(DI)(AX*4)
+	VMOVUPS     Y3, 64(DI)(AX*4)
+	VMOVUPS     Y4, 96(DI)(AX*4)
+	ADDQ        $0x00000020, AX
+	SUBQ        $0x00000020, BX
+	CMPQ        BX, $0x00000020
+	JGE         rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS     (SI)(AX*4), Y1
+	VMOVUPS     (DX)(AX*4), Y2
+	VFMADD231PS Y0, Y2, Y1
+	VMOVUPS     Y1, (DI)(AX*4)
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, BX
+	CMPQ        BX, $0x00000008
+	JGE         one
+
+rest:
+	TESTQ       BX, BX
+	JLE         done
+	LEAQ        tail<>+32(SB), R10
+	SHLQ        $0x02, BX
+	SUBQ        BX, R10
+	VMOVUPS     (R10), Y1
+	VMASKMOVPS  (SI)(AX*4), Y1, Y1
+	VMOVUPS     (R10), Y2
+	VMASKMOVPS  (DX)(AX*4), Y2, Y2
+	VFMADD231PS Y0, Y2, Y1
+	VMOVUPS     (R10), Y0
+	VMASKMOVPS  Y1, Y0, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapLerpAVX2(dst *float32, dy *float32, y *float32, n int, s float32)
+// Requires: AVX, FMA3
+TEXT ·MapLerpAVX2(SB), NOSPLIT, $0-36
+	MOVQ         dst+0(FP), DI
+	MOVQ         dy+8(FP), SI
+	MOVQ         y+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS s+32(FP), Y0
+	XORQ         AX, AX
+	CMPQ         BX, $0x00000020
+	JLT          few
+
+rounds:
+	VMOVUPS     (SI)(AX*4), Y1
+	VMOVUPS     32(SI)(AX*4), Y2
+	VMOVUPS     64(SI)(AX*4), Y3
+	VMOVUPS     96(SI)(AX*4), Y4
+	VMOVUPS     (DX)(AX*4), Y5
+	VMOVUPS     32(DX)(AX*4), Y6
+	VMOVUPS     64(DX)(AX*4), Y7
+	VMOVUPS     96(DX)(AX*4), Y8
+	VSUBPS      Y1, Y5, Y5
+	VSUBPS      Y2, Y6, Y6
+	VSUBPS      Y3, Y7, Y7
+	VSUBPS      Y4, Y8, Y8
+	VFMADD231PS Y0, Y5, Y1
+	VFMADD231PS Y0, Y6, Y2
+	VFMADD231PS Y0, Y7, Y3
+	VFMADD231PS Y0, Y8, Y4
+	VMOVUPS     Y1, (DI)(AX*4)
+	VMOVUPS     Y2, 32(DI)(AX*4)
+	VMOVUPS     Y3, 64(DI)(AX*4)
+	VMOVUPS     Y4, 96(DI)(AX*4)
+	ADDQ        $0x00000020, AX
+	SUBQ        $0x00000020, BX
+	CMPQ        BX, $0x00000020
+	JGE         rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS     (SI)(AX*4), Y1
+	VMOVUPS     (DX)(AX*4), Y2
+	VSUBPS      Y1, Y2, Y2
+	VFMADD231PS Y0, Y2, Y1
+	VMOVUPS     Y1, (DI)(AX*4)
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, BX
+	CMPQ        BX, $0x00000008
+	JGE         one
+
+rest:
+	TESTQ       BX, BX
+	JLE         done
+	LEAQ        tail<>+32(SB), R10
+	SHLQ        $0x02, BX
+	SUBQ        BX, R10
+	VMOVUPS     (R10), Y1
+	VMASKMOVPS  (SI)(AX*4), Y1, Y1
+	VMOVUPS     (R10), Y2
+	VMASKMOVPS  (DX)(AX*4), Y2, Y2
+	VSUBPS      Y1, Y2, Y2
+	VFMADD231PS Y0, Y2, Y1
+	VMOVUPS     (R10), Y0
+	VMASKMOVPS  Y1, Y0, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapSubMulAVX2(dst *float32, dy *float32, y *float32, n int, s float32)
+// Requires: AVX
+TEXT ·MapSubMulAVX2(SB), NOSPLIT, $0-36
+	MOVQ         dst+0(FP), DI
+	MOVQ         dy+8(FP), SI
+	MOVQ         y+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS s+32(FP), Y0
+	XORQ         AX, AX
+	CMPQ         BX, $0x00000020
+	JLT          few
+
+rounds:
+	VMOVUPS (SI)(AX*4), Y1
+	VMOVUPS 32(SI)(AX*4), Y2
+	VMOVUPS 64(SI)(AX*4), Y3
+	VMOVUPS 96(SI)(AX*4), Y4
+	VMOVUPS (DX)(AX*4), Y5
+	VMOVUPS 32(DX)(AX*4), Y6
+	VMOVUPS 64(DX)(AX*4), Y7
+	VMOVUPS 96(DX)(AX*4), Y8
+	VSUBPS  Y0, Y1, Y1
+	VSUBPS  Y0, Y2, Y2
+	VSUBPS  Y0, Y3, Y3
+	VSUBPS  Y0, Y4, Y4
+	VMULPS  Y5, Y1, Y1
+	VMULPS  Y6, Y2, Y2
+	VMULPS  Y7, Y3, Y3
+	VMULPS  Y8, Y4, Y4
+	VMOVUPS Y1, (DI)(AX*4)
+	VMOVUPS Y2, 32(DI)(AX*4)
+	VMOVUPS Y3, 64(DI)(AX*4)
+	VMOVUPS Y4, 96(DI)(AX*4)
+	ADDQ    $0x00000020, AX
+	SUBQ    $0x00000020, BX
+	CMPQ    BX, $0x00000020
+	JGE     rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS (SI)(AX*4), Y1
+	VMOVUPS (DX)(AX*4), Y2
+	VSUBPS  Y0, Y1, Y1
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, (DI)(AX*4)
+	ADDQ    $0x00000008, AX
+	SUBQ    $0x00000008, BX
+	CMPQ    BX, $0x00000008
+	JGE     one
+
+rest:
+	TESTQ      BX, BX
+	JLE        done
+	LEAQ       tail<>+32(SB), R10
+	SHLQ       $0x02, BX
+	SUBQ       BX, R10
+	VMOVUPS    (R10), Y1
+	VMASKMOVPS (SI)(AX*4), Y1, Y1
+	VMOVUPS    (R10), Y2
+	VMASKMOVPS (DX)(AX*4), Y2, Y2
+	VSUBPS     Y0, Y1, Y1
+	VMULPS     Y2, Y1, Y1
+	VMOVUPS    (R10), Y0
+	VMASKMOVPS Y1, Y0, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapAddScaledExpAVX2(dst *float32, dy *float32, y *float32, n int, s float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·MapAddScaledExpAVX2(SB), NOSPLIT, $0-36
+	MOVQ         dst+0(FP), DI
+	MOVQ         dy+8(FP), SI
+	MOVQ         y+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS s+32(FP), Y0
+	VMOVUPS      constants<>+0(SB), Y15
+	VMOVUPS      constants<>+32(SB), Y14
+	VMOVUPS      constants<>+64(SB), Y13
+	VMOVUPS      constants<>+96(SB), Y12
+	VMOVUPS      constants<>+128(SB), Y11
+	XORQ         AX, AX
+	CMPQ         BX, $0x00000010
+	JLT          few
+
+rounds:
+	VMOVUPS     (SI)(AX*4), Y1
+	VMOVUPS     32(SI)(AX*4), Y2
+	VMOVUPS     (DX)(AX*4), Y3
+	VMOVUPS     32(DX)(AX*4), Y4
+	VMAXPS      Y3, Y12, Y3
+	VMAXPS      Y4, Y12, Y4
+	VMINPS      Y3, Y13, Y3
+	VMINPS      Y4, Y13, Y4
+	VMOVUPS     constants<>+160(SB), Y5
+	VFMADD231PS Y14, Y3, Y5
+	VMOVUPS     constants<>+160(SB), Y6
+	VFMADD231PS Y14, Y4, Y6
+	VSUBPS      constants<>+160(SB), Y5, Y7
+	VSUBPS      constants<>+160(SB), Y6, Y8
+	VFMADD231PS constants<>+256(SB), Y7, Y3
+	VFMADD231PS constants<>+256(SB), Y8, Y4
+	VFMADD231PS constants<>+288(SB), Y7, Y3
+	VFMADD231PS constants<>+288(SB), Y8, Y4
+	VMOVUPS     constants<>+192(SB), Y7
+	VFMADD231PS Y15, Y3, Y7
+	VMOVUPS     constants<>+192(SB), Y8
+	VFMADD231PS Y15, Y4, Y8
+	VFMADD213PS constants<>+224(SB), Y3, Y7
+	VFMADD213PS constants<>+224(SB), Y4, Y8
+	VFMADD213PS constants<>+320(SB), Y3, Y7
+	VFMADD213PS constants<>+320(SB), Y4, Y8
+	VFMADD213PS constants<>+352(SB), Y3, Y7
+	VFMADD213PS constants<>+352(SB), Y4, Y8
+	VFMADD213PS Y11, Y3, Y7
+	VFMADD213PS Y11, Y4, Y8
+	VFMADD213PS Y11, Y3, Y7
+	VFMADD213PS Y11, Y4, Y8
+	VPSRLD      $0x01, Y5, Y3
+	VPSRLD      $0x01, Y6, Y4
+	VPSLLD      $0x17, Y3, Y9
+	VPSLLD      $0x17, Y4, Y10
+	VPADDD      Y11, Y9, Y9
+	VPADDD      Y11, Y10, Y10
+	VPSUBD      Y3, Y5, Y3
+	VPSUBD      Y4, Y6, Y4
+	VPSLLD      $0x17, Y3, Y3
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      Y11, Y3, Y3
+	VPADDD      Y11, Y4, Y4
+	VMULPS      Y9, Y7, Y5
+	VMULPS      Y10, Y8, Y6
+	VMULPS      Y3, Y5, Y3
+	VMULPS      Y4, Y6, Y4
+	VFMADD231PS Y0, Y3, Y1
+	VFMADD231PS Y0, Y4, Y2
+	VMOVUPS     Y1, (DI)(AX*4)
+	VMOVUPS     Y2, 32(DI)(AX*4)
+	ADDQ        $0x00000010, AX
+	SUBQ        $0x00000010, BX
+	CMPQ        BX, $0x00000010
+	JGE         rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS     (SI)(AX*4), Y1
+	VMOVUPS     (DX)(AX*4), Y2
+	VMAXPS      Y2, Y12, Y2
+	VMINPS      Y2, Y13, Y2
+	VMOVUPS     constants<>+160(SB), Y3
+	VFMADD231PS Y14, Y2, Y3
+	VSUBPS      constants<>+160(SB), Y3, Y4
+	VFMADD231PS constants<>+256(SB), Y4, Y2
+	VFMADD231PS constants<>+288(SB), Y4, Y2
+	VMOVUPS     constants<>+192(SB), Y4
+	VFMADD231PS Y15, Y2, Y4
+	VFMADD213PS constants<>+224(SB), Y2, Y4
+	VFMADD213PS constants<>+320(SB), Y2, Y4
+	VFMADD213PS constants<>+352(SB), Y2, Y4
+	VFMADD213PS Y11, Y2, Y4
+	VFMADD213PS Y11, Y2, Y4
+	VPSRLD      $0x01, Y3, Y2
+	VPSLLD      $0x17, Y2, Y5
+	VPADDD      Y11, Y5, Y5
+	VPSUBD      Y2, Y3, Y2
+	VPSLLD      $0x17, Y2, Y2
+	VPADDD      Y11, Y2, Y2
+	VMULPS      Y5, Y4, Y3
+	VMULPS      Y2, Y3, Y2
+	VFMADD231PS Y0, Y2, Y1
+	VMOVUPS     Y1, (DI)(AX*4)
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, BX
+	CMPQ        BX, $0x00000008
+	JGE         one
+
+rest:
+	TESTQ       BX, BX
+	JLE         done
+	LEAQ        tail<>+32(SB), R10
+	SHLQ        $0x02, BX
+	SUBQ        BX, R10
+	VMOVUPS     (R10), Y1
+	VMASKMOVPS  (SI)(AX*4), Y1, Y1
+	VMOVUPS     (R10), Y2
+	VMASKMOVPS  (DX)(AX*4), Y2, Y2
+	VMAXPS      Y2, Y12, Y2
+	VMINPS      Y2, Y13, Y2
+	VMOVUPS     constants<>+160(SB), Y3
+	VFMADD231PS Y14, Y2, Y3
+	VSUBPS      constants<>+160(SB), Y3, Y4
+	VFMADD231PS constants<>+256(SB), Y4, Y2
+	VFMADD231PS constants<>+288(SB), Y4, Y2
+	VMOVUPS     constants<>+192(SB), Y4
+	VFMADD231PS Y15, Y2, Y4
+	VFMADD213PS constants<>+224(SB), Y2, Y4
+	VFMADD213PS constants<>+320(SB), Y2, Y4
+	VFMADD213PS constants<>+352(SB), Y2, Y4
+	VFMADD213PS Y11, Y2, Y4
+	VFMADD213PS Y11, Y2, Y4
+	VPSRLD      $0x01, Y3, Y2
+	VPSLLD      $0x17, Y2, Y5
+	VPADDD      Y11, Y5, Y5
+	VPSUBD      Y2, Y3, Y2
+	VPSLLD      $0x17, Y2, Y2
+	VPADDD      Y11, Y2, Y2
+	VMULPS      Y5, Y4, Y3
+	VMULPS      Y2, Y3, Y2
+	VFMADD231PS Y0, Y2, Y1
+	VMOVUPS     (R10), Y0
+	VMASKMOVPS  Y1, Y0, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapAddScaledDivAVX2(dst *float32, dy *float32, y *float32, n int, s float32, d float32)
+// Requires: AVX, FMA3
+TEXT ·MapAddScaledDivAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), DI
+	MOVQ         dy+8(FP), SI
+	MOVQ         y+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS s+32(FP), Y0
+	VBROADCASTSS d+36(FP), Y1
+	XORQ         AX, AX
+	CMPQ         BX, $0x00000020
+	JLT          few
+
+rounds:
+	VMOVUPS     (SI)(AX*4), Y2
+	VMOVUPS     32(SI)(AX*4), Y3
+	VMOVUPS     64(SI)(AX*4), Y4
+	VMOVUPS     96(SI)(AX*4), Y5
+	VMOVUPS     (DX)(AX*4), Y6
+	VMOVUPS     32(DX)(AX*4), Y7
+	VMOVUPS     64(DX)(AX*4), Y8
+	VMOVUPS     96(DX)(AX*4), Y9
+	VFMADD231PS Y0, Y6, Y2
+	VFMADD231PS Y0, Y7, Y3
+	VFMADD231PS Y0, Y8, Y4
+	VFMADD231PS Y0, Y9, Y5
+	VDIVPS      Y1, Y2, Y2
+	VDIVPS      Y1, Y3, Y3
+	VDIVPS      Y1, Y4, Y4
+	VDIVPS      Y1, Y5, Y5
+	VMOVUPS     Y2, (DI)(AX*4)
+	VMOVUPS     Y3, 32(DI)(AX*4)
+	VMOVUPS     Y4, 64(DI)(AX*4)
+	VMOVUPS     Y5, 96(DI)(AX*4)
+	ADDQ        $0x00000020, AX
+	SUBQ        $0x00000020, BX
+	CMPQ        BX, $0x00000020
+	JGE         rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS     (SI)(AX*4), Y2
+	VMOVUPS     (DX)(AX*4), Y3
+	VFMADD231PS Y0, Y3, Y2
+	VDIVPS      Y1, Y2, Y2
+	VMOVUPS     Y2, (DI)(AX*4)
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, BX
+	CMPQ        BX, $0x00000008
+	JGE         one
+
+rest:
+	TESTQ       BX, BX
+	JLE         done
+	LEAQ        tail<>+32(SB), R10
+	SHLQ        $0x02, BX
+	SUBQ        BX, R10
+	VMOVUPS     (R10), Y2
+	VMASKMOVPS  (SI)(AX*4), Y2, Y2
+	VMOVUPS     (R10), Y3
+	VMASKMOVPS  (DX)(AX*4), Y3, Y3
+	VFMADD231PS Y0, Y3, Y2
+	VDIVPS      Y1, Y2, Y2
+	VMOVUPS     (R10), Y0
+	VMASKMOVPS  Y2, Y0, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapDivAddScaledAVX2(dst *float32, dy *float32, y *float32, n int, s float32, d float32)
+// Requires: AVX, FMA3
+TEXT ·MapDivAddScaledAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), DI
+	MOVQ         dy+8(FP), SI
+	MOVQ         y+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS s+32(FP), Y0
+	VBROADCASTSS d+36(FP), Y1
+	XORQ         AX, AX
+	CMPQ         BX, $0x00000020
+	JLT          few
+
+rounds:
+	VMOVUPS     (SI)(AX*4), Y2
+	VMOVUPS     32(SI)(AX*4), Y3
+	VMOVUPS     64(SI)(AX*4), Y4
+	VMOVUPS     96(SI)(AX*4), Y5
+	VMOVUPS     (DX)(AX*4), Y6
+	VMOVUPS     32(DX)(AX*4), Y7
+	VMOVUPS     64(DX)(AX*4), Y8
+	VMOVUPS     96(DX)(AX*4), Y9
+	VDIVPS      Y1, Y2, Y2
+	VDIVPS      Y1, Y3, Y3
+	VDIVPS      Y1, Y4, Y4
+	VDIVPS      Y1, Y5, Y5
+	VFMADD231PS Y0, Y6, Y2
+	VFMADD231PS Y0, Y7, Y3
+	VFMADD231PS Y0, Y8, Y4
+	VFMADD231PS Y0, Y9, Y5
+	VMOVUPS     Y2, (DI)(AX*4)
+	VMOVUPS     Y3, 32(DI)(AX*4)
+	VMOVUPS     Y4, 64(DI)(AX*4)
+	VMOVUPS     Y5, 96(DI)(AX*4)
+	ADDQ        $0x00000020, AX
+	SUBQ        $0x00000020, BX
+	CMPQ        BX, $0x00000020
+	JGE         rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS     (SI)(AX*4), Y2
+	VMOVUPS     (DX)(AX*4), Y3
+	VDIVPS      Y1, Y2, Y2
+	VFMADD231PS Y0, Y3, Y2
+	VMOVUPS     Y2, (DI)(AX*4)
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, BX
+	CMPQ        BX, $0x00000008
+	JGE         one
+
+rest:
+	TESTQ       BX, BX
+	JLE         done
+	LEAQ        tail<>+32(SB), R10
+	SHLQ        $0x02, BX
+	SUBQ        BX, R10
+	VMOVUPS     (R10), Y2
+	VMASKMOVPS  (SI)(AX*4), Y2, Y2
+	VMOVUPS     (R10), Y3
+	VMASKMOVPS  (DX)(AX*4), Y3, Y3
+	VDIVPS      Y1, Y2, Y2
+	VFMADD231PS Y0, Y3, Y2
+	VMOVUPS     (R10), Y0
+	VMASKMOVPS  Y2, Y0, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapPReLUGradAVX2(dst *float32, dy *float32, x *float32, slope *float32, n int)
+// Requires: AVX
+TEXT ·MapPReLUGradAVX2(SB), NOSPLIT, $0-40
+	MOVQ   dst+0(FP), DI
+	MOVQ   dy+8(FP), SI
+	MOVQ   x+16(FP), DX
+	MOVQ   slope+24(FP), R8
+	MOVQ   n+32(FP), BX
+	VXORPS X15, X15, X15
+	XORQ   AX, AX
+	CMPQ   BX, $0x00000020
+	JLT    few
+
+rounds:
+	VMOVUPS   (SI)(AX*4), Y0
+	VMOVUPS   32(SI)(AX*4), Y1
+	VMOVUPS   64(SI)(AX*4), Y2
+	VMOVUPS   96(SI)(AX*4), Y3
+	VMOVUPS   (DX)(AX*4), Y4
+	VMOVUPS   32(DX)(AX*4), Y5
+	VMOVUPS   64(DX)(AX*4), Y6
+	VMOVUPS   96(DX)(AX*4), Y7
+	VMOVUPS   (R8)(AX*4), Y8
+	VMOVUPS   32(R8)(AX*4), Y9
+	VMOVUPS   64(R8)(AX*4), Y10
+	VMOVUPS   96(R8)(AX*4), Y11
+	VCMPPS    $0x11, Y4, Y15, Y4
+	VCMPPS    $0x11, Y5, Y15, Y5
+	VCMPPS    $0x11, Y6, Y15, Y6
+	VCMPPS    $0x11, Y7, Y15, Y7
+	VMULPS    Y8, Y0, Y8
+	VMULPS    Y9, Y1, Y9
+	VMULPS    Y10, Y2, Y10
+	VMULPS    Y11, Y3, Y11
+	VBLENDVPS Y4, Y0, Y8, Y0
+	VBLENDVPS Y5, Y1, Y9, Y1
+	VBLENDVPS Y6, Y2, Y10, Y2
+	VBLENDVPS Y7, Y3, Y11, Y3
+	VMOVUPS   Y0, (DI)(AX*4)
+	VMOVUPS   Y1, 32(DI)(AX*4)
+	VMOVUPS   Y2, 64(DI)(AX*4)
+	VMOVUPS   Y3, 96(DI)(AX*4)
+	ADDQ      $0x00000020, AX
+	SUBQ      $0x00000020, BX
+	CMPQ      BX, $0x00000020
+	JGE       rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS   (SI)(AX*4), Y0
+	VMOVUPS   (DX)(AX*4), Y1
+	VMOVUPS   (R8)(AX*4), Y2
+	VCMPPS    $0x11, Y1, Y15, Y1
+	VMULPS    Y2, Y0, Y2
+	VBLENDVPS Y1, Y0, Y2, Y0
+	VMOVUPS   Y0, (DI)(AX*4)
+	ADDQ      $0x00000008, AX
+	SUBQ      $0x00000008, BX
+	CMPQ      BX, $0x00000008
+	JGE       one
+
+rest:
+	TESTQ      BX, BX
+	JLE        done
+	LEAQ       tail<>+32(SB), R10
+	SHLQ       $0x02, BX
+	SUBQ       BX, R10
+	VMOVUPS    (R10), Y0
+	VMASKMOVPS (SI)(AX*4), Y0, Y0
+	VMOVUPS    (R10), Y1
+	VMASKMOVPS (DX)(AX*4), Y1, Y1
+	VMOVUPS    (R10), Y2
+	VMASKMOVPS (R8)(AX*4), Y2, Y2
+	VCMPPS     $0x11, Y1, Y15, Y1
+	VMULPS     Y2, Y0, Y2
+	VBLENDVPS  Y1, Y0, Y2, Y0
+	VMOVUPS    (R10), Y1
+	VMASKMOVPS Y0, Y1, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapMergeSquaresAVX2(dst *float32, a *float32, b *float32, d *float32, n int, s float32)
+// Requires: AVX, FMA3
+TEXT ·MapMergeSquaresAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DX
+	MOVQ         d+24(FP), R8
+	MOVQ         n+32(FP), BX
+	VBROADCASTSS s+40(FP), Y0
+	XORQ         AX, AX
+	CMPQ         BX, $0x00000020
+	JLT          few
+
+rounds:
+	VMOVUPS     (SI)(AX*4), Y1
+	VMOVUPS     32(SI)(AX*4), Y2
+	VMOVUPS     64(SI)(AX*4), Y3
+	VMOVUPS     96(SI)(AX*4), Y4
+	VMOVUPS     (DX)(AX*4), Y5
+	VMOVUPS     32(DX)(AX*4), Y6
+	VMOVUPS     64(DX)(AX*4), Y7
+	VMOVUPS     96(DX)(AX*4), Y8
+	VMOVUPS     (R8)(AX*4), Y9
+	VMOVUPS     32(R8)(AX*4), Y10
+	VMOVUPS     64(R8)(AX*4), Y11
+	VMOVUPS     96(R8)(AX*4), Y12
+	VMULPS      Y9, Y9, Y9
+	VMULPS      Y10, Y10, Y10
+	VMULPS      Y11, Y11, Y11
+	VMULPS      Y12, Y12, Y12
+	VADDPS      Y5, Y1, Y1
+	VADDPS      Y6, Y2, Y2
+	VADDPS      Y7, Y3, Y3
+	VADDPS      Y8, Y4, Y4
+	VFMADD231PS Y0, Y9, Y1
+	VFMADD231PS Y0, Y10, Y2
+	VFMADD231PS Y0, Y11, Y3
+	VFMADD231PS Y0, Y12, Y4
+	VMOVUPS     Y1, (DI)(AX*4)
+	VMOVUPS     Y2, 32(DI)(AX*4)
+	VMOVUPS     Y3, 64(DI)(AX*4)
+	VMOVUPS     Y4, 96(DI)(AX*4)
+	ADDQ        $0x00000020, AX
+	SUBQ        $0x00000020, BX
+	CMPQ        BX, $0x00000020
+	JGE         rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS     (SI)(AX*4), Y1
+	VMOVUPS     (DX)(AX*4), Y2
+	VMOVUPS     (R8)(AX*4), Y3
+	VMULPS      Y3, Y3, Y3
+	VADDPS      Y2, Y1, Y1
+	VFMADD231PS Y0, Y3, Y1
+	VMOVUPS     Y1, (DI)(AX*4)
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, BX
+	CMPQ        BX, $0x00000008
+	JGE         one
+
+rest:
+	TESTQ       BX, BX
+	JLE         done
+	LEAQ        tail<>+32(SB), R10
+	SHLQ        $0x02, BX
+	SUBQ        BX, R10
+	VMOVUPS     (R10), Y1
+	VMASKMOVPS  (SI)(AX*4), Y1, Y1
+	VMOVUPS     (R10), Y2
+	VMASKMOVPS  (DX)(AX*4), Y2, Y2
+	VMOVUPS     (R10), Y3
+	VMASKMOVPS  (R8)(AX*4), Y3, Y3
+	VMULPS      Y3, Y3, Y3
+	VADDPS      Y2, Y1, Y1
+	VFMADD231PS Y0, Y3, Y1
+	VMOVUPS     (R10), Y0
+	VMASKMOVPS  Y1, Y0, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapLRNShareAVX2(dst *float32, x *float32, q *float32, sq *float32, n int, alpha float32, k float32)
+// Requires: AVX, FMA3
+TEXT ·MapLRNShareAVX2(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         q+16(FP), DX
+	MOVQ         sq+24(FP), R8
+	MOVQ         n+32(FP), BX
+	VBROADCASTSS alpha+40(FP), Y0
+	VBROADCASTSS k+44(FP), Y1
+	XORQ         AX, AX
+	CMPQ         BX, $0x00000020
+	JLT          few
+
+rounds:
+	VMOVUPS     (SI)(AX*4), Y2
+	VMOVUPS     32(SI)(AX*4), Y3
+	VMOVUPS     64(SI)(AX*4), Y4
+	VMOVUPS     96(SI)(AX*4), Y5
+	VMOVUPS     (DX)(AX*4), Y6
+	VMOVUPS     32(DX)(AX*4), Y7
+	VMOVUPS     64(DX)(AX*4), Y8
+	VMOVUPS     96(DX)(AX*4), Y9
+	VMOVUPS     (R8)(AX*4), Y10
+	VMOVUPS     32(R8)(AX*4), Y11
+	VMOVUPS     64(R8)(AX*4), Y12
+	VMOVUPS     96(R8)(AX*4), Y13
+	VMULPS      Y6, Y2, Y2
+	VMULPS      Y7, Y3, Y3
+	VMULPS      Y8, Y4, Y4
+	VMULPS      Y9, Y5, Y5
+	VFMADD213PS Y1, Y0, Y10
+	VFMADD213PS Y1, Y0, Y11
+	VFMADD213PS Y1, Y0, Y12
+	VFMADD213PS Y1, Y0, Y13
+	VDIVPS      Y10, Y2, Y2
+	VDIVPS      Y11, Y3, Y3
+	VDIVPS      Y12, Y4, Y4
+	VDIVPS      Y13, Y5, Y5
+	VMOVUPS     Y2, (DI)(AX*4)
+	VMOVUPS     Y3, 32(DI)(AX*4)
+	VMOVUPS     Y4, 64(DI)(AX*4)
+	VMOVUPS     Y5, 96(DI)(AX*4)
+	ADDQ        $0x00000020, AX
+	SUBQ        $0x00000020, BX
+	CMPQ        BX, $0x00000020
+	JGE         rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS     (SI)(AX*4), Y2
+	VMOVUPS     (DX)(AX*4), Y3
+	VMOVUPS     (R8)(AX*4), Y4
+	VMULPS      Y3, Y2, Y2
+	VFMADD213PS Y1, Y0, Y4
+	VDIVPS      Y4, Y2, Y2
+	VMOVUPS     Y2, (DI)(AX*4)
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, BX
+	CMPQ        BX, $0x00000008
+	JGE         one
+
+rest:
+	TESTQ       BX, BX
+	JLE         done
+	LEAQ        tail<>+32(SB), R10
+	SHLQ        $0x02, BX
+	SUBQ        BX, R10
+	VMOVUPS     (R10), Y2
+	VMASKMOVPS  (SI)(AX*4), Y2, Y2
+	VMOVUPS     (R10), Y3
+	VMASKMOVPS  (DX)(AX*4), Y3, Y3
+	VMOVUPS     (R10), Y4
+	VMASKMOVPS  (R8)(AX*4), Y4, Y4
+	VMULPS      Y3, Y2, Y2
+	VFMADD213PS Y1, Y0, Y4
+	VDIVPS      Y4, Y2, Y2
+	VMOVUPS     (R10), Y0
+	VMASKMOVPS  Y2, Y0, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapAddScaledProductAVX2(dst *float32, a *float32, x *float32, y *float32, n int, s float32)
+// Requires: AVX, FMA3
+TEXT ·MapAddScaledProductAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         x+16(FP), DX
+	MOVQ         y+24(FP), R8
+	MOVQ         n+32(FP), BX
+	VBROADCASTSS s+40(FP), Y0
+	XORQ         AX, AX
+	CMPQ         BX, $0x00000020
+	JLT          few
+
+rounds:
+	VMOVUPS     (SI)(AX*4), Y1
+	VMOVUPS     32(SI)(AX*4), Y2
+	VMOVUPS     64(SI)(AX*4), Y3
+	VMOVUPS     96(SI)(AX*4), Y4
+	VMOVUPS     (DX)(AX*4), Y5
+	VMOVUPS     32(DX)(AX*4), Y6
+	VMOVUPS     64(DX)(AX*4), Y7
+	VMOVUPS     96(DX)(AX*4), Y8
+	VMOVUPS     (R8)(AX*4), Y9
+	VMOVUPS     32(R8)(AX*4), Y10
+	VMOVUPS     64(R8)(AX*4), Y11
+	VMOVUPS     96(R8)(AX*4), Y12
+	VMULPS      Y9, Y5, Y5
+	VMULPS      Y10, Y6, Y6
+	VMULPS      Y11, Y7, Y7
+	VMULPS      Y12, Y8, Y8
+	VFMADD231PS Y0, Y5, Y1
+	VFMADD231PS Y0, Y6, Y2
+	VFMADD231PS Y0, Y7, Y3
+	VFMADD231PS Y0, Y8, Y4
+	VMOVUPS     Y1, (DI)(AX*4)
+	VMOVUPS     Y2, 32(DI)(AX*4)
+	VMOVUPS     Y3, 64(DI)(AX*4)
+	VMOVUPS     Y4, 96(DI)(AX*4)
+	ADDQ        $0x00000020, AX
+	SUBQ        $0x00000020, BX
+	CMPQ        BX, $0x00000020
+	JGE         rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS     (SI)(AX*4), Y1
+	VMOVUPS     (DX)(AX*4), Y2
+	VMOVUPS     (R8)(AX*4), Y3
+	VMULPS      Y3, Y2, Y2
+	VFMADD231PS Y0, Y2, Y1
+	VMOVUPS     Y1, (DI)(AX*4)
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, BX
+	CMPQ        BX, $0x00000008
+	JGE         one
+
+rest:
+	TESTQ       BX, BX
+	JLE         done
+	LEAQ        tail<>+32(SB), R10
+	SHLQ        $0x02, BX
+	SUBQ        BX, R10
+	VMOVUPS     (R10), Y1
+	VMASKMOVPS  (SI)(AX*4), Y1, Y1
+	VMOVUPS     (R10), Y2
+	VMASKMOVPS  (DX)(AX*4), Y2, Y2
+	VMOVUPS     (R10), Y3
+	VMASKMOVPS  (R8)(AX*4), Y3, Y3
+	VMULPS      Y3, Y2, Y2
+	VFMADD231PS Y0, Y2, Y1
+	VMOVUPS     (R10), Y0
+	VMASKMOVPS  Y1, Y0, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapAddNormalizedAVX2(dst *float32, a *float32, dy *float32, x *float32, n int, mean float32, inv float32)
+// Requires: AVX, FMA3
+TEXT ·MapAddNormalizedAVX2(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         dy+16(FP), DX
+	MOVQ         x+24(FP), R8
+	MOVQ         n+32(FP), BX
+	VBROADCASTSS mean+40(FP), Y0
+	VBROADCASTSS inv+44(FP), Y1
+	XORQ         AX, AX
+	CMPQ         BX, $0x00000020
+	JLT          few
+
+rounds:
+	VMOVUPS     (SI)(AX*4), Y2
+	VMOVUPS     32(SI)(AX*4), Y3
+	VMOVUPS     64(SI)(AX*4), Y4
+	VMOVUPS     96(SI)(AX*4), Y5
+	VMOVUPS     (DX)(AX*4), Y6
+	VMOVUPS     32(DX)(AX*4), Y7
+	VMOVUPS     64(DX)(AX*4), Y8
+	VMOVUPS     96(DX)(AX*4), Y9
+	VMOVUPS     (R8)(AX*4), Y10
+	VMOVUPS     32(R8)(AX*4), Y11
+	VMOVUPS     64(R8)(AX*4), Y12
+	VMOVUPS     96(R8)(AX*4), Y13
+	VSUBPS      Y0, Y10, Y10
+	VSUBPS      Y0, Y11, Y11
+	VSUBPS      Y0, Y12, Y12
+	VSUBPS      Y0, Y13, Y13
+	VMULPS      Y1, Y10, Y10
+	VMULPS      Y1, Y11, Y11
+	VMULPS      Y1, Y12, Y12
+	VMULPS      Y1, Y13, Y13
+	VFMADD231PS Y10, Y6, Y2
+	VFMADD231PS Y11, Y7, Y3
+	VFMADD231PS Y12, Y8, Y4
+	VFMADD231PS Y13, Y9, Y5
+	VMOVUPS     Y2, (DI)(AX*4)
+	VMOVUPS     Y3, 32(DI)(AX*4)
+	VMOVUPS     Y4, 64(DI)(AX*4)
+	VMOVUPS     Y5, 96(DI)(AX*4)
+	ADDQ        $0x00000020, AX
+	SUBQ        $0x00000020, BX
+	CMPQ        BX, $0x00000020
+	JGE         rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS     (SI)(AX*4), Y2
+	VMOVUPS     (DX)(AX*4), Y3
+	VMOVUPS     (R8)(AX*4), Y4
+	VSUBPS      Y0, Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VFMADD231PS Y4, Y3, Y2
+	VMOVUPS     Y2, (DI)(AX*4)
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, BX
+	CMPQ        BX, $0x00000008
+	JGE         one
+
+rest:
+	TESTQ       BX, BX
+	JLE         done
+	LEAQ        tail<>+32(SB), R10
+	SHLQ        $0x02, BX
+	SUBQ        BX, R10
+	VMOVUPS     (R10), Y2
+	VMASKMOVPS  (SI)(AX*4), Y2, Y2
+	VMOVUPS     (R10), Y3
+	VMASKMOVPS  (DX)(AX*4), Y3, Y3
+	VMOVUPS     (R10), Y4
+	VMASKMOVPS  (R8)(AX*4), Y4, Y4
+	VSUBPS      Y0, Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VFMADD231PS Y4, Y3, Y2
+	VMOVUPS     (R10), Y0
+	VMASKMOVPS  Y2, Y0, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func MapLayerNormGradAVX2(dst *float32, dy *float32, x *float32, gain *float32, n int, mean float32, inv float32, s float32, t float32)
+// Requires: AVX, FMA3
+TEXT ·MapLayerNormGradAVX2(SB), NOSPLIT, $0-56
+	MOVQ         dst+0(FP), DI
+	MOVQ         dy+8(FP), SI
+	MOVQ         x+16(FP), DX
+	MOVQ         gain+24(FP), R8
+	MOVQ         n+32(FP), BX
+	VBROADCASTSS mean+40(FP), Y0
+	VBROADCASTSS inv+44(FP), Y1
+	VBROADCASTSS s+48(FP), Y2
+	VBROADCASTSS t+52(FP), Y3
+	XORQ         AX, AX
+	CMPQ         BX, $0x00000020
+	JLT          few
+
+rounds:
+	VMOVUPS     (SI)(AX*4), Y4
+	VMOVUPS     32(SI)(AX*4), Y5
+	VMOVUPS     64(SI)(AX*4), Y6
+	VMOVUPS     96(SI)(AX*4), Y7
+	VMOVUPS     (DX)(AX*4), Y8
+	VMOVUPS     32(DX)(AX*4), Y9
+	VMOVUPS     64(DX)(AX*4), Y10
+	VMOVUPS     96(DX)(AX*4), Y11
+	VMOVUPS     (R8)(AX*4), Y12
+	VMOVUPS     32(R8)(AX*4), Y13
+	VMOVUPS     64(R8)(AX*4), Y14
+	VMOVUPS     96(R8)(AX*4), Y15
+	VSUBPS      Y0, Y8, Y8
+	VSUBPS      Y0, Y9, Y9
+	VSUBPS      Y0, Y10, Y10
+	VSUBPS      Y0, Y11, Y11
+	VMULPS      Y1, Y8, Y8
+	VMULPS      Y1, Y9, Y9
+	VMULPS      Y1, Y10, Y10
+	VMULPS      Y1, Y11, Y11
+	VMULPS      Y12, Y4, Y4
+	VMULPS      Y13, Y5, Y5
+	VMULPS      Y14, Y6, Y6
+	VMULPS      Y15, Y7, Y7
+	VSUBPS      Y2, Y4, Y4
+	VSUBPS      Y2, Y5, Y5
+	VSUBPS      Y2, Y6, Y6
+	VSUBPS      Y2, Y7, Y7
+	VFMADD231PS Y3, Y8, Y4
+	VFMADD231PS Y3, Y9, Y5
+	VFMADD231PS Y3, Y10, Y6
+	VFMADD231PS Y3, Y11, Y7
+	VMULPS      Y1, Y4, Y4
+	VMULPS      Y1, Y5, Y5
+	VMULPS      Y1, Y6, Y6
+	VMULPS      Y1, Y7, Y7
+	VMOVUPS     Y4, (DI)(AX*4)
+	VMOVUPS     Y5, 32(DI)(AX*4)
+	VMOVUPS     Y6, 64(DI)(AX*4)
+	VMOVUPS     Y7, 96(DI)(AX*4)
+	ADDQ        $0x00000020, AX
+	SUBQ        $0x00000020, BX
+	CMPQ        BX, $0x00000020
+	JGE         rounds
+
+few:
+	CMPQ BX, $0x00000008
+	JLT  rest
+
+one:
+	VMOVUPS     (SI)(AX*4), Y4
+	VMOVUPS     (DX)(AX*4), Y5
+	VMOVUPS     (R8)(AX*4), Y6
+	VSUBPS      Y0, Y5, Y5
+	VMULPS      Y1, Y5, Y5
+	VMULPS      Y6, Y4, Y4
+	VSUBPS      Y2, Y4, Y4
+	VFMADD231PS Y3, Y5, Y4
+	VMULPS      Y1, Y4, Y4
+	VMOVUPS     Y4, (DI)(AX*4)
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, BX
+	CMPQ        BX, $0x00000008
+	JGE         one
+
+rest:
+	TESTQ       BX, BX
+	JLE         done
+	LEAQ        tail<>+32(SB), R10
+	SHLQ        $0x02, BX
+	SUBQ        BX, R10
+	VMOVUPS     (R10), Y4
+	VMASKMOVPS  (SI)(AX*4), Y4, Y4
+	VMOVUPS     (R10), Y5
+	VMASKMOVPS  (DX)(AX*4), Y5, Y5
+	VMOVUPS     (R10), Y6
+	VMASKMOVPS  (R8)(AX*4), Y6, Y6
+	VSUBPS      Y0, Y5, Y5
+	VMULPS      Y1, Y5, Y5
+	VMULPS      Y6, Y4, Y4
+	VSUBPS      Y2, Y4, Y4
+	VFMADD231PS Y3, Y5, Y4
+	VMULPS      Y1, Y4, Y4
+	VMOVUPS     (R10), Y0
+	VMASKMOVPS  Y4, Y0, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
 DATA constants<>+0(SB)/4, $0x3ab5680a
 DATA constants<>+4(SB)/4, $0x3ab5680a
 DATA constants<>+8(SB)/4, $0x3ab5680a
@@ -4770,7 +7686,55 @@ DATA constants<>+2160(SB)/4, $0x00000000
 DATA constants<>+2164(SB)/4, $0x00000000
 DATA constants<>+2168(SB)/4, $0x00000000
 DATA constants<>+2172(SB)/4, $0x00000000
-GLOBL constants<>(SB), RODATA|NOPTR, $2176
+DATA constants<>+2176(SB)/4, $0x3eaaaaab
+DATA constants<>+2180(SB)/4, $0x3eaaaaab
+DATA constants<>+2184(SB)/4, $0x3eaaaaab
+DATA constants<>+2188(SB)/4, $0x3eaaaaab
+DATA constants<>+2192(SB)/4, $0x3eaaaaab
+DATA constants<>+2196(SB)/4, $0x3eaaaaab
+DATA constants<>+2200(SB)/4, $0x3eaaaaab
+DATA constants<>+2204(SB)/4, $0x3eaaaaab
+DATA constants<>+2208(SB)/4, $0x40400000
+DATA constants<>+2212(SB)/4, $0x40400000
+DATA constants<>+2216(SB)/4, $0x40400000
+DATA constants<>+2220(SB)/4, $0x40400000
+DATA constants<>+2224(SB)/4, $0x40400000
+DATA constants<>+2228(SB)/4, $0x40400000
+DATA constants<>+2232(SB)/4, $0x40400000
+DATA constants<>+2236(SB)/4, $0x40400000
+DATA constants<>+2240(SB)/4, $0x41800000
+DATA constants<>+2244(SB)/4, $0x41800000
+DATA constants<>+2248(SB)/4, $0x41800000
+DATA constants<>+2252(SB)/4, $0x41800000
+DATA constants<>+2256(SB)/4, $0x41800000
+DATA constants<>+2260(SB)/4, $0x41800000
+DATA constants<>+2264(SB)/4, $0x41800000
+DATA constants<>+2268(SB)/4, $0x41800000
+DATA constants<>+2272(SB)/4, $0x3ecc422a
+DATA constants<>+2276(SB)/4, $0x3ecc422a
+DATA constants<>+2280(SB)/4, $0x3ecc422a
+DATA constants<>+2284(SB)/4, $0x3ecc422a
+DATA constants<>+2288(SB)/4, $0x3ecc422a
+DATA constants<>+2292(SB)/4, $0x3ecc422a
+DATA constants<>+2296(SB)/4, $0x3ecc422a
+DATA constants<>+2300(SB)/4, $0x3ecc422a
+DATA constants<>+2304(SB)/4, $0x3e5b33b6
+DATA constants<>+2308(SB)/4, $0x3e5b33b6
+DATA constants<>+2312(SB)/4, $0x3e5b33b6
+DATA constants<>+2316(SB)/4, $0x3e5b33b6
+DATA constants<>+2320(SB)/4, $0x3e5b33b6
+DATA constants<>+2324(SB)/4, $0x3e5b33b6
+DATA constants<>+2328(SB)/4, $0x3e5b33b6
+DATA constants<>+2332(SB)/4, $0x3e5b33b6
+DATA constants<>+2336(SB)/4, $0x3f906ebb
+DATA constants<>+2340(SB)/4, $0x3f906ebb
+DATA constants<>+2344(SB)/4, $0x3f906ebb
+DATA constants<>+2348(SB)/4, $0x3f906ebb
+DATA constants<>+2352(SB)/4, $0x3f906ebb
+DATA constants<>+2356(SB)/4, $0x3f906ebb
+DATA constants<>+2360(SB)/4, $0x3f906ebb
+DATA constants<>+2364(SB)/4, $0x3f906ebb
+GLOBL constants<>(SB), RODATA|NOPTR, $2368
 
 DATA tail<>+0(SB)/4, $0xffffffff
 DATA tail<>+4(SB)/4, $0xffffffff

@@ -228,3 +228,143 @@ func MapLRN75AVX512(dst *float32, x *float32, sq *float32, n int, alpha float32,
 //
 //go:noescape
 func MapLRNAVX512(dst *float32, x *float32, sq *float32, n int, alpha float32, k float32, power float32)
+
+// MapReLUGradAVX512 computes dst[i] = y[i] > 0 ? dy[i] : 0 for i < n.
+//
+//go:noescape
+func MapReLUGradAVX512(dst *float32, dy *float32, y *float32, n int)
+
+// MapClipGradAVX512 computes dst[i] = lo < y[i] < hi ? dy[i] : 0 for i < n.
+//
+//go:noescape
+func MapClipGradAVX512(dst *float32, dy *float32, y *float32, n int, lo float32, hi float32)
+
+// MapLeakyReLUGradAVX512 computes dst[i] = ref.LeakyReLUGrad(dy[i], y[i], alpha) for i < n.
+//
+//go:noescape
+func MapLeakyReLUGradAVX512(dst *float32, dy *float32, y *float32, n int, alpha float32)
+
+// MapSigmoidGradAVX512 computes dst[i] = dy[i]·y[i]·(1-y[i]) for i < n.
+//
+//go:noescape
+func MapSigmoidGradAVX512(dst *float32, dy *float32, y *float32, n int)
+
+// MapTanhGradAVX512 computes dst[i] = dy[i]·(1-y[i]²) for i < n.
+//
+//go:noescape
+func MapTanhGradAVX512(dst *float32, dy *float32, y *float32, n int)
+
+// MapELUGradAVX512 computes dst[i] = ref.ELUGrad(dy[i], y[i], alphaGamma, gamma) for i < n.
+//
+//go:noescape
+func MapELUGradAVX512(dst *float32, dy *float32, y *float32, n int, alphaGamma float32, gamma float32)
+
+// MapSoftplusGradAVX512 computes dst[i] = ref.SoftplusGrad(dy[i], y[i]) for i < n.
+//
+//go:noescape
+func MapSoftplusGradAVX512(dst *float32, dy *float32, y *float32, n int)
+
+// MapSqrtGradAVX512 computes dst[i] = dy[i]/(y[i]+y[i]) for i < n.
+//
+//go:noescape
+func MapSqrtGradAVX512(dst *float32, dy *float32, y *float32, n int)
+
+// MapHardSigmoidGradAVX512 computes dst[i] = ref.HardSigmoidGrad(dy[i], y[i], alpha) for i < n.
+//
+//go:noescape
+func MapHardSigmoidGradAVX512(dst *float32, dy *float32, y *float32, n int, alpha float32)
+
+// MapSiLUGradAVX512 computes dst[i] = ref.SiLUGrad(dy[i], y[i]) for i < n.
+//
+//go:noescape
+func MapSiLUGradAVX512(dst *float32, dy *float32, y *float32, n int)
+
+// MapHardSwishGradAVX512 computes dst[i] = ref.HardSwishGrad(dy[i], y[i]) for i < n.
+//
+//go:noescape
+func MapHardSwishGradAVX512(dst *float32, dy *float32, y *float32, n int)
+
+// MapGELUGradAVX512 computes dst[i] = ref.GELUGrad(dy[i], y[i]) for i < n.
+//
+//go:noescape
+func MapGELUGradAVX512(dst *float32, dy *float32, y *float32, n int)
+
+// MapGELUTanhGradAVX512 computes dst[i] = ref.GELUTanhGrad(dy[i], y[i]) for i < n.
+//
+//go:noescape
+func MapGELUTanhGradAVX512(dst *float32, dy *float32, y *float32, n int)
+
+// MapErfGradAVX512 computes dst[i] = ref.ErfGrad(dy[i], y[i]) for i < n.
+//
+//go:noescape
+func MapErfGradAVX512(dst *float32, dy *float32, y *float32, n int)
+
+// MapAbsGradAVX512 computes dst[i] = ref.AbsGrad(dy[i], y[i]) for i < n.
+//
+//go:noescape
+func MapAbsGradAVX512(dst *float32, dy *float32, y *float32, n int)
+
+// MapBlendAVX512 computes dst[i] = fma(b[i], t, fma(a[i], s, 0)) for i < n.
+//
+//go:noescape
+func MapBlendAVX512(dst *float32, a *float32, b *float32, n int, s float32, t float32)
+
+// MapAddScaledAVX512 computes dst[i] = fma(y[i], s, dy[i]) for i < n.
+//
+//go:noescape
+func MapAddScaledAVX512(dst *float32, dy *float32, y *float32, n int, s float32)
+
+// MapLerpAVX512 computes dst[i] = fma(y[i] - dy[i], s, dy[i]) for i < n.
+//
+//go:noescape
+func MapLerpAVX512(dst *float32, dy *float32, y *float32, n int, s float32)
+
+// MapSubMulAVX512 computes dst[i] = (dy[i] - s)·y[i] for i < n.
+//
+//go:noescape
+func MapSubMulAVX512(dst *float32, dy *float32, y *float32, n int, s float32)
+
+// MapAddScaledExpAVX512 computes dst[i] = fma(ref.Exp(y[i]), s, dy[i]) for i < n.
+//
+//go:noescape
+func MapAddScaledExpAVX512(dst *float32, dy *float32, y *float32, n int, s float32)
+
+// MapAddScaledDivAVX512 computes dst[i] = fma(y[i], s, dy[i]) / d for i < n.
+//
+//go:noescape
+func MapAddScaledDivAVX512(dst *float32, dy *float32, y *float32, n int, s float32, d float32)
+
+// MapDivAddScaledAVX512 computes dst[i] = fma(y[i], s, dy[i] / d) for i < n.
+//
+//go:noescape
+func MapDivAddScaledAVX512(dst *float32, dy *float32, y *float32, n int, s float32, d float32)
+
+// MapPReLUGradAVX512 computes dst[i] = ref.LeakyReLUGrad(dy[i], x[i], slope[i]) for i < n.
+//
+//go:noescape
+func MapPReLUGradAVX512(dst *float32, dy *float32, x *float32, slope *float32, n int)
+
+// MapMergeSquaresAVX512 computes dst[i] = fma(d[i]·d[i], s, a[i]+b[i]) for i < n.
+//
+//go:noescape
+func MapMergeSquaresAVX512(dst *float32, a *float32, b *float32, d *float32, n int, s float32)
+
+// MapLRNShareAVX512 computes dst[i] = (x[i]·q[i]) / fma(alpha, sq[i], k) for i < n.
+//
+//go:noescape
+func MapLRNShareAVX512(dst *float32, x *float32, q *float32, sq *float32, n int, alpha float32, k float32)
+
+// MapAddScaledProductAVX512 computes dst[i] = fma(x[i]·y[i], s, a[i]) for i < n.
+//
+//go:noescape
+func MapAddScaledProductAVX512(dst *float32, a *float32, x *float32, y *float32, n int, s float32)
+
+// MapAddNormalizedAVX512 computes dst[i] = fma(dy[i], (x[i]-mean)·inv, a[i]) for i < n.
+//
+//go:noescape
+func MapAddNormalizedAVX512(dst *float32, a *float32, dy *float32, x *float32, n int, mean float32, inv float32)
+
+// MapLayerNormGradAVX512 computes dst[i] = fma(h, t, dy[i]·gain[i]-s)·inv, h = (x[i]-mean)·inv, for i < n.
+//
+//go:noescape
+func MapLayerNormGradAVX512(dst *float32, dy *float32, x *float32, gain *float32, n int, mean float32, inv float32, s float32, t float32)

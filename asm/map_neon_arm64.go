@@ -228,3 +228,143 @@ func MapLRN75NEON(dst, x, sq *float32, n int, alpha, k float32)
 //
 //go:noescape
 func MapLRNNEON(dst, x, sq *float32, n int, alpha, k, power float32)
+
+// MapReLUGradNEON computes dst[i] = y[i] > 0 ? dy[i] : 0 for i < n.
+//
+//go:noescape
+func MapReLUGradNEON(dst, dy, y *float32, n int)
+
+// MapClipGradNEON computes dst[i] = lo < y[i] < hi ? dy[i] : 0 for i < n.
+//
+//go:noescape
+func MapClipGradNEON(dst, dy, y *float32, n int, lo, hi float32)
+
+// MapLeakyReLUGradNEON computes dst[i] = ref.LeakyReLUGrad(dy[i], y[i], alpha) for i < n.
+//
+//go:noescape
+func MapLeakyReLUGradNEON(dst, dy, y *float32, n int, alpha float32)
+
+// MapSigmoidGradNEON computes dst[i] = dy[i]·y[i]·(1-y[i]) for i < n.
+//
+//go:noescape
+func MapSigmoidGradNEON(dst, dy, y *float32, n int)
+
+// MapTanhGradNEON computes dst[i] = dy[i]·(1-y[i]²) for i < n.
+//
+//go:noescape
+func MapTanhGradNEON(dst, dy, y *float32, n int)
+
+// MapELUGradNEON computes dst[i] = ref.ELUGrad(dy[i], y[i], alphaGamma, gamma) for i < n.
+//
+//go:noescape
+func MapELUGradNEON(dst, dy, y *float32, n int, alphaGamma, gamma float32)
+
+// MapSoftplusGradNEON computes dst[i] = ref.SoftplusGrad(dy[i], y[i]) for i < n.
+//
+//go:noescape
+func MapSoftplusGradNEON(dst, dy, y *float32, n int)
+
+// MapSqrtGradNEON computes dst[i] = dy[i]/(y[i]+y[i]) for i < n.
+//
+//go:noescape
+func MapSqrtGradNEON(dst, dy, y *float32, n int)
+
+// MapHardSigmoidGradNEON computes dst[i] = ref.HardSigmoidGrad(dy[i], y[i], alpha) for i < n.
+//
+//go:noescape
+func MapHardSigmoidGradNEON(dst, dy, y *float32, n int, alpha float32)
+
+// MapSiLUGradNEON computes dst[i] = ref.SiLUGrad(dy[i], y[i]) for i < n.
+//
+//go:noescape
+func MapSiLUGradNEON(dst, dy, y *float32, n int)
+
+// MapHardSwishGradNEON computes dst[i] = ref.HardSwishGrad(dy[i], y[i]) for i < n.
+//
+//go:noescape
+func MapHardSwishGradNEON(dst, dy, y *float32, n int)
+
+// MapGELUGradNEON computes dst[i] = ref.GELUGrad(dy[i], y[i]) for i < n.
+//
+//go:noescape
+func MapGELUGradNEON(dst, dy, y *float32, n int)
+
+// MapGELUTanhGradNEON computes dst[i] = ref.GELUTanhGrad(dy[i], y[i]) for i < n.
+//
+//go:noescape
+func MapGELUTanhGradNEON(dst, dy, y *float32, n int)
+
+// MapErfGradNEON computes dst[i] = ref.ErfGrad(dy[i], y[i]) for i < n.
+//
+//go:noescape
+func MapErfGradNEON(dst, dy, y *float32, n int)
+
+// MapAbsGradNEON computes dst[i] = ref.AbsGrad(dy[i], y[i]) for i < n.
+//
+//go:noescape
+func MapAbsGradNEON(dst, dy, y *float32, n int)
+
+// MapBlendNEON computes dst[i] = fma(b[i], t, fma(a[i], s, 0)) for i < n.
+//
+//go:noescape
+func MapBlendNEON(dst, a, b *float32, n int, s, t float32)
+
+// MapAddScaledNEON computes dst[i] = fma(y[i], s, dy[i]) for i < n.
+//
+//go:noescape
+func MapAddScaledNEON(dst, dy, y *float32, n int, s float32)
+
+// MapLerpNEON computes dst[i] = fma(y[i] - dy[i], s, dy[i]) for i < n.
+//
+//go:noescape
+func MapLerpNEON(dst, dy, y *float32, n int, s float32)
+
+// MapSubMulNEON computes dst[i] = (dy[i] - s)·y[i] for i < n.
+//
+//go:noescape
+func MapSubMulNEON(dst, dy, y *float32, n int, s float32)
+
+// MapAddScaledExpNEON computes dst[i] = fma(ref.Exp(y[i]), s, dy[i]) for i < n.
+//
+//go:noescape
+func MapAddScaledExpNEON(dst, dy, y *float32, n int, s float32)
+
+// MapAddScaledDivNEON computes dst[i] = fma(y[i], s, dy[i]) / d for i < n.
+//
+//go:noescape
+func MapAddScaledDivNEON(dst, dy, y *float32, n int, s, d float32)
+
+// MapDivAddScaledNEON computes dst[i] = fma(y[i], s, dy[i] / d) for i < n.
+//
+//go:noescape
+func MapDivAddScaledNEON(dst, dy, y *float32, n int, s, d float32)
+
+// MapPReLUGradNEON computes dst[i] = ref.LeakyReLUGrad(dy[i], x[i], slope[i]) for i < n.
+//
+//go:noescape
+func MapPReLUGradNEON(dst, dy, x, slope *float32, n int)
+
+// MapMergeSquaresNEON computes dst[i] = fma(d[i]·d[i], s, a[i]+b[i]) for i < n.
+//
+//go:noescape
+func MapMergeSquaresNEON(dst, a, b, d *float32, n int, s float32)
+
+// MapLRNShareNEON computes dst[i] = (x[i]·q[i]) / fma(alpha, sq[i], k) for i < n.
+//
+//go:noescape
+func MapLRNShareNEON(dst, x, q, sq *float32, n int, alpha, k float32)
+
+// MapAddScaledProductNEON computes dst[i] = fma(x[i]·y[i], s, a[i]) for i < n.
+//
+//go:noescape
+func MapAddScaledProductNEON(dst, a, x, y *float32, n int, s float32)
+
+// MapAddNormalizedNEON computes dst[i] = fma(dy[i], (x[i]-mean)·inv, a[i]) for i < n.
+//
+//go:noescape
+func MapAddNormalizedNEON(dst, a, dy, x *float32, n int, mean, inv float32)
+
+// MapLayerNormGradNEON computes dst[i] = fma(h, t, dy[i]·gain[i]-s)·inv, h = (x[i]-mean)·inv, for i < n.
+//
+//go:noescape
+func MapLayerNormGradNEON(dst, dy, x, gain *float32, n int, mean, inv, s, t float32)

@@ -272,7 +272,31 @@ DATA constants<>+1056(SB)/4, $0xc1a00000
 DATA constants<>+1060(SB)/4, $0xc1a00000
 DATA constants<>+1064(SB)/4, $0xc1a00000
 DATA constants<>+1068(SB)/4, $0xc1a00000
-GLOBL constants<>(SB), RODATA|NOPTR, $1072
+DATA constants<>+1072(SB)/4, $0x3eaaaaab
+DATA constants<>+1076(SB)/4, $0x3eaaaaab
+DATA constants<>+1080(SB)/4, $0x3eaaaaab
+DATA constants<>+1084(SB)/4, $0x3eaaaaab
+DATA constants<>+1088(SB)/4, $0x40400000
+DATA constants<>+1092(SB)/4, $0x40400000
+DATA constants<>+1096(SB)/4, $0x40400000
+DATA constants<>+1100(SB)/4, $0x40400000
+DATA constants<>+1104(SB)/4, $0x41800000
+DATA constants<>+1108(SB)/4, $0x41800000
+DATA constants<>+1112(SB)/4, $0x41800000
+DATA constants<>+1116(SB)/4, $0x41800000
+DATA constants<>+1120(SB)/4, $0x3ecc422a
+DATA constants<>+1124(SB)/4, $0x3ecc422a
+DATA constants<>+1128(SB)/4, $0x3ecc422a
+DATA constants<>+1132(SB)/4, $0x3ecc422a
+DATA constants<>+1136(SB)/4, $0x3e5b33b6
+DATA constants<>+1140(SB)/4, $0x3e5b33b6
+DATA constants<>+1144(SB)/4, $0x3e5b33b6
+DATA constants<>+1148(SB)/4, $0x3e5b33b6
+DATA constants<>+1152(SB)/4, $0x3f906ebb
+DATA constants<>+1156(SB)/4, $0x3f906ebb
+DATA constants<>+1160(SB)/4, $0x3f906ebb
+DATA constants<>+1164(SB)/4, $0x3f906ebb
+GLOBL constants<>(SB), RODATA|NOPTR, $1168
 
 // func MapExpNEON(dst, x *float32, n int)
 TEXT ·MapExpNEON(SB), NOSPLIT, $0-24
@@ -4551,6 +4575,2748 @@ element:
 	WORD $0x6e24dca4 // fmul v4.4s, v5.4s, v4.4s
 	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
 	FMOVS.P F3, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapReLUGradNEON(dst, dy, y *float32, n int)
+TEXT ·MapReLUGradNEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD y+16(FP), R2
+	MOVD n+24(FP), R5
+	WORD $0x4f00041f // movi v31.4s, #0x0
+	CMP $16, R5
+	BLT few
+rounds:
+	FLDPQ 32(R1), (F2, F3)
+	FLDPQ.P 64(R1), (F0, F1)
+	FLDPQ 32(R2), (F6, F7)
+	FLDPQ.P 64(R2), (F4, F5)
+	WORD $0x6ebfe484 // fcmgt v4.4s, v4.4s, v31.4s
+	WORD $0x6ebfe4a5 // fcmgt v5.4s, v5.4s, v31.4s
+	WORD $0x6ebfe4c6 // fcmgt v6.4s, v6.4s, v31.4s
+	WORD $0x6ebfe4e7 // fcmgt v7.4s, v7.4s, v31.4s
+	VBSL V31.B16, V0.B16, V4.B16
+	VBSL V31.B16, V1.B16, V5.B16
+	VBSL V31.B16, V2.B16, V6.B16
+	VBSL V31.B16, V3.B16, V7.B16
+	FSTPQ (F6, F7), 32(R0)
+	FSTPQ.P (F4, F5), 64(R0)
+	SUB $16, R5, R5
+	CMP $16, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F0
+	FMOVQ.P 16(R2), F1
+	WORD $0x6ebfe421 // fcmgt v1.4s, v1.4s, v31.4s
+	VBSL V31.B16, V0.B16, V1.B16
+	FMOVQ.P F1, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F0
+	FMOVS.P 4(R2), F1
+	WORD $0x6ebfe421 // fcmgt v1.4s, v1.4s, v31.4s
+	VBSL V31.B16, V0.B16, V1.B16
+	FMOVS.P F1, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapClipGradNEON(dst, dy, y *float32, n int, lo, hi float32)
+TEXT ·MapClipGradNEON(SB), NOSPLIT, $0-40
+	MOVD dst+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD y+16(FP), R2
+	MOVD n+24(FP), R5
+	FMOVS lo+32(FP), F0
+	VDUP V0.S[0], V0.S4
+	FMOVS hi+36(FP), F1
+	VDUP V1.S[0], V1.S4
+	WORD $0x4f00041f // movi v31.4s, #0x0
+	CMP $16, R5
+	BLT few
+rounds:
+	FLDPQ 32(R1), (F4, F5)
+	FLDPQ.P 64(R1), (F2, F3)
+	FLDPQ 32(R2), (F8, F9)
+	FLDPQ.P 64(R2), (F6, F7)
+	WORD $0x6ea0e4ca // fcmgt v10.4s, v6.4s, v0.4s
+	WORD $0x6ea0e4eb // fcmgt v11.4s, v7.4s, v0.4s
+	WORD $0x6ea0e50c // fcmgt v12.4s, v8.4s, v0.4s
+	WORD $0x6ea0e52d // fcmgt v13.4s, v9.4s, v0.4s
+	WORD $0x6ea6e426 // fcmgt v6.4s, v1.4s, v6.4s
+	WORD $0x6ea7e427 // fcmgt v7.4s, v1.4s, v7.4s
+	WORD $0x6ea8e428 // fcmgt v8.4s, v1.4s, v8.4s
+	WORD $0x6ea9e429 // fcmgt v9.4s, v1.4s, v9.4s
+	VBSL V31.B16, V2.B16, V6.B16
+	VBSL V31.B16, V3.B16, V7.B16
+	VBSL V31.B16, V4.B16, V8.B16
+	VBSL V31.B16, V5.B16, V9.B16
+	VBSL V31.B16, V6.B16, V10.B16
+	VBSL V31.B16, V7.B16, V11.B16
+	VBSL V31.B16, V8.B16, V12.B16
+	VBSL V31.B16, V9.B16, V13.B16
+	FSTPQ (F12, F13), 32(R0)
+	FSTPQ.P (F10, F11), 64(R0)
+	SUB $16, R5, R5
+	CMP $16, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F2
+	FMOVQ.P 16(R2), F3
+	WORD $0x6ea0e464 // fcmgt v4.4s, v3.4s, v0.4s
+	WORD $0x6ea3e423 // fcmgt v3.4s, v1.4s, v3.4s
+	VBSL V31.B16, V2.B16, V3.B16
+	VBSL V31.B16, V3.B16, V4.B16
+	FMOVQ.P F4, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F2
+	FMOVS.P 4(R2), F3
+	WORD $0x6ea0e464 // fcmgt v4.4s, v3.4s, v0.4s
+	WORD $0x6ea3e423 // fcmgt v3.4s, v1.4s, v3.4s
+	VBSL V31.B16, V2.B16, V3.B16
+	VBSL V31.B16, V3.B16, V4.B16
+	FMOVS.P F4, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapLeakyReLUGradNEON(dst, dy, y *float32, n int, alpha float32)
+TEXT ·MapLeakyReLUGradNEON(SB), NOSPLIT, $0-36
+	MOVD dst+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD y+16(FP), R2
+	MOVD n+24(FP), R5
+	FMOVS alpha+32(FP), F0
+	VDUP V0.S[0], V0.S4
+	WORD $0x4f00041f // movi v31.4s, #0x0
+	CMP $16, R5
+	BLT few
+rounds:
+	FLDPQ 32(R1), (F3, F4)
+	FLDPQ.P 64(R1), (F1, F2)
+	FLDPQ 32(R2), (F7, F8)
+	FLDPQ.P 64(R2), (F5, F6)
+	WORD $0x6ebfe4a5 // fcmgt v5.4s, v5.4s, v31.4s
+	WORD $0x6ebfe4c6 // fcmgt v6.4s, v6.4s, v31.4s
+	WORD $0x6ebfe4e7 // fcmgt v7.4s, v7.4s, v31.4s
+	WORD $0x6ebfe508 // fcmgt v8.4s, v8.4s, v31.4s
+	WORD $0x6e20dc29 // fmul v9.4s, v1.4s, v0.4s
+	WORD $0x6e20dc4a // fmul v10.4s, v2.4s, v0.4s
+	WORD $0x6e20dc6b // fmul v11.4s, v3.4s, v0.4s
+	WORD $0x6e20dc8c // fmul v12.4s, v4.4s, v0.4s
+	VBSL V9.B16, V1.B16, V5.B16
+	VBSL V10.B16, V2.B16, V6.B16
+	VBSL V11.B16, V3.B16, V7.B16
+	VBSL V12.B16, V4.B16, V8.B16
+	FSTPQ (F7, F8), 32(R0)
+	FSTPQ.P (F5, F6), 64(R0)
+	SUB $16, R5, R5
+	CMP $16, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F1
+	FMOVQ.P 16(R2), F2
+	WORD $0x6ebfe442 // fcmgt v2.4s, v2.4s, v31.4s
+	WORD $0x6e20dc23 // fmul v3.4s, v1.4s, v0.4s
+	VBSL V3.B16, V1.B16, V2.B16
+	FMOVQ.P F2, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F1
+	FMOVS.P 4(R2), F2
+	WORD $0x6ebfe442 // fcmgt v2.4s, v2.4s, v31.4s
+	WORD $0x6e20dc23 // fmul v3.4s, v1.4s, v0.4s
+	VBSL V3.B16, V1.B16, V2.B16
+	FMOVS.P F2, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapSigmoidGradNEON(dst, dy, y *float32, n int)
+TEXT ·MapSigmoidGradNEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD y+16(FP), R2
+	MOVD n+24(FP), R5
+	MOVD $constants<>(SB), R6
+	FMOVQ (R6), F31
+	CMP $16, R5
+	BLT few
+rounds:
+	FLDPQ 32(R1), (F2, F3)
+	FLDPQ.P 64(R1), (F0, F1)
+	FLDPQ 32(R2), (F6, F7)
+	FLDPQ.P 64(R2), (F4, F5)
+	WORD $0x4ea4d7e8 // fsub v8.4s, v31.4s, v4.4s
+	WORD $0x4ea5d7e9 // fsub v9.4s, v31.4s, v5.4s
+	WORD $0x4ea6d7ea // fsub v10.4s, v31.4s, v6.4s
+	WORD $0x4ea7d7eb // fsub v11.4s, v31.4s, v7.4s
+	WORD $0x6e28dc84 // fmul v4.4s, v4.4s, v8.4s
+	WORD $0x6e29dca5 // fmul v5.4s, v5.4s, v9.4s
+	WORD $0x6e2adcc6 // fmul v6.4s, v6.4s, v10.4s
+	WORD $0x6e2bdce7 // fmul v7.4s, v7.4s, v11.4s
+	WORD $0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	WORD $0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
+	WORD $0x6e27dc63 // fmul v3.4s, v3.4s, v7.4s
+	FSTPQ (F2, F3), 32(R0)
+	FSTPQ.P (F0, F1), 64(R0)
+	SUB $16, R5, R5
+	CMP $16, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F0
+	FMOVQ.P 16(R2), F1
+	WORD $0x4ea1d7e2 // fsub v2.4s, v31.4s, v1.4s
+	WORD $0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	FMOVQ.P F0, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F0
+	FMOVS.P 4(R2), F1
+	WORD $0x4ea1d7e2 // fsub v2.4s, v31.4s, v1.4s
+	WORD $0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	FMOVS.P F0, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapTanhGradNEON(dst, dy, y *float32, n int)
+TEXT ·MapTanhGradNEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD y+16(FP), R2
+	MOVD n+24(FP), R5
+	MOVD $constants<>(SB), R6
+	FMOVQ 512(R6), F31
+	CMP $16, R5
+	BLT few
+rounds:
+	FLDPQ 32(R1), (F2, F3)
+	FLDPQ.P 64(R1), (F0, F1)
+	FLDPQ 32(R2), (F6, F7)
+	FLDPQ.P 64(R2), (F4, F5)
+	VEOR V31.B16, V4.B16, V8.B16
+	VEOR V31.B16, V5.B16, V9.B16
+	VEOR V31.B16, V6.B16, V10.B16
+	VEOR V31.B16, V7.B16, V11.B16
+	FMOVQ (R6), F12
+	VFMLA V4.S4, V8.S4, V12.S4
+	FMOVQ (R6), F4
+	VFMLA V5.S4, V9.S4, V4.S4
+	FMOVQ (R6), F5
+	VFMLA V6.S4, V10.S4, V5.S4
+	FMOVQ (R6), F6
+	VFMLA V7.S4, V11.S4, V6.S4
+	WORD $0x6e2cdc00 // fmul v0.4s, v0.4s, v12.4s
+	WORD $0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	WORD $0x6e25dc42 // fmul v2.4s, v2.4s, v5.4s
+	WORD $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
+	FSTPQ (F2, F3), 32(R0)
+	FSTPQ.P (F0, F1), 64(R0)
+	SUB $16, R5, R5
+	CMP $16, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F0
+	FMOVQ.P 16(R2), F1
+	VEOR V31.B16, V1.B16, V2.B16
+	FMOVQ (R6), F3
+	VFMLA V1.S4, V2.S4, V3.S4
+	WORD $0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	FMOVQ.P F0, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F0
+	FMOVS.P 4(R2), F1
+	VEOR V31.B16, V1.B16, V2.B16
+	FMOVQ (R6), F3
+	VFMLA V1.S4, V2.S4, V3.S4
+	WORD $0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	FMOVS.P F0, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapELUGradNEON(dst, dy, y *float32, n int, alphaGamma, gamma float32)
+TEXT ·MapELUGradNEON(SB), NOSPLIT, $0-40
+	MOVD dst+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD y+16(FP), R2
+	MOVD n+24(FP), R5
+	FMOVS alphaGamma+32(FP), F0
+	VDUP V0.S[0], V0.S4
+	FMOVS gamma+36(FP), F1
+	VDUP V1.S[0], V1.S4
+	WORD $0x4f00041f // movi v31.4s, #0x0
+	CMP $16, R5
+	BLT few
+rounds:
+	FLDPQ 32(R1), (F4, F5)
+	FLDPQ.P 64(R1), (F2, F3)
+	FLDPQ 32(R2), (F8, F9)
+	FLDPQ.P 64(R2), (F6, F7)
+	WORD $0x6ebfe4ca // fcmgt v10.4s, v6.4s, v31.4s
+	WORD $0x6ebfe4eb // fcmgt v11.4s, v7.4s, v31.4s
+	WORD $0x6ebfe50c // fcmgt v12.4s, v8.4s, v31.4s
+	WORD $0x6ebfe52d // fcmgt v13.4s, v9.4s, v31.4s
+	WORD $0x4e20d4c6 // fadd v6.4s, v6.4s, v0.4s
+	WORD $0x4e20d4e7 // fadd v7.4s, v7.4s, v0.4s
+	WORD $0x4e20d508 // fadd v8.4s, v8.4s, v0.4s
+	WORD $0x4e20d529 // fadd v9.4s, v9.4s, v0.4s
+	VBSL V6.B16, V1.B16, V10.B16
+	VBSL V7.B16, V1.B16, V11.B16
+	VBSL V8.B16, V1.B16, V12.B16
+	VBSL V9.B16, V1.B16, V13.B16
+	WORD $0x6e2adc42 // fmul v2.4s, v2.4s, v10.4s
+	WORD $0x6e2bdc63 // fmul v3.4s, v3.4s, v11.4s
+	WORD $0x6e2cdc84 // fmul v4.4s, v4.4s, v12.4s
+	WORD $0x6e2ddca5 // fmul v5.4s, v5.4s, v13.4s
+	FSTPQ (F4, F5), 32(R0)
+	FSTPQ.P (F2, F3), 64(R0)
+	SUB $16, R5, R5
+	CMP $16, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F2
+	FMOVQ.P 16(R2), F3
+	WORD $0x6ebfe464 // fcmgt v4.4s, v3.4s, v31.4s
+	WORD $0x4e20d463 // fadd v3.4s, v3.4s, v0.4s
+	VBSL V3.B16, V1.B16, V4.B16
+	WORD $0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
+	FMOVQ.P F2, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F2
+	FMOVS.P 4(R2), F3
+	WORD $0x6ebfe464 // fcmgt v4.4s, v3.4s, v31.4s
+	WORD $0x4e20d463 // fadd v3.4s, v3.4s, v0.4s
+	VBSL V3.B16, V1.B16, V4.B16
+	WORD $0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
+	FMOVS.P F2, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapSoftplusGradNEON(dst, dy, y *float32, n int)
+TEXT ·MapSoftplusGradNEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD y+16(FP), R2
+	MOVD n+24(FP), R5
+	MOVD $constants<>(SB), R6
+	FMOVQ (R6), F31
+	FMOVQ 512(R6), F30
+	FMOVQ 1056(R6), F29
+	FMOVQ 48(R6), F28
+	FMOVQ 64(R6), F27
+	FMOVQ 80(R6), F26
+	FMOVQ 96(R6), F25
+	FMOVQ 112(R6), F24
+	CMP $8, R5
+	BLT few
+rounds:
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R2), (F2, F3)
+	VEOR V30.B16, V2.B16, V2.B16
+	VEOR V30.B16, V3.B16, V3.B16
+	WORD $0x6ea2e7a4 // fcmgt v4.4s, v29.4s, v2.4s
+	WORD $0x6ea3e7a5 // fcmgt v5.4s, v29.4s, v3.4s
+	VBSL V2.B16, V29.B16, V4.B16
+	VBSL V3.B16, V29.B16, V5.B16
+	FMOVQ 80(R6), F2
+	VFMLA V27.S4, V4.S4, V2.S4
+	FMOVQ 80(R6), F3
+	VFMLA V27.S4, V5.S4, V3.S4
+	WORD $0x4ebad446 // fsub v6.4s, v2.4s, v26.4s
+	WORD $0x4ebad467 // fsub v7.4s, v3.4s, v26.4s
+	VFMLA V24.S4, V6.S4, V4.S4
+	VFMLA V24.S4, V7.S4, V5.S4
+	VFMLA V25.S4, V6.S4, V4.S4
+	VFMLA V25.S4, V7.S4, V5.S4
+	VSHL $23, V2.S4, V2.S4
+	VSHL $23, V3.S4, V3.S4
+	VADD V31.S4, V2.S4, V2.S4
+	VADD V31.S4, V3.S4, V3.S4
+	WORD $0x6e24dc86 // fmul v6.4s, v4.4s, v4.4s
+	WORD $0x6e25dca7 // fmul v7.4s, v5.4s, v5.4s
+	FMOVQ 128(R6), F8
+	VFMLA V28.S4, V4.S4, V8.S4
+	FMOVQ 128(R6), F9
+	VFMLA V28.S4, V5.S4, V9.S4
+	FMOVQ 144(R6), F10
+	VFMLA V4.S4, V8.S4, V10.S4
+	FMOVQ 144(R6), F8
+	VFMLA V5.S4, V9.S4, V8.S4
+	FMOVQ 160(R6), F9
+	VFMLA V4.S4, V10.S4, V9.S4
+	FMOVQ 160(R6), F10
+	VFMLA V5.S4, V8.S4, V10.S4
+	FMOVQ 176(R6), F8
+	VFMLA V4.S4, V9.S4, V8.S4
+	FMOVQ 176(R6), F9
+	VFMLA V5.S4, V10.S4, V9.S4
+	VFMLA V8.S4, V6.S4, V4.S4
+	VFMLA V9.S4, V7.S4, V5.S4
+	WORD $0x4ebfd446 // fsub v6.4s, v2.4s, v31.4s
+	WORD $0x4ebfd467 // fsub v7.4s, v3.4s, v31.4s
+	VFMLA V4.S4, V2.S4, V6.S4
+	VFMLA V5.S4, V3.S4, V7.S4
+	VEOR V30.B16, V6.B16, V2.B16
+	VEOR V30.B16, V7.B16, V3.B16
+	WORD $0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	WORD $0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FSTPQ.P (F0, F1), 32(R0)
+	SUB $8, R5, R5
+	CMP $8, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F0
+	FMOVQ.P 16(R2), F1
+	VEOR V30.B16, V1.B16, V1.B16
+	WORD $0x6ea1e7a2 // fcmgt v2.4s, v29.4s, v1.4s
+	VBSL V1.B16, V29.B16, V2.B16
+	FMOVQ 80(R6), F1
+	VFMLA V27.S4, V2.S4, V1.S4
+	WORD $0x4ebad423 // fsub v3.4s, v1.4s, v26.4s
+	VFMLA V24.S4, V3.S4, V2.S4
+	VFMLA V25.S4, V3.S4, V2.S4
+	VSHL $23, V1.S4, V1.S4
+	VADD V31.S4, V1.S4, V1.S4
+	WORD $0x6e22dc43 // fmul v3.4s, v2.4s, v2.4s
+	FMOVQ 128(R6), F4
+	VFMLA V28.S4, V2.S4, V4.S4
+	FMOVQ 144(R6), F5
+	VFMLA V2.S4, V4.S4, V5.S4
+	FMOVQ 160(R6), F4
+	VFMLA V2.S4, V5.S4, V4.S4
+	FMOVQ 176(R6), F5
+	VFMLA V2.S4, V4.S4, V5.S4
+	VFMLA V5.S4, V3.S4, V2.S4
+	WORD $0x4ebfd423 // fsub v3.4s, v1.4s, v31.4s
+	VFMLA V2.S4, V1.S4, V3.S4
+	VEOR V30.B16, V3.B16, V1.B16
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	FMOVQ.P F0, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F0
+	FMOVS.P 4(R2), F1
+	VEOR V30.B16, V1.B16, V1.B16
+	WORD $0x6ea1e7a2 // fcmgt v2.4s, v29.4s, v1.4s
+	VBSL V1.B16, V29.B16, V2.B16
+	FMOVQ 80(R6), F1
+	VFMLA V27.S4, V2.S4, V1.S4
+	WORD $0x4ebad423 // fsub v3.4s, v1.4s, v26.4s
+	VFMLA V24.S4, V3.S4, V2.S4
+	VFMLA V25.S4, V3.S4, V2.S4
+	VSHL $23, V1.S4, V1.S4
+	VADD V31.S4, V1.S4, V1.S4
+	WORD $0x6e22dc43 // fmul v3.4s, v2.4s, v2.4s
+	FMOVQ 128(R6), F4
+	VFMLA V28.S4, V2.S4, V4.S4
+	FMOVQ 144(R6), F5
+	VFMLA V2.S4, V4.S4, V5.S4
+	FMOVQ 160(R6), F4
+	VFMLA V2.S4, V5.S4, V4.S4
+	FMOVQ 176(R6), F5
+	VFMLA V2.S4, V4.S4, V5.S4
+	VFMLA V5.S4, V3.S4, V2.S4
+	WORD $0x4ebfd423 // fsub v3.4s, v1.4s, v31.4s
+	VFMLA V2.S4, V1.S4, V3.S4
+	VEOR V30.B16, V3.B16, V1.B16
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	FMOVS.P F0, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapSqrtGradNEON(dst, dy, y *float32, n int)
+TEXT ·MapSqrtGradNEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD y+16(FP), R2
+	MOVD n+24(FP), R5
+	CMP $16, R5
+	BLT few
+rounds:
+	FLDPQ 32(R1), (F2, F3)
+	FLDPQ.P 64(R1), (F0, F1)
+	FLDPQ 32(R2), (F6, F7)
+	FLDPQ.P 64(R2), (F4, F5)
+	WORD $0x4e24d484 // fadd v4.4s, v4.4s, v4.4s
+	WORD $0x4e25d4a5 // fadd v5.4s, v5.4s, v5.4s
+	WORD $0x4e26d4c6 // fadd v6.4s, v6.4s, v6.4s
+	WORD $0x4e27d4e7 // fadd v7.4s, v7.4s, v7.4s
+	WORD $0x6e24fc00 // fdiv v0.4s, v0.4s, v4.4s
+	WORD $0x6e25fc21 // fdiv v1.4s, v1.4s, v5.4s
+	WORD $0x6e26fc42 // fdiv v2.4s, v2.4s, v6.4s
+	WORD $0x6e27fc63 // fdiv v3.4s, v3.4s, v7.4s
+	FSTPQ (F2, F3), 32(R0)
+	FSTPQ.P (F0, F1), 64(R0)
+	SUB $16, R5, R5
+	CMP $16, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F0
+	FMOVQ.P 16(R2), F1
+	WORD $0x4e21d421 // fadd v1.4s, v1.4s, v1.4s
+	WORD $0x6e21fc00 // fdiv v0.4s, v0.4s, v1.4s
+	FMOVQ.P F0, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F0
+	FMOVS.P 4(R2), F1
+	WORD $0x4e21d421 // fadd v1.4s, v1.4s, v1.4s
+	WORD $0x6e21fc00 // fdiv v0.4s, v0.4s, v1.4s
+	FMOVS.P F0, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapHardSigmoidGradNEON(dst, dy, y *float32, n int, alpha float32)
+TEXT ·MapHardSigmoidGradNEON(SB), NOSPLIT, $0-36
+	MOVD dst+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD y+16(FP), R2
+	MOVD n+24(FP), R5
+	FMOVS alpha+32(FP), F0
+	VDUP V0.S[0], V0.S4
+	MOVD $constants<>(SB), R6
+	WORD $0x4f00041f // movi v31.4s, #0x0
+	FMOVQ (R6), F30
+	CMP $16, R5
+	BLT few
+rounds:
+	FLDPQ 32(R1), (F3, F4)
+	FLDPQ.P 64(R1), (F1, F2)
+	FLDPQ 32(R2), (F7, F8)
+	FLDPQ.P 64(R2), (F5, F6)
+	WORD $0x6e20dc21 // fmul v1.4s, v1.4s, v0.4s
+	WORD $0x6e20dc42 // fmul v2.4s, v2.4s, v0.4s
+	WORD $0x6e20dc63 // fmul v3.4s, v3.4s, v0.4s
+	WORD $0x6e20dc84 // fmul v4.4s, v4.4s, v0.4s
+	WORD $0x6ebfe4a9 // fcmgt v9.4s, v5.4s, v31.4s
+	WORD $0x6ebfe4ca // fcmgt v10.4s, v6.4s, v31.4s
+	WORD $0x6ebfe4eb // fcmgt v11.4s, v7.4s, v31.4s
+	WORD $0x6ebfe50c // fcmgt v12.4s, v8.4s, v31.4s
+	WORD $0x6ea5e7c5 // fcmgt v5.4s, v30.4s, v5.4s
+	WORD $0x6ea6e7c6 // fcmgt v6.4s, v30.4s, v6.4s
+	WORD $0x6ea7e7c7 // fcmgt v7.4s, v30.4s, v7.4s
+	WORD $0x6ea8e7c8 // fcmgt v8.4s, v30.4s, v8.4s
+	VBSL V31.B16, V1.B16, V5.B16
+	VBSL V31.B16, V2.B16, V6.B16
+	VBSL V31.B16, V3.B16, V7.B16
+	VBSL V31.B16, V4.B16, V8.B16
+	VBSL V31.B16, V5.B16, V9.B16
+	VBSL V31.B16, V6.B16, V10.B16
+	VBSL V31.B16, V7.B16, V11.B16
+	VBSL V31.B16, V8.B16, V12.B16
+	FSTPQ (F11, F12), 32(R0)
+	FSTPQ.P (F9, F10), 64(R0)
+	SUB $16, R5, R5
+	CMP $16, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F1
+	FMOVQ.P 16(R2), F2
+	WORD $0x6e20dc21 // fmul v1.4s, v1.4s, v0.4s
+	WORD $0x6ebfe443 // fcmgt v3.4s, v2.4s, v31.4s
+	WORD $0x6ea2e7c2 // fcmgt v2.4s, v30.4s, v2.4s
+	VBSL V31.B16, V1.B16, V2.B16
+	VBSL V31.B16, V2.B16, V3.B16
+	FMOVQ.P F3, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F1
+	FMOVS.P 4(R2), F2
+	WORD $0x6e20dc21 // fmul v1.4s, v1.4s, v0.4s
+	WORD $0x6ebfe443 // fcmgt v3.4s, v2.4s, v31.4s
+	WORD $0x6ea2e7c2 // fcmgt v2.4s, v30.4s, v2.4s
+	VBSL V31.B16, V1.B16, V2.B16
+	VBSL V31.B16, V2.B16, V3.B16
+	FMOVS.P F3, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapSiLUGradNEON(dst, dy, y *float32, n int)
+TEXT ·MapSiLUGradNEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD y+16(FP), R2
+	MOVD n+24(FP), R5
+	MOVD $constants<>(SB), R6
+	FMOVQ 560(R6), F31
+	FMOVQ (R6), F30
+	FMOVQ 576(R6), F29
+	FMOVQ 592(R6), F28
+	FMOVQ 48(R6), F27
+	FMOVQ 64(R6), F26
+	FMOVQ 80(R6), F25
+	FMOVQ 512(R6), F24
+	FMOVQ 96(R6), F23
+	FMOVQ 112(R6), F22
+	CMP $8, R5
+	BLT few
+rounds:
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R2), (F2, F3)
+	WORD $0x6ea2e784 // fcmgt v4.4s, v28.4s, v2.4s
+	WORD $0x6ea3e785 // fcmgt v5.4s, v28.4s, v3.4s
+	VBSL V2.B16, V28.B16, V4.B16
+	VBSL V3.B16, V28.B16, V5.B16
+	WORD $0x6ebde482 // fcmgt v2.4s, v4.4s, v29.4s
+	WORD $0x6ebde4a3 // fcmgt v3.4s, v5.4s, v29.4s
+	VBSL V4.B16, V29.B16, V2.B16
+	VBSL V5.B16, V29.B16, V3.B16
+	VEOR V24.B16, V2.B16, V4.B16
+	VEOR V24.B16, V3.B16, V5.B16
+	FMOVQ 80(R6), F6
+	VFMLA V26.S4, V4.S4, V6.S4
+	FMOVQ 80(R6), F7
+	VFMLA V26.S4, V5.S4, V7.S4
+	WORD $0x4eb9d4c8 // fsub v8.4s, v6.4s, v25.4s
+	WORD $0x4eb9d4e9 // fsub v9.4s, v7.4s, v25.4s
+	VFMLA V22.S4, V8.S4, V4.S4
+	VFMLA V22.S4, V9.S4, V5.S4
+	VFMLA V23.S4, V8.S4, V4.S4
+	VFMLA V23.S4, V9.S4, V5.S4
+	FMOVQ 128(R6), F8
+	VFMLA V27.S4, V4.S4, V8.S4
+	FMOVQ 128(R6), F9
+	VFMLA V27.S4, V5.S4, V9.S4
+	FMOVQ 144(R6), F10
+	VFMLA V4.S4, V8.S4, V10.S4
+	FMOVQ 144(R6), F8
+	VFMLA V5.S4, V9.S4, V8.S4
+	FMOVQ 160(R6), F9
+	VFMLA V4.S4, V10.S4, V9.S4
+	FMOVQ 160(R6), F10
+	VFMLA V5.S4, V8.S4, V10.S4
+	FMOVQ 176(R6), F8
+	VFMLA V4.S4, V9.S4, V8.S4
+	FMOVQ 176(R6), F9
+	VFMLA V5.S4, V10.S4, V9.S4
+	FMOVQ (R6), F10
+	VFMLA V4.S4, V8.S4, V10.S4
+	FMOVQ (R6), F8
+	VFMLA V5.S4, V9.S4, V8.S4
+	FMOVQ (R6), F9
+	VFMLA V4.S4, V10.S4, V9.S4
+	FMOVQ (R6), F4
+	VFMLA V5.S4, V8.S4, V4.S4
+	VSHL $23, V6.S4, V5.S4
+	VSHL $23, V7.S4, V6.S4
+	VADD V31.S4, V5.S4, V5.S4
+	VADD V31.S4, V6.S4, V6.S4
+	FMOVQ 560(R6), F7
+	VFMLA V5.S4, V9.S4, V7.S4
+	FMOVQ 560(R6), F5
+	VFMLA V6.S4, V4.S4, V5.S4
+	WORD $0x6e27ffc4 // fdiv v4.4s, v30.4s, v7.4s
+	WORD $0x6e25ffc5 // fdiv v5.4s, v30.4s, v5.4s
+	WORD $0x6e3fdc84 // fmul v4.4s, v4.4s, v31.4s
+	WORD $0x6e3fdca5 // fmul v5.4s, v5.4s, v31.4s
+	WORD $0x4ea4d7c6 // fsub v6.4s, v30.4s, v4.4s
+	WORD $0x4ea5d7c7 // fsub v7.4s, v30.4s, v5.4s
+	FMOVQ (R6), F8
+	VFMLA V6.S4, V2.S4, V8.S4
+	FMOVQ (R6), F2
+	VFMLA V7.S4, V3.S4, V2.S4
+	WORD $0x6e28dc83 // fmul v3.4s, v4.4s, v8.4s
+	WORD $0x6e22dca2 // fmul v2.4s, v5.4s, v2.4s
+	WORD $0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	WORD $0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FSTPQ.P (F0, F1), 32(R0)
+	SUB $8, R5, R5
+	CMP $8, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F0
+	FMOVQ.P 16(R2), F1
+	WORD $0x6ea1e782 // fcmgt v2.4s, v28.4s, v1.4s
+	VBSL V1.B16, V28.B16, V2.B16
+	WORD $0x6ebde441 // fcmgt v1.4s, v2.4s, v29.4s
+	VBSL V2.B16, V29.B16, V1.B16
+	VEOR V24.B16, V1.B16, V2.B16
+	FMOVQ 80(R6), F3
+	VFMLA V26.S4, V2.S4, V3.S4
+	WORD $0x4eb9d464 // fsub v4.4s, v3.4s, v25.4s
+	VFMLA V22.S4, V4.S4, V2.S4
+	VFMLA V23.S4, V4.S4, V2.S4
+	FMOVQ 128(R6), F4
+	VFMLA V27.S4, V2.S4, V4.S4
+	FMOVQ 144(R6), F5
+	VFMLA V2.S4, V4.S4, V5.S4
+	FMOVQ 160(R6), F4
+	VFMLA V2.S4, V5.S4, V4.S4
+	FMOVQ 176(R6), F5
+	VFMLA V2.S4, V4.S4, V5.S4
+	FMOVQ (R6), F4
+	VFMLA V2.S4, V5.S4, V4.S4
+	FMOVQ (R6), F5
+	VFMLA V2.S4, V4.S4, V5.S4
+	VSHL $23, V3.S4, V2.S4
+	VADD V31.S4, V2.S4, V2.S4
+	FMOVQ 560(R6), F3
+	VFMLA V2.S4, V5.S4, V3.S4
+	WORD $0x6e23ffc2 // fdiv v2.4s, v30.4s, v3.4s
+	WORD $0x6e3fdc42 // fmul v2.4s, v2.4s, v31.4s
+	WORD $0x4ea2d7c3 // fsub v3.4s, v30.4s, v2.4s
+	FMOVQ (R6), F4
+	VFMLA V3.S4, V1.S4, V4.S4
+	WORD $0x6e24dc41 // fmul v1.4s, v2.4s, v4.4s
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	FMOVQ.P F0, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F0
+	FMOVS.P 4(R2), F1
+	WORD $0x6ea1e782 // fcmgt v2.4s, v28.4s, v1.4s
+	VBSL V1.B16, V28.B16, V2.B16
+	WORD $0x6ebde441 // fcmgt v1.4s, v2.4s, v29.4s
+	VBSL V2.B16, V29.B16, V1.B16
+	VEOR V24.B16, V1.B16, V2.B16
+	FMOVQ 80(R6), F3
+	VFMLA V26.S4, V2.S4, V3.S4
+	WORD $0x4eb9d464 // fsub v4.4s, v3.4s, v25.4s
+	VFMLA V22.S4, V4.S4, V2.S4
+	VFMLA V23.S4, V4.S4, V2.S4
+	FMOVQ 128(R6), F4
+	VFMLA V27.S4, V2.S4, V4.S4
+	FMOVQ 144(R6), F5
+	VFMLA V2.S4, V4.S4, V5.S4
+	FMOVQ 160(R6), F4
+	VFMLA V2.S4, V5.S4, V4.S4
+	FMOVQ 176(R6), F5
+	VFMLA V2.S4, V4.S4, V5.S4
+	FMOVQ (R6), F4
+	VFMLA V2.S4, V5.S4, V4.S4
+	FMOVQ (R6), F5
+	VFMLA V2.S4, V4.S4, V5.S4
+	VSHL $23, V3.S4, V2.S4
+	VADD V31.S4, V2.S4, V2.S4
+	FMOVQ 560(R6), F3
+	VFMLA V2.S4, V5.S4, V3.S4
+	WORD $0x6e23ffc2 // fdiv v2.4s, v30.4s, v3.4s
+	WORD $0x6e3fdc42 // fmul v2.4s, v2.4s, v31.4s
+	WORD $0x4ea2d7c3 // fsub v3.4s, v30.4s, v2.4s
+	FMOVQ (R6), F4
+	VFMLA V3.S4, V1.S4, V4.S4
+	WORD $0x6e24dc41 // fmul v1.4s, v2.4s, v4.4s
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	FMOVS.P F0, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapHardSwishGradNEON(dst, dy, y *float32, n int)
+TEXT ·MapHardSwishGradNEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD y+16(FP), R2
+	MOVD n+24(FP), R5
+	MOVD $constants<>(SB), R6
+	WORD $0x4f00041f // movi v31.4s, #0x0
+	FMOVQ 1072(R6), F30
+	FMOVQ (R6), F29
+	FMOVQ 1088(R6), F28
+	FMOVQ 1024(R6), F27
+	CMP $16, R5
+	BLT few
+rounds:
+	FLDPQ 32(R1), (F2, F3)
+	FLDPQ.P 64(R1), (F0, F1)
+	FLDPQ 32(R2), (F6, F7)
+	FLDPQ.P 64(R2), (F4, F5)
+	FMOVQ 672(R6), F8
+	VFMLA V30.S4, V4.S4, V8.S4
+	FMOVQ 672(R6), F9
+	VFMLA V30.S4, V5.S4, V9.S4
+	FMOVQ 672(R6), F10
+	VFMLA V30.S4, V6.S4, V10.S4
+	FMOVQ 672(R6), F11
+	VFMLA V30.S4, V7.S4, V11.S4
+	WORD $0x6e24e78c // fcmge v12.4s, v28.4s, v4.4s
+	WORD $0x6e25e78d // fcmge v13.4s, v28.4s, v5.4s
+	WORD $0x6e26e78e // fcmge v14.4s, v28.4s, v6.4s
+	WORD $0x6e27e78f // fcmge v15.4s, v28.4s, v7.4s
+	VBSL V29.B16, V8.B16, V12.B16
+	VBSL V29.B16, V9.B16, V13.B16
+	VBSL V29.B16, V10.B16, V14.B16
+	VBSL V29.B16, V11.B16, V15.B16
+	WORD $0x6ea4e764 // fcmgt v4.4s, v27.4s, v4.4s
+	WORD $0x6ea5e765 // fcmgt v5.4s, v27.4s, v5.4s
+	WORD $0x6ea6e766 // fcmgt v6.4s, v27.4s, v6.4s
+	WORD $0x6ea7e767 // fcmgt v7.4s, v27.4s, v7.4s
+	VBSL V12.B16, V31.B16, V4.B16
+	VBSL V13.B16, V31.B16, V5.B16
+	VBSL V14.B16, V31.B16, V6.B16
+	VBSL V15.B16, V31.B16, V7.B16
+	WORD $0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	WORD $0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
+	WORD $0x6e27dc63 // fmul v3.4s, v3.4s, v7.4s
+	FSTPQ (F2, F3), 32(R0)
+	FSTPQ.P (F0, F1), 64(R0)
+	SUB $16, R5, R5
+	CMP $16, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F0
+	FMOVQ.P 16(R2), F1
+	FMOVQ 672(R6), F2
+	VFMLA V30.S4, V1.S4, V2.S4
+	WORD $0x6e21e783 // fcmge v3.4s, v28.4s, v1.4s
+	VBSL V29.B16, V2.B16, V3.B16
+	WORD $0x6ea1e761 // fcmgt v1.4s, v27.4s, v1.4s
+	VBSL V3.B16, V31.B16, V1.B16
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	FMOVQ.P F0, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F0
+	FMOVS.P 4(R2), F1
+	FMOVQ 672(R6), F2
+	VFMLA V30.S4, V1.S4, V2.S4
+	WORD $0x6e21e783 // fcmge v3.4s, v28.4s, v1.4s
+	VBSL V29.B16, V2.B16, V3.B16
+	WORD $0x6ea1e761 // fcmgt v1.4s, v27.4s, v1.4s
+	VBSL V3.B16, V31.B16, V1.B16
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	FMOVS.P F0, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapGELUGradNEON(dst, dy, y *float32, n int)
+TEXT ·MapGELUGradNEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD y+16(FP), R2
+	MOVD n+24(FP), R5
+	MOVD $constants<>(SB), R6
+	FMOVQ (R6), F31
+	FMOVQ 48(R6), F30
+	FMOVQ 64(R6), F29
+	FMOVQ 624(R6), F28
+	FMOVQ 1104(R6), F27
+	FMOVQ 16(R6), F26
+	FMOVQ 80(R6), F25
+	FMOVQ 496(R6), F24
+	FMOVQ 96(R6), F23
+	FMOVQ 112(R6), F22
+	FMOVQ 640(R6), F21
+	FMOVQ 32(R6), F20
+	FMOVQ 656(R6), F19
+	FMOVQ 1120(R6), F18
+	FMOVQ 672(R6), F17
+	FMOVQ 256(R6), F16
+	FMOVQ 512(R6), F15
+	CMP $8, R5
+	BLT few
+rounds:
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R2), (F2, F3)
+	WORD $0x6ea2e6a4 // fcmgt v4.4s, v21.4s, v2.4s
+	WORD $0x6ea3e6a5 // fcmgt v5.4s, v21.4s, v3.4s
+	VBSL V2.B16, V21.B16, V4.B16
+	VBSL V3.B16, V21.B16, V5.B16
+	WORD $0x6ebbe482 // fcmgt v2.4s, v4.4s, v27.4s
+	WORD $0x6ebbe4a3 // fcmgt v3.4s, v5.4s, v27.4s
+	VBSL V4.B16, V27.B16, V2.B16
+	VBSL V5.B16, V27.B16, V3.B16
+	WORD $0x6e30dc44 // fmul v4.4s, v2.4s, v16.4s
+	WORD $0x6e30dc65 // fmul v5.4s, v3.4s, v16.4s
+	VAND V24.B16, V4.B16, V6.B16
+	VAND V24.B16, V5.B16, V7.B16
+	WORD $0x6ebce4c8 // fcmgt v8.4s, v6.4s, v28.4s
+	WORD $0x6ebce4e9 // fcmgt v9.4s, v7.4s, v28.4s
+	VBSL V6.B16, V28.B16, V8.B16
+	VBSL V7.B16, V28.B16, V9.B16
+	WORD $0x6e28dd06 // fmul v6.4s, v8.4s, v8.4s
+	WORD $0x6e29dd27 // fmul v7.4s, v9.4s, v9.4s
+	FMOVQ 720(R6), F10
+	VFMLA V19.S4, V6.S4, V10.S4
+	FMOVQ 720(R6), F11
+	VFMLA V19.S4, V7.S4, V11.S4
+	FMOVQ 688(R6), F12
+	FMOVQ 736(R6), F13
+	VFMLA V12.S4, V6.S4, V13.S4
+	FMOVQ 688(R6), F12
+	FMOVQ 736(R6), F14
+	VFMLA V12.S4, V7.S4, V14.S4
+	FMOVQ 752(R6), F12
+	VFMLA V6.S4, V10.S4, V12.S4
+	FMOVQ 752(R6), F10
+	VFMLA V7.S4, V11.S4, V10.S4
+	FMOVQ 768(R6), F11
+	VFMLA V6.S4, V13.S4, V11.S4
+	FMOVQ 768(R6), F13
+	VFMLA V7.S4, V14.S4, V13.S4
+	FMOVQ 784(R6), F14
+	VFMLA V6.S4, V12.S4, V14.S4
+	FMOVQ 784(R6), F12
+	VFMLA V7.S4, V10.S4, V12.S4
+	FMOVQ 800(R6), F10
+	VFMLA V6.S4, V11.S4, V10.S4
+	FMOVQ 800(R6), F11
+	VFMLA V7.S4, V13.S4, V11.S4
+	FMOVQ 816(R6), F13
+	VFMLA V6.S4, V14.S4, V13.S4
+	FMOVQ 816(R6), F6
+	VFMLA V7.S4, V12.S4, V6.S4
+	VFMLA V8.S4, V10.S4, V13.S4
+	VFMLA V9.S4, V11.S4, V6.S4
+	WORD $0x6e2ddd07 // fmul v7.4s, v8.4s, v13.4s
+	WORD $0x6e26dd26 // fmul v6.4s, v9.4s, v6.4s
+	FMOVQ 704(R6), F10
+	VFMLA V10.S4, V8.S4, V7.S4
+	FMOVQ 704(R6), F8
+	VFMLA V8.S4, V9.S4, V6.S4
+	FMOVQ 80(R6), F8
+	VFMLA V29.S4, V7.S4, V8.S4
+	FMOVQ 80(R6), F9
+	VFMLA V29.S4, V6.S4, V9.S4
+	WORD $0x4eb9d50a // fsub v10.4s, v8.4s, v25.4s
+	WORD $0x4eb9d52b // fsub v11.4s, v9.4s, v25.4s
+	VFMLA V22.S4, V10.S4, V7.S4
+	VFMLA V22.S4, V11.S4, V6.S4
+	VFMLA V23.S4, V10.S4, V7.S4
+	VFMLA V23.S4, V11.S4, V6.S4
+	VSHL $23, V8.S4, V8.S4
+	VSHL $23, V9.S4, V9.S4
+	VADD V31.S4, V8.S4, V8.S4
+	VADD V31.S4, V9.S4, V9.S4
+	WORD $0x6e27dcea // fmul v10.4s, v7.4s, v7.4s
+	WORD $0x6e26dccb // fmul v11.4s, v6.4s, v6.4s
+	FMOVQ 128(R6), F12
+	VFMLA V30.S4, V7.S4, V12.S4
+	FMOVQ 128(R6), F13
+	VFMLA V30.S4, V6.S4, V13.S4
+	FMOVQ 144(R6), F14
+	VFMLA V7.S4, V12.S4, V14.S4
+	FMOVQ 144(R6), F12
+	VFMLA V6.S4, V13.S4, V12.S4
+	FMOVQ 160(R6), F13
+	VFMLA V7.S4, V14.S4, V13.S4
+	FMOVQ 160(R6), F14
+	VFMLA V6.S4, V12.S4, V14.S4
+	FMOVQ 176(R6), F12
+	VFMLA V7.S4, V13.S4, V12.S4
+	FMOVQ 176(R6), F13
+	VFMLA V6.S4, V14.S4, V13.S4
+	VFMLA V12.S4, V10.S4, V7.S4
+	VFMLA V13.S4, V11.S4, V6.S4
+	WORD $0x4ebfd50a // fsub v10.4s, v8.4s, v31.4s
+	WORD $0x4ebfd52b // fsub v11.4s, v9.4s, v31.4s
+	VFMLA V7.S4, V8.S4, V10.S4
+	VFMLA V6.S4, V9.S4, V11.S4
+	VAND V24.B16, V10.B16, V6.B16
+	VAND V24.B16, V11.B16, V7.B16
+	VAND V15.B16, V4.B16, V4.B16
+	VAND V15.B16, V5.B16, V5.B16
+	VORR V4.B16, V6.B16, V4.B16
+	VORR V5.B16, V7.B16, V5.B16
+	FMOVQ 672(R6), F6
+	VFMLA V17.S4, V4.S4, V6.S4
+	FMOVQ 672(R6), F4
+	VFMLA V17.S4, V5.S4, V4.S4
+	FMOVQ 336(R6), F5
+	WORD $0x6e25dc45 // fmul v5.4s, v2.4s, v5.4s
+	FMOVQ 336(R6), F7
+	WORD $0x6e27dc67 // fmul v7.4s, v3.4s, v7.4s
+	WORD $0x6e22dca5 // fmul v5.4s, v5.4s, v2.4s
+	WORD $0x6e23dce7 // fmul v7.4s, v7.4s, v3.4s
+	WORD $0x6ea5e688 // fcmgt v8.4s, v20.4s, v5.4s
+	WORD $0x6ea7e689 // fcmgt v9.4s, v20.4s, v7.4s
+	VBSL V5.B16, V20.B16, V8.B16
+	VBSL V7.B16, V20.B16, V9.B16
+	WORD $0x6ebae505 // fcmgt v5.4s, v8.4s, v26.4s
+	WORD $0x6ebae527 // fcmgt v7.4s, v9.4s, v26.4s
+	VBSL V8.B16, V26.B16, V5.B16
+	VBSL V9.B16, V26.B16, V7.B16
+	FMOVQ 80(R6), F8
+	VFMLA V29.S4, V5.S4, V8.S4
+	FMOVQ 80(R6), F9
+	VFMLA V29.S4, V7.S4, V9.S4
+	WORD $0x4eb9d50a // fsub v10.4s, v8.4s, v25.4s
+	WORD $0x4eb9d52b // fsub v11.4s, v9.4s, v25.4s
+	VFMLA V22.S4, V10.S4, V5.S4
+	VFMLA V22.S4, V11.S4, V7.S4
+	VFMLA V23.S4, V10.S4, V5.S4
+	VFMLA V23.S4, V11.S4, V7.S4
+	FMOVQ 128(R6), F10
+	VFMLA V30.S4, V5.S4, V10.S4
+	FMOVQ 128(R6), F11
+	VFMLA V30.S4, V7.S4, V11.S4
+	FMOVQ 144(R6), F12
+	VFMLA V5.S4, V10.S4, V12.S4
+	FMOVQ 144(R6), F10
+	VFMLA V7.S4, V11.S4, V10.S4
+	FMOVQ 160(R6), F11
+	VFMLA V5.S4, V12.S4, V11.S4
+	FMOVQ 160(R6), F12
+	VFMLA V7.S4, V10.S4, V12.S4
+	FMOVQ 176(R6), F10
+	VFMLA V5.S4, V11.S4, V10.S4
+	FMOVQ 176(R6), F11
+	VFMLA V7.S4, V12.S4, V11.S4
+	FMOVQ (R6), F12
+	VFMLA V5.S4, V10.S4, V12.S4
+	FMOVQ (R6), F10
+	VFMLA V7.S4, V11.S4, V10.S4
+	FMOVQ (R6), F11
+	VFMLA V5.S4, V12.S4, V11.S4
+	FMOVQ (R6), F5
+	VFMLA V7.S4, V10.S4, V5.S4
+	VUSHR $1, V8.S4, V7.S4
+	VUSHR $1, V9.S4, V10.S4
+	VSHL $23, V7.S4, V12.S4
+	VSHL $23, V10.S4, V13.S4
+	VADD V31.S4, V12.S4, V12.S4
+	VADD V31.S4, V13.S4, V13.S4
+	VSUB V7.S4, V8.S4, V7.S4
+	VSUB V10.S4, V9.S4, V8.S4
+	VSHL $23, V7.S4, V7.S4
+	VSHL $23, V8.S4, V8.S4
+	VADD V31.S4, V7.S4, V7.S4
+	VADD V31.S4, V8.S4, V8.S4
+	WORD $0x6e2cdd69 // fmul v9.4s, v11.4s, v12.4s
+	WORD $0x6e2ddca5 // fmul v5.4s, v5.4s, v13.4s
+	WORD $0x6e27dd27 // fmul v7.4s, v9.4s, v7.4s
+	WORD $0x6e28dca5 // fmul v5.4s, v5.4s, v8.4s
+	WORD $0x6e32dce7 // fmul v7.4s, v7.4s, v18.4s
+	WORD $0x6e32dca5 // fmul v5.4s, v5.4s, v18.4s
+	VFMLA V7.S4, V2.S4, V6.S4
+	VFMLA V5.S4, V3.S4, V4.S4
+	WORD $0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
+	WORD $0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FSTPQ.P (F0, F1), 32(R0)
+	SUB $8, R5, R5
+	CMP $8, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F0
+	FMOVQ.P 16(R2), F1
+	WORD $0x6ea1e6a2 // fcmgt v2.4s, v21.4s, v1.4s
+	VBSL V1.B16, V21.B16, V2.B16
+	WORD $0x6ebbe441 // fcmgt v1.4s, v2.4s, v27.4s
+	VBSL V2.B16, V27.B16, V1.B16
+	WORD $0x6e30dc22 // fmul v2.4s, v1.4s, v16.4s
+	VAND V24.B16, V2.B16, V3.B16
+	WORD $0x6ebce464 // fcmgt v4.4s, v3.4s, v28.4s
+	VBSL V3.B16, V28.B16, V4.B16
+	WORD $0x6e24dc83 // fmul v3.4s, v4.4s, v4.4s
+	FMOVQ 720(R6), F5
+	VFMLA V19.S4, V3.S4, V5.S4
+	FMOVQ 688(R6), F6
+	FMOVQ 736(R6), F7
+	VFMLA V6.S4, V3.S4, V7.S4
+	FMOVQ 752(R6), F6
+	VFMLA V3.S4, V5.S4, V6.S4
+	FMOVQ 768(R6), F5
+	VFMLA V3.S4, V7.S4, V5.S4
+	FMOVQ 784(R6), F7
+	VFMLA V3.S4, V6.S4, V7.S4
+	FMOVQ 800(R6), F6
+	VFMLA V3.S4, V5.S4, V6.S4
+	FMOVQ 816(R6), F5
+	VFMLA V3.S4, V7.S4, V5.S4
+	VFMLA V4.S4, V6.S4, V5.S4
+	WORD $0x6e25dc83 // fmul v3.4s, v4.4s, v5.4s
+	FMOVQ 704(R6), F5
+	VFMLA V5.S4, V4.S4, V3.S4
+	FMOVQ 80(R6), F4
+	VFMLA V29.S4, V3.S4, V4.S4
+	WORD $0x4eb9d485 // fsub v5.4s, v4.4s, v25.4s
+	VFMLA V22.S4, V5.S4, V3.S4
+	VFMLA V23.S4, V5.S4, V3.S4
+	VSHL $23, V4.S4, V4.S4
+	VADD V31.S4, V4.S4, V4.S4
+	WORD $0x6e23dc65 // fmul v5.4s, v3.4s, v3.4s
+	FMOVQ 128(R6), F6
+	VFMLA V30.S4, V3.S4, V6.S4
+	FMOVQ 144(R6), F7
+	VFMLA V3.S4, V6.S4, V7.S4
+	FMOVQ 160(R6), F6
+	VFMLA V3.S4, V7.S4, V6.S4
+	FMOVQ 176(R6), F7
+	VFMLA V3.S4, V6.S4, V7.S4
+	VFMLA V7.S4, V5.S4, V3.S4
+	WORD $0x4ebfd485 // fsub v5.4s, v4.4s, v31.4s
+	VFMLA V3.S4, V4.S4, V5.S4
+	VAND V24.B16, V5.B16, V3.B16
+	VAND V15.B16, V2.B16, V2.B16
+	VORR V2.B16, V3.B16, V2.B16
+	FMOVQ 672(R6), F3
+	VFMLA V17.S4, V2.S4, V3.S4
+	FMOVQ 336(R6), F2
+	WORD $0x6e22dc22 // fmul v2.4s, v1.4s, v2.4s
+	WORD $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
+	WORD $0x6ea2e684 // fcmgt v4.4s, v20.4s, v2.4s
+	VBSL V2.B16, V20.B16, V4.B16
+	WORD $0x6ebae482 // fcmgt v2.4s, v4.4s, v26.4s
+	VBSL V4.B16, V26.B16, V2.B16
+	FMOVQ 80(R6), F4
+	VFMLA V29.S4, V2.S4, V4.S4
+	WORD $0x4eb9d485 // fsub v5.4s, v4.4s, v25.4s
+	VFMLA V22.S4, V5.S4, V2.S4
+	VFMLA V23.S4, V5.S4, V2.S4
+	FMOVQ 128(R6), F5
+	VFMLA V30.S4, V2.S4, V5.S4
+	FMOVQ 144(R6), F6
+	VFMLA V2.S4, V5.S4, V6.S4
+	FMOVQ 160(R6), F5
+	VFMLA V2.S4, V6.S4, V5.S4
+	FMOVQ 176(R6), F6
+	VFMLA V2.S4, V5.S4, V6.S4
+	FMOVQ (R6), F5
+	VFMLA V2.S4, V6.S4, V5.S4
+	FMOVQ (R6), F6
+	VFMLA V2.S4, V5.S4, V6.S4
+	VUSHR $1, V4.S4, V2.S4
+	VSHL $23, V2.S4, V5.S4
+	VADD V31.S4, V5.S4, V5.S4
+	VSUB V2.S4, V4.S4, V2.S4
+	VSHL $23, V2.S4, V2.S4
+	VADD V31.S4, V2.S4, V2.S4
+	WORD $0x6e25dcc4 // fmul v4.4s, v6.4s, v5.4s
+	WORD $0x6e22dc82 // fmul v2.4s, v4.4s, v2.4s
+	WORD $0x6e32dc42 // fmul v2.4s, v2.4s, v18.4s
+	VFMLA V2.S4, V1.S4, V3.S4
+	WORD $0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	FMOVQ.P F0, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F0
+	FMOVS.P 4(R2), F1
+	WORD $0x6ea1e6a2 // fcmgt v2.4s, v21.4s, v1.4s
+	VBSL V1.B16, V21.B16, V2.B16
+	WORD $0x6ebbe441 // fcmgt v1.4s, v2.4s, v27.4s
+	VBSL V2.B16, V27.B16, V1.B16
+	WORD $0x6e30dc22 // fmul v2.4s, v1.4s, v16.4s
+	VAND V24.B16, V2.B16, V3.B16
+	WORD $0x6ebce464 // fcmgt v4.4s, v3.4s, v28.4s
+	VBSL V3.B16, V28.B16, V4.B16
+	WORD $0x6e24dc83 // fmul v3.4s, v4.4s, v4.4s
+	FMOVQ 720(R6), F5
+	VFMLA V19.S4, V3.S4, V5.S4
+	FMOVQ 688(R6), F6
+	FMOVQ 736(R6), F7
+	VFMLA V6.S4, V3.S4, V7.S4
+	FMOVQ 752(R6), F6
+	VFMLA V3.S4, V5.S4, V6.S4
+	FMOVQ 768(R6), F5
+	VFMLA V3.S4, V7.S4, V5.S4
+	FMOVQ 784(R6), F7
+	VFMLA V3.S4, V6.S4, V7.S4
+	FMOVQ 800(R6), F6
+	VFMLA V3.S4, V5.S4, V6.S4
+	FMOVQ 816(R6), F5
+	VFMLA V3.S4, V7.S4, V5.S4
+	VFMLA V4.S4, V6.S4, V5.S4
+	WORD $0x6e25dc83 // fmul v3.4s, v4.4s, v5.4s
+	FMOVQ 704(R6), F5
+	VFMLA V5.S4, V4.S4, V3.S4
+	FMOVQ 80(R6), F4
+	VFMLA V29.S4, V3.S4, V4.S4
+	WORD $0x4eb9d485 // fsub v5.4s, v4.4s, v25.4s
+	VFMLA V22.S4, V5.S4, V3.S4
+	VFMLA V23.S4, V5.S4, V3.S4
+	VSHL $23, V4.S4, V4.S4
+	VADD V31.S4, V4.S4, V4.S4
+	WORD $0x6e23dc65 // fmul v5.4s, v3.4s, v3.4s
+	FMOVQ 128(R6), F6
+	VFMLA V30.S4, V3.S4, V6.S4
+	FMOVQ 144(R6), F7
+	VFMLA V3.S4, V6.S4, V7.S4
+	FMOVQ 160(R6), F6
+	VFMLA V3.S4, V7.S4, V6.S4
+	FMOVQ 176(R6), F7
+	VFMLA V3.S4, V6.S4, V7.S4
+	VFMLA V7.S4, V5.S4, V3.S4
+	WORD $0x4ebfd485 // fsub v5.4s, v4.4s, v31.4s
+	VFMLA V3.S4, V4.S4, V5.S4
+	VAND V24.B16, V5.B16, V3.B16
+	VAND V15.B16, V2.B16, V2.B16
+	VORR V2.B16, V3.B16, V2.B16
+	FMOVQ 672(R6), F3
+	VFMLA V17.S4, V2.S4, V3.S4
+	FMOVQ 336(R6), F2
+	WORD $0x6e22dc22 // fmul v2.4s, v1.4s, v2.4s
+	WORD $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
+	WORD $0x6ea2e684 // fcmgt v4.4s, v20.4s, v2.4s
+	VBSL V2.B16, V20.B16, V4.B16
+	WORD $0x6ebae482 // fcmgt v2.4s, v4.4s, v26.4s
+	VBSL V4.B16, V26.B16, V2.B16
+	FMOVQ 80(R6), F4
+	VFMLA V29.S4, V2.S4, V4.S4
+	WORD $0x4eb9d485 // fsub v5.4s, v4.4s, v25.4s
+	VFMLA V22.S4, V5.S4, V2.S4
+	VFMLA V23.S4, V5.S4, V2.S4
+	FMOVQ 128(R6), F5
+	VFMLA V30.S4, V2.S4, V5.S4
+	FMOVQ 144(R6), F6
+	VFMLA V2.S4, V5.S4, V6.S4
+	FMOVQ 160(R6), F5
+	VFMLA V2.S4, V6.S4, V5.S4
+	FMOVQ 176(R6), F6
+	VFMLA V2.S4, V5.S4, V6.S4
+	FMOVQ (R6), F5
+	VFMLA V2.S4, V6.S4, V5.S4
+	FMOVQ (R6), F6
+	VFMLA V2.S4, V5.S4, V6.S4
+	VUSHR $1, V4.S4, V2.S4
+	VSHL $23, V2.S4, V5.S4
+	VADD V31.S4, V5.S4, V5.S4
+	VSUB V2.S4, V4.S4, V2.S4
+	VSHL $23, V2.S4, V2.S4
+	VADD V31.S4, V2.S4, V2.S4
+	WORD $0x6e25dcc4 // fmul v4.4s, v6.4s, v5.4s
+	WORD $0x6e22dc82 // fmul v2.4s, v4.4s, v2.4s
+	WORD $0x6e32dc42 // fmul v2.4s, v2.4s, v18.4s
+	VFMLA V2.S4, V1.S4, V3.S4
+	WORD $0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	FMOVS.P F0, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapGELUTanhGradNEON(dst, dy, y *float32, n int)
+TEXT ·MapGELUTanhGradNEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD y+16(FP), R2
+	MOVD n+24(FP), R5
+	MOVD $constants<>(SB), R6
+	FMOVQ 560(R6), F31
+	FMOVQ (R6), F30
+	FMOVQ 1104(R6), F29
+	FMOVQ 576(R6), F28
+	FMOVQ 640(R6), F27
+	FMOVQ 592(R6), F26
+	FMOVQ 48(R6), F25
+	FMOVQ 832(R6), F24
+	FMOVQ 1136(R6), F23
+	FMOVQ 64(R6), F22
+	FMOVQ 80(R6), F21
+	FMOVQ 512(R6), F20
+	FMOVQ 96(R6), F19
+	FMOVQ 112(R6), F18
+	CMP $8, R5
+	BLT few
+rounds:
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R2), (F2, F3)
+	WORD $0x6ea2e764 // fcmgt v4.4s, v27.4s, v2.4s
+	WORD $0x6ea3e765 // fcmgt v5.4s, v27.4s, v3.4s
+	VBSL V2.B16, V27.B16, V4.B16
+	VBSL V3.B16, V27.B16, V5.B16
+	WORD $0x6ebde482 // fcmgt v2.4s, v4.4s, v29.4s
+	WORD $0x6ebde4a3 // fcmgt v3.4s, v5.4s, v29.4s
+	VBSL V4.B16, V29.B16, V2.B16
+	VBSL V5.B16, V29.B16, V3.B16
+	WORD $0x6e22dc44 // fmul v4.4s, v2.4s, v2.4s
+	WORD $0x6e23dc65 // fmul v5.4s, v3.4s, v3.4s
+	FMOVQ 864(R6), F6
+	VFMLA V24.S4, V4.S4, V6.S4
+	FMOVQ 864(R6), F7
+	VFMLA V24.S4, V5.S4, V7.S4
+	WORD $0x6e26dc46 // fmul v6.4s, v2.4s, v6.4s
+	WORD $0x6e27dc67 // fmul v7.4s, v3.4s, v7.4s
+	WORD $0x6ea6e748 // fcmgt v8.4s, v26.4s, v6.4s
+	WORD $0x6ea7e749 // fcmgt v9.4s, v26.4s, v7.4s
+	VBSL V6.B16, V26.B16, V8.B16
+	VBSL V7.B16, V26.B16, V9.B16
+	WORD $0x6ebce506 // fcmgt v6.4s, v8.4s, v28.4s
+	WORD $0x6ebce527 // fcmgt v7.4s, v9.4s, v28.4s
+	VBSL V8.B16, V28.B16, V6.B16
+	VBSL V9.B16, V28.B16, V7.B16
+	VEOR V20.B16, V6.B16, V6.B16
+	VEOR V20.B16, V7.B16, V7.B16
+	FMOVQ 80(R6), F8
+	VFMLA V22.S4, V6.S4, V8.S4
+	FMOVQ 80(R6), F9
+	VFMLA V22.S4, V7.S4, V9.S4
+	WORD $0x4eb5d50a // fsub v10.4s, v8.4s, v21.4s
+	WORD $0x4eb5d52b // fsub v11.4s, v9.4s, v21.4s
+	VFMLA V18.S4, V10.S4, V6.S4
+	VFMLA V18.S4, V11.S4, V7.S4
+	VFMLA V19.S4, V10.S4, V6.S4
+	VFMLA V19.S4, V11.S4, V7.S4
+	FMOVQ 128(R6), F10
+	VFMLA V25.S4, V6.S4, V10.S4
+	FMOVQ 128(R6), F11
+	VFMLA V25.S4, V7.S4, V11.S4
+	FMOVQ 144(R6), F12
+	VFMLA V6.S4, V10.S4, V12.S4
+	FMOVQ 144(R6), F10
+	VFMLA V7.S4, V11.S4, V10.S4
+	FMOVQ 160(R6), F11
+	VFMLA V6.S4, V12.S4, V11.S4
+	FMOVQ 160(R6), F12
+	VFMLA V7.S4, V10.S4, V12.S4
+	FMOVQ 176(R6), F10
+	VFMLA V6.S4, V11.S4, V10.S4
+	FMOVQ 176(R6), F11
+	VFMLA V7.S4, V12.S4, V11.S4
+	FMOVQ (R6), F12
+	VFMLA V6.S4, V10.S4, V12.S4
+	FMOVQ (R6), F10
+	VFMLA V7.S4, V11.S4, V10.S4
+	FMOVQ (R6), F11
+	VFMLA V6.S4, V12.S4, V11.S4
+	FMOVQ (R6), F6
+	VFMLA V7.S4, V10.S4, V6.S4
+	VSHL $23, V8.S4, V7.S4
+	VSHL $23, V9.S4, V8.S4
+	VADD V31.S4, V7.S4, V7.S4
+	VADD V31.S4, V8.S4, V8.S4
+	FMOVQ 560(R6), F9
+	VFMLA V7.S4, V11.S4, V9.S4
+	FMOVQ 560(R6), F7
+	VFMLA V8.S4, V6.S4, V7.S4
+	WORD $0x6e29ffc6 // fdiv v6.4s, v30.4s, v9.4s
+	WORD $0x6e27ffc7 // fdiv v7.4s, v30.4s, v7.4s
+	WORD $0x6e3fdcc6 // fmul v6.4s, v6.4s, v31.4s
+	WORD $0x6e3fdce7 // fmul v7.4s, v7.4s, v31.4s
+	FMOVQ 864(R6), F8
+	VFMLA V23.S4, V4.S4, V8.S4
+	FMOVQ 864(R6), F4
+	VFMLA V23.S4, V5.S4, V4.S4
+	WORD $0x6e28dc42 // fmul v2.4s, v2.4s, v8.4s
+	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
+	WORD $0x4ea6d7c4 // fsub v4.4s, v30.4s, v6.4s
+	WORD $0x4ea7d7c5 // fsub v5.4s, v30.4s, v7.4s
+	FMOVQ (R6), F8
+	VFMLA V4.S4, V2.S4, V8.S4
+	FMOVQ (R6), F2
+	VFMLA V5.S4, V3.S4, V2.S4
+	WORD $0x6e28dcc3 // fmul v3.4s, v6.4s, v8.4s
+	WORD $0x6e22dce2 // fmul v2.4s, v7.4s, v2.4s
+	WORD $0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	WORD $0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FSTPQ.P (F0, F1), 32(R0)
+	SUB $8, R5, R5
+	CMP $8, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F0
+	FMOVQ.P 16(R2), F1
+	WORD $0x6ea1e762 // fcmgt v2.4s, v27.4s, v1.4s
+	VBSL V1.B16, V27.B16, V2.B16
+	WORD $0x6ebde441 // fcmgt v1.4s, v2.4s, v29.4s
+	VBSL V2.B16, V29.B16, V1.B16
+	WORD $0x6e21dc22 // fmul v2.4s, v1.4s, v1.4s
+	FMOVQ 864(R6), F3
+	VFMLA V24.S4, V2.S4, V3.S4
+	WORD $0x6e23dc23 // fmul v3.4s, v1.4s, v3.4s
+	WORD $0x6ea3e744 // fcmgt v4.4s, v26.4s, v3.4s
+	VBSL V3.B16, V26.B16, V4.B16
+	WORD $0x6ebce483 // fcmgt v3.4s, v4.4s, v28.4s
+	VBSL V4.B16, V28.B16, V3.B16
+	VEOR V20.B16, V3.B16, V3.B16
+	FMOVQ 80(R6), F4
+	VFMLA V22.S4, V3.S4, V4.S4
+	WORD $0x4eb5d485 // fsub v5.4s, v4.4s, v21.4s
+	VFMLA V18.S4, V5.S4, V3.S4
+	VFMLA V19.S4, V5.S4, V3.S4
+	FMOVQ 128(R6), F5
+	VFMLA V25.S4, V3.S4, V5.S4
+	FMOVQ 144(R6), F6
+	VFMLA V3.S4, V5.S4, V6.S4
+	FMOVQ 160(R6), F5
+	VFMLA V3.S4, V6.S4, V5.S4
+	FMOVQ 176(R6), F6
+	VFMLA V3.S4, V5.S4, V6.S4
+	FMOVQ (R6), F5
+	VFMLA V3.S4, V6.S4, V5.S4
+	FMOVQ (R6), F6
+	VFMLA V3.S4, V5.S4, V6.S4
+	VSHL $23, V4.S4, V3.S4
+	VADD V31.S4, V3.S4, V3.S4
+	FMOVQ 560(R6), F4
+	VFMLA V3.S4, V6.S4, V4.S4
+	WORD $0x6e24ffc3 // fdiv v3.4s, v30.4s, v4.4s
+	WORD $0x6e3fdc63 // fmul v3.4s, v3.4s, v31.4s
+	FMOVQ 864(R6), F4
+	VFMLA V23.S4, V2.S4, V4.S4
+	WORD $0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	WORD $0x4ea3d7c2 // fsub v2.4s, v30.4s, v3.4s
+	FMOVQ (R6), F4
+	VFMLA V2.S4, V1.S4, V4.S4
+	WORD $0x6e24dc61 // fmul v1.4s, v3.4s, v4.4s
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	FMOVQ.P F0, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F0
+	FMOVS.P 4(R2), F1
+	WORD $0x6ea1e762 // fcmgt v2.4s, v27.4s, v1.4s
+	VBSL V1.B16, V27.B16, V2.B16
+	WORD $0x6ebde441 // fcmgt v1.4s, v2.4s, v29.4s
+	VBSL V2.B16, V29.B16, V1.B16
+	WORD $0x6e21dc22 // fmul v2.4s, v1.4s, v1.4s
+	FMOVQ 864(R6), F3
+	VFMLA V24.S4, V2.S4, V3.S4
+	WORD $0x6e23dc23 // fmul v3.4s, v1.4s, v3.4s
+	WORD $0x6ea3e744 // fcmgt v4.4s, v26.4s, v3.4s
+	VBSL V3.B16, V26.B16, V4.B16
+	WORD $0x6ebce483 // fcmgt v3.4s, v4.4s, v28.4s
+	VBSL V4.B16, V28.B16, V3.B16
+	VEOR V20.B16, V3.B16, V3.B16
+	FMOVQ 80(R6), F4
+	VFMLA V22.S4, V3.S4, V4.S4
+	WORD $0x4eb5d485 // fsub v5.4s, v4.4s, v21.4s
+	VFMLA V18.S4, V5.S4, V3.S4
+	VFMLA V19.S4, V5.S4, V3.S4
+	FMOVQ 128(R6), F5
+	VFMLA V25.S4, V3.S4, V5.S4
+	FMOVQ 144(R6), F6
+	VFMLA V3.S4, V5.S4, V6.S4
+	FMOVQ 160(R6), F5
+	VFMLA V3.S4, V6.S4, V5.S4
+	FMOVQ 176(R6), F6
+	VFMLA V3.S4, V5.S4, V6.S4
+	FMOVQ (R6), F5
+	VFMLA V3.S4, V6.S4, V5.S4
+	FMOVQ (R6), F6
+	VFMLA V3.S4, V5.S4, V6.S4
+	VSHL $23, V4.S4, V3.S4
+	VADD V31.S4, V3.S4, V3.S4
+	FMOVQ 560(R6), F4
+	VFMLA V3.S4, V6.S4, V4.S4
+	WORD $0x6e24ffc3 // fdiv v3.4s, v30.4s, v4.4s
+	WORD $0x6e3fdc63 // fmul v3.4s, v3.4s, v31.4s
+	FMOVQ 864(R6), F4
+	VFMLA V23.S4, V2.S4, V4.S4
+	WORD $0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	WORD $0x4ea3d7c2 // fsub v2.4s, v30.4s, v3.4s
+	FMOVQ (R6), F4
+	VFMLA V2.S4, V1.S4, V4.S4
+	WORD $0x6e24dc61 // fmul v1.4s, v3.4s, v4.4s
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	FMOVS.P F0, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapErfGradNEON(dst, dy, y *float32, n int)
+TEXT ·MapErfGradNEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD y+16(FP), R2
+	MOVD n+24(FP), R5
+	MOVD $constants<>(SB), R6
+	FMOVQ (R6), F31
+	FMOVQ 16(R6), F30
+	FMOVQ 32(R6), F29
+	FMOVQ 48(R6), F28
+	FMOVQ 1152(R6), F27
+	FMOVQ 64(R6), F26
+	FMOVQ 80(R6), F25
+	FMOVQ 512(R6), F24
+	FMOVQ 96(R6), F23
+	FMOVQ 112(R6), F22
+	CMP $8, R5
+	BLT few
+rounds:
+	FLDPQ.P 32(R1), (F0, F1)
+	FLDPQ.P 32(R2), (F2, F3)
+	VEOR V24.B16, V2.B16, V4.B16
+	VEOR V24.B16, V3.B16, V5.B16
+	WORD $0x6e22dc82 // fmul v2.4s, v4.4s, v2.4s
+	WORD $0x6e23dca3 // fmul v3.4s, v5.4s, v3.4s
+	WORD $0x6ea2e7a4 // fcmgt v4.4s, v29.4s, v2.4s
+	WORD $0x6ea3e7a5 // fcmgt v5.4s, v29.4s, v3.4s
+	VBSL V2.B16, V29.B16, V4.B16
+	VBSL V3.B16, V29.B16, V5.B16
+	WORD $0x6ebee482 // fcmgt v2.4s, v4.4s, v30.4s
+	WORD $0x6ebee4a3 // fcmgt v3.4s, v5.4s, v30.4s
+	VBSL V4.B16, V30.B16, V2.B16
+	VBSL V5.B16, V30.B16, V3.B16
+	FMOVQ 80(R6), F4
+	VFMLA V26.S4, V2.S4, V4.S4
+	FMOVQ 80(R6), F5
+	VFMLA V26.S4, V3.S4, V5.S4
+	WORD $0x4eb9d486 // fsub v6.4s, v4.4s, v25.4s
+	WORD $0x4eb9d4a7 // fsub v7.4s, v5.4s, v25.4s
+	VFMLA V22.S4, V6.S4, V2.S4
+	VFMLA V22.S4, V7.S4, V3.S4
+	VFMLA V23.S4, V6.S4, V2.S4
+	VFMLA V23.S4, V7.S4, V3.S4
+	FMOVQ 128(R6), F6
+	VFMLA V28.S4, V2.S4, V6.S4
+	FMOVQ 128(R6), F7
+	VFMLA V28.S4, V3.S4, V7.S4
+	FMOVQ 144(R6), F8
+	VFMLA V2.S4, V6.S4, V8.S4
+	FMOVQ 144(R6), F6
+	VFMLA V3.S4, V7.S4, V6.S4
+	FMOVQ 160(R6), F7
+	VFMLA V2.S4, V8.S4, V7.S4
+	FMOVQ 160(R6), F8
+	VFMLA V3.S4, V6.S4, V8.S4
+	FMOVQ 176(R6), F6
+	VFMLA V2.S4, V7.S4, V6.S4
+	FMOVQ 176(R6), F7
+	VFMLA V3.S4, V8.S4, V7.S4
+	FMOVQ (R6), F8
+	VFMLA V2.S4, V6.S4, V8.S4
+	FMOVQ (R6), F6
+	VFMLA V3.S4, V7.S4, V6.S4
+	FMOVQ (R6), F7
+	VFMLA V2.S4, V8.S4, V7.S4
+	FMOVQ (R6), F2
+	VFMLA V3.S4, V6.S4, V2.S4
+	VUSHR $1, V4.S4, V3.S4
+	VUSHR $1, V5.S4, V6.S4
+	VSHL $23, V3.S4, V8.S4
+	VSHL $23, V6.S4, V9.S4
+	VADD V31.S4, V8.S4, V8.S4
+	VADD V31.S4, V9.S4, V9.S4
+	VSUB V3.S4, V4.S4, V3.S4
+	VSUB V6.S4, V5.S4, V4.S4
+	VSHL $23, V3.S4, V3.S4
+	VSHL $23, V4.S4, V4.S4
+	VADD V31.S4, V3.S4, V3.S4
+	VADD V31.S4, V4.S4, V4.S4
+	WORD $0x6e28dce5 // fmul v5.4s, v7.4s, v8.4s
+	WORD $0x6e29dc42 // fmul v2.4s, v2.4s, v9.4s
+	WORD $0x6e23dca3 // fmul v3.4s, v5.4s, v3.4s
+	WORD $0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
+	WORD $0x6e3bdc63 // fmul v3.4s, v3.4s, v27.4s
+	WORD $0x6e3bdc42 // fmul v2.4s, v2.4s, v27.4s
+	WORD $0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	WORD $0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FSTPQ.P (F0, F1), 32(R0)
+	SUB $8, R5, R5
+	CMP $8, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F0
+	FMOVQ.P 16(R2), F1
+	VEOR V24.B16, V1.B16, V2.B16
+	WORD $0x6e21dc41 // fmul v1.4s, v2.4s, v1.4s
+	WORD $0x6ea1e7a2 // fcmgt v2.4s, v29.4s, v1.4s
+	VBSL V1.B16, V29.B16, V2.B16
+	WORD $0x6ebee441 // fcmgt v1.4s, v2.4s, v30.4s
+	VBSL V2.B16, V30.B16, V1.B16
+	FMOVQ 80(R6), F2
+	VFMLA V26.S4, V1.S4, V2.S4
+	WORD $0x4eb9d443 // fsub v3.4s, v2.4s, v25.4s
+	VFMLA V22.S4, V3.S4, V1.S4
+	VFMLA V23.S4, V3.S4, V1.S4
+	FMOVQ 128(R6), F3
+	VFMLA V28.S4, V1.S4, V3.S4
+	FMOVQ 144(R6), F4
+	VFMLA V1.S4, V3.S4, V4.S4
+	FMOVQ 160(R6), F3
+	VFMLA V1.S4, V4.S4, V3.S4
+	FMOVQ 176(R6), F4
+	VFMLA V1.S4, V3.S4, V4.S4
+	FMOVQ (R6), F3
+	VFMLA V1.S4, V4.S4, V3.S4
+	FMOVQ (R6), F4
+	VFMLA V1.S4, V3.S4, V4.S4
+	VUSHR $1, V2.S4, V1.S4
+	VSHL $23, V1.S4, V3.S4
+	VADD V31.S4, V3.S4, V3.S4
+	VSUB V1.S4, V2.S4, V1.S4
+	VSHL $23, V1.S4, V1.S4
+	VADD V31.S4, V1.S4, V1.S4
+	WORD $0x6e23dc82 // fmul v2.4s, v4.4s, v3.4s
+	WORD $0x6e21dc41 // fmul v1.4s, v2.4s, v1.4s
+	WORD $0x6e3bdc21 // fmul v1.4s, v1.4s, v27.4s
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	FMOVQ.P F0, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F0
+	FMOVS.P 4(R2), F1
+	VEOR V24.B16, V1.B16, V2.B16
+	WORD $0x6e21dc41 // fmul v1.4s, v2.4s, v1.4s
+	WORD $0x6ea1e7a2 // fcmgt v2.4s, v29.4s, v1.4s
+	VBSL V1.B16, V29.B16, V2.B16
+	WORD $0x6ebee441 // fcmgt v1.4s, v2.4s, v30.4s
+	VBSL V2.B16, V30.B16, V1.B16
+	FMOVQ 80(R6), F2
+	VFMLA V26.S4, V1.S4, V2.S4
+	WORD $0x4eb9d443 // fsub v3.4s, v2.4s, v25.4s
+	VFMLA V22.S4, V3.S4, V1.S4
+	VFMLA V23.S4, V3.S4, V1.S4
+	FMOVQ 128(R6), F3
+	VFMLA V28.S4, V1.S4, V3.S4
+	FMOVQ 144(R6), F4
+	VFMLA V1.S4, V3.S4, V4.S4
+	FMOVQ 160(R6), F3
+	VFMLA V1.S4, V4.S4, V3.S4
+	FMOVQ 176(R6), F4
+	VFMLA V1.S4, V3.S4, V4.S4
+	FMOVQ (R6), F3
+	VFMLA V1.S4, V4.S4, V3.S4
+	FMOVQ (R6), F4
+	VFMLA V1.S4, V3.S4, V4.S4
+	VUSHR $1, V2.S4, V1.S4
+	VSHL $23, V1.S4, V3.S4
+	VADD V31.S4, V3.S4, V3.S4
+	VSUB V1.S4, V2.S4, V1.S4
+	VSHL $23, V1.S4, V1.S4
+	VADD V31.S4, V1.S4, V1.S4
+	WORD $0x6e23dc82 // fmul v2.4s, v4.4s, v3.4s
+	WORD $0x6e21dc41 // fmul v1.4s, v2.4s, v1.4s
+	WORD $0x6e3bdc21 // fmul v1.4s, v1.4s, v27.4s
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	FMOVS.P F0, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapAbsGradNEON(dst, dy, y *float32, n int)
+TEXT ·MapAbsGradNEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD y+16(FP), R2
+	MOVD n+24(FP), R5
+	MOVD $constants<>(SB), R6
+	WORD $0x4f00041f // movi v31.4s, #0x0
+	FMOVQ 512(R6), F30
+	CMP $16, R5
+	BLT few
+rounds:
+	FLDPQ 32(R1), (F2, F3)
+	FLDPQ.P 64(R1), (F0, F1)
+	FLDPQ 32(R2), (F6, F7)
+	FLDPQ.P 64(R2), (F4, F5)
+	WORD $0x6ebfe488 // fcmgt v8.4s, v4.4s, v31.4s
+	WORD $0x6ebfe4a9 // fcmgt v9.4s, v5.4s, v31.4s
+	WORD $0x6ebfe4ca // fcmgt v10.4s, v6.4s, v31.4s
+	WORD $0x6ebfe4eb // fcmgt v11.4s, v7.4s, v31.4s
+	WORD $0x6ea4e7e4 // fcmgt v4.4s, v31.4s, v4.4s
+	WORD $0x6ea5e7e5 // fcmgt v5.4s, v31.4s, v5.4s
+	WORD $0x6ea6e7e6 // fcmgt v6.4s, v31.4s, v6.4s
+	WORD $0x6ea7e7e7 // fcmgt v7.4s, v31.4s, v7.4s
+	VEOR V30.B16, V0.B16, V12.B16
+	VEOR V30.B16, V1.B16, V13.B16
+	VEOR V30.B16, V2.B16, V14.B16
+	VEOR V30.B16, V3.B16, V15.B16
+	VBSL V31.B16, V12.B16, V4.B16
+	VBSL V31.B16, V13.B16, V5.B16
+	VBSL V31.B16, V14.B16, V6.B16
+	VBSL V31.B16, V15.B16, V7.B16
+	VBSL V4.B16, V0.B16, V8.B16
+	VBSL V5.B16, V1.B16, V9.B16
+	VBSL V6.B16, V2.B16, V10.B16
+	VBSL V7.B16, V3.B16, V11.B16
+	FSTPQ (F10, F11), 32(R0)
+	FSTPQ.P (F8, F9), 64(R0)
+	SUB $16, R5, R5
+	CMP $16, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F0
+	FMOVQ.P 16(R2), F1
+	WORD $0x6ebfe422 // fcmgt v2.4s, v1.4s, v31.4s
+	WORD $0x6ea1e7e1 // fcmgt v1.4s, v31.4s, v1.4s
+	VEOR V30.B16, V0.B16, V3.B16
+	VBSL V31.B16, V3.B16, V1.B16
+	VBSL V1.B16, V0.B16, V2.B16
+	FMOVQ.P F2, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F0
+	FMOVS.P 4(R2), F1
+	WORD $0x6ebfe422 // fcmgt v2.4s, v1.4s, v31.4s
+	WORD $0x6ea1e7e1 // fcmgt v1.4s, v31.4s, v1.4s
+	VEOR V30.B16, V0.B16, V3.B16
+	VBSL V31.B16, V3.B16, V1.B16
+	VBSL V1.B16, V0.B16, V2.B16
+	FMOVS.P F2, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapBlendNEON(dst, a, b *float32, n int, s, t float32)
+TEXT ·MapBlendNEON(SB), NOSPLIT, $0-40
+	MOVD dst+0(FP), R0
+	MOVD a+8(FP), R1
+	MOVD b+16(FP), R2
+	MOVD n+24(FP), R5
+	FMOVS s+32(FP), F0
+	VDUP V0.S[0], V0.S4
+	FMOVS t+36(FP), F1
+	VDUP V1.S[0], V1.S4
+	CMP $16, R5
+	BLT few
+rounds:
+	FLDPQ 32(R1), (F4, F5)
+	FLDPQ.P 64(R1), (F2, F3)
+	FLDPQ 32(R2), (F8, F9)
+	FLDPQ.P 64(R2), (F6, F7)
+	WORD $0x4f00040a // movi v10.4s, #0x0
+	VFMLA V0.S4, V2.S4, V10.S4
+	WORD $0x4f000402 // movi v2.4s, #0x0
+	VFMLA V0.S4, V3.S4, V2.S4
+	WORD $0x4f000403 // movi v3.4s, #0x0
+	VFMLA V0.S4, V4.S4, V3.S4
+	WORD $0x4f000404 // movi v4.4s, #0x0
+	VFMLA V0.S4, V5.S4, V4.S4
+	VFMLA V1.S4, V6.S4, V10.S4
+	VFMLA V1.S4, V7.S4, V2.S4
+	VFMLA V1.S4, V8.S4, V3.S4
+	VFMLA V1.S4, V9.S4, V4.S4
+	FSTPQ (F3, F4), 32(R0)
+	FSTPQ.P (F10, F2), 64(R0)
+	SUB $16, R5, R5
+	CMP $16, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F2
+	FMOVQ.P 16(R2), F3
+	WORD $0x4f000404 // movi v4.4s, #0x0
+	VFMLA V0.S4, V2.S4, V4.S4
+	VFMLA V1.S4, V3.S4, V4.S4
+	FMOVQ.P F4, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F2
+	FMOVS.P 4(R2), F3
+	WORD $0x4f000404 // movi v4.4s, #0x0
+	VFMLA V0.S4, V2.S4, V4.S4
+	VFMLA V1.S4, V3.S4, V4.S4
+	FMOVS.P F4, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapAddScaledNEON(dst, dy, y *float32, n int, s float32)
+TEXT ·MapAddScaledNEON(SB), NOSPLIT, $0-36
+	MOVD dst+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD y+16(FP), R2
+	MOVD n+24(FP), R5
+	FMOVS s+32(FP), F0
+	VDUP V0.S[0], V0.S4
+	CMP $16, R5
+	BLT few
+rounds:
+	FLDPQ 32(R1), (F3, F4)
+	FLDPQ.P 64(R1), (F1, F2)
+	FLDPQ 32(R2), (F7, F8)
+	FLDPQ.P 64(R2), (F5, F6)
+	VFMLA V0.S4, V5.S4, V1.S4
+	VFMLA V0.S4, V6.S4, V2.S4
+	VFMLA V0.S4, V7.S4, V3.S4
+	VFMLA V0.S4, V8.S4, V4.S4
+	FSTPQ (F3, F4), 32(R0)
+	FSTPQ.P (F1, F2), 64(R0)
+	SUB $16, R5, R5
+	CMP $16, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F1
+	FMOVQ.P 16(R2), F2
+	VFMLA V0.S4, V2.S4, V1.S4
+	FMOVQ.P F1, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F1
+	FMOVS.P 4(R2), F2
+	VFMLA V0.S4, V2.S4, V1.S4
+	FMOVS.P F1, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapLerpNEON(dst, dy, y *float32, n int, s float32)
+TEXT ·MapLerpNEON(SB), NOSPLIT, $0-36
+	MOVD dst+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD y+16(FP), R2
+	MOVD n+24(FP), R5
+	FMOVS s+32(FP), F0
+	VDUP V0.S[0], V0.S4
+	CMP $16, R5
+	BLT few
+rounds:
+	FLDPQ 32(R1), (F3, F4)
+	FLDPQ.P 64(R1), (F1, F2)
+	FLDPQ 32(R2), (F7, F8)
+	FLDPQ.P 64(R2), (F5, F6)
+	WORD $0x4ea1d4a5 // fsub v5.4s, v5.4s, v1.4s
+	WORD $0x4ea2d4c6 // fsub v6.4s, v6.4s, v2.4s
+	WORD $0x4ea3d4e7 // fsub v7.4s, v7.4s, v3.4s
+	WORD $0x4ea4d508 // fsub v8.4s, v8.4s, v4.4s
+	VFMLA V0.S4, V5.S4, V1.S4
+	VFMLA V0.S4, V6.S4, V2.S4
+	VFMLA V0.S4, V7.S4, V3.S4
+	VFMLA V0.S4, V8.S4, V4.S4
+	FSTPQ (F3, F4), 32(R0)
+	FSTPQ.P (F1, F2), 64(R0)
+	SUB $16, R5, R5
+	CMP $16, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F1
+	FMOVQ.P 16(R2), F2
+	WORD $0x4ea1d442 // fsub v2.4s, v2.4s, v1.4s
+	VFMLA V0.S4, V2.S4, V1.S4
+	FMOVQ.P F1, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F1
+	FMOVS.P 4(R2), F2
+	WORD $0x4ea1d442 // fsub v2.4s, v2.4s, v1.4s
+	VFMLA V0.S4, V2.S4, V1.S4
+	FMOVS.P F1, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapSubMulNEON(dst, dy, y *float32, n int, s float32)
+TEXT ·MapSubMulNEON(SB), NOSPLIT, $0-36
+	MOVD dst+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD y+16(FP), R2
+	MOVD n+24(FP), R5
+	FMOVS s+32(FP), F0
+	VDUP V0.S[0], V0.S4
+	CMP $16, R5
+	BLT few
+rounds:
+	FLDPQ 32(R1), (F3, F4)
+	FLDPQ.P 64(R1), (F1, F2)
+	FLDPQ 32(R2), (F7, F8)
+	FLDPQ.P 64(R2), (F5, F6)
+	WORD $0x4ea0d421 // fsub v1.4s, v1.4s, v0.4s
+	WORD $0x4ea0d442 // fsub v2.4s, v2.4s, v0.4s
+	WORD $0x4ea0d463 // fsub v3.4s, v3.4s, v0.4s
+	WORD $0x4ea0d484 // fsub v4.4s, v4.4s, v0.4s
+	WORD $0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
+	WORD $0x6e27dc63 // fmul v3.4s, v3.4s, v7.4s
+	WORD $0x6e28dc84 // fmul v4.4s, v4.4s, v8.4s
+	FSTPQ (F3, F4), 32(R0)
+	FSTPQ.P (F1, F2), 64(R0)
+	SUB $16, R5, R5
+	CMP $16, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F1
+	FMOVQ.P 16(R2), F2
+	WORD $0x4ea0d421 // fsub v1.4s, v1.4s, v0.4s
+	WORD $0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ.P F1, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F1
+	FMOVS.P 4(R2), F2
+	WORD $0x4ea0d421 // fsub v1.4s, v1.4s, v0.4s
+	WORD $0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVS.P F1, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapAddScaledExpNEON(dst, dy, y *float32, n int, s float32)
+TEXT ·MapAddScaledExpNEON(SB), NOSPLIT, $0-36
+	MOVD dst+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD y+16(FP), R2
+	MOVD n+24(FP), R5
+	FMOVS s+32(FP), F0
+	VDUP V0.S[0], V0.S4
+	MOVD $constants<>(SB), R6
+	FMOVQ (R6), F31
+	FMOVQ 16(R6), F30
+	FMOVQ 32(R6), F29
+	FMOVQ 48(R6), F28
+	FMOVQ 64(R6), F27
+	FMOVQ 80(R6), F26
+	FMOVQ 96(R6), F25
+	FMOVQ 112(R6), F24
+	CMP $8, R5
+	BLT few
+rounds:
+	FLDPQ.P 32(R1), (F1, F2)
+	FLDPQ.P 32(R2), (F3, F4)
+	WORD $0x6ea3e7a5 // fcmgt v5.4s, v29.4s, v3.4s
+	WORD $0x6ea4e7a6 // fcmgt v6.4s, v29.4s, v4.4s
+	VBSL V3.B16, V29.B16, V5.B16
+	VBSL V4.B16, V29.B16, V6.B16
+	WORD $0x6ebee4a3 // fcmgt v3.4s, v5.4s, v30.4s
+	WORD $0x6ebee4c4 // fcmgt v4.4s, v6.4s, v30.4s
+	VBSL V5.B16, V30.B16, V3.B16
+	VBSL V6.B16, V30.B16, V4.B16
+	FMOVQ 80(R6), F5
+	VFMLA V27.S4, V3.S4, V5.S4
+	FMOVQ 80(R6), F6
+	VFMLA V27.S4, V4.S4, V6.S4
+	WORD $0x4ebad4a7 // fsub v7.4s, v5.4s, v26.4s
+	WORD $0x4ebad4c8 // fsub v8.4s, v6.4s, v26.4s
+	VFMLA V24.S4, V7.S4, V3.S4
+	VFMLA V24.S4, V8.S4, V4.S4
+	VFMLA V25.S4, V7.S4, V3.S4
+	VFMLA V25.S4, V8.S4, V4.S4
+	FMOVQ 128(R6), F7
+	VFMLA V28.S4, V3.S4, V7.S4
+	FMOVQ 128(R6), F8
+	VFMLA V28.S4, V4.S4, V8.S4
+	FMOVQ 144(R6), F9
+	VFMLA V3.S4, V7.S4, V9.S4
+	FMOVQ 144(R6), F7
+	VFMLA V4.S4, V8.S4, V7.S4
+	FMOVQ 160(R6), F8
+	VFMLA V3.S4, V9.S4, V8.S4
+	FMOVQ 160(R6), F9
+	VFMLA V4.S4, V7.S4, V9.S4
+	FMOVQ 176(R6), F7
+	VFMLA V3.S4, V8.S4, V7.S4
+	FMOVQ 176(R6), F8
+	VFMLA V4.S4, V9.S4, V8.S4
+	FMOVQ (R6), F9
+	VFMLA V3.S4, V7.S4, V9.S4
+	FMOVQ (R6), F7
+	VFMLA V4.S4, V8.S4, V7.S4
+	FMOVQ (R6), F8
+	VFMLA V3.S4, V9.S4, V8.S4
+	FMOVQ (R6), F3
+	VFMLA V4.S4, V7.S4, V3.S4
+	VUSHR $1, V5.S4, V4.S4
+	VUSHR $1, V6.S4, V7.S4
+	VSHL $23, V4.S4, V9.S4
+	VSHL $23, V7.S4, V10.S4
+	VADD V31.S4, V9.S4, V9.S4
+	VADD V31.S4, V10.S4, V10.S4
+	VSUB V4.S4, V5.S4, V4.S4
+	VSUB V7.S4, V6.S4, V5.S4
+	VSHL $23, V4.S4, V4.S4
+	VSHL $23, V5.S4, V5.S4
+	VADD V31.S4, V4.S4, V4.S4
+	VADD V31.S4, V5.S4, V5.S4
+	WORD $0x6e29dd06 // fmul v6.4s, v8.4s, v9.4s
+	WORD $0x6e2adc63 // fmul v3.4s, v3.4s, v10.4s
+	WORD $0x6e24dcc4 // fmul v4.4s, v6.4s, v4.4s
+	WORD $0x6e25dc63 // fmul v3.4s, v3.4s, v5.4s
+	VFMLA V0.S4, V4.S4, V1.S4
+	VFMLA V0.S4, V3.S4, V2.S4
+	FSTPQ.P (F1, F2), 32(R0)
+	SUB $8, R5, R5
+	CMP $8, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F1
+	FMOVQ.P 16(R2), F2
+	WORD $0x6ea2e7a3 // fcmgt v3.4s, v29.4s, v2.4s
+	VBSL V2.B16, V29.B16, V3.B16
+	WORD $0x6ebee462 // fcmgt v2.4s, v3.4s, v30.4s
+	VBSL V3.B16, V30.B16, V2.B16
+	FMOVQ 80(R6), F3
+	VFMLA V27.S4, V2.S4, V3.S4
+	WORD $0x4ebad464 // fsub v4.4s, v3.4s, v26.4s
+	VFMLA V24.S4, V4.S4, V2.S4
+	VFMLA V25.S4, V4.S4, V2.S4
+	FMOVQ 128(R6), F4
+	VFMLA V28.S4, V2.S4, V4.S4
+	FMOVQ 144(R6), F5
+	VFMLA V2.S4, V4.S4, V5.S4
+	FMOVQ 160(R6), F4
+	VFMLA V2.S4, V5.S4, V4.S4
+	FMOVQ 176(R6), F5
+	VFMLA V2.S4, V4.S4, V5.S4
+	FMOVQ (R6), F4
+	VFMLA V2.S4, V5.S4, V4.S4
+	FMOVQ (R6), F5
+	VFMLA V2.S4, V4.S4, V5.S4
+	VUSHR $1, V3.S4, V2.S4
+	VSHL $23, V2.S4, V4.S4
+	VADD V31.S4, V4.S4, V4.S4
+	VSUB V2.S4, V3.S4, V2.S4
+	VSHL $23, V2.S4, V2.S4
+	VADD V31.S4, V2.S4, V2.S4
+	WORD $0x6e24dca3 // fmul v3.4s, v5.4s, v4.4s
+	WORD $0x6e22dc62 // fmul v2.4s, v3.4s, v2.4s
+	VFMLA V0.S4, V2.S4, V1.S4
+	FMOVQ.P F1, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F1
+	FMOVS.P 4(R2), F2
+	WORD $0x6ea2e7a3 // fcmgt v3.4s, v29.4s, v2.4s
+	VBSL V2.B16, V29.B16, V3.B16
+	WORD $0x6ebee462 // fcmgt v2.4s, v3.4s, v30.4s
+	VBSL V3.B16, V30.B16, V2.B16
+	FMOVQ 80(R6), F3
+	VFMLA V27.S4, V2.S4, V3.S4
+	WORD $0x4ebad464 // fsub v4.4s, v3.4s, v26.4s
+	VFMLA V24.S4, V4.S4, V2.S4
+	VFMLA V25.S4, V4.S4, V2.S4
+	FMOVQ 128(R6), F4
+	VFMLA V28.S4, V2.S4, V4.S4
+	FMOVQ 144(R6), F5
+	VFMLA V2.S4, V4.S4, V5.S4
+	FMOVQ 160(R6), F4
+	VFMLA V2.S4, V5.S4, V4.S4
+	FMOVQ 176(R6), F5
+	VFMLA V2.S4, V4.S4, V5.S4
+	FMOVQ (R6), F4
+	VFMLA V2.S4, V5.S4, V4.S4
+	FMOVQ (R6), F5
+	VFMLA V2.S4, V4.S4, V5.S4
+	VUSHR $1, V3.S4, V2.S4
+	VSHL $23, V2.S4, V4.S4
+	VADD V31.S4, V4.S4, V4.S4
+	VSUB V2.S4, V3.S4, V2.S4
+	VSHL $23, V2.S4, V2.S4
+	VADD V31.S4, V2.S4, V2.S4
+	WORD $0x6e24dca3 // fmul v3.4s, v5.4s, v4.4s
+	WORD $0x6e22dc62 // fmul v2.4s, v3.4s, v2.4s
+	VFMLA V0.S4, V2.S4, V1.S4
+	FMOVS.P F1, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapAddScaledDivNEON(dst, dy, y *float32, n int, s, d float32)
+TEXT ·MapAddScaledDivNEON(SB), NOSPLIT, $0-40
+	MOVD dst+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD y+16(FP), R2
+	MOVD n+24(FP), R5
+	FMOVS s+32(FP), F0
+	VDUP V0.S[0], V0.S4
+	FMOVS d+36(FP), F1
+	VDUP V1.S[0], V1.S4
+	CMP $16, R5
+	BLT few
+rounds:
+	FLDPQ 32(R1), (F4, F5)
+	FLDPQ.P 64(R1), (F2, F3)
+	FLDPQ 32(R2), (F8, F9)
+	FLDPQ.P 64(R2), (F6, F7)
+	VFMLA V0.S4, V6.S4, V2.S4
+	VFMLA V0.S4, V7.S4, V3.S4
+	VFMLA V0.S4, V8.S4, V4.S4
+	VFMLA V0.S4, V9.S4, V5.S4
+	WORD $0x6e21fc42 // fdiv v2.4s, v2.4s, v1.4s
+	WORD $0x6e21fc63 // fdiv v3.4s, v3.4s, v1.4s
+	WORD $0x6e21fc84 // fdiv v4.4s, v4.4s, v1.4s
+	WORD $0x6e21fca5 // fdiv v5.4s, v5.4s, v1.4s
+	FSTPQ (F4, F5), 32(R0)
+	FSTPQ.P (F2, F3), 64(R0)
+	SUB $16, R5, R5
+	CMP $16, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F2
+	FMOVQ.P 16(R2), F3
+	VFMLA V0.S4, V3.S4, V2.S4
+	WORD $0x6e21fc42 // fdiv v2.4s, v2.4s, v1.4s
+	FMOVQ.P F2, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F2
+	FMOVS.P 4(R2), F3
+	VFMLA V0.S4, V3.S4, V2.S4
+	WORD $0x6e21fc42 // fdiv v2.4s, v2.4s, v1.4s
+	FMOVS.P F2, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapDivAddScaledNEON(dst, dy, y *float32, n int, s, d float32)
+TEXT ·MapDivAddScaledNEON(SB), NOSPLIT, $0-40
+	MOVD dst+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD y+16(FP), R2
+	MOVD n+24(FP), R5
+	FMOVS s+32(FP), F0
+	VDUP V0.S[0], V0.S4
+	FMOVS d+36(FP), F1
+	VDUP V1.S[0], V1.S4
+	CMP $16, R5
+	BLT few
+rounds:
+	FLDPQ 32(R1), (F4, F5)
+	FLDPQ.P 64(R1), (F2, F3)
+	FLDPQ 32(R2), (F8, F9)
+	FLDPQ.P 64(R2), (F6, F7)
+	WORD $0x6e21fc42 // fdiv v2.4s, v2.4s, v1.4s
+	WORD $0x6e21fc63 // fdiv v3.4s, v3.4s, v1.4s
+	WORD $0x6e21fc84 // fdiv v4.4s, v4.4s, v1.4s
+	WORD $0x6e21fca5 // fdiv v5.4s, v5.4s, v1.4s
+	VFMLA V0.S4, V6.S4, V2.S4
+	VFMLA V0.S4, V7.S4, V3.S4
+	VFMLA V0.S4, V8.S4, V4.S4
+	VFMLA V0.S4, V9.S4, V5.S4
+	FSTPQ (F4, F5), 32(R0)
+	FSTPQ.P (F2, F3), 64(R0)
+	SUB $16, R5, R5
+	CMP $16, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F2
+	FMOVQ.P 16(R2), F3
+	WORD $0x6e21fc42 // fdiv v2.4s, v2.4s, v1.4s
+	VFMLA V0.S4, V3.S4, V2.S4
+	FMOVQ.P F2, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F2
+	FMOVS.P 4(R2), F3
+	WORD $0x6e21fc42 // fdiv v2.4s, v2.4s, v1.4s
+	VFMLA V0.S4, V3.S4, V2.S4
+	FMOVS.P F2, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapPReLUGradNEON(dst, dy, x, slope *float32, n int)
+TEXT ·MapPReLUGradNEON(SB), NOSPLIT, $0-40
+	MOVD dst+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD x+16(FP), R2
+	MOVD slope+24(FP), R3
+	MOVD n+32(FP), R5
+	WORD $0x4f00041f // movi v31.4s, #0x0
+	CMP $16, R5
+	BLT few
+rounds:
+	FLDPQ 32(R1), (F2, F3)
+	FLDPQ.P 64(R1), (F0, F1)
+	FLDPQ 32(R2), (F6, F7)
+	FLDPQ.P 64(R2), (F4, F5)
+	FLDPQ 32(R3), (F10, F11)
+	FLDPQ.P 64(R3), (F8, F9)
+	WORD $0x6ebfe484 // fcmgt v4.4s, v4.4s, v31.4s
+	WORD $0x6ebfe4a5 // fcmgt v5.4s, v5.4s, v31.4s
+	WORD $0x6ebfe4c6 // fcmgt v6.4s, v6.4s, v31.4s
+	WORD $0x6ebfe4e7 // fcmgt v7.4s, v7.4s, v31.4s
+	WORD $0x6e28dc08 // fmul v8.4s, v0.4s, v8.4s
+	WORD $0x6e29dc29 // fmul v9.4s, v1.4s, v9.4s
+	WORD $0x6e2adc4a // fmul v10.4s, v2.4s, v10.4s
+	WORD $0x6e2bdc6b // fmul v11.4s, v3.4s, v11.4s
+	VBSL V8.B16, V0.B16, V4.B16
+	VBSL V9.B16, V1.B16, V5.B16
+	VBSL V10.B16, V2.B16, V6.B16
+	VBSL V11.B16, V3.B16, V7.B16
+	FSTPQ (F6, F7), 32(R0)
+	FSTPQ.P (F4, F5), 64(R0)
+	SUB $16, R5, R5
+	CMP $16, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F0
+	FMOVQ.P 16(R2), F1
+	FMOVQ.P 16(R3), F2
+	WORD $0x6ebfe421 // fcmgt v1.4s, v1.4s, v31.4s
+	WORD $0x6e22dc02 // fmul v2.4s, v0.4s, v2.4s
+	VBSL V2.B16, V0.B16, V1.B16
+	FMOVQ.P F1, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F0
+	FMOVS.P 4(R2), F1
+	FMOVS.P 4(R3), F2
+	WORD $0x6ebfe421 // fcmgt v1.4s, v1.4s, v31.4s
+	WORD $0x6e22dc02 // fmul v2.4s, v0.4s, v2.4s
+	VBSL V2.B16, V0.B16, V1.B16
+	FMOVS.P F1, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapMergeSquaresNEON(dst, a, b, d *float32, n int, s float32)
+TEXT ·MapMergeSquaresNEON(SB), NOSPLIT, $0-44
+	MOVD dst+0(FP), R0
+	MOVD a+8(FP), R1
+	MOVD b+16(FP), R2
+	MOVD d+24(FP), R3
+	MOVD n+32(FP), R5
+	FMOVS s+40(FP), F0
+	VDUP V0.S[0], V0.S4
+	CMP $16, R5
+	BLT few
+rounds:
+	FLDPQ 32(R1), (F3, F4)
+	FLDPQ.P 64(R1), (F1, F2)
+	FLDPQ 32(R2), (F7, F8)
+	FLDPQ.P 64(R2), (F5, F6)
+	FLDPQ 32(R3), (F11, F12)
+	FLDPQ.P 64(R3), (F9, F10)
+	WORD $0x6e29dd29 // fmul v9.4s, v9.4s, v9.4s
+	WORD $0x6e2add4a // fmul v10.4s, v10.4s, v10.4s
+	WORD $0x6e2bdd6b // fmul v11.4s, v11.4s, v11.4s
+	WORD $0x6e2cdd8c // fmul v12.4s, v12.4s, v12.4s
+	WORD $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	WORD $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	VFMLA V0.S4, V9.S4, V1.S4
+	VFMLA V0.S4, V10.S4, V2.S4
+	VFMLA V0.S4, V11.S4, V3.S4
+	VFMLA V0.S4, V12.S4, V4.S4
+	FSTPQ (F3, F4), 32(R0)
+	FSTPQ.P (F1, F2), 64(R0)
+	SUB $16, R5, R5
+	CMP $16, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F1
+	FMOVQ.P 16(R2), F2
+	FMOVQ.P 16(R3), F3
+	WORD $0x6e23dc63 // fmul v3.4s, v3.4s, v3.4s
+	WORD $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	VFMLA V0.S4, V3.S4, V1.S4
+	FMOVQ.P F1, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F1
+	FMOVS.P 4(R2), F2
+	FMOVS.P 4(R3), F3
+	WORD $0x6e23dc63 // fmul v3.4s, v3.4s, v3.4s
+	WORD $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	VFMLA V0.S4, V3.S4, V1.S4
+	FMOVS.P F1, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapLRNShareNEON(dst, x, q, sq *float32, n int, alpha, k float32)
+TEXT ·MapLRNShareNEON(SB), NOSPLIT, $0-48
+	MOVD dst+0(FP), R0
+	MOVD x+8(FP), R1
+	MOVD q+16(FP), R2
+	MOVD sq+24(FP), R3
+	MOVD n+32(FP), R5
+	FMOVS alpha+40(FP), F0
+	VDUP V0.S[0], V0.S4
+	FMOVS k+44(FP), F1
+	VDUP V1.S[0], V1.S4
+	CMP $16, R5
+	BLT few
+rounds:
+	FLDPQ 32(R1), (F4, F5)
+	FLDPQ.P 64(R1), (F2, F3)
+	FLDPQ 32(R2), (F8, F9)
+	FLDPQ.P 64(R2), (F6, F7)
+	FLDPQ 32(R3), (F12, F13)
+	FLDPQ.P 64(R3), (F10, F11)
+	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
+	WORD $0x6e27dc63 // fmul v3.4s, v3.4s, v7.4s
+	WORD $0x6e28dc84 // fmul v4.4s, v4.4s, v8.4s
+	WORD $0x6e29dca5 // fmul v5.4s, v5.4s, v9.4s
+	VMOV V1.B16, V6.B16
+	VFMLA V10.S4, V0.S4, V6.S4
+	VMOV V1.B16, V7.B16
+	VFMLA V11.S4, V0.S4, V7.S4
+	VMOV V1.B16, V8.B16
+	VFMLA V12.S4, V0.S4, V8.S4
+	VMOV V1.B16, V9.B16
+	VFMLA V13.S4, V0.S4, V9.S4
+	WORD $0x6e26fc42 // fdiv v2.4s, v2.4s, v6.4s
+	WORD $0x6e27fc63 // fdiv v3.4s, v3.4s, v7.4s
+	WORD $0x6e28fc84 // fdiv v4.4s, v4.4s, v8.4s
+	WORD $0x6e29fca5 // fdiv v5.4s, v5.4s, v9.4s
+	FSTPQ (F4, F5), 32(R0)
+	FSTPQ.P (F2, F3), 64(R0)
+	SUB $16, R5, R5
+	CMP $16, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F2
+	FMOVQ.P 16(R2), F3
+	FMOVQ.P 16(R3), F4
+	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
+	VMOV V1.B16, V3.B16
+	VFMLA V4.S4, V0.S4, V3.S4
+	WORD $0x6e23fc42 // fdiv v2.4s, v2.4s, v3.4s
+	FMOVQ.P F2, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F2
+	FMOVS.P 4(R2), F3
+	FMOVS.P 4(R3), F4
+	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
+	VMOV V1.B16, V3.B16
+	VFMLA V4.S4, V0.S4, V3.S4
+	WORD $0x6e23fc42 // fdiv v2.4s, v2.4s, v3.4s
+	FMOVS.P F2, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapAddScaledProductNEON(dst, a, x, y *float32, n int, s float32)
+TEXT ·MapAddScaledProductNEON(SB), NOSPLIT, $0-44
+	MOVD dst+0(FP), R0
+	MOVD a+8(FP), R1
+	MOVD x+16(FP), R2
+	MOVD y+24(FP), R3
+	MOVD n+32(FP), R5
+	FMOVS s+40(FP), F0
+	VDUP V0.S[0], V0.S4
+	CMP $16, R5
+	BLT few
+rounds:
+	FLDPQ 32(R1), (F3, F4)
+	FLDPQ.P 64(R1), (F1, F2)
+	FLDPQ 32(R2), (F7, F8)
+	FLDPQ.P 64(R2), (F5, F6)
+	FLDPQ 32(R3), (F11, F12)
+	FLDPQ.P 64(R3), (F9, F10)
+	WORD $0x6e29dca5 // fmul v5.4s, v5.4s, v9.4s
+	WORD $0x6e2adcc6 // fmul v6.4s, v6.4s, v10.4s
+	WORD $0x6e2bdce7 // fmul v7.4s, v7.4s, v11.4s
+	WORD $0x6e2cdd08 // fmul v8.4s, v8.4s, v12.4s
+	VFMLA V0.S4, V5.S4, V1.S4
+	VFMLA V0.S4, V6.S4, V2.S4
+	VFMLA V0.S4, V7.S4, V3.S4
+	VFMLA V0.S4, V8.S4, V4.S4
+	FSTPQ (F3, F4), 32(R0)
+	FSTPQ.P (F1, F2), 64(R0)
+	SUB $16, R5, R5
+	CMP $16, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F1
+	FMOVQ.P 16(R2), F2
+	FMOVQ.P 16(R3), F3
+	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
+	VFMLA V0.S4, V2.S4, V1.S4
+	FMOVQ.P F1, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F1
+	FMOVS.P 4(R2), F2
+	FMOVS.P 4(R3), F3
+	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
+	VFMLA V0.S4, V2.S4, V1.S4
+	FMOVS.P F1, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapAddNormalizedNEON(dst, a, dy, x *float32, n int, mean, inv float32)
+TEXT ·MapAddNormalizedNEON(SB), NOSPLIT, $0-48
+	MOVD dst+0(FP), R0
+	MOVD a+8(FP), R1
+	MOVD dy+16(FP), R2
+	MOVD x+24(FP), R3
+	MOVD n+32(FP), R5
+	FMOVS mean+40(FP), F0
+	VDUP V0.S[0], V0.S4
+	FMOVS inv+44(FP), F1
+	VDUP V1.S[0], V1.S4
+	CMP $16, R5
+	BLT few
+rounds:
+	FLDPQ 32(R1), (F4, F5)
+	FLDPQ.P 64(R1), (F2, F3)
+	FLDPQ 32(R2), (F8, F9)
+	FLDPQ.P 64(R2), (F6, F7)
+	FLDPQ 32(R3), (F12, F13)
+	FLDPQ.P 64(R3), (F10, F11)
+	WORD $0x4ea0d54a // fsub v10.4s, v10.4s, v0.4s
+	WORD $0x4ea0d56b // fsub v11.4s, v11.4s, v0.4s
+	WORD $0x4ea0d58c // fsub v12.4s, v12.4s, v0.4s
+	WORD $0x4ea0d5ad // fsub v13.4s, v13.4s, v0.4s
+	WORD $0x6e21dd4a // fmul v10.4s, v10.4s, v1.4s
+	WORD $0x6e21dd6b // fmul v11.4s, v11.4s, v1.4s
+	WORD $0x6e21dd8c // fmul v12.4s, v12.4s, v1.4s
+	WORD $0x6e21ddad // fmul v13.4s, v13.4s, v1.4s
+	VFMLA V10.S4, V6.S4, V2.S4
+	VFMLA V11.S4, V7.S4, V3.S4
+	VFMLA V12.S4, V8.S4, V4.S4
+	VFMLA V13.S4, V9.S4, V5.S4
+	FSTPQ (F4, F5), 32(R0)
+	FSTPQ.P (F2, F3), 64(R0)
+	SUB $16, R5, R5
+	CMP $16, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F2
+	FMOVQ.P 16(R2), F3
+	FMOVQ.P 16(R3), F4
+	WORD $0x4ea0d484 // fsub v4.4s, v4.4s, v0.4s
+	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	VFMLA V4.S4, V3.S4, V2.S4
+	FMOVQ.P F2, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F2
+	FMOVS.P 4(R2), F3
+	FMOVS.P 4(R3), F4
+	WORD $0x4ea0d484 // fsub v4.4s, v4.4s, v0.4s
+	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	VFMLA V4.S4, V3.S4, V2.S4
+	FMOVS.P F2, 4(R0)
+	SUB $1, R5, R5
+	CMP $1, R5
+	BGE element
+done:
+	RET
+
+// func MapLayerNormGradNEON(dst, dy, x, gain *float32, n int, mean, inv, s, t float32)
+TEXT ·MapLayerNormGradNEON(SB), NOSPLIT, $0-56
+	MOVD dst+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD x+16(FP), R2
+	MOVD gain+24(FP), R3
+	MOVD n+32(FP), R5
+	FMOVS mean+40(FP), F0
+	VDUP V0.S[0], V0.S4
+	FMOVS inv+44(FP), F1
+	VDUP V1.S[0], V1.S4
+	FMOVS s+48(FP), F2
+	VDUP V2.S[0], V2.S4
+	FMOVS t+52(FP), F3
+	VDUP V3.S[0], V3.S4
+	CMP $16, R5
+	BLT few
+rounds:
+	FLDPQ 32(R1), (F6, F7)
+	FLDPQ.P 64(R1), (F4, F5)
+	FLDPQ 32(R2), (F10, F11)
+	FLDPQ.P 64(R2), (F8, F9)
+	FLDPQ 32(R3), (F14, F15)
+	FLDPQ.P 64(R3), (F12, F13)
+	WORD $0x4ea0d508 // fsub v8.4s, v8.4s, v0.4s
+	WORD $0x4ea0d529 // fsub v9.4s, v9.4s, v0.4s
+	WORD $0x4ea0d54a // fsub v10.4s, v10.4s, v0.4s
+	WORD $0x4ea0d56b // fsub v11.4s, v11.4s, v0.4s
+	WORD $0x6e21dd08 // fmul v8.4s, v8.4s, v1.4s
+	WORD $0x6e21dd29 // fmul v9.4s, v9.4s, v1.4s
+	WORD $0x6e21dd4a // fmul v10.4s, v10.4s, v1.4s
+	WORD $0x6e21dd6b // fmul v11.4s, v11.4s, v1.4s
+	WORD $0x6e2cdc84 // fmul v4.4s, v4.4s, v12.4s
+	WORD $0x6e2ddca5 // fmul v5.4s, v5.4s, v13.4s
+	WORD $0x6e2edcc6 // fmul v6.4s, v6.4s, v14.4s
+	WORD $0x6e2fdce7 // fmul v7.4s, v7.4s, v15.4s
+	WORD $0x4ea2d484 // fsub v4.4s, v4.4s, v2.4s
+	WORD $0x4ea2d4a5 // fsub v5.4s, v5.4s, v2.4s
+	WORD $0x4ea2d4c6 // fsub v6.4s, v6.4s, v2.4s
+	WORD $0x4ea2d4e7 // fsub v7.4s, v7.4s, v2.4s
+	VFMLA V3.S4, V8.S4, V4.S4
+	VFMLA V3.S4, V9.S4, V5.S4
+	VFMLA V3.S4, V10.S4, V6.S4
+	VFMLA V3.S4, V11.S4, V7.S4
+	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	WORD $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	WORD $0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
+	WORD $0x6e21dce7 // fmul v7.4s, v7.4s, v1.4s
+	FSTPQ (F6, F7), 32(R0)
+	FSTPQ.P (F4, F5), 64(R0)
+	SUB $16, R5, R5
+	CMP $16, R5
+	BGE rounds
+few:
+	CMP $4, R5
+	BLT rest
+one:
+	FMOVQ.P 16(R1), F4
+	FMOVQ.P 16(R2), F5
+	FMOVQ.P 16(R3), F6
+	WORD $0x4ea0d4a5 // fsub v5.4s, v5.4s, v0.4s
+	WORD $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	WORD $0x6e26dc84 // fmul v4.4s, v4.4s, v6.4s
+	WORD $0x4ea2d484 // fsub v4.4s, v4.4s, v2.4s
+	VFMLA V3.S4, V5.S4, V4.S4
+	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	FMOVQ.P F4, 16(R0)
+	SUB $4, R5, R5
+	CMP $4, R5
+	BGE one
+rest:
+	CMP $1, R5
+	BLT done
+element:
+	FMOVS.P 4(R1), F4
+	FMOVS.P 4(R2), F5
+	FMOVS.P 4(R3), F6
+	WORD $0x4ea0d4a5 // fsub v5.4s, v5.4s, v0.4s
+	WORD $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	WORD $0x6e26dc84 // fmul v4.4s, v4.4s, v6.4s
+	WORD $0x4ea2d484 // fsub v4.4s, v4.4s, v2.4s
+	VFMLA V3.S4, V5.S4, V4.S4
+	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	FMOVS.P F4, 4(R0)
 	SUB $1, R5, R5
 	CMP $1, R5
 	BGE element

@@ -49,10 +49,11 @@ const (
 	OpCamera              // camera formats, resize, warp
 	OpTranspose           // NHWC <-> NCHW
 	OpWinograd            // transforms of Winograd convolution, whose products are GEMM
+	OpGrad                // sums over rows, optimisers, gradients of pooling
 	NumOps
 )
 
-var opNames = [NumOps]string{"gemm", "depthwise", "pool", "norm", "lcn", "map", "camera", "transpose", "winograd"}
+var opNames = [NumOps]string{"gemm", "depthwise", "pool", "norm", "lcn", "map", "camera", "transpose", "winograd", "grad"}
 
 func (o Op) String() string { return opNames[o] }
 

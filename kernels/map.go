@@ -56,11 +56,39 @@ const (
 	mapScaleShiftLeaky
 	mapNormalize
 	mapAddSquareDiff
+	mapReLUGrad
+	mapClipGrad
+	mapLeakyReLUGrad
+	mapSigmoidGrad
+	mapTanhGrad
+	mapELUGrad
+	mapSoftplusGrad
+	mapSqrtGrad
+	mapHardSigmoidGrad
+	mapSiLUGrad
+	mapHardSwishGrad
+	mapGELUGrad
+	mapGELUTanhGrad
+	mapErfGrad
+	mapAbsGrad
+	mapBlend
+	mapAddScaled
+	mapLerp
+	mapSubMul
+	mapAddScaledExp
+	mapAddScaledDiv
+	mapDivAddScaled
+	mapPReLUGrad
+	mapMergeSquares
+	mapLRNShare
+	mapAddScaledProduct
+	mapAddNormalized
+	mapLayerNormGrad
 	numMapOps
 )
 
 // mapParams are the scalars of an element-wise function.
-type mapParams [3]float32
+type mapParams [4]float32
 
 var posInf, quietNaN = float32(math.Inf(1)), float32(math.NaN())
 
@@ -423,6 +451,28 @@ var (
 		mapLRN: func(x, sq float32, p mapParams) float32 {
 			return x * ref.Exp(float32(p[2]*ref.Log(ref.FMA32(p[0], sq, p[1]))))
 		},
+		mapReLUGrad:        func(a, b float32, _ mapParams) float32 { return ref.ReLUGrad(a, b) },
+		mapClipGrad:        func(a, b float32, p mapParams) float32 { return ref.ClipGrad(a, b, p[0], p[1]) },
+		mapLeakyReLUGrad:   func(a, b float32, p mapParams) float32 { return ref.LeakyReLUGrad(a, b, p[0]) },
+		mapSigmoidGrad:     func(a, b float32, _ mapParams) float32 { return ref.SigmoidGrad(a, b) },
+		mapTanhGrad:        func(a, b float32, _ mapParams) float32 { return ref.TanhGrad(a, b) },
+		mapELUGrad:         func(a, b float32, p mapParams) float32 { return ref.ELUGrad(a, b, p[0], p[1]) },
+		mapSoftplusGrad:    func(a, b float32, _ mapParams) float32 { return ref.SoftplusGrad(a, b) },
+		mapSqrtGrad:        func(a, b float32, _ mapParams) float32 { return ref.SqrtGrad(a, b) },
+		mapHardSigmoidGrad: func(a, b float32, p mapParams) float32 { return ref.HardSigmoidGrad(a, b, p[0]) },
+		mapSiLUGrad:        func(a, b float32, _ mapParams) float32 { return ref.SiLUGrad(a, b) },
+		mapHardSwishGrad:   func(a, b float32, _ mapParams) float32 { return ref.HardSwishGrad(a, b) },
+		mapGELUGrad:        func(a, b float32, _ mapParams) float32 { return ref.GELUGrad(a, b) },
+		mapGELUTanhGrad:    func(a, b float32, _ mapParams) float32 { return ref.GELUTanhGrad(a, b) },
+		mapErfGrad:         func(a, b float32, _ mapParams) float32 { return ref.ErfGrad(a, b) },
+		mapAbsGrad:         func(a, b float32, _ mapParams) float32 { return ref.AbsGrad(a, b) },
+		mapBlend:           func(a, b float32, p mapParams) float32 { return ref.FMA32(b, p[1], ref.FMA32(a, p[0], 0)) },
+		mapAddScaled:       func(a, b float32, p mapParams) float32 { return ref.FMA32(b, p[0], a) },
+		mapLerp:            func(a, b float32, p mapParams) float32 { return ref.FMA32(b-a, p[0], a) },
+		mapSubMul:          func(a, b float32, p mapParams) float32 { return float32(a-p[0]) * b },
+		mapAddScaledExp:    func(a, b float32, p mapParams) float32 { return ref.FMA32(ref.Exp(b), p[0], a) },
+		mapAddScaledDiv:    func(a, b float32, p mapParams) float32 { return ref.FMA32(b, p[0], a) / p[1] },
+		mapDivAddScaled:    func(a, b float32, p mapParams) float32 { return ref.FMA32(b, p[0], a/p[1]) },
 	}
 	plain3 = [numMapOps]func(x, b, c float32, p mapParams) float32{
 		mapScaleShiftClip: func(x, scale, shift float32, p mapParams) float32 {
@@ -437,6 +487,24 @@ var (
 		mapAddSquareDiff: func(a, x, m float32, _ mapParams) float32 {
 			d := x - m
 			return ref.FMA32(d, d, a)
+		},
+		mapPReLUGrad: func(x, b, c float32, _ mapParams) float32 {
+			return ref.LeakyReLUGrad(x, b, c)
+		},
+		mapMergeSquares: func(x, b, c float32, p mapParams) float32 {
+			return ref.FMA32(float32(c*c), p[0], x+b)
+		},
+		mapLRNShare: func(x, b, c float32, p mapParams) float32 {
+			return float32(x*b) / ref.FMA32(p[0], c, p[1])
+		},
+		mapAddScaledProduct: func(x, b, c float32, p mapParams) float32 {
+			return ref.FMA32(float32(b*c), p[0], x)
+		},
+		mapAddNormalized: func(x, b, c float32, p mapParams) float32 {
+			return ref.FMA32(b, float32((c-p[0])*p[1]), x)
+		},
+		mapLayerNormGrad: func(x, b, c float32, p mapParams) float32 {
+			return ref.FMA32(float32((b-p[0])*p[1]), p[3], float32(x*c)-p[2]) * p[1]
 		},
 	}
 )
@@ -455,10 +523,10 @@ func checkMap() bool {
 			}
 		}
 	}
-	p := mapParams{-0.75, 1.5, 0.6}
+	p := mapParams{-0.75, 1.5, 0.6, -0.3}
 	for op := mapOp(0); op < numMapOps; op++ {
 		n := most
-		if op <= mapHardSwish || op == mapELU || op == mapLRN || op == mapExpSub { // no unrolling, and a slow plain form
+		if op <= mapHardSwish || op == mapELU || op == mapLRN || op == mapExpSub || op >= mapSoftplusGrad && op <= mapErfGrad { // no unrolling, and a slow plain form
 			n = 19
 		}
 		mapTile(op, got[:n], src[0][:n], src[1][:n], src[2][:n], p)

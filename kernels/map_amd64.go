@@ -113,6 +113,62 @@ func mapAVX2(op mapOp, dst, a, b, c *float32, n int, p mapParams) {
 		asm.MapNormalizeAVX2(dst, a, b, c, n, p[0], p[1])
 	case mapAddSquareDiff:
 		asm.MapAddSquareDiffAVX2(dst, a, b, c, n)
+	case mapReLUGrad:
+		asm.MapReLUGradAVX2(dst, a, b, n)
+	case mapClipGrad:
+		asm.MapClipGradAVX2(dst, a, b, n, p[0], p[1])
+	case mapLeakyReLUGrad:
+		asm.MapLeakyReLUGradAVX2(dst, a, b, n, p[0])
+	case mapSigmoidGrad:
+		asm.MapSigmoidGradAVX2(dst, a, b, n)
+	case mapTanhGrad:
+		asm.MapTanhGradAVX2(dst, a, b, n)
+	case mapELUGrad:
+		asm.MapELUGradAVX2(dst, a, b, n, p[0], p[1])
+	case mapSoftplusGrad:
+		asm.MapSoftplusGradAVX2(dst, a, b, n)
+	case mapSqrtGrad:
+		asm.MapSqrtGradAVX2(dst, a, b, n)
+	case mapHardSigmoidGrad:
+		asm.MapHardSigmoidGradAVX2(dst, a, b, n, p[0])
+	case mapSiLUGrad:
+		asm.MapSiLUGradAVX2(dst, a, b, n)
+	case mapHardSwishGrad:
+		asm.MapHardSwishGradAVX2(dst, a, b, n)
+	case mapGELUGrad:
+		asm.MapGELUGradAVX2(dst, a, b, n)
+	case mapGELUTanhGrad:
+		asm.MapGELUTanhGradAVX2(dst, a, b, n)
+	case mapErfGrad:
+		asm.MapErfGradAVX2(dst, a, b, n)
+	case mapAbsGrad:
+		asm.MapAbsGradAVX2(dst, a, b, n)
+	case mapBlend:
+		asm.MapBlendAVX2(dst, a, b, n, p[0], p[1])
+	case mapAddScaled:
+		asm.MapAddScaledAVX2(dst, a, b, n, p[0])
+	case mapLerp:
+		asm.MapLerpAVX2(dst, a, b, n, p[0])
+	case mapSubMul:
+		asm.MapSubMulAVX2(dst, a, b, n, p[0])
+	case mapAddScaledExp:
+		asm.MapAddScaledExpAVX2(dst, a, b, n, p[0])
+	case mapAddScaledDiv:
+		asm.MapAddScaledDivAVX2(dst, a, b, n, p[0], p[1])
+	case mapDivAddScaled:
+		asm.MapDivAddScaledAVX2(dst, a, b, n, p[0], p[1])
+	case mapPReLUGrad:
+		asm.MapPReLUGradAVX2(dst, a, b, c, n)
+	case mapMergeSquares:
+		asm.MapMergeSquaresAVX2(dst, a, b, c, n, p[0])
+	case mapLRNShare:
+		asm.MapLRNShareAVX2(dst, a, b, c, n, p[0], p[1])
+	case mapAddScaledProduct:
+		asm.MapAddScaledProductAVX2(dst, a, b, c, n, p[0])
+	case mapAddNormalized:
+		asm.MapAddNormalizedAVX2(dst, a, b, c, n, p[0], p[1])
+	case mapLayerNormGrad:
+		asm.MapLayerNormGradAVX2(dst, a, b, c, n, p[0], p[1], p[2], p[3])
 	}
 }
 
@@ -208,5 +264,61 @@ func mapAVX512(op mapOp, dst, a, b, c *float32, n int, p mapParams) {
 		asm.MapNormalizeAVX512(dst, a, b, c, n, p[0], p[1])
 	case mapAddSquareDiff:
 		asm.MapAddSquareDiffAVX512(dst, a, b, c, n)
+	case mapReLUGrad:
+		asm.MapReLUGradAVX512(dst, a, b, n)
+	case mapClipGrad:
+		asm.MapClipGradAVX512(dst, a, b, n, p[0], p[1])
+	case mapLeakyReLUGrad:
+		asm.MapLeakyReLUGradAVX512(dst, a, b, n, p[0])
+	case mapSigmoidGrad:
+		asm.MapSigmoidGradAVX512(dst, a, b, n)
+	case mapTanhGrad:
+		asm.MapTanhGradAVX512(dst, a, b, n)
+	case mapELUGrad:
+		asm.MapELUGradAVX512(dst, a, b, n, p[0], p[1])
+	case mapSoftplusGrad:
+		asm.MapSoftplusGradAVX512(dst, a, b, n)
+	case mapSqrtGrad:
+		asm.MapSqrtGradAVX512(dst, a, b, n)
+	case mapHardSigmoidGrad:
+		asm.MapHardSigmoidGradAVX512(dst, a, b, n, p[0])
+	case mapSiLUGrad:
+		asm.MapSiLUGradAVX512(dst, a, b, n)
+	case mapHardSwishGrad:
+		asm.MapHardSwishGradAVX512(dst, a, b, n)
+	case mapGELUGrad:
+		asm.MapGELUGradAVX512(dst, a, b, n)
+	case mapGELUTanhGrad:
+		asm.MapGELUTanhGradAVX512(dst, a, b, n)
+	case mapErfGrad:
+		asm.MapErfGradAVX512(dst, a, b, n)
+	case mapAbsGrad:
+		asm.MapAbsGradAVX512(dst, a, b, n)
+	case mapBlend:
+		asm.MapBlendAVX512(dst, a, b, n, p[0], p[1])
+	case mapAddScaled:
+		asm.MapAddScaledAVX512(dst, a, b, n, p[0])
+	case mapLerp:
+		asm.MapLerpAVX512(dst, a, b, n, p[0])
+	case mapSubMul:
+		asm.MapSubMulAVX512(dst, a, b, n, p[0])
+	case mapAddScaledExp:
+		asm.MapAddScaledExpAVX512(dst, a, b, n, p[0])
+	case mapAddScaledDiv:
+		asm.MapAddScaledDivAVX512(dst, a, b, n, p[0], p[1])
+	case mapDivAddScaled:
+		asm.MapDivAddScaledAVX512(dst, a, b, n, p[0], p[1])
+	case mapPReLUGrad:
+		asm.MapPReLUGradAVX512(dst, a, b, c, n)
+	case mapMergeSquares:
+		asm.MapMergeSquaresAVX512(dst, a, b, c, n, p[0])
+	case mapLRNShare:
+		asm.MapLRNShareAVX512(dst, a, b, c, n, p[0], p[1])
+	case mapAddScaledProduct:
+		asm.MapAddScaledProductAVX512(dst, a, b, c, n, p[0])
+	case mapAddNormalized:
+		asm.MapAddNormalizedAVX512(dst, a, b, c, n, p[0], p[1])
+	case mapLayerNormGrad:
+		asm.MapLayerNormGradAVX512(dst, a, b, c, n, p[0], p[1], p[2], p[3])
 	}
 }

@@ -111,5 +111,61 @@ func mapNEON(op mapOp, dst, a, b, c *float32, n int, p mapParams) {
 		asm.MapNormalizeNEON(dst, a, b, c, n, p[0], p[1])
 	case mapAddSquareDiff:
 		asm.MapAddSquareDiffNEON(dst, a, b, c, n)
+	case mapReLUGrad:
+		asm.MapReLUGradNEON(dst, a, b, n)
+	case mapClipGrad:
+		asm.MapClipGradNEON(dst, a, b, n, p[0], p[1])
+	case mapLeakyReLUGrad:
+		asm.MapLeakyReLUGradNEON(dst, a, b, n, p[0])
+	case mapSigmoidGrad:
+		asm.MapSigmoidGradNEON(dst, a, b, n)
+	case mapTanhGrad:
+		asm.MapTanhGradNEON(dst, a, b, n)
+	case mapELUGrad:
+		asm.MapELUGradNEON(dst, a, b, n, p[0], p[1])
+	case mapSoftplusGrad:
+		asm.MapSoftplusGradNEON(dst, a, b, n)
+	case mapSqrtGrad:
+		asm.MapSqrtGradNEON(dst, a, b, n)
+	case mapHardSigmoidGrad:
+		asm.MapHardSigmoidGradNEON(dst, a, b, n, p[0])
+	case mapSiLUGrad:
+		asm.MapSiLUGradNEON(dst, a, b, n)
+	case mapHardSwishGrad:
+		asm.MapHardSwishGradNEON(dst, a, b, n)
+	case mapGELUGrad:
+		asm.MapGELUGradNEON(dst, a, b, n)
+	case mapGELUTanhGrad:
+		asm.MapGELUTanhGradNEON(dst, a, b, n)
+	case mapErfGrad:
+		asm.MapErfGradNEON(dst, a, b, n)
+	case mapAbsGrad:
+		asm.MapAbsGradNEON(dst, a, b, n)
+	case mapBlend:
+		asm.MapBlendNEON(dst, a, b, n, p[0], p[1])
+	case mapAddScaled:
+		asm.MapAddScaledNEON(dst, a, b, n, p[0])
+	case mapLerp:
+		asm.MapLerpNEON(dst, a, b, n, p[0])
+	case mapSubMul:
+		asm.MapSubMulNEON(dst, a, b, n, p[0])
+	case mapAddScaledExp:
+		asm.MapAddScaledExpNEON(dst, a, b, n, p[0])
+	case mapAddScaledDiv:
+		asm.MapAddScaledDivNEON(dst, a, b, n, p[0], p[1])
+	case mapDivAddScaled:
+		asm.MapDivAddScaledNEON(dst, a, b, n, p[0], p[1])
+	case mapPReLUGrad:
+		asm.MapPReLUGradNEON(dst, a, b, c, n)
+	case mapMergeSquares:
+		asm.MapMergeSquaresNEON(dst, a, b, c, n, p[0])
+	case mapLRNShare:
+		asm.MapLRNShareNEON(dst, a, b, c, n, p[0], p[1])
+	case mapAddScaledProduct:
+		asm.MapAddScaledProductNEON(dst, a, b, c, n, p[0])
+	case mapAddNormalized:
+		asm.MapAddNormalizedNEON(dst, a, b, c, n, p[0], p[1])
+	case mapLayerNormGrad:
+		asm.MapLayerNormGradNEON(dst, a, b, c, n, p[0], p[1], p[2], p[3])
 	}
 }

@@ -15,7 +15,7 @@ func main() {
 	isa := flag.String("isa", "", "avx2, avx512 or neon")
 	family := flag.String("family", "map", "map or norm")
 	flag.Parse()
-	kernels := maps()
+	kernels := append(maps(), grads()...)
 	if *family == "norm" {
 		kernels = norms()
 	}

@@ -96,6 +96,51 @@ func maps() []vec.Kernel {
 	)
 }
 
+// grads returns the element-wise functions of back-propagation, and of sums with a factor. For the gradients of ref that take x it is y here.
+func grads() []vec.Kernel {
+	two := func(name, formula string, f func(p *prog, in, a []v) v, param ...string) vec.Kernel {
+		return kernel(name, formula, []string{"dy", "y"}, param, f)
+	}
+	return []vec.Kernel{
+		two("ReLUGrad", "y[i] > 0 ? dy[i] : 0", func(p *prog, in, _ []v) v { return p.Select(p.Lt(p.Const(0), in[1]), in[0], p.Const(0)) }),
+		two("ClipGrad", "lo < y[i] < hi ? dy[i] : 0", func(p *prog, in, a []v) v { return clipGrad(p, in[0], in[1], a[0], a[1]) }, "lo", "hi"),
+		two("LeakyReLUGrad", "ref.LeakyReLUGrad(dy[i], y[i], alpha)", func(p *prog, in, a []v) v { return leakyGrad(p, in[0], in[1], a[0]) }, "alpha"),
+		two("SigmoidGrad", "dy[i]·y[i]·(1-y[i])", func(p *prog, in, _ []v) v { return p.Mul(in[0], p.Mul(in[1], p.Sub(p.Const(1), in[1]))) }),
+		two("TanhGrad", "dy[i]·(1-y[i]²)", func(p *prog, in, _ []v) v { return p.Mul(in[0], p.FMA(neg(p, in[1]), in[1], p.Const(1))) }),
+		two("ELUGrad", "ref.ELUGrad(dy[i], y[i], alphaGamma, gamma)", func(p *prog, in, a []v) v { return eluGrad(p, in[0], in[1], a[0], a[1]) }, "alphaGamma", "gamma"),
+		two("SoftplusGrad", "ref.SoftplusGrad(dy[i], y[i])", func(p *prog, in, _ []v) v { return softplusGrad(p, in[0], in[1]) }),
+		two("SqrtGrad", "dy[i]/(y[i]+y[i])", func(p *prog, in, _ []v) v { return p.Div(in[0], p.Add(in[1], in[1])) }),
+		two("HardSigmoidGrad", "ref.HardSigmoidGrad(dy[i], y[i], alpha)", func(p *prog, in, a []v) v { return hardSigmoidGrad(p, in[0], in[1], a[0]) }, "alpha"),
+		two("SiLUGrad", "ref.SiLUGrad(dy[i], y[i])", func(p *prog, in, _ []v) v { return siluGrad(p, in[0], in[1]) }),
+		two("HardSwishGrad", "ref.HardSwishGrad(dy[i], y[i])", func(p *prog, in, _ []v) v { return hardSwishGrad(p, in[0], in[1]) }),
+		two("GELUGrad", "ref.GELUGrad(dy[i], y[i])", func(p *prog, in, _ []v) v { return geluGrad(p, in[0], in[1]) }),
+		two("GELUTanhGrad", "ref.GELUTanhGrad(dy[i], y[i])", func(p *prog, in, _ []v) v { return geluTanhGrad(p, in[0], in[1]) }),
+		two("ErfGrad", "ref.ErfGrad(dy[i], y[i])", func(p *prog, in, _ []v) v { return erfGrad(p, in[0], in[1]) }),
+		two("AbsGrad", "ref.AbsGrad(dy[i], y[i])", func(p *prog, in, _ []v) v { return absGrad(p, in[0], in[1]) }),
+		kernel("Blend", "fma(b[i], t, fma(a[i], s, 0))", ab, []string{"s", "t"}, func(p *prog, in, a []v) v { return p.FMA(in[1], a[1], p.FMA(in[0], a[0], p.Const(0))) }),
+		two("AddScaled", "fma(y[i], s, dy[i])", func(p *prog, in, a []v) v { return p.FMA(in[1], a[0], in[0]) }, "s"),
+		two("Lerp", "fma(y[i] - dy[i], s, dy[i])", func(p *prog, in, a []v) v { return p.FMA(p.Sub(in[1], in[0]), a[0], in[0]) }, "s"),
+		two("SubMul", "(dy[i] - s)·y[i]", func(p *prog, in, a []v) v { return p.Mul(p.Sub(in[0], a[0]), in[1]) }, "s"),
+		two("AddScaledExp", "fma(ref.Exp(y[i]), s, dy[i])", func(p *prog, in, a []v) v { return p.FMA(exp(p, in[1]), a[0], in[0]) }, "s"),
+		two("AddScaledDiv", "fma(y[i], s, dy[i]) / d", func(p *prog, in, a []v) v { return p.Div(p.FMA(in[1], a[0], in[0]), a[1]) }, "s", "d"),
+		two("DivAddScaled", "fma(y[i], s, dy[i] / d)", func(p *prog, in, a []v) v { return p.FMA(in[1], a[0], p.Div(in[0], a[1])) }, "s", "d"),
+		kernel("PReLUGrad", "ref.LeakyReLUGrad(dy[i], x[i], slope[i])", []string{"dy", "x", "slope"}, none,
+			func(p *prog, in, _ []v) v { return leakyGrad(p, in[0], in[1], in[2]) }),
+		kernel("MergeSquares", "fma(d[i]·d[i], s, a[i]+b[i])", []string{"a", "b", "d"}, []string{"s"},
+			func(p *prog, in, a []v) v { return p.FMA(p.Mul(in[2], in[2]), a[0], p.Add(in[0], in[1])) }),
+		kernel("LRNShare", "(x[i]·q[i]) / fma(alpha, sq[i], k)", []string{"x", "q", "sq"}, []string{"alpha", "k"},
+			func(p *prog, in, a []v) v { return p.Div(p.Mul(in[0], in[1]), p.FMA(a[0], in[2], a[1])) }),
+		kernel("AddScaledProduct", "fma(x[i]·y[i], s, a[i])", []string{"a", "x", "y"}, []string{"s"},
+			func(p *prog, in, a []v) v { return p.FMA(p.Mul(in[1], in[2]), a[0], in[0]) }),
+		kernel("AddNormalized", "fma(dy[i], (x[i]-mean)·inv, a[i])", []string{"a", "dy", "x"}, []string{"mean", "inv"},
+			func(p *prog, in, a []v) v { return p.FMA(in[1], p.Mul(p.Sub(in[2], a[0]), a[1]), in[0]) }),
+		kernel("LayerNormGrad", "fma(h, t, dy[i]·gain[i]-s)·inv, h = (x[i]-mean)·inv,", []string{"dy", "x", "gain"}, []string{"mean", "inv", "s", "t"},
+			func(p *prog, in, a []v) v {
+				return p.Mul(p.FMA(p.Mul(p.Sub(in[1], a[0]), a[1]), a[3], p.Sub(p.Mul(in[0], in[2]), a[2])), a[1])
+			}),
+	}
+}
+
 // norms returns the sums over lanes: each updates eight lanes, lane l taking the elements l, l+8, l+16, ...
 func norms() []vec.Kernel {
 	reduce := func(name, doc string, in, param []string, states int, f func(p *prog, in, param, state []v) []v) vec.Kernel {

@@ -163,3 +163,58 @@ func hardSwish(p *prog, x v) v {
 func step(p *prog, x v) v {
 	return p.Select(p.Lt(p.Const(0), x), p.Const(1), p.Select(p.Eq(x, x), p.Const(0), x))
 }
+
+// The programs of kernels/ref/grad.go.
+
+func clipGrad(p *prog, dy, y, lo, hi v) v {
+	return p.Select(p.Lt(lo, y), p.Select(p.Lt(y, hi), dy, p.Const(0)), p.Const(0))
+}
+
+func leakyGrad(p *prog, dy, x, alpha v) v { return p.Select(p.Lt(p.Const(0), x), dy, p.Mul(dy, alpha)) }
+
+func eluGrad(p *prog, dy, y, alphaGamma, gamma v) v {
+	return p.Mul(dy, p.Select(p.Lt(p.Const(0), y), gamma, p.Add(y, alphaGamma)))
+}
+
+func hardSigmoidGrad(p *prog, dy, y, alpha v) v {
+	return clipGrad(p, p.Mul(dy, alpha), y, p.Const(0), p.Const(1))
+}
+
+func softplusGrad(p *prog, dy, y v) v {
+	return p.Mul(dy, neg(p, expm1(p, p.Max(p.Const(-20), neg(p, y)))))
+}
+
+func siluGrad(p *prog, dy, x v) v {
+	c := clip(p, x, p.Const(-115), p.Const(40))
+	s := logistic(p, p.Const(1), c)
+	return p.Mul(dy, p.Mul(s, p.FMA(c, p.Sub(p.Const(1), s), p.Const(1))))
+}
+
+func hardSwishGrad(p *prog, dy, x v) v {
+	f := p.FMA(x, p.Const(0x1.555556p-02), p.Const(0.5))
+	f = p.Select(p.Le(x, p.Const(3)), f, p.Const(1))
+	return p.Mul(dy, p.Select(p.Lt(x, p.Const(-3)), p.Const(0), f))
+}
+
+func geluGrad(p *prog, dy, x v) v {
+	c := clip(p, x, p.Const(-16), p.Const(16))
+	cdf := p.FMA(erf(p, p.Mul(c, p.Const(0x1.6a09e6p-01))), p.Const(0.5), p.Const(0.5))
+	pdf := p.Mul(exp(p, p.Mul(p.Mul(c, p.Const(-0.5)), c)), p.Const(0x1.988454p-02))
+	return p.Mul(dy, p.FMA(c, pdf, cdf))
+}
+
+func geluTanhGrad(p *prog, dy, x v) v {
+	c := clip(p, x, p.Const(-16), p.Const(16))
+	c2 := p.Mul(c, c)
+	s := sigmoid(p, p.Mul(c, p.FMA(c2, p.Const(0x1.2444f2p-04), p.Const(0x1.988454p+00))))
+	t := p.Mul(c, p.FMA(c2, p.Const(0x1.b6676cp-03), p.Const(0x1.988454p+00)))
+	return p.Mul(dy, p.Mul(s, p.FMA(t, p.Sub(p.Const(1), s), p.Const(1))))
+}
+
+func erfGrad(p *prog, dy, x v) v {
+	return p.Mul(dy, p.Mul(exp(p, p.Mul(neg(p, x), x)), p.Const(erfcLead)))
+}
+
+func absGrad(p *prog, dy, x v) v {
+	return p.Select(p.Lt(p.Const(0), x), dy, p.Select(p.Lt(x, p.Const(0)), neg(p, dy), p.Const(0)))
+}

@@ -87,32 +87,6 @@ func GaussianScale(n int, g []float32, times int) []float32 {
 func LCN(dst, src []float32, s *LCN2D) {
 	g := Gaussian(s.Size, s.Sigma)
 	across, down := GaussianScale(s.W, g, s.C), GaussianScale(s.H, g, 1)
-	blur := func(m []float32) []float32 {
-		rows, out := make([]float32, len(m)), make([]float32, len(m))
-		for y := 0; y < s.H; y++ {
-			for x := 0; x < s.W; x++ {
-				var acc float32
-				for q, w := range g {
-					if p := x + q - s.Size/2; p >= 0 && p < s.W {
-						acc = FMA32(m[y*s.W+p], w, acc)
-					}
-				}
-				rows[y*s.W+x] = acc * across[x]
-			}
-		}
-		for y := 0; y < s.H; y++ {
-			for x := 0; x < s.W; x++ {
-				var acc float32
-				for q, w := range g {
-					if p := y + q - s.Size/2; p >= 0 && p < s.H {
-						acc = FMA32(rows[p*s.W+x], w, acc)
-					}
-				}
-				out[y*s.W+x] = acc * down[y]
-			}
-		}
-		return out
-	}
 	size := s.H * s.W * s.C
 	sums := make([]float32, s.H*s.W)
 	for n := 0; n < s.N; n++ {
@@ -122,7 +96,7 @@ func LCN(dst, src []float32, s *LCN2D) {
 			for p := range sums {
 				sums[p] = Sum8(v[p*s.C : (p+1)*s.C])
 			}
-			mean := blur(sums)
+			mean := blur(sums, g, across, down)
 			for i := range v {
 				v[i] -= mean[i/s.C]
 			}
@@ -130,21 +104,53 @@ func LCN(dst, src []float32, s *LCN2D) {
 		if s.Mode == LCNSubtract {
 			continue
 		}
-		for p := range sums {
-			x := v[p*s.C : (p+1)*s.C]
-			sums[p] = Dot8(x, x)
-		}
-		dev := blur(sums)
-		for p, d := range dev {
-			dev[p] = float32(math.Sqrt(float64(d)))
-		}
-		rows := make([]float32, s.H)
-		for y := range rows {
-			rows[y] = Sum8(dev[y*s.W : (y+1)*s.W])
-		}
-		mean := Sum8(rows) / float32(s.H*s.W)
+		dev := make([]float32, s.H*s.W)
+		mean := lcnDeviations(dev, v, s)
 		for i := range v {
 			v[i] /= Max(s.Floor, Max(mean, dev[i/s.C]))
 		}
 	}
+}
+
+// lcnDeviations computes σ at each position of one picture, and returns its mean.
+func lcnDeviations(dev, v []float32, s *LCN2D) (mean float32) {
+	g := Gaussian(s.Size, s.Sigma)
+	for p := range dev {
+		x := v[p*s.C : (p+1)*s.C]
+		dev[p] = Dot8(x, x)
+	}
+	copy(dev, blur(dev, g, GaussianScale(s.W, g, s.C), GaussianScale(s.H, g, 1)))
+	for p, d := range dev {
+		dev[p] = float32(math.Sqrt(float64(d)))
+	}
+	return pictureSum(dev, s) / float32(s.H*s.W)
+}
+
+// blur returns the weighted sums of m around each position, along x and then along y.
+func blur(m, g, across, down []float32) []float32 {
+	w, h := len(across), len(down)
+	rows, out := make([]float32, len(m)), make([]float32, len(m))
+	for y := range h {
+		for x := range w {
+			var acc float32
+			for q, weight := range g {
+				if p := x + q - len(g)/2; p >= 0 && p < w {
+					acc = FMA32(m[y*w+p], weight, acc)
+				}
+			}
+			rows[y*w+x] = acc * across[x]
+		}
+	}
+	for y := range h {
+		for x := range w {
+			var acc float32
+			for q, weight := range g {
+				if p := y + q - len(g)/2; p >= 0 && p < h {
+					acc = FMA32(rows[p*w+x], weight, acc)
+				}
+			}
+			out[y*w+x] = acc * down[y]
+		}
+	}
+	return out
 }
