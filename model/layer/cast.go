@@ -24,6 +24,10 @@ func (c *Cast) Infer(in []Info) ([]Info, error) {
 	return one(c.To, in[0].Shape)
 }
 
+func (*Cast) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	return []Ref{t.Add(&Cast{To: t.Info(in[0]).DType}, dout[0])}
+}
+
 func (c *Cast) Forward(e *Env, in, out []*tensor.Tensor) error {
 	return tensor.Convert(out[0], in[0], c.Saturate)
 }
@@ -38,6 +42,10 @@ func (c *CastLike) Infer(in []Info) ([]Info, error) {
 		return nil, err
 	}
 	return one(in[1].DType, in[0].Shape)
+}
+
+func (*CastLike) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	return []Ref{t.Add(&Cast{To: t.Info(in[0]).DType}, dout[0]), 0}
 }
 
 func (c *CastLike) Forward(e *Env, in, out []*tensor.Tensor) error {

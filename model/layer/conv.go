@@ -65,17 +65,17 @@ func (c *Conv) Forward(e *Env, in, out []*tensor.Tensor) error {
 		return err
 	}
 	if x.DType() == tensor.Float64 {
-		convolve[float64](e, s, c.Groups, in, out[0])
+		convolve(e, s, c.Groups, in, out[0], fmaRow[float64])
 	} else {
-		convolve[float32](e, s, c.Groups, in, out[0])
+		convolve(e, s, c.Groups, in, out[0], fmaRow[float32])
 	}
 	return nil
 }
 
-func convolve[T real](e *Env, s span, groups int, in []*tensor.Tensor, out *tensor.Tensor) {
+func convolve[T real](e *Env, s span, groups int, in []*tensor.Tensor, out *tensor.Tensor, row func(y, x []T, step int, w T)) {
 	x, w := in[0], in[1]
 	t := taskOf[convTask[T]](e)
-	*t = convTask[T]{s: s, groups: groups, c: x.Dim(1), o: w.Dim(0), x: tensor.Data[T](x), w: tensor.Data[T](w), y: tensor.Data[T](out), row: fmaRow[T]}
+	*t = convTask[T]{s: s, groups: groups, c: x.Dim(1), o: w.Dim(0), x: tensor.Data[T](x), w: tensor.Data[T](w), y: tensor.Data[T](out), row: row}
 	if b := optT(in, 2); b != nil {
 		t.b = tensor.Data[T](b)
 	}

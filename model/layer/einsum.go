@@ -181,6 +181,42 @@ func (s *Einsum) MACs(in, out []Info) int64 {
 	return n
 }
 
+// Backward exchanges the output and an input in the equation.
+func (s *Einsum) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	d := make([]Ref, len(in))
+	left, right, arrow := strings.Cut(strings.ReplaceAll(s.Equation, " ", ""), "->")
+	terms := strings.Split(left, ",")
+	if !arrow || strings.Contains(left, ".") || len(terms) != len(in) {
+		return []Ref{refuse(t, "the gradient of an Einsum is known only for equations with \"->\" and without \"...\"")}
+	}
+	for i, term := range terms {
+		if !want[i] {
+			continue
+		}
+		others := append([]string{right}, slices.Delete(slices.Clone(terms), i, i+1)...)
+		refs := append([]Ref{dout[0]}, slices.Delete(slices.Clone(in), i, i+1)...)
+		// An index that only this input has was summed over: its gradient is the same for all.
+		var shape, wide []int
+		have := ""
+		for k, c := range term {
+			n := t.Info(in[i]).Shape[k]
+			switch {
+			case strings.ContainsRune(term[:k], c):
+				return []Ref{refuse(t, "the gradient of an Einsum with a repeated index is not known")}
+			case strings.ContainsRune(strings.Join(others, ""), c):
+				have += string(c)
+				wide = append(wide, n)
+			default:
+				wide = append(wide, 1)
+			}
+			shape = append(shape, n)
+		}
+		g := t.Add(&Einsum{strings.Join(others, ",") + "->" + have}, refs...)
+		d[i] = expanded(t, reshaped(t, g, wide), shape)
+	}
+	return d
+}
+
 func (s *Einsum) Forward(e *Env, in, out []*tensor.Tensor) error {
 	var shapes [][]int
 	for _, x := range in {

@@ -28,6 +28,10 @@ func (*Expand) Infer(in []Info) ([]Info, error) {
 	return one(in[0].DType, shape)
 }
 
+func (*Expand) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	return []Ref{summedTo(t, dout[0], t.Info(in[0]).Shape), 0}
+}
+
 func (*Expand) Forward(e *Env, in, out []*tensor.Tensor) error {
 	w := walk(out[0].Shape(), broadcastStrides(in[0].Shape(), out[0].Shape()))
 	gatherTensor(out[0], in[0], &w, 0)
@@ -58,6 +62,15 @@ func (*Tile) Infer(in []Info) ([]Info, error) {
 		shape[i] *= r
 	}
 	return one(in[0].DType, shape)
+}
+
+func (*Tile) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	shape := t.Info(in[0]).Shape
+	var wide, axes []int // each dimension as repeats and size
+	for i, d := range t.Info(out[0]).Shape {
+		wide, axes = append(wide, d/max(1, shape[i]), shape[i]), append(axes, 2*i)
+	}
+	return []Ref{reshaped(t, sumOver(t, reshaped(t, dout[0], wide), false, axes...), shape), 0}
 }
 
 func (*Tile) Forward(e *Env, in, out []*tensor.Tensor) error {

@@ -60,6 +60,52 @@ func (g *Gather) Infer(in []Info) ([]Info, error) {
 	return one(in[0].DType, shape)
 }
 
+func (g *Gather) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	return []Ref{t.Add(&GatherGrad{g.Axis, t.Info(in[0]).Shape}, in[1], dout[0]), 0}
+}
+
+// GatherGrad computes dx, of Shape, of a Gather: Σ dy of the times that each slice was taken, in order. Inputs: indices, dy.
+type GatherGrad struct {
+	Axis  int
+	Shape []int
+}
+
+func (*GatherGrad) Kind() string { return "GatherGrad" }
+
+func (g *GatherGrad) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 2, 2); err != nil {
+		return nil, err
+	}
+	if err := realType(in[1:]); err != nil {
+		return nil, err
+	}
+	y, err := (&Gather{g.Axis}).Infer([]Info{{DType: in[1].DType, Shape: g.Shape}, in[0]})
+	if err != nil {
+		return nil, err
+	}
+	if err := isShape(in, 1, y[0].Shape); err != nil {
+		return nil, err
+	}
+	return one(in[1].DType, g.Shape)
+}
+
+func (g *GatherGrad) Forward(e *Env, in, out []*tensor.Tensor) error {
+	a, _ := axisOf(g.Axis, len(g.Shape))
+	outer, n, inner := sizeOf(g.Shape[:a]), g.Shape[a], sizeOf(g.Shape[a+1:])
+	clear(out[0].Raw())
+	idx := index(in[0])
+	for k, i := range idx {
+		p, err := position(i, n)
+		if err != nil {
+			return err
+		}
+		for o := range outer {
+			blend(ReduceAdd, out[0], (o*n+p)*inner, in[1], (o*len(idx)+k)*inner, inner)
+		}
+	}
+	return nil
+}
+
 func (g *Gather) Forward(e *Env, in, out []*tensor.Tensor) error {
 	s := in[0].Shape()
 	a, _ := axisOf(g.Axis, len(s))
@@ -138,6 +184,11 @@ func elements(data, idx *tensor.Tensor, axis int, f func(i, off int)) error {
 	return nil
 }
 
+func (g *GatherElements) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	scatter := &ScatterElements{Axis: g.Axis, Reduction: ReduceAdd}
+	return []Ref{t.Add(scatter, zeros(t, in[0], t.Info(in[0]).Shape), in[1], dout[0]), 0}
+}
+
 func (g *GatherElements) Forward(e *Env, in, out []*tensor.Tensor) error {
 	return elements(in[0], in[1], g.Axis, func(i, off int) { copyBlock(out[0], i, in[0], off, 1) })
 }
@@ -159,6 +210,13 @@ func (g *GatherND) Infer(in []Info) ([]Info, error) {
 		return nil, fmt.Errorf("indices %s for %s", in[1], in[0])
 	}
 	return one(in[0].DType, slices.Concat(idx[:len(idx)-1], x[b+idx[len(idx)-1]:]))
+}
+
+func (g *GatherND) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	if g.BatchDims > 0 {
+		return []Ref{refuse(t, "the gradient of GatherND with batch dimensions is not known"), 0}
+	}
+	return []Ref{t.Add(&ScatterND{Reduction: ReduceAdd}, zeros(t, in[0], t.Info(in[0]).Shape), in[1], dout[0]), 0}
 }
 
 func (g *GatherND) Forward(e *Env, in, out []*tensor.Tensor) error {

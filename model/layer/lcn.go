@@ -26,7 +26,7 @@ func (l *LCN) Infer(in []Info) ([]Info, error) {
 	if err := want(in, 1, 1); err != nil {
 		return nil, err
 	}
-	if err := isType(in, 0, tensor.Float32); err != nil {
+	if err := realType(in); err != nil {
 		return nil, err
 	}
 	if err := rank(in, 0, 4, 4); err != nil {
@@ -48,80 +48,224 @@ func (l *LCN) MACs(in, _ []Info) int64 {
 	return 4 * int64(s[0]*s[2]) * int64(s[3]) * int64(l.Size)
 }
 
+func (l *LCN) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	return []Ref{t.Add(&LCNGrad{*l}, in[0], dout[0])}
+}
+
 func (l *LCN) Forward(e *Env, in, out []*tensor.Tensor) error {
-	s := in[0].Shape()
-	n, c, h, w := s[0], s[1], s[2], s[3]
-	area := h * w
-	if n*c*area == 0 {
+	if in[0].Len() == 0 {
 		return nil
 	}
-	g := ref.Gaussian(l.Size, l.Sigma)
-	b := blur{g: g, across: ref.GaussianScale(w, g, c), down: ref.GaussianScale(h, g, 1), rows: e.Floats(area)}
-	sums, local := e.Floats(area), e.Floats(area)
-	totals := e.Floats(h)
+	if in[0].DType() == tensor.Float64 {
+		contrast[float64](e, l, in[0], out[0])
+	} else {
+		contrast[float32](e, l, in[0], out[0])
+	}
+	return nil
+}
+
+func contrast[T real](e *Env, l *LCN, in, out *tensor.Tensor) {
+	s := in.Shape()
+	n, c, h, w := s[0], s[1], s[2], s[3]
+	area := h * w
+	b := newBlur[T](e, l, s)
+	sums, local := scratch[T](e, area), scratch[T](e, area)
+	totals := scratch[T](e, h)
 	for img := range n {
-		x, y := in[0].Float32s()[img*c*area:(img+1)*c*area], out[0].Float32s()[img*c*area:(img+1)*c*area]
+		x, y := tensor.Data[T](in)[img*c*area:(img+1)*c*area], tensor.Data[T](out)[img*c*area:(img+1)*c*area]
 		for i := range sums {
-			var lane [8]float32
+			var lane [8]T
 			for q := range c {
 				lane[q&7] += x[q*area+i]
 			}
-			sums[i] = ref.Join8(&lane)
+			sums[i] = join8(&lane)
 		}
 		b.run(local, sums)
 		for i, v := range x {
 			y[i] = v - local[i%area]
 		}
 		for i := range sums {
-			var lane [8]float32
+			var lane [8]T
 			for q := range c {
-				lane[q&7] = ref.FMA32(y[q*area+i], y[q*area+i], lane[q&7])
+				lane[q&7] = fma(y[q*area+i], y[q*area+i], lane[q&7])
 			}
-			sums[i] = ref.Join8(&lane)
+			sums[i] = join8(&lane)
 		}
 		b.run(local, sums)
 		for i, v := range local {
-			local[i] = ref.Sqrt(v)
+			local[i] = root(v)
 		}
-		for r := range totals {
-			totals[r] = ref.Sum8(local[r*w : (r+1)*w])
-		}
-		mean := ref.Sum8(totals) / float32(area)
+		mean := pictureMean(totals, local)
 		for i, d := range local {
-			local[i] = ref.Max(l.Floor, ref.Max(mean, d))
+			local[i] = maxOf(T(l.Floor), maxOf(mean, d))
 		}
 		for i := range y {
 			y[i] /= local[i%area]
 		}
 	}
-	return nil
+}
+
+// pictureMean returns the mean of a map, summed by rows, whose sums totals holds.
+func pictureMean[T real](totals, m []T) T {
+	w := len(m) / len(totals)
+	for r := range totals {
+		totals[r] = sum8(m[r*w : (r+1)*w])
+	}
+	return sum8(totals) / T(len(m))
 }
 
 // blur smooths maps [H,W] along x and then along y.
-type blur struct {
-	g            []float32 // the window along one axis
-	across, down []float32 // what its sum is multiplied by, at each column and at each row
-	rows         []float32 // [H,W], the map half done
+type blur[T real] struct {
+	g            []T // the window along one axis
+	across, down []T // what its sum is multiplied by, at each column and at each row
+	rows         []T // [H,W], the map half done
 }
 
-func (b *blur) run(dst, src []float32) {
-	h, w, pad := len(b.down), len(b.across), len(b.g)/2
+// newBlur returns the local mean over all channels of pictures [N,C,H,W].
+func newBlur[T real](e *Env, l *LCN, s []int) *blur[T] {
+	g := ref.Gaussian(l.Size, l.Sigma)
+	return &blur[T]{widened[T](g), widened[T](ref.GaussianScale(s[3], g, s[1])), widened[T](ref.GaussianScale(s[2], g, 1)), scratch[T](e, s[2]*s[3])}
+}
+
+// widened converts numbers to T.
+func widened[T real](v []float32) []T {
+	w := make([]T, len(v))
+	for i, x := range v {
+		w[i] = T(x)
+	}
+	return w
+}
+
+func (b *blur[T]) run(dst, src []T) {
+	b.along(b.rows, src, true)
+	for i := range b.rows {
+		b.rows[i] *= b.across[i%len(b.across)]
+	}
+	b.along(dst, b.rows, false)
 	for i := range dst {
-		var acc float32
-		for q, g := range b.g {
-			if p := i%w + q - pad; p >= 0 && p < w {
-				acc = ref.FMA32(src[i-i%w+p], g, acc)
-			}
-		}
-		b.rows[i] = acc * b.across[i%w]
+		dst[i] *= b.down[i/len(b.across)]
+	}
+}
+
+// transposed applies the transposed map.
+func (b *blur[T]) transposed(dst, src []T) {
+	for i, v := range src {
+		dst[i] = v * b.down[i/len(b.across)]
+	}
+	b.along(b.rows, dst, false)
+	for i := range b.rows {
+		b.rows[i] *= b.across[i%len(b.across)]
+	}
+	b.along(dst, b.rows, true)
+}
+
+// along sums over the window along x or along y.
+func (b *blur[T]) along(dst, src []T, x bool) {
+	h, w, pad := len(b.down), len(b.across), len(b.g)/2
+	n, step := h, w
+	if x {
+		n, step = w, 1
 	}
 	for i := range dst {
-		var acc float32
+		at := i / step % n
+		var acc T
 		for q, g := range b.g {
-			if p := i/w + q - pad; p >= 0 && p < h {
-				acc = ref.FMA32(b.rows[p*w+i%w], g, acc)
+			if p := at + q - pad; p >= 0 && p < n {
+				acc = fma(src[i+(p-at)*step], g, acc)
 			}
 		}
-		dst[i] = acc * b.down[i/w]
+		dst[i] = acc
+	}
+}
+
+// LCNGrad computes dx of an LCN from x and dy. Sums are kept in float64.
+type LCNGrad struct{ LCN LCN }
+
+func (*LCNGrad) Kind() string { return "LCNGrad" }
+
+func (g *LCNGrad) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 2, 2); err != nil {
+		return nil, err
+	}
+	if err := oneType(in); err != nil {
+		return nil, err
+	}
+	if err := isShape(in, 1, in[0].Shape); err != nil {
+		return nil, err
+	}
+	return g.LCN.Infer(in[:1])
+}
+
+func (g *LCNGrad) MACs(in, out []Info) int64 { return 2 * g.LCN.MACs(in, out) }
+
+func (g *LCNGrad) Forward(e *Env, in, out []*tensor.Tensor) error {
+	if in[0].Len() == 0 {
+		return nil
+	}
+	if in[0].DType() == tensor.Float64 {
+		contrastBack[float64](e, &g.LCN, in, out[0])
+	} else {
+		contrastBack[float32](e, &g.LCN, in, out[0])
+	}
+	return nil
+}
+
+// contrastBack goes back through y = v/D, D = max(Floor, mean, σ), σ² = blur(Σ v²), v = x - blur(Σ x).
+func contrastBack[T real](e *Env, l *LCN, in []*tensor.Tensor, out *tensor.Tensor) {
+	s := in[0].Shape()
+	n, c, h, area := s[0], s[1], s[2], s[2]*s[3]
+	b := newBlur[float64](e, l, s)
+	sums, dev, back := scratch[float64](e, area), scratch[float64](e, area), scratch[float64](e, area)
+	v, dv, totals := scratch[float64](e, c*area), scratch[float64](e, c*area), scratch[float64](e, h)
+	for img := range n {
+		from, to := img*c*area, (img+1)*c*area
+		x, dy, dx := tensor.Data[T](in[0])[from:to], tensor.Data[T](in[1])[from:to], tensor.Data[T](out)[from:to]
+		clear(sums)
+		for i, p := range x {
+			sums[i%area] += float64(p)
+		}
+		b.run(dev, sums)
+		clear(sums)
+		for i, p := range x {
+			v[i] = float64(p) - dev[i%area]
+			sums[i%area] += float64(v[i] * v[i])
+		}
+		b.run(dev, sums)
+		for i, p := range dev {
+			dev[i] = math.Sqrt(p)
+		}
+		mean, floor := pictureMean(totals, dev), float64(l.Floor)
+		// sums becomes the gradient by D.
+		clear(sums)
+		for i, g := range dy {
+			d := max(floor, mean, dev[i%area])
+			dv[i] = float64(g) / d
+			sums[i%area] -= dv[i] * v[i] / d
+		}
+		all := 0.0 // by the mean
+		for i, g := range sums {
+			if mean > floor && mean > dev[i] {
+				all += g
+			}
+		}
+		for i, d := range dev {
+			g := all / float64(area)
+			if d >= mean && d > floor {
+				g += sums[i]
+			}
+			if sums[i] = 0; d > 0 { // by σ²
+				sums[i] = g / (2 * d)
+			}
+		}
+		b.transposed(back, sums)
+		clear(sums)
+		for i := range dv {
+			dv[i] += float64(2 * v[i] * back[i%area])
+			sums[i%area] -= dv[i]
+		}
+		b.transposed(back, sums)
+		for i, g := range dv {
+			dx[i] = T(g + back[i%area])
+		}
 	}
 }

@@ -70,14 +70,14 @@ func affine[T real](scale, bias, mean, variance T, epsilon float32) (m, a float6
 
 func (b *BatchNorm) Forward(e *Env, in, out []*tensor.Tensor) error {
 	if in[0].DType() == tensor.Float64 {
-		batchNorm[float64](b, in, out)
+		batchNorm[float64](e, b, in, out)
 	} else {
-		batchNorm[float32](b, in, out)
+		batchNorm[float32](e, b, in, out)
 	}
 	return nil
 }
 
-func batchNorm[T real](b *BatchNorm, in, out []*tensor.Tensor) {
+func batchNorm[T real](e *Env, b *BatchNorm, in, out []*tensor.Tensor) {
 	x, y := tensor.Data[T](in[0]), tensor.Data[T](out[0])
 	scale, bias := tensor.Data[T](in[1]), tensor.Data[T](in[2])
 	var stat [2][]T
@@ -86,7 +86,7 @@ func batchNorm[T real](b *BatchNorm, in, out []*tensor.Tensor) {
 	}
 	n, c, area := in[0].Dim(0), in[0].Dim(1), sizeOf(in[0].Shape()[2:])
 	if b.Training {
-		now := [2][]T{make([]T, c), make([]T, c)}
+		now := [2][]T{scratch[T](e, c), scratch[T](e, c)}
 		batchMoments(now[0], now[1], x, n, area)
 		for i, old := range stat {
 			if t := optT(out, i+1); t != nil {
@@ -139,7 +139,6 @@ func applyNorm[T real](y, x, scale, bias, mean, variance []T, n, area int, epsil
 func (b *BatchNorm) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
 	x, scale, dy := in[0], in[1], dout[0]
 	if b.Training {
-		stats := t.AddN(3, &BatchNormTrain{b.Epsilon}, in[:3]...)
 		d := make([]Ref, 3)
 		// The running statistics are (1-Momentum) parts of the batch's.
 		of := []Ref{dy, 0, 0}
@@ -149,7 +148,7 @@ func (b *BatchNorm) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
 			}
 		}
 		if want[0] || want[1] || want[2] {
-			d = (&BatchNormTrain{b.Epsilon}).Backward(t, in[:3], stats, of, want[:3])
+			d = (&BatchNormTrain{b.Epsilon}).Backward(t, in[:3], nil, of, want[:3])
 		}
 		d = append(d, 0, 0)
 		for i := 1; i < len(dout); i++ {
@@ -189,38 +188,112 @@ func (*InstanceNorm) Infer(in []Info) ([]Info, error) {
 	if err := rank(in, 0, 3, tensor.MaxRank); err != nil {
 		return nil, err
 	}
-	for i, x := range in {
-		if x.DType != tensor.Float32 || i > 0 && (len(x.Shape) != 1 || x.Shape[0] != in[0].Shape[1]) {
-			return nil, fmt.Errorf("input %d is %s, input 0 is %s", i, x, in[0])
-		}
+	if err := perChannel(in, 3); err != nil {
+		return nil, err
 	}
 	return same(in)
 }
 
 func (o *InstanceNorm) Forward(e *Env, in, out []*tensor.Tensor) error {
-	x, y := in[0].Float32s(), out[0].Float32s()
-	n := sizeOf(in[0].Shape()[2:])
-	var mean, variance [1]float32
-	for p := 0; n > 0 && p < len(x)/n; p++ {
-		c := p % in[0].Dim(1)
-		plane := x[p*n : (p+1)*n]
-		ref.ChannelMeanVar(mean[:], variance[:], plane)
-		inv := 1 / ref.Sqrt(variance[0]+o.Epsilon)
-		for i, v := range plane {
-			y[p*n+i] = ref.FMA32(float32((v-mean[0])*inv), in[1].Float32s()[c], in[2].Float32s()[c])
-		}
+	if in[0].DType() == tensor.Float64 {
+		instanceNorm[float64](o, in, out[0])
+	} else {
+		instanceNorm[float32](o, in, out[0])
 	}
 	return nil
 }
 
+func instanceNorm[T real](o *InstanceNorm, in []*tensor.Tensor, out *tensor.Tensor) {
+	x, y, scale, bias := tensor.Data[T](in[0]), tensor.Data[T](out), tensor.Data[T](in[1]), tensor.Data[T](in[2])
+	n := sizeOf(in[0].Shape()[2:])
+	for p := 0; n > 0 && p < len(x)/n; p++ {
+		c := p % in[0].Dim(1)
+		plane := x[p*n : (p+1)*n]
+		mean, variance := inOrder(plane)
+		inv := 1 / root(variance+T(o.Epsilon))
+		for i, v := range plane {
+			y[p*n+i] = fma(T((v-mean)*inv), scale[c], bias[c])
+		}
+	}
+}
+
+// Backward normalises anew: x̂ is not kept.
+func (o *InstanceNorm) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	s := t.Info(in[0]).Shape
+	return rowNormBack(t, in, dout[0], want, sizeOf(s[2:]), o.Epsilon, channelShape(s, 1))
+}
+
+// channelShape is the shape in which numbers for parts of the channels, so many each, broadcast to [N,C,...] seen as [N,parts,each,...].
+func channelShape(s []int, each int) []int {
+	out := make([]int, len(s)-1)
+	for i := range out {
+		out[i] = 1
+	}
+	out[0] = s[1] / each
+	return out
+}
+
+// rowNormBack returns the gradients of y = scale·x̂ + bias, x̂ being x normalised over each length consecutive elements; scale and bias broadcast to x in the shape param,
+// or in their own where that is nil.
+func rowNormBack(t Tape, in []Ref, dy Ref, want []bool, length int, epsilon float32, param []int) []Ref {
+	d := make([]Ref, len(in))
+	shaped := func(r Ref) Ref {
+		if param == nil {
+			return r
+		}
+		return reshaped(t, r, param)
+	}
+	summed := func(g, like Ref) Ref {
+		s := t.Info(like).Shape
+		if param == nil {
+			return summedTo(t, g, s)
+		}
+		return reshaped(t, summedTo(t, g, param), s)
+	}
+	if want[0] {
+		d[0] = t.Add(&RowNormGrad{length, epsilon}, in[0], mul(t, dy, shaped(in[1])))
+	}
+	if want[1] {
+		d[1] = summed(mul(t, dy, t.Add(&RowNorm{length, epsilon}, in[0])), in[1])
+	}
+	if len(in) > 2 && want[2] {
+		d[2] = summed(dy, in[2])
+	}
+	return d
+}
+
+// inOrder returns the mean of x and the mean square distance from it, elements taken in order.
+func inOrder[T real](x []T) (mean, variance T) {
+	n := T(len(x))
+	for _, v := range x {
+		mean += v
+	}
+	mean /= n
+	for _, v := range x {
+		variance = fma(v-mean, v-mean, variance)
+	}
+	return mean, variance / n
+}
+
 // normalise computes y = (x-mean)/√(var+eps), sums in eight lanes, and returns mean and 1/√(var+eps).
-func normalise(y, x []float32, eps float32) (mean, inv float32) {
-	mean, variance := ref.MeanVar(x)
-	inv = 1 / ref.Sqrt(variance+eps)
+func normalise[T real](y, x []T, eps float32) (mean, inv T) {
+	mean, variance := meanVar(x)
+	inv = 1 / root(variance+T(eps))
 	for i, v := range x {
 		y[i] = (v - mean) * inv
 	}
 	return mean, inv
+}
+
+// meanVar returns the mean of x and the mean square distance from it, both sums in eight lanes.
+func meanVar[T real](x []T) (mean, variance T) {
+	n := T(len(x))
+	mean = sum8(x) / n
+	var l [8]T
+	for i, v := range x {
+		l[i&7] = fma(v-mean, v-mean, l[i&7])
+	}
+	return mean, join8(&l) / n
 }
 
 // LayerNorm computes y = scale·(x-mean)/√(var+Epsilon) + bias with mean and variance over the dimensions from Axis on
@@ -240,10 +313,10 @@ func (l *LayerNorm) Infer(in []Info) ([]Info, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := realType(in); err != nil {
+		return nil, err
+	}
 	for i, x := range in {
-		if err := isType(in, i, tensor.Float32); err != nil {
-			return nil, err
-		}
 		if !x.Present() {
 			continue
 		}
@@ -255,40 +328,63 @@ func (l *LayerNorm) Infer(in []Info) ([]Info, error) {
 	for i := a; i < len(stat); i++ {
 		stat[i] = 1
 	}
-	s := Info{DType: tensor.Float32, Shape: stat}
+	s := Info{DType: in[0].DType, Shape: stat}
 	return []Info{{DType: in[0].DType, Shape: in[0].Shape}, s, s}, nil
 }
 
 func (l *LayerNorm) Forward(e *Env, in, out []*tensor.Tensor) error {
+	if in[0].DType() == tensor.Float64 {
+		layerNorm[float64](l, in, out)
+	} else {
+		layerNorm[float32](l, in, out)
+	}
+	return nil
+}
+
+func layerNorm[T real](l *LayerNorm, in, out []*tensor.Tensor) {
 	shape := in[0].Shape()
 	a, _ := axisOf(l.Axis, len(shape))
-	x, y := in[0].Float32s(), out[0].Float32s()
+	x, y := tensor.Data[T](in[0]), tensor.Data[T](out[0])
 	n := sizeOf(shape[a:])
 	for r := 0; n > 0 && r < len(x)/n; r++ {
 		mean, inv := normalise(y[r*n:(r+1)*n], x[r*n:(r+1)*n], l.Epsilon)
 		if t := optT(out, 1); t != nil {
-			t.Float32s()[r] = mean
+			tensor.Data[T](t)[r] = mean
 		}
 		if t := optT(out, 2); t != nil {
-			t.Float32s()[r] = inv
+			tensor.Data[T](t)[r] = inv
 		}
 	}
 	if len(x) == 0 {
-		return nil
+		return
 	}
-	gain := in[1].Float32s()
-	shift, to := []float32{0}, [tensor.MaxRank]int{}
+	gain := tensor.Data[T](in[1])
+	shift, to := []T{0}, [tensor.MaxRank]int{}
 	if b := optT(in, 2); b != nil {
-		shift, to = b.Float32s(), broadcastStrides(b.Shape(), shape)
+		shift, to = tensor.Data[T](b), broadcastStrides(b.Shape(), shape)
 	}
 	w := walk(shape, broadcastStrides(in[1].Shape(), shape), to)
 	k, sg, sb := w.dim[w.n-1], w.step[0][w.n-1], w.step[1][w.n-1]
 	w.rows(func(at int, off [3]int) {
 		for i, v := range y[at : at+k] {
-			y[at+i] = ref.FMA32(v, gain[off[0]+i*sg], shift[off[1]+i*sb])
+			y[at+i] = fma(v, gain[off[0]+i*sg], shift[off[1]+i*sb])
 		}
 	})
-	return nil
+}
+
+// Backward normalises anew: x̂ is not kept.
+func (l *LayerNorm) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	s := t.Info(in[0]).Shape
+	a, err := axisOf(l.Axis, len(s))
+	if err != nil {
+		return make([]Ref, len(in))
+	}
+	for _, g := range dout[1:] {
+		if g != 0 {
+			return []Ref{refuse(t, "the statistics of a LayerNormalization have no gradient")}
+		}
+	}
+	return rowNormBack(t, in, dout[0], want, sizeOf(s[a:]), l.Epsilon, nil)
 }
 
 // GroupNorm computes y = scale·(x-mean)/√(var+Epsilon) + bias with mean and variance over each of Groups groups of channels
@@ -315,16 +411,28 @@ func (g *GroupNorm) Infer(in []Info) ([]Info, error) {
 	if g.PerGroup {
 		c = g.Groups
 	}
-	for i, x := range in {
-		if x.DType != tensor.Float32 || i > 0 && (len(x.Shape) != 1 || x.Shape[0] != c) {
-			return nil, fmt.Errorf("input %d is %s, input 0 is %s in %d groups", i, x, in[0], g.Groups)
+	if err := realType(in); err != nil {
+		return nil, err
+	}
+	for i, x := range in[1:] {
+		if len(x.Shape) != 1 || x.Shape[0] != c {
+			return nil, fmt.Errorf("input %d is %s, input 0 is %s in %d groups", i+1, x, in[0], g.Groups)
 		}
 	}
 	return same(in)
 }
 
 func (g *GroupNorm) Forward(e *Env, in, out []*tensor.Tensor) error {
-	x, y := in[0].Float32s(), out[0].Float32s()
+	if in[0].DType() == tensor.Float64 {
+		groupNorm[float64](g, in, out[0])
+	} else {
+		groupNorm[float32](g, in, out[0])
+	}
+	return nil
+}
+
+func groupNorm[T real](g *GroupNorm, in []*tensor.Tensor, out *tensor.Tensor) {
+	x, y, scale, bias := tensor.Data[T](in[0]), tensor.Data[T](out), tensor.Data[T](in[1]), tensor.Data[T](in[2])
 	c, area := in[0].Dim(1), sizeOf(in[0].Shape()[2:])
 	n := c / g.Groups * area
 	for r := 0; n > 0 && r < len(x)/n; r++ {
@@ -334,10 +442,25 @@ func (g *GroupNorm) Forward(e *Env, in, out []*tensor.Tensor) error {
 			if g.PerGroup {
 				k = r % g.Groups
 			}
-			y[i] = ref.FMA32(y[i], in[1].Float32s()[k], in[2].Float32s()[k])
+			y[i] = fma(y[i], scale[k], bias[k])
 		}
 	}
-	return nil
+}
+
+// Backward normalises anew: x̂ is not kept.
+func (g *GroupNorm) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	s := t.Info(in[0]).Shape
+	each := s[1] / g.Groups
+	n := each * sizeOf(s[2:])
+	if !g.PerGroup {
+		return rowNormBack(t, in, dout[0], want, n, g.Epsilon, channelShape(s, 1))
+	}
+	wide := []int{s[0], g.Groups, n}
+	d := rowNormBack(t, []Ref{reshaped(t, in[0], wide), in[1], in[2]}, reshaped(t, dout[0], wide), want, n, g.Epsilon, []int{g.Groups, 1})
+	if want[0] {
+		d[0] = reshaped(t, d[0], s)
+	}
+	return d
 }
 
 // MeanVarianceNorm computes y = (x-mean)/√(var) with mean and variance along Axes.
@@ -399,7 +522,7 @@ func (l *LpNorm) Infer(in []Info) ([]Info, error) {
 	if err := want(in, 1, 1); err != nil {
 		return nil, err
 	}
-	if err := isType(in, 0, tensor.Float32); err != nil {
+	if err := realType(in); err != nil {
 		return nil, err
 	}
 	if l.P != 1 && l.P != 2 {
@@ -411,17 +534,30 @@ func (l *LpNorm) Infer(in []Info) ([]Info, error) {
 	return same(in)
 }
 
+func (l *LpNorm) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	return []Ref{t.Add(&LpNormGrad{*l}, in[0], dout[0])}
+}
+
 func (l *LpNorm) Forward(e *Env, in, out []*tensor.Tensor) error {
-	x, y := in[0].Float32s(), out[0].Float32s()
+	if in[0].DType() == tensor.Float64 {
+		lpNorm[float64](l, in, out)
+	} else {
+		lpNorm[float32](l, in, out)
+	}
+	return nil
+}
+
+func lpNorm[T real](l *LpNorm, in, out []*tensor.Tensor) {
+	x, y := tensor.Data[T](in[0]), tensor.Data[T](out[0])
 	a, _ := axisOf(l.Axis, in[0].Rank())
 	n, inner := in[0].Dim(a), sizeOf(in[0].Shape()[a+1:])
 	for r := 0; len(x) > 0 && r < len(x)/n; r++ {
 		base := r/inner*n*inner + r%inner
-		var lane [8]float32
+		var lane [8]T
 		for k := range n {
 			lane[k&7] = addPower(lane[k&7], x[base+k*inner], l.P)
 		}
-		norm := rootOf(ref.Join8(&lane), l.P)
+		norm := rootOf(join8(&lane), l.P)
 		for k := range n {
 			y[base+k*inner] = 0
 			if norm != 0 {
@@ -429,7 +565,6 @@ func (l *LpNorm) Forward(e *Env, in, out []*tensor.Tensor) error {
 			}
 		}
 	}
-	return nil
 }
 
 // LRN computes y = x/(Bias + Alpha/Size·Σ x²)^Beta, the sum over the Size channels around each one of x [N,C,...]
@@ -445,7 +580,7 @@ func (l *LRN) Infer(in []Info) ([]Info, error) {
 	if err := want(in, 1, 1); err != nil {
 		return nil, err
 	}
-	if err := isType(in, 0, tensor.Float32); err != nil {
+	if err := realType(in); err != nil {
 		return nil, err
 	}
 	if err := rank(in, 0, 3, tensor.MaxRank); err != nil {
@@ -461,23 +596,53 @@ func (l *LRN) Work(in, out []Info) int64 {
 	return product(sizeOf(in[0].Shape), min(l.Size, in[0].Shape[1]))
 }
 
+func (l *LRN) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	return []Ref{t.Add(&LRNGrad{*l}, in[0], dout[0])}
+}
+
 func (l *LRN) Forward(e *Env, in, out []*tensor.Tensor) error {
-	x, y := in[0].Float32s(), out[0].Float32s()
+	if in[0].DType() == tensor.Float64 {
+		lrn(e, in, out[0], func(to, from []float64) { l.row64(to, from) })
+	} else {
+		lrn(e, in, out[0], func(to, from []float32) { ref.LRN(to, from, len(from), l.Size, l.Alpha, l.Beta, l.Bias) })
+	}
+	return nil
+}
+
+// lrn runs a function over the channels of each position.
+func lrn[T real](e *Env, in []*tensor.Tensor, out *tensor.Tensor, row func(to, from []T)) {
+	x, y := tensor.Data[T](in[0]), tensor.Data[T](out)
 	c, area := in[0].Dim(1), sizeOf(in[0].Shape()[2:])
 	if len(x) == 0 {
-		return nil
+		return
 	}
-	// One position's channels at a time.
-	from, to := e.Floats(c), e.Floats(c)
+	from, to := scratch[T](e, c), scratch[T](e, c)
 	for p := range len(x) / c {
 		base := p/area*c*area + p%area
 		for k := range from {
 			from[k] = x[base+k*area]
 		}
-		ref.LRN(to, from, c, l.Size, l.Alpha, l.Beta, l.Bias)
+		row(to, from)
 		for k, v := range to {
 			y[base+k*area] = v
 		}
 	}
-	return nil
+}
+
+// base64 returns what the power is taken of, for each of a position's channels.
+func (l *LRN) base64(d, x []float64) {
+	for c := range d {
+		first, sum := c-(l.Size-1)/2, 0.0
+		for j := max(first, 0); j < min(first+l.Size, len(x)); j++ {
+			sum += float64(x[j] * x[j])
+		}
+		d[c] = float64(l.Bias) + float64(float64(l.Alpha)/float64(l.Size)*sum)
+	}
+}
+
+func (l *LRN) row64(y, x []float64) {
+	l.base64(y, x)
+	for c, d := range y {
+		y[c] = x[c] * math.Pow(d, -float64(l.Beta))
+	}
 }

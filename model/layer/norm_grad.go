@@ -1,6 +1,7 @@
 package layer
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/ocellus-vision/ocellus/model/tensor"
@@ -25,14 +26,14 @@ func (*BatchNormTrain) Infer(in []Info) ([]Info, error) {
 
 func (b *BatchNormTrain) Forward(e *Env, in, out []*tensor.Tensor) error {
 	if in[0].DType() == tensor.Float64 {
-		batchNormTrain[float64](b, in, out)
+		batchNormTrain[float64](e, b, in, out)
 	} else {
-		batchNormTrain[float32](b, in, out)
+		batchNormTrain[float32](e, b, in, out)
 	}
 	return nil
 }
 
-func batchNormTrain[T real](b *BatchNormTrain, in, out []*tensor.Tensor) {
+func batchNormTrain[T real](e *Env, b *BatchNormTrain, in, out []*tensor.Tensor) {
 	x := tensor.Data[T](in[0])
 	n, c, area := in[0].Dim(0), in[0].Dim(1), sizeOf(in[0].Shape()[2:])
 	var stat [2][]T
@@ -40,7 +41,7 @@ func batchNormTrain[T real](b *BatchNormTrain, in, out []*tensor.Tensor) {
 		if t := optT(out, i+1); t != nil {
 			stat[i] = tensor.Data[T](t)
 		} else {
-			stat[i] = make([]T, c)
+			stat[i] = scratch[T](e, c)
 		}
 	}
 	batchMoments(stat[0], stat[1], x, n, area)
@@ -51,6 +52,9 @@ func batchNormTrain[T real](b *BatchNormTrain, in, out []*tensor.Tensor) {
 
 func (b *BatchNormTrain) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
 	x, d := in[0], make([]Ref, 3)
+	if len(out) < 3 || out[1] == 0 || out[2] == 0 {
+		out = t.AddN(3, b, in...) // the statistics were not asked for
+	}
 	if dout[0] != 0 {
 		d = t.AddN(3, &BatchNormTrainGrad{b.Epsilon}, x, in[1], out[1], out[2], dout[0])
 	}
@@ -187,4 +191,220 @@ func optData[T tensor.Elem](t []*tensor.Tensor, i int) []T {
 		return tensor.Data[T](p)
 	}
 	return nil
+}
+
+// RowNorm computes x̂ = (x-mean)/√(var+Epsilon) with mean and variance over each Length consecutive elements: what LayerNorm, InstanceNorm and
+// GroupNorm scale and shift.
+type RowNorm struct {
+	Length  int
+	Epsilon float32
+}
+
+func (*RowNorm) Kind() string { return "RowNorm" }
+
+func (r *RowNorm) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 1, 1); err != nil {
+		return nil, err
+	}
+	return r.check(in)
+}
+
+func (r *RowNorm) check(in []Info) ([]Info, error) {
+	if err := realType(in); err != nil {
+		return nil, err
+	}
+	if n := sizeOf(in[0].Shape); n > 0 && (r.Length < 1 || n%r.Length != 0) {
+		return nil, fmt.Errorf("rows of %d in %s", r.Length, in[0])
+	}
+	return same(in)
+}
+
+func (r *RowNorm) Forward(e *Env, in, out []*tensor.Tensor) error {
+	if in[0].DType() == tensor.Float64 {
+		rowNorm[float64](r, in[0], out[0])
+	} else {
+		rowNorm[float32](r, in[0], out[0])
+	}
+	return nil
+}
+
+func (r *RowNorm) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	return []Ref{t.Add(&RowNormGrad{r.Length, r.Epsilon}, in[0], dout[0])}
+}
+
+func rowNorm[T real](r *RowNorm, in, out *tensor.Tensor) {
+	x, y := tensor.Data[T](in), tensor.Data[T](out)
+	for at := 0; at < len(x); at += r.Length {
+		normalise(y[at:at+r.Length], x[at:at+r.Length], r.Epsilon)
+	}
+}
+
+// RowNormGrad computes dx of a RowNorm from x and dx̂: (dx̂ - mean(dx̂) - x̂·mean(dx̂·x̂))/√(var+Epsilon) for each Length consecutive elements. Sums are
+// kept in float64.
+type RowNormGrad struct {
+	Length  int
+	Epsilon float32
+}
+
+func (*RowNormGrad) Kind() string { return "RowNormGrad" }
+
+func (r *RowNormGrad) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 2, 2); err != nil {
+		return nil, err
+	}
+	if err := isShape(in, 1, in[0].Shape); err != nil {
+		return nil, err
+	}
+	return (&RowNorm{r.Length, r.Epsilon}).check(in)
+}
+
+func (r *RowNormGrad) Forward(e *Env, in, out []*tensor.Tensor) error {
+	if in[0].DType() == tensor.Float64 {
+		rowNormBackAny[float64](r, in, out[0])
+	} else {
+		rowNormBackAny[float32](r, in, out[0])
+	}
+	return nil
+}
+
+func rowNormBackAny[T real](r *RowNormGrad, in []*tensor.Tensor, out *tensor.Tensor) {
+	n := float64(r.Length)
+	for at := 0; at < in[0].Len(); at += r.Length {
+		x, g, dx := tensor.Data[T](in[0])[at:at+r.Length], tensor.Data[T](in[1])[at:at+r.Length], tensor.Data[T](out)[at:at+r.Length]
+		var mean, square, sum, dot float64
+		for i, v := range x {
+			mean += float64(v)
+			sum += float64(g[i])
+		}
+		mean /= n
+		for i, v := range x {
+			d := float64(v) - mean
+			square += float64(d * d)
+			dot += float64(d * float64(g[i]))
+		}
+		inv := 1 / math.Sqrt(square/n+float64(r.Epsilon))
+		dot *= inv * inv
+		for i, v := range x {
+			dx[i] = T((float64(g[i]) - (sum+float64((float64(v)-mean)*dot))/n) * inv)
+		}
+	}
+}
+
+// LpNormGrad computes dx of an LpNorm from x and dy: (dy - Σ dy·y · slope)/norm along Axis, slope being the derivative of the norm; 0 where the norm is 0.
+// Sums are kept in float64.
+type LpNormGrad struct{ LpNorm LpNorm }
+
+func (*LpNormGrad) Kind() string { return "LpNormGrad" }
+
+func (g *LpNormGrad) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 2, 2); err != nil {
+		return nil, err
+	}
+	if err := oneType(in); err != nil {
+		return nil, err
+	}
+	if err := isShape(in, 1, in[0].Shape); err != nil {
+		return nil, err
+	}
+	return g.LpNorm.Infer(in[:1])
+}
+
+func (g *LpNormGrad) Forward(e *Env, in, out []*tensor.Tensor) error {
+	if in[0].DType() == tensor.Float64 {
+		lpNormBack[float64](&g.LpNorm, in, out[0])
+	} else {
+		lpNormBack[float32](&g.LpNorm, in, out[0])
+	}
+	return nil
+}
+
+func lpNormBack[T real](l *LpNorm, in []*tensor.Tensor, out *tensor.Tensor) {
+	x, dy, dx := tensor.Data[T](in[0]), tensor.Data[T](in[1]), tensor.Data[T](out)
+	a, _ := axisOf(l.Axis, in[0].Rank())
+	n, inner := in[0].Dim(a), sizeOf(in[0].Shape()[a+1:])
+	if len(x) == 0 {
+		return
+	}
+	for r := range len(x) / n {
+		base := r/inner*n*inner + r%inner
+		var norm, dot float64
+		for i := base; i < base+n*inner; i += inner {
+			norm = addPower(norm, float64(x[i]), l.P)
+			dot += float64(float64(dy[i]) * float64(x[i]))
+		}
+		norm = rootOf(norm, l.P)
+		for i := base; i < base+n*inner; i += inner {
+			dx[i] = 0
+			if norm != 0 {
+				dx[i] = T((float64(dy[i]) - float64(dot/norm*normSlope(float64(x[i]), norm, l.P))) / norm)
+			}
+		}
+	}
+}
+
+// LRNGrad computes dx of an LRN from x and dy. Sums are kept in float64.
+type LRNGrad struct{ LRN LRN }
+
+func (*LRNGrad) Kind() string { return "LRNGrad" }
+
+func (g *LRNGrad) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 2, 2); err != nil {
+		return nil, err
+	}
+	if err := oneType(in); err != nil {
+		return nil, err
+	}
+	if err := isShape(in, 1, in[0].Shape); err != nil {
+		return nil, err
+	}
+	return g.LRN.Infer(in[:1])
+}
+
+func (g *LRNGrad) Work(in, out []Info) int64 { return 2 * g.LRN.Work(in, out) }
+
+func (g *LRNGrad) Forward(e *Env, in, out []*tensor.Tensor) error {
+	if in[0].DType() == tensor.Float64 {
+		lrnBack[float64](e, &g.LRN, functions64, in, out[0])
+	} else {
+		lrnBack[float32](e, &g.LRN, functions32, in, out[0])
+	}
+	return nil
+}
+
+func lrnBack[T real](e *Env, l *LRN, f *functions, in []*tensor.Tensor, out *tensor.Tensor) {
+	x, dy, dx := tensor.Data[T](in[0]), tensor.Data[T](in[1]), tensor.Data[T](out)
+	c, area := in[0].Dim(1), sizeOf(in[0].Shape()[2:])
+	if len(x) == 0 {
+		return
+	}
+	beta := float64(l.Beta)
+	from, d, own, q := scratch[float64](e, c), scratch[float64](e, c), scratch[float64](e, c), scratch[float64](e, c)
+	for p := range len(x) / c {
+		base := p/area*c*area + p%area
+		for k := range from {
+			from[k] = float64(x[base+k*area])
+		}
+		l.base64(d, from)
+		for k, v := range d {
+			// y = x·d^-Beta depends on its own x, and through d = Bias + Alpha/Size·Σ x² on all of its window.
+			own[k] = float64(dy[base+k*area]) * l.power(f, v)
+			q[k] = own[k] * from[k] / v
+		}
+		for k, v := range from {
+			last, sum := k+(l.Size-1)/2, 0.0
+			for j := max(last-l.Size+1, 0); j < min(last+1, c); j++ {
+				sum += q[j]
+			}
+			dx[base+k*area] = T(own[k] - float64(2*float64(l.Alpha)*beta/float64(l.Size)*v*sum))
+		}
+	}
+}
+
+// power returns d^-Beta.
+func (l *LRN) power(f *functions, d float64) float64 {
+	if l.Beta == 0.75 {
+		r := math.Sqrt(d)
+		return 1 / (r * math.Sqrt(r))
+	}
+	return f.exp(-float64(float64(l.Beta) * f.log(d)))
 }

@@ -138,6 +138,94 @@ func (p *Pad) from(i, n int) int {
 	return -1
 }
 
+// Backward of a constant Pad cuts off what was added.
+func (p *Pad) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	d := make([]Ref, len(in))
+	info := make([]Info, len(in))
+	for i, r := range in {
+		info[i] = t.Info(r)
+	}
+	before, after, _, ok := p.Constant(append(info[:2:2], Info{}, opt(info, 3)))
+	switch {
+	case !ok:
+		d[0] = refuse(t, "the gradient of a Pad whose amounts are not constant is not known")
+		return d
+	case p.Mode == PadConstant:
+		cut := make([]int, 0, 2*len(before))
+		for _, n := range slices.Concat(before, after) {
+			cut = append(cut, -n)
+		}
+		d[0] = t.Add(&Pad{PadConstant}, dout[0], vector(t, cut...))
+		if len(in) > 2 && want[2] { // all that is not x
+			d[2] = reshaped(t, t.Add(&Binary{Sub}, t.Add(&Reduce{Fn: ReduceSum}, dout[0]), t.Add(&Reduce{Fn: ReduceSum}, d[0])), info[2].Shape)
+		}
+	default:
+		d[0] = t.Add(&PadGrad{p.Mode, info[0].Shape}, dout[0], vector(t, slices.Concat(before, after)...))
+	}
+	return d
+}
+
+// PadGrad computes dx, of Shape, of a Pad that repeats elements: Σ dy of each element's copies, in row-major order. Inputs: dy, pads.
+type PadGrad struct {
+	Mode  PadMode
+	Shape []int
+}
+
+func (*PadGrad) Kind() string { return "PadGrad" }
+
+// padded is what the Pad was given.
+func (g *PadGrad) padded(in []Info) []Info {
+	return []Info{{DType: in[0].DType, Shape: g.Shape}, in[1]}
+}
+
+func (g *PadGrad) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 2, 2); err != nil {
+		return nil, err
+	}
+	if err := realType(in[:1]); err != nil {
+		return nil, err
+	}
+	y, err := (&Pad{g.Mode}).Infer(g.padded(in))
+	if err != nil {
+		return nil, err
+	}
+	if err := isShape(in, 0, y[0].Shape); err != nil {
+		return nil, err
+	}
+	return one(in[0].DType, g.Shape)
+}
+
+func (g *PadGrad) Forward(e *Env, in, out []*tensor.Tensor) error {
+	p := (&Pad{g.Mode}).plan(g.padded(infosOf(in)), in[0].Shape())
+	if p == nil {
+		return fmt.Errorf("pads do not fit")
+	}
+	if in[0].DType() == tensor.Float64 {
+		padBack[float64](p, in[0], out[0])
+	} else {
+		padBack[float32](p, in[0], out[0])
+	}
+	return nil
+}
+
+func padBack[T real](p *padPlan, in, out *tensor.Tensor) {
+	dy, dx, st := tensor.Data[T](in), tensor.Data[T](out), rowMajor(out.Shape())
+	clear(dx)
+	for i, v := range dy {
+		at, rest := 0, i
+		for d := in.Rank() - 1; d >= 0 && at >= 0; d-- {
+			s := p.source[d][rest%in.Dim(d)]
+			rest /= in.Dim(d)
+			if at += s * st[d]; s < 0 {
+				at = -1
+			}
+		}
+		if at >= 0 {
+			dx[at] += v
+		}
+	}
+}
+
 func (p *Pad) Forward(e *Env, in, out []*tensor.Tensor) error {
 	if q := p.plan(infosOf(in), out[0].Shape()); q != nil {
 		return q.Forward(e, in, out)

@@ -39,6 +39,14 @@ func fma[T real](a, b, c T) T {
 // root returns √x, correctly rounded.
 func root[T real](x T) T { return T(math.Sqrt(float64(x))) }
 
+// scratch returns n numbers of scratch memory, not cleared, valid until e's Reset.
+func scratch[T real](e *Env, n int) []T {
+	if single[T]() {
+		return tensor.Slice[T](e.bytes(n*4), n)
+	}
+	return tensor.Slice[T](e.bytes(n*8), n)
+}
+
 // join8 adds eight partial sums in the order of ref.Join8.
 func join8[T real](l *[8]T) T {
 	return ((l[0] + l[4]) + (l[2] + l[6])) + ((l[1] + l[5]) + (l[3] + l[7]))

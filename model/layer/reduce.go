@@ -82,6 +82,134 @@ func (r *Reduce) Infer(in []Info) ([]Info, error) {
 	return one(in[0].DType, shape)
 }
 
+func (r *Reduce) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	x, d := t.Info(in[0]).Shape, make([]Ref, len(in))
+	var axes []int
+	if len(in) > 1 && in[1] != 0 {
+		axes, _ = ints(t.Info(in[1]))
+	}
+	on, err := r.which(len(x), axes)
+	if err != nil {
+		return d
+	}
+	kept, count := slices.Clone(x), 1
+	for i, n := range x {
+		if on[i] {
+			kept[i], count = 1, count*n
+		}
+	}
+	dy := reshaped(t, dout[0], kept)
+	switch r.Fn {
+	case ReduceSum:
+		d[0] = expanded(t, dy, x)
+	case ReduceMean:
+		d[0] = expanded(t, scaled(t, dy, 1/float64(max(1, count))), x)
+	default:
+		d[0] = t.Add(&ReduceGrad{r.Fn}, in[0], reshaped(t, out[0], kept), dy)
+	}
+	return d
+}
+
+// ReduceGrad computes dx of a Reduce other than a sum or a mean from x, y and dy, the last two with reduced dimensions kept. Equal greatest (or least) elements
+// share the gradient evenly.
+type ReduceGrad struct{ Fn Fn }
+
+func (*ReduceGrad) Kind() string { return "ReduceGrad" }
+
+func (g *ReduceGrad) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 3, 3); err != nil {
+		return nil, err
+	}
+	if err := realType(in); err != nil {
+		return nil, err
+	}
+	if err := isShape(in, 2, in[1].Shape); err != nil {
+		return nil, err
+	}
+	if s, err := Broadcast(in[0].Shape, in[1].Shape); err != nil || !slices.Equal(s, in[0].Shape) || len(in[1].Shape) != len(s) {
+		return nil, fmt.Errorf("%s is not made from %s", in[1], in[0])
+	}
+	return same(in)
+}
+
+func (g *ReduceGrad) Forward(e *Env, in, out []*tensor.Tensor) error {
+	if in[0].DType() == tensor.Float64 {
+		reduceBack[float64](g.Fn, functions64, in, out[0])
+	} else {
+		reduceBack[float32](g.Fn, functions32, in, out[0])
+	}
+	return nil
+}
+
+func reduceBack[T real](fn Fn, f *functions, in []*tensor.Tensor, out *tensor.Tensor) {
+	x, y, dy, dx := tensor.Data[T](in[0]), tensor.Data[T](in[1]), tensor.Data[T](in[2]), tensor.Data[T](out)
+	if len(x) == 0 {
+		return
+	}
+	w := walk(in[0].Shape(), broadcastStrides(in[1].Shape(), in[0].Shape()))
+	n, step := w.dim[w.n-1], w.step[0][w.n-1]
+	each := func(f func(i, o int)) {
+		w.rows(func(at int, off [3]int) {
+			for k := range n {
+				f(at+k, off[0]+k*step)
+			}
+		})
+	}
+	var ties, zeros, others []float64 // of each output: equal extremes; factors that are 0; the product of those that are not
+	switch fn {
+	case ReduceMaximum, ReduceMinimum:
+		ties = make([]float64, len(y))
+		each(func(i, o int) {
+			if x[i] == y[o] {
+				ties[o]++
+			}
+		})
+	case ReduceProd:
+		zeros, others = make([]float64, len(y)), make([]float64, len(y))
+		for i := range others {
+			others[i] = 1
+		}
+		each(func(i, o int) {
+			if x[i] == 0 {
+				zeros[o]++
+			} else {
+				others[o] *= float64(x[i])
+			}
+		})
+	}
+	each(func(i, o int) {
+		v, r, g := float64(x[i]), float64(y[o]), float64(dy[o])
+		switch fn {
+		case ReduceMaximum, ReduceMinimum:
+			if v != r {
+				g = 0
+			} else {
+				g /= ties[o]
+			}
+		case ReduceProd:
+			switch {
+			case zeros[o] == 0:
+				g *= others[o] / v
+			case zeros[o] == 1 && v == 0:
+				g *= others[o]
+			default:
+				g = 0
+			}
+		case ReduceL1:
+			g *= normSlope(v, 1, 1)
+		case ReduceL2:
+			g *= normSlope(v, r, 2)
+		case ReduceSumSquare:
+			g *= 2 * v
+		case ReduceLogSum:
+			g /= f.exp(r)
+		case ReduceLogSumExp:
+			g *= f.exp(v - r)
+		}
+		dx[i] = T(g)
+	})
+}
+
 func (r *Reduce) Forward(e *Env, in, out []*tensor.Tensor) error {
 	var axes []int
 	if t := optT(in, 1); t != nil {
@@ -400,6 +528,14 @@ func (t *TopK) Infer(in []Info) ([]Info, error) {
 	return []Info{{DType: in[0].DType, Shape: shape}, {DType: tensor.Int64, Shape: shape}}, nil
 }
 
+func (t *TopK) Backward(tape Tape, in, out, dout []Ref, want []bool) []Ref {
+	if len(out) < 2 || out[1] == 0 {
+		return []Ref{refuse(tape, "the gradient of a TopK goes through its positions, which are not computed"), 0}
+	}
+	scatter := &ScatterElements{Axis: t.Axis, Reduction: ReduceAdd}
+	return []Ref{tape.Add(scatter, zeros(tape, in[0], tape.Info(in[0]).Shape), out[1], dout[0]), 0}
+}
+
 func (t *TopK) Forward(e *Env, in, out []*tensor.Tensor) error {
 	y, at := optT(out, 0), optT(out, 1)
 	ref := y
@@ -488,6 +624,10 @@ func (*CumSum) Infer(in []Info) ([]Info, error) {
 		}
 	}
 	return same(in)
+}
+
+func (c *CumSum) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	return []Ref{t.Add(&CumSum{Exclusive: c.Exclusive, Reverse: !c.Reverse}, dout[0], in[1]), 0}
 }
 
 func (c *CumSum) Forward(e *Env, in, out []*tensor.Tensor) error {

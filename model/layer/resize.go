@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/ocellus-vision/ocellus/kernels/ref"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
@@ -136,11 +135,11 @@ func (r *Resize) Infer(in []Info) ([]Info, error) {
 	}
 	switch r.Mode {
 	case "nearest":
-		if in[0].DType == tensor.String || r.Coordinates == "tf_crop_and_resize" && in[0].DType != tensor.Float32 {
+		if in[0].DType == tensor.String || r.Coordinates == "tf_crop_and_resize" && realType(in[:1]) != nil {
 			return nil, fmt.Errorf("%v cannot be resized in this mode", in[0].DType)
 		}
 	case "linear", "cubic":
-		if err := isType(in, 0, tensor.Float32); err != nil {
+		if err := realType(in[:1]); err != nil {
 			return nil, err
 		}
 	default:
@@ -272,6 +271,106 @@ func (r *Resize) taps(a *resizeAxis, i int) (index []int, weight []float32) {
 	return index, weight
 }
 
+func (r *Resize) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	d := make([]Ref, len(in))
+	d[0] = t.Add(&ResizeGrad{*r, t.Info(in[0]).Shape}, append([]Ref{dout[0]}, in[1:]...)...)
+	return d
+}
+
+// ResizeGrad computes dx, of Shape, of a Resize from dy: what each element brought to the outputs, axes taken in the reverse order. Inputs: dy, then those
+// of Resize from roi on.
+type ResizeGrad struct {
+	Resize Resize
+	Shape  []int
+}
+
+func (*ResizeGrad) Kind() string { return "ResizeGrad" }
+
+// resized is what the Resize was given.
+func (g *ResizeGrad) resized(in []Info) []Info {
+	return append([]Info{{DType: in[0].DType, Shape: g.Shape}}, in[1:]...)
+}
+
+func (g *ResizeGrad) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 1, 4); err != nil {
+		return nil, err
+	}
+	if err := realType(in[:1]); err != nil {
+		return nil, err
+	}
+	y, err := g.Resize.Infer(g.resized(in))
+	if err != nil {
+		return nil, err
+	}
+	if err := isShape(in, 0, y[0].Shape); err != nil {
+		return nil, err
+	}
+	return one(in[0].DType, g.Shape)
+}
+
+func (g *ResizeGrad) Forward(e *Env, in, out []*tensor.Tensor) error {
+	p, err := g.Resize.plan(g.resized(infosOf(in)))
+	if err != nil {
+		return err
+	}
+	return (&resizeBack{*g, p}).Forward(e, in, out)
+}
+
+// Plan works the taps out once.
+func (g *ResizeGrad) Plan(in, out []Info) Op {
+	p, err := g.Resize.plan(g.resized(in))
+	if err != nil {
+		return nil
+	}
+	return &resizeBack{*g, p}
+}
+
+// resizeBack is a ResizeGrad of a known shape.
+type resizeBack struct {
+	ResizeGrad
+	plan *resizePlan
+}
+
+func (b *resizeBack) Forward(e *Env, in, out []*tensor.Tensor) error {
+	if in[0].DType() == tensor.Float64 {
+		backPasses(e, b.plan, tensor.Data[float64](out[0]), tensor.Data[float64](in[0]))
+	} else {
+		backPasses(e, b.plan, out[0].Float32s(), in[0].Float32s())
+	}
+	return nil
+}
+
+func backPasses[T real](e *Env, p *resizePlan, dx, dy []T) {
+	clear(dx)
+	if len(dx) == 0 || len(dy) == 0 {
+		return
+	}
+	for i := len(p.passes) - 1; i >= 0; i-- {
+		q := &p.passes[i]
+		to := dx
+		if i > 0 {
+			to = scratch[T](e, q.outer*q.n*q.inner)
+			clear(to)
+		}
+		for o := range q.outer {
+			for i := range q.m {
+				row := dy[(o*q.m+i)*q.inner : (o*q.m+i+1)*q.inner]
+				for k, at := range q.taps.Index[i] {
+					w := T(q.taps.Weight[i][k])
+					sum := to[(o*q.n+at)*q.inner : (o*q.n+at+1)*q.inner]
+					for j, v := range row {
+						sum[j] = fma(v, w, sum[j])
+					}
+				}
+			}
+		}
+		dy = to
+	}
+	if len(p.passes) == 0 {
+		copy(dx, dy)
+	}
+}
+
 func (r *Resize) Forward(e *Env, in, out []*tensor.Tensor) error {
 	p, err := r.plan(infosOf(in))
 	if err != nil {
@@ -344,7 +443,11 @@ func (p *resizePlan) Forward(e *Env, in, out []*tensor.Tensor) error {
 		if p.Mode == "nearest" && p.Coordinates != "tf_crop_and_resize" {
 			q.pick(dst, src, size)
 		} else {
-			q.blend(tensor.Slice[float32](dst, len(dst)/4), tensor.Slice[float32](src, len(src)/4), p.Outside)
+			if out[0].DType() == tensor.Float64 {
+				blendPass(q, tensor.Slice[float64](dst, len(dst)/8), tensor.Slice[float64](src, len(src)/8), p.Outside)
+			} else {
+				blendPass(q, tensor.Slice[float32](dst, len(dst)/4), tensor.Slice[float32](src, len(src)/4), p.Outside)
+			}
 		}
 		src = dst
 	}
@@ -366,22 +469,22 @@ func (q *resizePass) pick(dst, src []byte, size int) {
 	}
 }
 
-// blend computes weighted sums of elements.
-func (q *resizePass) blend(y, x []float32, outside float32) {
+// blendPass computes weighted sums of elements.
+func blendPass[T real](q *resizePass, y, x []T, outside float32) {
 	for o := range q.outer {
 		for i := range q.m {
 			row := y[(o*q.m+i)*q.inner : (o*q.m+i+1)*q.inner]
 			if q.taps.Index[i] == nil {
 				for j := range row {
-					row[j] = outside
+					row[j] = T(outside)
 				}
 				continue
 			}
 			clear(row)
 			for k, p := range q.taps.Index[i] {
-				w := q.taps.Weight[i][k]
+				w := T(q.taps.Weight[i][k])
 				for j, v := range x[(o*q.n+p)*q.inner : (o*q.n+p+1)*q.inner] {
-					row[j] = ref.FMA32(v, w, row[j])
+					row[j] = fma(v, w, row[j])
 				}
 			}
 		}

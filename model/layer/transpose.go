@@ -40,6 +40,18 @@ func (t *Transpose) Infer(in []Info) ([]Info, error) {
 	return one(in[0].DType, shape)
 }
 
+func (t *Transpose) Backward(tape Tape, in, out, dout []Ref, want []bool) []Ref {
+	p, err := t.perm(len(tape.Info(in[0]).Shape))
+	if err != nil {
+		return []Ref{0}
+	}
+	inverse := make([]int, len(p))
+	for i, d := range p {
+		inverse[d] = i
+	}
+	return []Ref{tape.Add(&Transpose{inverse}, dout[0])}
+}
+
 func (t *Transpose) Forward(e *Env, in, out []*tensor.Tensor) error {
 	rank := in[0].Rank()
 	s := rowMajor(in[0].Shape())
@@ -81,6 +93,15 @@ func (d *DepthToSpace) Infer(in []Info) ([]Info, error) {
 	return one(in[0].DType, []int{s[0], s[1] / (d.B * d.B), s[2] * d.B, s[3] * d.B})
 }
 
+func (d *DepthToSpace) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	if !d.ColumnsFirst {
+		return []Ref{t.Add(&SpaceToDepth{d.B}, dout[0])}
+	}
+	s, b := t.Info(in[0]).Shape, d.B
+	g := reshaped(t, dout[0], []int{s[0], s[1] / (b * b), s[2], b, s[3], b})
+	return []Ref{reshaped(t, t.Add(&Transpose{[]int{0, 1, 3, 5, 2, 4}}, g), s)}
+}
+
 func (d *DepthToSpace) Forward(e *Env, in, out []*tensor.Tensor) error {
 	s, b := in[0].Shape(), d.B
 	c := s[1] / (b * b)
@@ -112,6 +133,10 @@ func (d *SpaceToDepth) Infer(in []Info) ([]Info, error) {
 		return nil, fmt.Errorf("%s does not split into %dx%d blocks", in[0], d.B, d.B)
 	}
 	return one(in[0].DType, []int{s[0], s[1] * d.B * d.B, s[2] / d.B, s[3] / d.B})
+}
+
+func (d *SpaceToDepth) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
+	return []Ref{t.Add(&DepthToSpace{B: d.B}, dout[0])}
 }
 
 func (d *SpaceToDepth) Forward(e *Env, in, out []*tensor.Tensor) error {

@@ -21,7 +21,7 @@ func (*UnaryGrad) Kind() string { return "UnaryGrad" }
 func (*UnaryGrad) InPlace() {}
 
 // functions are what derivatives are made of, for one type of elements.
-type functions struct{ exp, sigmoid, tanh, erf, softplus func(x float64) float64 }
+type functions struct{ exp, log, sigmoid, tanh, erf, softplus func(x float64) float64 }
 
 // through32 is a function of package ref, which returns the same bits on every machine.
 func through32(f func(x float32) float32) func(x float64) float64 {
@@ -29,8 +29,8 @@ func through32(f func(x float32) float32) func(x float64) float64 {
 }
 
 var (
-	functions32 = &functions{through32(ref.Exp), through32(ref.Sigmoid), through32(ref.Tanh), through32(ref.Erf), through32(ref.Softplus)}
-	functions64 = &functions{math.Exp, func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }, math.Tanh, math.Erf, softplus}
+	functions32 = &functions{through32(ref.Exp), through32(ref.Log), through32(ref.Sigmoid), through32(ref.Tanh), through32(ref.Erf), through32(ref.Softplus)}
+	functions64 = &functions{math.Exp, math.Log, func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }, math.Tanh, math.Erf, softplus}
 )
 
 // derivative is Fn' at v, which is y or x.
