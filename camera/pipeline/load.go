@@ -118,7 +118,7 @@ func (p *Pipeline) measure(now time.Time) {
 		if !first {
 			rate := float64(moving-c.counted) / since
 			if c.offered > 0 {
-				rate = c.offered + (rate-c.offered)/4
+				rate = c.offered + float64((rate-c.offered)/4)
 			}
 			c.offered = rate
 		}
@@ -154,7 +154,7 @@ func (p *Pipeline) demand(step, sizes int, priorities []int) float64 {
 		if step > 0 {
 			rate = l.least()
 		}
-		sum += rate * l.cost(size)
+		sum += float64(rate * l.cost(size))
 	})
 	return sum / float64(p.o.Workers)
 }
@@ -205,7 +205,7 @@ func (p *Pipeline) apply(sizes int, priorities []int) {
 			return
 		}
 		n++
-		needs += l.least() * l.cost(size)
+		needs += float64(l.least() * l.cost(size))
 	})
 	// The equal share that, with the needs above it, fills the time: found by halving.
 	workers := float64(p.o.Workers)

@@ -121,7 +121,7 @@ func (l *lane) count(r *Result) {
 	cost := max(r.Took.Seconds(), 1e-6)
 	l.virtual += cost / l.weight
 	if old := l.costs[r.Size]; old > 0 {
-		cost = old + (cost-old)/8
+		cost = old + float64((cost-old)/8)
 	}
 	l.costs[r.Size] = cost
 }
