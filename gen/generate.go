@@ -33,3 +33,7 @@ package gen
 //go:generate go run ./winograd -isa avx2 -out ../asm/winograd_avx2_amd64.s -stubs ../asm/winograd_avx2_amd64.go -pkg asm
 //go:generate go run ./winograd -isa avx512 -out ../asm/winograd_avx512_amd64.s -stubs ../asm/winograd_avx512_amd64.go -pkg asm
 //go:generate go run ./winograd -isa neon
+//go:generate go run ./gemmtn -isa args
+//go:generate go run ./gemmtn -isa avx2 -out ../asm/gemmtn_avx2_amd64.s -stubs ../asm/gemmtn_avx2_amd64.go -pkg asm
+//go:generate go run ./gemmtn -isa avx512 -out ../asm/gemmtn_avx512_amd64.s -stubs ../asm/gemmtn_avx512_amd64.go -pkg asm
+//go:generate go run ./gemmtn -isa neon

@@ -9,6 +9,7 @@ import (
 type Conv struct {
 	shape  Conv2D
 	oh, ow int
+	taps   []int
 	steps  int // entries of a table per output position
 	k      int // contiguous floats per step
 	merged bool
@@ -32,7 +33,12 @@ const mergeChannels = 16
 // NewConv plans a convolution. Depthwise ones (C == O == Groups) have a kernel of their own. It panics on an impossible shape.
 func NewConv(s Conv2D) *Conv {
 	checkConv("Conv", &s)
-	c := &Conv{shape: s, oh: s.OH(), ow: s.OW(), w: s.W}
+	return newConv(s, s.OH(), s.OW())
+}
+
+// newConv plans a convolution of which the first oh rows and ow columns are wanted.
+func newConv(s Conv2D, oh, ow int) *Conv {
+	c := &Conv{shape: s, oh: oh, ow: ow, w: s.W, taps: count(s.KH * s.KW)}
 	cg := s.C / s.Groups
 	c.steps, c.k = s.KH*s.KW, cg
 	if s.Groups == 1 && s.KW > 1 && s.DW == 1 && s.C <= mergeChannels {
@@ -67,7 +73,7 @@ func checkConv(name string, s *Conv2D) {
 // dense says whether the rows of A are simply the pixels.
 func (c *Conv) dense() bool {
 	s := &c.shape
-	return s.KH == 1 && s.KW == 1 && s.SH == 1 && s.SW == 1 && s.PT|s.PL|s.PB|s.PR == 0
+	return s.KH == 1 && s.KW == 1 && s.SH == 1 && s.SW == 1 && s.PT|s.PL|s.PB|s.PR == 0 && c.oh == s.H && c.ow == s.W
 }
 
 // Shape returns what the convolution was planned for.
@@ -160,6 +166,11 @@ func (c *Conv) pack(w, bias []float32, inPlace bool) *Weights {
 	if bias != nil && len(bias) < s.O {
 		panic("kernels: Conv.Pack: bias too short")
 	}
+	if !inPlace {
+		p := c.weights(bias != nil)
+		c.Repack(nil, p, w, bias, OrderNHWC)
+		return p
+	}
 	og := s.O / s.Groups
 	p := &Weights{}
 	for g := range s.Groups {
@@ -167,12 +178,17 @@ func (c *Conv) pack(w, bias []float32, inPlace bool) *Weights {
 		if bias != nil {
 			b = bias[g*og : (g+1)*og]
 		}
-		part := w[g*og*k : (g+1)*og*k]
-		if inPlace {
-			p.groups = append(p.groups, PackBTInPlace(part, k, og, b))
-		} else {
-			p.groups = append(p.groups, PackBT(part, k, k, og, b))
-		}
+		p.groups = append(p.groups, PackBTInPlace(w[g*og*k:(g+1)*og*k], k, og, b))
+	}
+	return p
+}
+
+// weights returns memory for packed weights.
+func (c *Conv) weights(bias bool) *Weights {
+	s := &c.shape
+	p := &Weights{}
+	for range s.Groups {
+		p.groups = append(p.groups, emptyPacked(s.KH*s.KW*s.C/s.Groups, s.O/s.Groups, bias))
 	}
 	return p
 }

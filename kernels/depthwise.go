@@ -175,19 +175,8 @@ func (d *Depthwise) Pack(w, bias []float32) *DepthwiseWeights {
 		panic("kernels: Depthwise.Pack: bias too short")
 	}
 	p := &DepthwiseWeights{c: s.C, taps: taps}
-	blocks := (s.C + laneBlock - 1) / laneBlock
-	p.data = aligned(blocks * (1 + taps) * laneBlock)
-	for b := range blocks {
-		c := max(0, min(b*laneBlock, s.C-laneBlock))
-		n := min(laneBlock, s.C-c)
-		out := p.data[b*(1+taps)*laneBlock:]
-		if bias != nil {
-			copy(out[:n], bias[c:])
-		}
-		for t := range taps {
-			copy(out[(1+t)*laneBlock:][:n], w[t*s.C+c:])
-		}
-	}
+	p.data = aligned((s.C + laneBlock - 1) / laneBlock * (1 + taps) * laneBlock)
+	p.pack(w, bias, OrderNHWC, false)
 	return p
 }
 

@@ -53,6 +53,15 @@ func newPacked(k, n int, bias []float32) *Packed {
 	return p
 }
 
+// emptyPacked returns memory for k by n weights.
+func emptyPacked(k, n int, bias bool) *Packed {
+	p := newPacked(k, n, nil)
+	if bias {
+		p.bias = aligned((n + panel - 1) / panel * panel)
+	}
+	return p
+}
+
 // PackB packs b, [K,N] with row stride ldb, and bias, [N] or nil.
 func PackB(b []float32, ldb, k, n int, bias []float32) *Packed {
 	if k < 0 || n < 0 || ldb < n {
@@ -473,7 +482,7 @@ func gemmTileGeneric(x *asm.GemmArgs) {
 	}
 }
 
-// checkGemm compares GEMM tiles of every height, ragged and full, with ref, and a convolution and a transposed one with
+// checkGemm compares GEMM tiles of every height, ragged and full, and those of GemmTN with ref, and a convolution and a transposed one with
 // padding.
 func checkGemm() bool {
 	r := checkRand(1)
@@ -494,6 +503,11 @@ func checkGemm() bool {
 		}
 		Gemm(nil, got, n, a, k, m, PackB(b, n, k, n, bias), res, n, act)
 		ref.Gemm(want, n, a, k, b, n, bias, res, n, m, n, k, act)
+		if !sameBits(got, want) {
+			return false
+		}
+		GemmTN(nil, got, n, a, m, b, n, m, n, k, nil)
+		ref.GemmTN(want, n, a, m, b, n, m, n, k)
 		if !sameBits(got, want) {
 			return false
 		}

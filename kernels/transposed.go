@@ -22,11 +22,12 @@ type ConvTranspose struct {
 // phase is the outputs y0, y0+SH, ... by x0, x0+SW, ...
 type phase struct {
 	y0, x0 int
-	i, j   int // first tap
-	th, tw int // taps i, i+SH, ... by j, j+SW, ...
-	rows   int // output rows
-	cols   int // outputs in a row
-	p, q   int // input row and column that tap i, j meets at output y0, x0
+	th, tw int   // taps down and across
+	dp, dq int   // input rows and columns from one tap to the one before
+	taps   []int // th·tw of the window, last first
+	rows   int   // output rows
+	cols   int   // outputs in a row
+	p, q   int   // input row and column that the first tap meets at output y0, x0
 }
 
 func (f *phase) k(cg int) int { return f.th * f.tw * cg }
@@ -42,6 +43,7 @@ const lineCols = 512
 
 // NewConvTranspose plans a transposed convolution. It panics on an impossible shape.
 func NewConvTranspose(s Transposed2D) *ConvTranspose {
+	s.DH, s.DW = max(s.DH, 1), max(s.DW, 1)
 	if s.N < 0 || s.H < 1 || s.W < 1 || s.C < 1 || s.O < 1 || s.KH < 1 || s.KW < 1 || s.SH < 1 || s.SW < 1 ||
 		s.PT < 0 || s.PL < 0 || s.PB < 0 || s.PR < 0 || s.AH < 0 || s.AW < 0 {
 		panic("kernels: ConvTranspose: bad shape")
@@ -58,10 +60,17 @@ func NewConvTranspose(s Transposed2D) *ConvTranspose {
 	c := &ConvTranspose{shape: s, oh: s.OH(), ow: s.OW(), zero: make([]float32, s.C/s.Groups)}
 	for y0 := range min(s.SH, c.oh) {
 		for x0 := range min(s.SW, c.ow) {
-			f := phase{y0: y0, x0: x0, i: (y0 + s.PT) % s.SH, j: (x0 + s.PL) % s.SW, p: (y0 + s.PT) / s.SH, q: (x0 + s.PL) / s.SW}
-			f.th, f.tw = (s.KH-f.i+s.SH-1)/s.SH, (s.KW-f.j+s.SW-1)/s.SW
-			if f.i >= s.KH || f.j >= s.KW {
+			f := phase{y0: y0, x0: x0}
+			var i, j, si, sj int
+			i, si, f.th, f.p, f.dp = phaseTaps(y0+s.PT, s.KH, s.SH, s.DH)
+			j, sj, f.tw, f.q, f.dq = phaseTaps(x0+s.PL, s.KW, s.SW, s.DW)
+			if f.th == 0 || f.tw == 0 {
 				f.th, f.tw = 0, 0
+			}
+			for u := f.th - 1; u >= 0; u-- {
+				for v := f.tw - 1; v >= 0; v-- {
+					f.taps = append(f.taps, (i+u*si)*s.KW+j+v*sj)
+				}
 			}
 			f.rows, f.cols = (c.oh-y0+s.SH-1)/s.SH, (c.ow-x0+s.SW-1)/s.SW
 			c.phases = append(c.phases, f)
@@ -69,6 +78,20 @@ func NewConvTranspose(s Transposed2D) *ConvTranspose {
 	}
 	c.plan()
 	return c
+}
+
+// phaseTaps returns the taps of a window of k, d apart, that meet inputs, s apart, at the output at: the first one, the step and the number; and the
+// input that the first meets, and how many inputs the next lies before it.
+func phaseTaps(at, k, s, d int) (first, step, n, input, back int) {
+	for first = 0; first < k; first++ {
+		if (at-first*d)%s == 0 {
+			break
+		}
+	}
+	for step = 1; step*d%s != 0; {
+		step++
+	}
+	return first, step, max(0, (k-first+step-1)/step), (at - first*d) / s, step * d / s
 }
 
 // Shape returns what the transposed convolution was planned for.
@@ -91,9 +114,9 @@ func (c *ConvTranspose) plan() {
 			for x := 0; x < f.cols; x += width {
 				b := phaseBlock{phase: i}
 				for r := first; r < min(first+per, f.rows); r++ {
-					low := f.p + r - f.th + 1 // first input row
-					top := min(f.th, max(0, -low))
-					bottom := min(f.th-top, max(0, low+f.th-s.H))
+					low := f.p + r - (f.th-1)*f.dp // first input row
+					top := min(f.th, (max(0, -low)+f.dp-1)/f.dp)
+					bottom := min(f.th-top, (max(0, low+(f.th-1)*f.dp-s.H+1)+f.dp-1)/f.dp)
 					t := shared[pattern{i, top, bottom}]
 					if t == nil {
 						t = c.table(f, top, bottom)
@@ -101,7 +124,7 @@ func (c *ConvTranspose) plan() {
 					}
 					base := 0
 					if top+bottom < f.th {
-						base = (low + top) * s.W * s.C
+						base = (low + top*f.dp) * s.W * s.C
 					}
 					b.lines = append(b.lines, gemmLine{
 						a: 4 * base, c: 4 * ((f.y0+r*s.SH)*c.ow + f.x0 + x*s.SW) * s.O, offs: &t[x], rows: min(width, f.cols-x),
@@ -123,10 +146,10 @@ func (c *ConvTranspose) table(f *phase, top, bottom int) []int32 {
 	for u := range f.th {
 		for v := range f.tw {
 			for x := range f.cols {
-				q := f.q + x - f.tw + 1 + v
+				q := f.q + x - (f.tw-1-v)*f.dq
 				o := int32(-1)
 				if u >= top && u < f.th-bottom && q >= 0 && q < s.W {
-					o = int32(((u-top)*s.W + q) * s.C)
+					o = int32(((u-top)*f.dp*s.W + q) * s.C)
 				}
 				t[(u*f.tw+v)*f.cols+x] = o
 			}
@@ -154,32 +177,25 @@ func (w *TransposedWeights) Bytes() int {
 // Pack packs w, [O,KH,KW,C/Groups], and bias, [O] or nil.
 func (c *ConvTranspose) Pack(w, bias []float32) *TransposedWeights {
 	s := &c.shape
-	cg, og := s.C/s.Groups, s.O/s.Groups
-	filter := s.KH * s.KW * cg
+	filter := s.KH * s.KW * s.C / s.Groups
 	if len(w) < s.O*filter {
 		panic("kernels: ConvTranspose.Pack: w too short")
 	}
 	if bias != nil && len(bias) < s.O {
 		panic("kernels: ConvTranspose.Pack: bias too short")
 	}
+	p := c.weights(bias != nil)
+	c.Repack(nil, p, w, bias, OrderNHWC)
+	return p
+}
+
+// weights returns memory for packed weights.
+func (c *ConvTranspose) weights(bias bool) *TransposedWeights {
+	s := &c.shape
 	p := &TransposedWeights{groups: make([][]*Packed, s.Groups)}
-	part := make([]float32, og*filter)
 	for g := range s.Groups {
-		var b []float32
-		if bias != nil {
-			b = bias[g*og : (g+1)*og]
-		}
 		for i := range c.phases {
-			f := &c.phases[i]
-			at := 0
-			for o := g * og; o < (g+1)*og; o++ {
-				for u := f.th - 1; u >= 0; u-- {
-					for v := f.tw - 1; v >= 0; v-- {
-						at += copy(part[at:at+cg], w[o*filter+((f.i+u*s.SH)*s.KW+f.j+v*s.SW)*cg:])
-					}
-				}
-			}
-			p.groups[g] = append(p.groups[g], PackBT(part, f.k(cg), f.k(cg), og, b))
+			p.groups[g] = append(p.groups[g], emptyPacked(c.phases[i].k(s.C/s.Groups), s.O/s.Groups, bias))
 		}
 	}
 	return p
@@ -209,14 +225,7 @@ func (c *ConvTranspose) Run(t *Team, dst, src []float32, w *TransposedWeights, a
 	if len(dst) < s.N*c.oh*c.ow*s.O {
 		panic("kernels: ConvTranspose.Run: dst too short")
 	}
-	if len(w.groups) != s.Groups || len(w.groups[0]) != len(c.phases) {
-		panic("kernels: ConvTranspose.Run: weights packed for another shape")
-	}
-	for i, p := range w.groups[0] {
-		if p.N != og || p.K != c.phases[i].k(cg) {
-			panic("kernels: ConvTranspose.Run: weights packed for another shape")
-		}
-	}
+	c.check("ConvTranspose.Run", w)
 	if !disjoint(dst[:s.N*c.oh*c.ow*s.O], src[:s.N*s.H*s.W*s.C]) {
 		panic("kernels: ConvTranspose.Run: dst overlaps src")
 	}

@@ -20,6 +20,7 @@ type Winograd struct {
 	inRows, inCols   []int64 // byte offsets of the n input rows and columns of each tile; far if outside
 	outRows, outCols []int64 // of its m output rows and columns
 	zero             []float32
+	taps             []int
 }
 
 // NewWinograd plans a convolution, with the tile that WinogradTile gives, or the largest. Windows are 3x3 or 5x5 and stride, dilation and groups
@@ -51,6 +52,7 @@ func NewWinogradTile(s Conv2D, m int) *Winograd {
 	w.outRows = offsets(w.ty, m, m, 1, 0, w.oh, 4*w.ow*s.O)
 	w.outCols = offsets(w.tx, m, m, 1, 0, w.ow, 4*s.O)
 	w.zero = zeros(s.C)
+	w.taps = count(s.KH * s.KW)
 	return w
 }
 
@@ -109,43 +111,22 @@ func (p *WinogradWeights) Bytes() int { return 4 * (len(p.data) + len(p.bias)) }
 // Pack transforms and packs w, [O,KH,KW,C], and bias, [O] or nil.
 func (w *Winograd) Pack(weights, bias []float32) *WinogradWeights {
 	s := &w.shape
-	taps := s.KH * s.KW
-	if len(weights) < s.O*taps*s.C {
+	if len(weights) < s.O*s.KH*s.KW*s.C {
 		panic("kernels: Winograd.Pack: w too short")
 	}
 	if bias != nil && len(bias) < s.O {
 		panic("kernels: Winograd.Pack: bias too short")
 	}
-	panels := (s.O + panel - 1) / panel
-	plane := panels * s.C * panel
-	p := &WinogradWeights{m: w.m, r: s.KH, c: s.C, o: s.O, data: aligned(w.n * w.n * plane), bias: aligned(panels * panel)}
-	if bias != nil {
-		copy(p.bias, bias[:s.O])
-	}
-	g := make([]float32, taps)
-	var u [36]float32
-	var block [36][panel]float32
-	for first := 0; first < s.O; first += panel {
-		n := min(panel, s.O-first)
-		block = [36][panel]float32{}
-		out := p.data[first*s.C:]
-		for c := range s.C {
-			for o := range n {
-				filter := weights[(first+o)*taps*s.C+c:]
-				for t := range g {
-					g[t] = filter[t*s.C]
-				}
-				ref.WinogradWeights(u[:], g, w.m, s.KH)
-				for i, v := range u[:w.n*w.n] {
-					block[i][o] = v
-				}
-			}
-			for i := range w.n * w.n {
-				*(*[panel]float32)(out[i*plane+c*panel:]) = block[i]
-			}
-		}
-	}
+	p := w.weights()
+	w.Repack(nil, p, weights, bias, OrderNHWC)
 	return p
+}
+
+// weights returns memory for packed weights.
+func (w *Winograd) weights() *WinogradWeights {
+	s := &w.shape
+	panels := (s.O + panel - 1) / panel
+	return &WinogradWeights{m: w.m, r: s.KH, c: s.C, o: s.O, data: aligned(w.n * w.n * panels * s.C * panel), bias: aligned(panels * panel)}
 }
 
 // winogradLayout says how the work of a shape is cut and where its intermediate results lie, in floats.

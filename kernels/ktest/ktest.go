@@ -39,6 +39,7 @@ func Families() []Family {
 	return []Family{
 		gemmFamily(), convFamily(), localFamily(), depthwiseFamily(), poolFamily(), lcnFamily(),
 		mapFamily(), normFamily(), cameraFamily(), transposeFamily(), winogradFamily(), transposedFamily(),
+		gemmTNFamily(), convGradFamily(), transposedGradFamily(),
 		gradMapFamily(), channelFamily(), optimFamily(), poolGradFamily(), normGradFamily(), lcnGradFamily(), interpolateFamily(),
 	}
 }

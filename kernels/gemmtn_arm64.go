@@ -1,0 +1,24 @@
+//go:build !purego
+
+package kernels
+
+import "github.com/ocellus-vision/ocellus/asm"
+
+// gemmTNShape returns the rows and columns of the largest tile.
+func gemmTNShape(isa ISA) (rows, cols int) {
+	if isa == NEON {
+		return asm.GemmTNRowsNEON, 16
+	}
+	return 4, 16
+}
+
+// gemmTNMasks says whether tiles of any number of columns exist.
+func gemmTNMasks(isa ISA) bool { return isa == Generic }
+
+func gemmTNTile(isa ISA, args *asm.GemmTNArgs) {
+	if isa == NEON {
+		asm.GemmTNTileF32NEON(args)
+	} else {
+		gemmTNTileGeneric(args)
+	}
+}
