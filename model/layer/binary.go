@@ -126,9 +126,8 @@ func (b *Binary) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
 		d[0], d[1] = dz, dz
 	case Sub:
 		d[0] = dz
-		if want[1] {
-			// The sum is taken first: it is smaller.
-			return []Ref{summedTo(t, dz, t.Info(x).Shape), neg(t, summedTo(t, dz, t.Info(y).Shape))}
+		if want[1] { // the sum is smaller than what it is taken of
+			d[1] = neg(t, summedTo(t, dz, t.Info(y).Shape))
 		}
 	case Mul:
 		if want[0] {
@@ -620,9 +619,7 @@ func clipBack[T real](in []*tensor.Tensor, out *tensor.Tensor) {
 		hi = tensor.Data[T](b)[0]
 	}
 	for i, v := range y {
-		if v <= lo || v >= hi {
-			dx[i] = 0
-		} else {
+		if dx[i] = 0; v > lo && v < hi {
 			dx[i] = dy[i]
 		}
 	}

@@ -77,14 +77,14 @@ func (c *CrossEntropy) Forward(e *Env, in, out []*tensor.Tensor) error {
 		if x := optT(in, 2); x != nil {
 			w = tensor.Data[float64](x)
 		}
-		loss := crossEntropy64(c, tensor.Data[float64](in[0]), labels, w, tensor.Data[float64](out[1]), n, c.inner(in[0].Shape()))
-		tensor.Data[float64](out[0])[0] = loss
+		loss := crossEntropy64(c, tensor.Data[float64](in[0]), labels, w, wanted[float64](e, out[1], in[0].Len()), n, c.inner(in[0].Shape()))
+		wanted[float64](e, out[0], 1)[0] = loss
 		return nil
 	}
 	t := taskOf[entropyTask](e)
 	rows := len(labels)
 	blocks := (rows + entropyRows - 1) / entropyRows
-	*t = entropyTask{c: c, n: n, inner: c.inner(in[0].Shape()), x: in[0].Float32s(), labels: labels, dx: out[1].Float32s(), sums: t.sums, scratch: e.Floats(e.Team.Threads() * n * 2)}
+	*t = entropyTask{c: c, n: n, inner: c.inner(in[0].Shape()), x: in[0].Float32s(), labels: labels, dx: wanted[float32](e, out[1], in[0].Len()), sums: t.sums, scratch: e.Floats(e.Team.Threads() * n * 2)}
 	if x := optT(in, 2); x != nil {
 		t.w = x.Float32s()
 	}
@@ -98,8 +98,16 @@ func (c *CrossEntropy) Forward(e *Env, in, out []*tensor.Tensor) error {
 	for _, s := range t.sums {
 		sum += s
 	}
-	out[0].Float32s()[0] = float32(sum)
+	wanted[float32](e, out[0], 1)[0] = float32(sum)
 	return nil
+}
+
+// wanted returns the elements of an output, or as many of scratch memory where it is left out.
+func wanted[T real](e *Env, out *tensor.Tensor, n int) []T {
+	if out == nil {
+		return scratch[T](e, n)
+	}
+	return tensor.Data[T](out)
 }
 
 // inner is the number of elements from one class of an example to the next.

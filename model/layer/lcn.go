@@ -178,7 +178,7 @@ func (b *blur[T]) along(dst, src []T, x bool) {
 	}
 }
 
-// LCNGrad computes dx of an LCN from x and dy. Sums are kept in float64.
+// LCNGrad computes dx of an LCN from x and dy. It returns the bits of ref.LCNGrad.
 type LCNGrad struct{ LCN LCN }
 
 func (*LCNGrad) Kind() string { return "LCNGrad" }
@@ -203,15 +203,30 @@ func (g *LCNGrad) Forward(e *Env, in, out []*tensor.Tensor) error {
 		return nil
 	}
 	if in[0].DType() == tensor.Float64 {
-		contrastBack[float64](e, &g.LCN, in, out[0])
+		g.LCN.back64(e, in, out[0])
 	} else {
-		contrastBack[float32](e, &g.LCN, in, out[0])
+		g.LCN.back32(e, in, out[0])
 	}
 	return nil
 }
 
-// contrastBack goes back through y = v/D, D = max(Floor, mean, σ), σ² = blur(Σ v²), v = x - blur(Σ x).
-func contrastBack[T real](e *Env, l *LCN, in []*tensor.Tensor, out *tensor.Tensor) {
+// back32 turns the pictures to channels last and back.
+func (l *LCN) back32(e *Env, in []*tensor.Tensor, out *tensor.Tensor) {
+	s := in[0].Shape()
+	n, c, area := s[0], s[1], s[2]*s[3]
+	x, dy, dx := e.Floats(n*c*area), e.Floats(n*c*area), e.Floats(n*c*area)
+	for i := range x {
+		at := i/(c*area)*c*area + i%c*area + i/c%area
+		x[i], dy[i] = in[0].Float32s()[at], in[1].Float32s()[at]
+	}
+	ref.LCNGrad(dx, dy, x, &ref.LCN2D{N: n, H: s[2], W: s[3], C: c, Size: l.Size, Sigma: l.Sigma, Floor: l.Floor})
+	for i, v := range dx {
+		out.Float32s()[i/(c*area)*c*area+i%c*area+i/c%area] = v
+	}
+}
+
+// back64 goes back through y = v/D, D = max(Floor, mean, σ), σ² = blur(Σ v²), v = x - blur(Σ x).
+func (l *LCN) back64(e *Env, in []*tensor.Tensor, out *tensor.Tensor) {
 	s := in[0].Shape()
 	n, c, h, area := s[0], s[1], s[2], s[2]*s[3]
 	b := newBlur[float64](e, l, s)
@@ -219,15 +234,15 @@ func contrastBack[T real](e *Env, l *LCN, in []*tensor.Tensor, out *tensor.Tenso
 	v, dv, totals := scratch[float64](e, c*area), scratch[float64](e, c*area), scratch[float64](e, h)
 	for img := range n {
 		from, to := img*c*area, (img+1)*c*area
-		x, dy, dx := tensor.Data[T](in[0])[from:to], tensor.Data[T](in[1])[from:to], tensor.Data[T](out)[from:to]
+		x, dy, dx := tensor.Data[float64](in[0])[from:to], tensor.Data[float64](in[1])[from:to], tensor.Data[float64](out)[from:to]
 		clear(sums)
 		for i, p := range x {
-			sums[i%area] += float64(p)
+			sums[i%area] += p
 		}
 		b.run(dev, sums)
 		clear(sums)
 		for i, p := range x {
-			v[i] = float64(p) - dev[i%area]
+			v[i] = p - dev[i%area]
 			sums[i%area] += float64(v[i] * v[i])
 		}
 		b.run(dev, sums)
@@ -239,7 +254,7 @@ func contrastBack[T real](e *Env, l *LCN, in []*tensor.Tensor, out *tensor.Tenso
 		clear(sums)
 		for i, g := range dy {
 			d := max(floor, mean, dev[i%area])
-			dv[i] = float64(g) / d
+			dv[i] = g / d
 			sums[i%area] -= dv[i] * v[i] / d
 		}
 		all := 0.0 // by the mean
@@ -265,7 +280,7 @@ func contrastBack[T real](e *Env, l *LCN, in []*tensor.Tensor, out *tensor.Tenso
 		}
 		b.transposed(back, sums)
 		for i, g := range dv {
-			dx[i] = T(g + back[i%area])
+			dx[i] = g + back[i%area]
 		}
 	}
 }

@@ -601,32 +601,13 @@ func (l *LRN) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
 }
 
 func (l *LRN) Forward(e *Env, in, out []*tensor.Tensor) error {
+	c, area := in[0].Dim(1), sizeOf(in[0].Shape()[2:])
 	if in[0].DType() == tensor.Float64 {
-		lrn(e, in, out[0], func(to, from []float64) { l.row64(to, from) })
+		eachRow(e, c, area, out[0], in[0], in[0], l.row64)
 	} else {
-		lrn(e, in, out[0], func(to, from []float32) { ref.LRN(to, from, len(from), l.Size, l.Alpha, l.Beta, l.Bias) })
+		eachRow(e, c, area, out[0], in[0], in[0], func(y, x, _ []float32) { ref.LRN(y, x, c, l.Size, l.Alpha, l.Beta, l.Bias) })
 	}
 	return nil
-}
-
-// lrn runs a function over the channels of each position.
-func lrn[T real](e *Env, in []*tensor.Tensor, out *tensor.Tensor, row func(to, from []T)) {
-	x, y := tensor.Data[T](in[0]), tensor.Data[T](out)
-	c, area := in[0].Dim(1), sizeOf(in[0].Shape()[2:])
-	if len(x) == 0 {
-		return
-	}
-	from, to := scratch[T](e, c), scratch[T](e, c)
-	for p := range len(x) / c {
-		base := p/area*c*area + p%area
-		for k := range from {
-			from[k] = x[base+k*area]
-		}
-		row(to, from)
-		for k, v := range to {
-			y[base+k*area] = v
-		}
-	}
 }
 
 // base64 returns what the power is taken of, for each of a position's channels.
@@ -640,7 +621,7 @@ func (l *LRN) base64(d, x []float64) {
 	}
 }
 
-func (l *LRN) row64(y, x []float64) {
+func (l *LRN) row64(y, x, _ []float64) {
 	l.base64(y, x)
 	for c, d := range y {
 		y[c] = x[c] * math.Pow(d, -float64(l.Beta))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/ocellus-vision/ocellus/kernels/ref"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
@@ -310,39 +311,32 @@ func (g *LpNormGrad) Infer(in []Info) ([]Info, error) {
 }
 
 func (g *LpNormGrad) Forward(e *Env, in, out []*tensor.Tensor) error {
+	a, _ := axisOf(g.LpNorm.Axis, in[0].Rank())
+	n, inner := in[0].Dim(a), sizeOf(in[0].Shape()[a+1:])
 	if in[0].DType() == tensor.Float64 {
-		lpNormBack[float64](&g.LpNorm, in, out[0])
+		eachRow(e, n, inner, out[0], in[1], in[0], func(dx, dy, x []float64) { lpNormBack(g.LpNorm.P, dx, dy, x) })
 	} else {
-		lpNormBack[float32](&g.LpNorm, in, out[0])
+		eachRow(e, n, inner, out[0], in[1], in[0], func(dx, dy, x []float32) { lpNormBack(g.LpNorm.P, dx, dy, x) })
 	}
 	return nil
 }
 
-func lpNormBack[T real](l *LpNorm, in []*tensor.Tensor, out *tensor.Tensor) {
-	x, dy, dx := tensor.Data[T](in[0]), tensor.Data[T](in[1]), tensor.Data[T](out)
-	a, _ := axisOf(l.Axis, in[0].Rank())
-	n, inner := in[0].Dim(a), sizeOf(in[0].Shape()[a+1:])
-	if len(x) == 0 {
-		return
+func lpNormBack[T real](p int, dx, dy, x []T) {
+	var norm, dot float64
+	for i, v := range x {
+		norm = addPower(norm, float64(v), p)
+		dot += float64(float64(dy[i]) * float64(v))
 	}
-	for r := range len(x) / n {
-		base := r/inner*n*inner + r%inner
-		var norm, dot float64
-		for i := base; i < base+n*inner; i += inner {
-			norm = addPower(norm, float64(x[i]), l.P)
-			dot += float64(float64(dy[i]) * float64(x[i]))
-		}
-		norm = rootOf(norm, l.P)
-		for i := base; i < base+n*inner; i += inner {
-			dx[i] = 0
-			if norm != 0 {
-				dx[i] = T((float64(dy[i]) - float64(dot/norm*normSlope(float64(x[i]), norm, l.P))) / norm)
-			}
+	norm = rootOf(norm, p)
+	for i, v := range x {
+		dx[i] = 0
+		if norm != 0 {
+			dx[i] = T((float64(dy[i]) - float64(dot/norm*normSlope(float64(v), norm, p))) / norm)
 		}
 	}
 }
 
-// LRNGrad computes dx of an LRN from x and dy. Sums are kept in float64.
+// LRNGrad computes dx of an LRN from x and dy. It returns the bits of ref.LRNGrad.
 type LRNGrad struct{ LRN LRN }
 
 func (*LRNGrad) Kind() string { return "LRNGrad" }
@@ -363,48 +357,29 @@ func (g *LRNGrad) Infer(in []Info) ([]Info, error) {
 func (g *LRNGrad) Work(in, out []Info) int64 { return 2 * g.LRN.Work(in, out) }
 
 func (g *LRNGrad) Forward(e *Env, in, out []*tensor.Tensor) error {
+	l, c, area := &g.LRN, in[0].Dim(1), sizeOf(in[0].Shape()[2:])
 	if in[0].DType() == tensor.Float64 {
-		lrnBack[float64](e, &g.LRN, functions64, in, out[0])
+		eachRow(e, c, area, out[0], in[1], in[0], l.back64)
 	} else {
-		lrnBack[float32](e, &g.LRN, functions32, in, out[0])
+		eachRow(e, c, area, out[0], in[1], in[0], func(dx, dy, x []float32) { ref.LRNGrad(dx, dy, x, c, l.Size, l.Alpha, l.Beta, l.Bias) })
 	}
 	return nil
 }
 
-func lrnBack[T real](e *Env, l *LRN, f *functions, in []*tensor.Tensor, out *tensor.Tensor) {
-	x, dy, dx := tensor.Data[T](in[0]), tensor.Data[T](in[1]), tensor.Data[T](out)
-	c, area := in[0].Dim(1), sizeOf(in[0].Shape()[2:])
-	if len(x) == 0 {
-		return
+// back64 is the gradient of one position.
+func (l *LRN) back64(dx, dy, x []float64) {
+	d, q := make([]float64, len(x)), make([]float64, len(x))
+	l.base64(d, x)
+	for k, v := range d {
+		// y = x·d^-Beta depends on its own x, and through d = Bias + Alpha/Size·Σ x² on all of its window.
+		dx[k] = dy[k] * math.Pow(v, -float64(l.Beta))
+		q[k] = dx[k] * x[k] / v
 	}
-	beta := float64(l.Beta)
-	from, d, own, q := scratch[float64](e, c), scratch[float64](e, c), scratch[float64](e, c), scratch[float64](e, c)
-	for p := range len(x) / c {
-		base := p/area*c*area + p%area
-		for k := range from {
-			from[k] = float64(x[base+k*area])
+	for k, v := range x {
+		last, sum := k+(l.Size-1)/2, 0.0
+		for j := max(last-l.Size+1, 0); j < min(last+1, len(x)); j++ {
+			sum += q[j]
 		}
-		l.base64(d, from)
-		for k, v := range d {
-			// y = x·d^-Beta depends on its own x, and through d = Bias + Alpha/Size·Σ x² on all of its window.
-			own[k] = float64(dy[base+k*area]) * l.power(f, v)
-			q[k] = own[k] * from[k] / v
-		}
-		for k, v := range from {
-			last, sum := k+(l.Size-1)/2, 0.0
-			for j := max(last-l.Size+1, 0); j < min(last+1, c); j++ {
-				sum += q[j]
-			}
-			dx[base+k*area] = T(own[k] - float64(2*float64(l.Alpha)*beta/float64(l.Size)*v*sum))
-		}
+		dx[k] -= float64(2 * float64(l.Alpha) * float64(l.Beta) / float64(l.Size) * v * sum)
 	}
-}
-
-// power returns d^-Beta.
-func (l *LRN) power(f *functions, d float64) float64 {
-	if l.Beta == 0.75 {
-		r := math.Sqrt(d)
-		return 1 / (r * math.Sqrt(r))
-	}
-	return f.exp(-float64(float64(l.Beta) * f.log(d)))
 }

@@ -7,7 +7,8 @@ import (
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
-// MaxPoolGrad computes dx of a MaxPool from x, y and dy: each window's dy goes to the first of its greatest elements in row-major order.
+// MaxPoolGrad computes dx of a MaxPool from x, y and dy: each window's dy goes to the first of its greatest elements in row-major order, or to the first
+// NaN where y is one. It returns the bits of ref.PoolGrad.
 type MaxPoolGrad struct{ MaxPool MaxPool }
 
 func (*MaxPoolGrad) Kind() string { return "MaxPoolGrad" }
@@ -57,7 +58,7 @@ func maxPoolBack[T real](s *span, in []*tensor.Tensor, out *tensor.Tensor) {
 			for r := lo[1]; r < hi[1]; r += s.dilation[1] {
 				row := base + (z*s.in[1]+r)*s.in[2]
 				for c := lo[2]; c < hi[2]; c += s.dilation[2] {
-					if v := x[row+c]; v == y[o] || v != v {
+					if v := x[row+c]; v == y[o] || v != v && y[o] != y[o] {
 						dx[row+c] += dy[o]
 						return
 					}
@@ -67,7 +68,7 @@ func maxPoolBack[T real](s *span, in []*tensor.Tensor, out *tensor.Tensor) {
 	})
 }
 
-// AveragePoolGrad computes dx, of Shape, of an AveragePool from dy: each window's dy is spread evenly over its elements.
+// AveragePoolGrad computes dx, of Shape, of an AveragePool from dy: each window's dy is spread evenly over its elements. It returns the bits of ref.PoolGrad.
 type AveragePoolGrad struct {
 	AveragePool AveragePool
 	Shape       []int
@@ -131,6 +132,7 @@ func averagePoolBack[T real](g *AveragePoolGrad, s *span, dx, dy []T) {
 }
 
 // LpPoolGrad computes dx of an LpPool from x, y and dy: Σ dy·sign(x)·(|x|/y)^(P-1) over the windows of each element, 0 where y is.
+// For P = 2 it returns the bits of ref.PoolGrad.
 type LpPoolGrad struct{ LpPool LpPool }
 
 func (*LpPoolGrad) Kind() string { return "LpPoolGrad" }
@@ -156,10 +158,18 @@ func lpPoolBack[T real](s *span, p int, in []*tensor.Tensor, out *tensor.Tensor)
 	x, y, dy, dx := tensor.Data[T](in[0]), tensor.Data[T](in[1]), tensor.Data[T](in[2]), tensor.Data[T](out)
 	clear(dx)
 	s.windows(in[0].Dim(0)*in[0].Dim(1), func(o, base int, lo, hi *[3]int) {
+		var g T
+		if y[o] > 0 {
+			g = dy[o] / y[o]
+		}
 		for z := lo[0]; z < hi[0]; z += s.dilation[0] {
 			for r := lo[1]; r < hi[1]; r += s.dilation[1] {
 				row := base + (z*s.in[1]+r)*s.in[2]
 				for c := lo[2]; c < hi[2]; c += s.dilation[2] {
+					if p == 2 {
+						dx[row+c] = fma(g, x[row+c], dx[row+c])
+						continue
+					}
 					dx[row+c] += T(float64(dy[o]) * normSlope(float64(x[row+c]), float64(y[o]), p))
 				}
 			}
@@ -241,7 +251,7 @@ func globalPoolBack[T real](g *GlobalPool, in []*tensor.Tensor, out *tensor.Tens
 		case GlobalMaxPool:
 			clear(to)
 			for i, p := range x[o*n : (o+1)*n] {
-				if p == y[o] || p != p {
+				if p == y[o] || p != p && y[o] != y[o] {
 					to[i] = v
 					break
 				}

@@ -55,7 +55,8 @@ func (s *Softmax) rows(shape []int) (n, inner int) {
 	return shape[a], sizeOf(shape[a+1:])
 }
 
-// SoftmaxGrad computes dx of a Softmax from y and dy: y·(dy - Σ dy·y) or, for the logarithm, dy - exp(y)·Σ dy. Sums are kept in float64.
+// SoftmaxGrad computes dx of a Softmax from y and dy: y·(dy - Σ dy·y) or, for the logarithm, dy - exp(y)·Σ dy. It returns the bits of
+// ref.SoftmaxGrad and ref.LogSoftmaxGrad.
 type SoftmaxGrad struct{ Softmax Softmax }
 
 func (*SoftmaxGrad) Kind() string { return "SoftmaxGrad" }
@@ -74,35 +75,51 @@ func (g *SoftmaxGrad) Infer(in []Info) ([]Info, error) {
 }
 
 func (g *SoftmaxGrad) Forward(e *Env, in, out []*tensor.Tensor) error {
-	if in[0].DType() == tensor.Float64 {
-		softmaxBack[float64](&g.Softmax, functions64, in, out[0])
-	} else {
-		softmaxBack[float32](&g.Softmax, functions32, in, out[0])
+	n, inner := g.Softmax.rows(in[0].Shape())
+	switch {
+	case in[0].DType() == tensor.Float64:
+		eachRow(e, n, inner, out[0], in[1], in[0], g.Softmax.back64)
+	case g.Softmax.Log:
+		eachRow(e, n, inner, out[0], in[1], in[0], func(dx, dy, y []float32) { ref.LogSoftmaxGrad(dx, dy, y, n) })
+	default:
+		eachRow(e, n, inner, out[0], in[1], in[0], func(dx, dy, y []float32) { ref.SoftmaxGrad(dx, dy, y, n) })
 	}
 	return nil
 }
 
-func softmaxBack[T real](s *Softmax, f *functions, in []*tensor.Tensor, out *tensor.Tensor) {
-	y, dy, dx := tensor.Data[T](in[0]), tensor.Data[T](in[1]), tensor.Data[T](out)
+// back64 is the gradient of one row.
+func (s *Softmax) back64(dx, dy, y []float64) {
+	sum := 0.0
+	for i, g := range dy {
+		if !s.Log {
+			g *= y[i]
+		}
+		sum += g
+	}
+	for i, g := range dy {
+		if s.Log {
+			dx[i] = g - float64(math.Exp(y[i])*sum)
+		} else {
+			dx[i] = y[i] * (g - sum)
+		}
+	}
+}
+
+// eachRow calls f with the rows of tensors of one shape, each n elements that lie inner apart.
+func eachRow[T real](e *Env, n, inner int, out, in, other *tensor.Tensor, f func(dst, a, b []T)) {
+	y, x, z := tensor.Data[T](out), tensor.Data[T](in), tensor.Data[T](other)
 	if len(y) == 0 {
 		return
 	}
-	n, inner := s.rows(in[0].Shape())
+	dst, a, b := scratch[T](e, n), scratch[T](e, n), scratch[T](e, n)
 	for r := range len(y) / n {
-		base, sum := r/inner*n*inner+r%inner, 0.0
-		for i := base; i < base+n*inner; i += inner {
-			if s.Log {
-				sum += float64(dy[i])
-			} else {
-				sum += float64(float64(dy[i]) * float64(y[i]))
-			}
+		base := r/inner*n*inner + r%inner
+		for k := range n {
+			a[k], b[k] = x[base+k*inner], z[base+k*inner]
 		}
-		for i := base; i < base+n*inner; i += inner {
-			if s.Log {
-				dx[i] = T(float64(dy[i]) - float64(f.exp(float64(y[i]))*sum))
-			} else {
-				dx[i] = T(float64(y[i]) * (float64(dy[i]) - sum))
-			}
+		f(dst, a, b)
+		for k, v := range dst {
+			y[base+k*inner] = v
 		}
 	}
 }

@@ -21,7 +21,7 @@ func (*UnaryGrad) Kind() string { return "UnaryGrad" }
 func (*UnaryGrad) InPlace() {}
 
 // functions are what derivatives are made of, for one type of elements.
-type functions struct{ exp, log, sigmoid, tanh, erf, softplus func(x float64) float64 }
+type functions struct{ exp, sigmoid, tanh, softplus func(x float64) float64 }
 
 // through32 is a function of package ref, which returns the same bits on every machine.
 func through32(f func(x float32) float32) func(x float64) float64 {
@@ -29,8 +29,8 @@ func through32(f func(x float32) float32) func(x float64) float64 {
 }
 
 var (
-	functions32 = &functions{through32(ref.Exp), through32(ref.Log), through32(ref.Sigmoid), through32(ref.Tanh), through32(ref.Erf), through32(ref.Softplus)}
-	functions64 = &functions{math.Exp, math.Log, func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }, math.Tanh, math.Erf, softplus}
+	functions32 = &functions{through32(ref.Exp), through32(ref.Sigmoid), through32(ref.Tanh), through32(ref.Softplus)}
+	functions64 = &functions{math.Exp, func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }, math.Tanh, softplus}
 )
 
 // derivative is Fn' at v, which is y or x.
@@ -81,8 +81,9 @@ var fromOutput = map[Fn]derivative{
 		}
 		return y/float64(u.Alpha) + 1
 	},
-	Sigmoid: func(_ *Unary, _ *functions, y float64) float64 { return y * (1 - y) },
-	Tanh:    func(_ *Unary, _ *functions, y float64) float64 { return 1 - float64(y*y) },
+	Sigmoid:  func(_ *Unary, _ *functions, y float64) float64 { return y * (1 - y) },
+	Softplus: func(_ *Unary, _ *functions, y float64) float64 { return -math.Expm1(-y) },
+	Tanh:     func(_ *Unary, _ *functions, y float64) float64 { return 1 - float64(y*y) },
 	HardSigmoid: func(u *Unary, _ *functions, y float64) float64 {
 		if y > 0 && y < 1 {
 			return float64(u.Alpha)
@@ -150,7 +151,6 @@ var fromInput = map[Fn]derivative{
 		}
 		return 1
 	},
-	Softplus: func(_ *Unary, f *functions, x float64) float64 { return f.sigmoid(x) },
 	SiLU: func(_ *Unary, f *functions, x float64) float64 {
 		s := f.sigmoid(x)
 		return s * (1 + float64(x*(1-s)))
@@ -163,11 +163,37 @@ var fromInput = map[Fn]derivative{
 		if u.Alpha == 1 {
 			const c, k = 0.7978845608028654, 0.044715 // √(2/π)
 			t := f.tanh(c * (x + float64(k*x*x*x)))
-			return 0.5*(1+t) + float64(0.5*x*(1-float64(t*t))*c*(1+float64(3*k*x*x)))
+			return float64(0.5*(1+t)) + float64(0.5*x*(1-float64(t*t))*c*(1+float64(3*k*x*x)))
 		}
 		const c = 0.3989422804014327 // 1/√(2π)
-		return 0.5*(1+f.erf(x/math.Sqrt2)) + float64(x*c*f.exp(-float64(0.5*x*x)))
+		return float64(0.5*(1+math.Erf(x/math.Sqrt2))) + float64(x*c*f.exp(-float64(0.5*x*x)))
 	},
+}
+
+// gradients32 are the gradients that the arithmetic contract defines for float32, from y (output) or x.
+var gradients32 = map[Fn]*struct {
+	output bool
+	grad   func(u *Unary, dy, v float32) float32
+}{
+	Sqrt:        {true, func(_ *Unary, dy, y float32) float32 { return ref.SqrtGrad(dy, y) }},
+	Relu:        {true, func(_ *Unary, dy, y float32) float32 { return ref.ReLUGrad(dy, y) }},
+	LeakyRelu:   {true, func(u *Unary, dy, y float32) float32 { return ref.LeakyReLUGrad(dy, y, u.Alpha) }},
+	Elu:         {true, func(u *Unary, dy, y float32) float32 { return ref.ELUGrad(dy, y, u.Alpha, 1) }},
+	Selu:        {true, func(u *Unary, dy, y float32) float32 { return ref.ELUGrad(dy, y, float32(u.Alpha*u.Beta), u.Beta) }},
+	Sigmoid:     {true, func(_ *Unary, dy, y float32) float32 { return ref.SigmoidGrad(dy, y) }},
+	HardSigmoid: {true, func(u *Unary, dy, y float32) float32 { return ref.HardSigmoidGrad(dy, y, u.Alpha) }},
+	Tanh:        {true, func(_ *Unary, dy, y float32) float32 { return ref.TanhGrad(dy, y) }},
+	Softplus:    {true, func(_ *Unary, dy, y float32) float32 { return ref.SoftplusGrad(dy, y) }},
+	Abs:         {false, func(_ *Unary, dy, x float32) float32 { return ref.AbsGrad(dy, x) }},
+	Erf:         {false, func(_ *Unary, dy, x float32) float32 { return ref.ErfGrad(dy, x) }},
+	HardSwish:   {false, func(_ *Unary, dy, x float32) float32 { return ref.HardSwishGrad(dy, x) }},
+	SiLU:        {false, func(_ *Unary, dy, x float32) float32 { return ref.SiLUGrad(dy, x) }},
+	Gelu: {false, func(u *Unary, dy, x float32) float32 {
+		if u.Alpha == 1 {
+			return ref.GELUTanhGrad(dy, x)
+		}
+		return ref.GELUGrad(dy, x)
+	}},
 }
 
 // source says whether the derivative comes from y, which is the better one to keep, and whether there is one at all.
@@ -211,13 +237,9 @@ func (g *UnaryGrad) Forward(e *Env, in, out []*tensor.Tensor) error {
 
 func unaryBack[T real](g *UnaryGrad, f *functions, in []*tensor.Tensor, out *tensor.Tensor) {
 	v, dy, dx := tensor.Data[T](in[0]), tensor.Data[T](in[1]), tensor.Data[T](out)
-	if g.Unary.Fn == Relu {
-		for i, y := range v {
-			if y > 0 {
-				dx[i] = dy[i]
-			} else {
-				dx[i] = 0
-			}
+	if f := gradients32[g.Unary.Fn]; f != nil && single[T]() && (f.output == g.FromOutput) {
+		for i, x := range v {
+			dx[i] = T(f.grad(&g.Unary, float32(dy[i]), float32(x)))
 		}
 		return
 	}

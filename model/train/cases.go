@@ -103,6 +103,10 @@ var gradientCases = []gradientCase{
 	{op: &layer.Softmax{Axis: 1, Flatten: true}, in: []operand{x(2, 2, 3)}},
 	{op: &layer.Softmax{Axis: 1, Log: true}, in: []operand{x(2, 3, 2)}},
 
+	{op: &layer.CrossEntropy{Ignore: -1}, in: []operand{x(4, 3), fixed([]int32{2, 0, -1, 1})}},
+	{op: &layer.CrossEntropy{Weights: []float32{1, 2, 0.5}, Smoothing: 0.125, Ignore: -1}, in: []operand{x(2, 3, 2), fixed([]int32{2, 0, 1, 1}, 2, 2), fixed([]float64{1, 0, 2, 0.5}, 2, 2)}},
+	{op: &layer.CrossEntropy{Ignore: 255, Last: true}, in: []operand{x(2, 2, 3), fixed([]int32{2, 255, 1, 1}, 2, 2)}},
+
 	{op: &layer.Unary{Fn: layer.Abs}, in: []operand{x(8)}, avoid: []float64{0}},
 	{op: &layer.Unary{Fn: layer.Neg}, in: []operand{x(8)}},
 	{op: &layer.Unary{Fn: layer.Ceil}, in: []operand{x(8)}, avoid: []float64{-1, 0, 1}},

@@ -66,7 +66,7 @@ func CheckGradient(op layer.Op, outputs int, in []*tensor.Tensor, vary []bool) (
 			values[i] = t.Clone()
 		}
 	}
-	p, err := newProbe(op, outputs, values, vary)
+	p, err := newProbe(op, outputs, values, vary, Options{Threads: 1, Plain: true})
 	if err != nil {
 		return 0, 0, err
 	}
@@ -89,15 +89,10 @@ func CheckGradient(op layer.Op, outputs int, in []*tensor.Tensor, vary []bool) (
 			if grads[i] != nil {
 				got = tensor.Data[float64](grads[i])[k]
 			}
-			if d := math.Abs(got - want); !(d <= worst) {
-				worst = d
-			}
-			scale = max(scale, math.Abs(want))
+			worst, scale = max(worst, math.Abs(got-want)), max(scale, math.Abs(want)) // either keeps a NaN
 			derivatives++
 		}
-		if worst /= scale; !(worst <= difference) {
-			difference = worst
-		}
+		difference = max(difference, worst/scale)
 	}
 	return difference, derivatives, nil
 }
@@ -110,7 +105,7 @@ type probe struct {
 }
 
 // newProbe compiles a scalar of the op's outputs and its gradients; the type of a varied input is its tensor's.
-func newProbe(op layer.Op, outputs int, in []*tensor.Tensor, vary []bool) (*probe, error) {
+func newProbe(op layer.Op, outputs int, in []*tensor.Tensor, vary []bool, o Options) (*probe, error) {
 	p := &probe{in: model.Tensors{}, at: make([]int, len(in))}
 	build := func(gradients bool) (*model.Session, error) {
 		t := NewTape()
@@ -127,7 +122,18 @@ func newProbe(op layer.Op, outputs int, in []*tensor.Tensor, vary []bool) (*prob
 				refs[i] = t.Const(x)
 			}
 		}
-		loss := weighted(t, t.AddN(outputs, op, refs...))
+		info := make([]layer.Info, len(refs))
+		for i, r := range refs {
+			info[i] = t.Info(r)
+		}
+		all, err := op.Infer(info)
+		if err != nil {
+			return nil, err
+		}
+		if outputs > len(all) {
+			return nil, fmt.Errorf("train: %s has %d outputs, not %d", op.Kind(), len(all), outputs)
+		}
+		loss := weighted(t, t.AddN(len(all), op, refs...)[:outputs])
 		if !gradients {
 			t.Output(loss)
 		} else {
@@ -148,7 +154,7 @@ func newProbe(op layer.Op, outputs int, in []*tensor.Tensor, vary []bool) (*prob
 				d = d[1:]
 			}
 		}
-		prog, err := t.Compile(Options{Threads: 1, Plain: true})
+		prog, err := t.Compile(o)
 		if err != nil {
 			return nil, err
 		}
@@ -270,7 +276,7 @@ func (c *gradientCase) attributes() string {
 			f, t := v.Field(i), v.Type().Field(i)
 			switch {
 			case f.IsZero() || !t.IsExported() || t.Type == reflect.TypeFor[layer.Fn]():
-			case t.Anonymous:
+			case t.Anonymous && f.Kind() == reflect.Struct:
 				walk(f)
 			default:
 				words = append(words, fmt.Sprintf("%s=%v", t.Name, f))
