@@ -54,7 +54,7 @@ const (
 )
 
 var (
-	skins    = []rgb{{236, 196, 170}, {226, 180, 148}, {205, 155, 120}, {176, 124, 88}, {138, 92, 64}, {98, 64, 46}, {240, 206, 184}}
+	skins    = []rgb{{236, 196, 170}, {226, 180, 148}, {205, 155, 120}, {176, 124, 88}, {138, 92, 64}, {98, 64, 46}, {226, 186, 160}}
 	hairs    = []rgb{{34, 28, 26}, {52, 38, 30}, {84, 58, 38}, {124, 86, 50}, {178, 140, 84}, {150, 146, 142}, {30, 26, 30}, {110, 52, 30}}
 	cloths   = []rgb{{42, 48, 62}, {28, 28, 32}, {84, 88, 92}, {140, 32, 38}, {36, 74, 128}, {196, 190, 178}, {60, 96, 66}, {120, 84, 56}, {222, 222, 218}, {196, 150, 60}, {92, 56, 98}, {52, 120, 130}, {200, 96, 74}, {150, 160, 172}}
 	trouser  = []rgb{{44, 56, 84}, {30, 32, 38}, {72, 88, 118}, {96, 88, 74}, {54, 54, 56}, {140, 126, 100}, {36, 44, 64}}
@@ -159,8 +159,10 @@ func (g *figure) pose(l *looks, p pose, detail float64) {
 		// the pelvis is as high as the longer leg lets it be
 		for i := range 2 {
 			ph := p.phase + mul(math.Pi, float64(i))
-			t := mul(p.walk, mul(l.step, sin(ph))+0.04)
-			k := 0.04 + mul(p.walk, mul(0.95, mul(math.Max(cos(ph+0.35), 0), math.Max(cos(ph+0.35), 0)))+0.06)
+			swing := math.Max(cos(ph+0.25), 0)
+			swing = mul(swing, swing)
+			t := mul(p.walk, mul(l.step, sin(ph))+0.03+mul(0.16, swing))
+			k := 0.04 + mul(p.walk, mul(0.86, swing)+0.05)
 			leg[i] = t
 			h := ankle + mul(thigh, cos(t)) + mul(shin, cos(t-k))
 			hipY = math.Max(hipY, h)
@@ -170,6 +172,10 @@ func (g *figure) pose(l *looks, p pose, detail float64) {
 	lean := mul(p.walk, 0.035)
 	if p.riding {
 		lean = 0.42
+	}
+	behind := 0.3 // the upper body is drawn over the legs
+	if p.riding {
+		behind = 0
 	}
 	for i := range 2 {
 		side := 0.085 * float64(1-2*i)
@@ -204,21 +210,21 @@ func (g *figure) pose(l *looks, p pose, detail float64) {
 		tip := clamp(mul(1.2, fy-ankle), 0, 0.12)
 		toe := g.screen(ff+0.14, fy-ankle+0.03-mul(tip, 0.8), mul(side, 1.25))
 		heel := g.screen(ff-0.055, fy-ankle+0.035+mul(tip, 0.3), side)
-		g.limb(heel, 0.036, toe, 0.028, l.shoes, 0.02)
-		g.limb(foot[i], 0.043, vec3{(toe.x + foot[i].x) / 2, fy - 0.03, toe.z}, 0.036, l.shoes, 0.02)
+		g.limb(heel, 0.036, toe, 0.028, l.shoes, behind+0.02)
+		g.limb(foot[i], 0.043, vec3{(toe.x + foot[i].x) / 2, fy - 0.03, toe.z}, 0.036, l.shoes, behind+0.02)
 		if l.lower == trousers {
-			g.limb(knee[i], 0.062*w, vec3{foot[i].x, foot[i].y - 0.02, foot[i].z}, 0.05, shinColour, 0.01)
+			g.limb(knee[i], 0.06*w, vec3{foot[i].x, foot[i].y - 0.02, foot[i].z}, 0.047, shinColour, behind+0.01)
 		} else {
 			mid := vec3{lerp(knee[i].x, foot[i].x, 0.35), lerp(knee[i].y, foot[i].y, 0.35), lerp(knee[i].z, foot[i].z, 0.35)}
-			g.limb(mid, 0.055*w, foot[i], 0.034, shinColour, 0.011)
-			g.limb(knee[i], 0.05*w, mid, 0.055*w, shinColour, 0.01)
+			g.limb(mid, 0.055*w, foot[i], 0.034, shinColour, behind+0.011)
+			g.limb(knee[i], 0.05*w, mid, 0.055*w, shinColour, behind+0.01)
 		}
 		if l.lower == shorts {
 			hem := vec3{lerp(hip.x, knee[i].x, 0.9), lerp(hip.y, knee[i].y, 0.9), lerp(hip.z, knee[i].z, 0.9)}
-			g.limb(knee[i], 0.055*w, hem, 0.055*w, l.skin, 0.008)
-			g.limb(hip, 0.092*w, hem, 0.08*w, trouserLeg, 0)
+			g.limb(knee[i], 0.055*w, hem, 0.055*w, l.skin, behind+0.008)
+			g.limb(hip, 0.092*w, hem, 0.08*w, trouserLeg, behind)
 		} else {
-			g.limb(hip, 0.09*w, knee[i], 0.064*w, trouserLeg, 0)
+			g.limb(hip, 0.088*w, knee[i], 0.062*w, trouserLeg, behind)
 		}
 	}
 	up := hipY - 0.94 // how much higher than in a standing body
@@ -227,6 +233,11 @@ func (g *figure) pose(l *looks, p pose, detail float64) {
 	}
 	g.torso(l, p, up, lean, knee, detail)
 	g.arms(l, p, up, lean)
+	for i := range g.parts {
+		if q := &g.parts[i].p; q.c != l.skin {
+			q.fold = mul(0.085, detail)
+		}
+	}
 	g.head(l, up, lean, detail)
 	g.sort()
 }
@@ -247,8 +258,8 @@ func (g *figure) torso(l *looks, p pose, up, lean float64, knee [2]vec3, detail 
 	}
 	// half widths of the outline from the neck down
 	levels := [...]struct{ y, w, d float64 }{
-		{1.50, 0.055, 0.055}, {1.46, 0.12, 0.075}, {1.43, 0.185 * w, 0.09}, {1.34, 0.195 * w, 0.105 + chest}, {1.22, 0.172 * w, 0.115 + chest},
-		{1.08, 0.148 * w, 0.10}, {0.97, 0.165 * w, 0.115}, {0.88, 0.17 * w, 0.12},
+		{1.515, 0.06, 0.06}, {1.475, 0.13, 0.085}, {1.44, 0.19 * w, 0.10}, {1.34, 0.20 * w, 0.12 + chest}, {1.22, 0.174 * w, 0.128 + chest},
+		{1.08, 0.150 * w, 0.112}, {0.97, 0.166 * w, 0.126}, {0.87, 0.172 * w, 0.13},
 	}
 	hem := len(levels)
 	outline := func(c rgb, z, grow float64, n int, tail ...vec) *part {
@@ -339,14 +350,14 @@ func (g *figure) arms(l *looks, p pose, up, lean float64) {
 		if p.walk == 0 && l.sway > 0.7 && i == 1 {
 			t, bend = 0.2, 2.1 // on the telephone
 		}
-		out := mul(0.18, w) + 0.06
-		sh := [3]float64{0, 1.415, mul(side, 0.18*w)}
+		out := mul(0.18, w) + 0.045
+		sh := [3]float64{0, 1.395, mul(side, 0.172*w)}
 		var eb, hd [3]float64
 		if p.riding {
 			eb = [3]float64{0.18, 1.22, mul(side, 0.24)}
 			hd = [3]float64{0.40, 1.20, mul(side, 0.22)}
 		} else {
-			eb = [3]float64{mul(0.29, sin(t)), 1.415 - mul(0.29, cos(t)), mul(side, out)}
+			eb = [3]float64{mul(0.29, sin(t)), 1.395 - mul(0.29, cos(t)), mul(side, out)}
 			hd = [3]float64{eb[0] + mul(0.26, sin(t+bend)), eb[1] - mul(0.26, cos(t+bend)), mul(side, out-0.006)}
 		}
 		place := func(q [3]float64) vec3 { return g.at(q[0], q[1], q[2], up, lean) }
@@ -357,10 +368,10 @@ func (g *figure) arms(l *looks, p pose, up, lean float64) {
 			g.limb(e, 0.041*w, h, 0.031, l.skin, 0)
 			m := vec3{lerp(s.x, e.x, 0.62), lerp(s.y, e.y, 0.62), lerp(s.z, e.z, 0.62)}
 			g.limb(m, 0.043*w, e, 0.041*w, l.skin, 0)
-			g.limb(s, 0.066*w, m, 0.055*w, sleeve, 0)
+			g.limb(s, 0.056*w, m, 0.053*w, sleeve, 0)
 		} else {
-			g.limb(e, 0.05*w, h, 0.042, sleeve, 0)
-			g.limb(s, 0.068*w, e, 0.052*w, sleeve, 0)
+			g.limb(e, 0.046*w, h, 0.038, sleeve, 0)
+			g.limb(s, 0.057*w, e, 0.047*w, sleeve, 0)
 		}
 		if l.carries == handbag && i == 0 && !p.riding {
 			r, top := g.across(0.05, 0.13), g.across(0.035, 0.09)
@@ -379,7 +390,7 @@ func (g *figure) head(l *looks, up, lean float64, detail float64) {
 	}
 	m := at(0.025, 0.145)
 	facing, side := -g.lz, g.lx
-	rx := g.across(0.077, 0.093)
+	rx := g.across(0.081, 0.097)
 	const z = -0.015
 	hair := l.hair
 	bare := l.hairStyle == bald
@@ -404,7 +415,7 @@ func (g *figure) head(l *looks, up, lean float64, detail float64) {
 	if l.hairStyle == hood {
 		grow = 0.02
 	}
-	g.blob(m.x-mul(0.012, side), m.y+0.012, rx+0.006+grow, 0.118+grow, z, hair)
+	g.blob(m.x-mul(0.012, side), m.y+0.012, rx+0.006+grow, 0.121+grow, z, hair)
 	if l.hairStyle == bun {
 		b := at(-0.1, 0.2)
 		g.blob(b.x, b.y, 0.05, 0.05, z+mul(0.02, facing), hair)
@@ -418,7 +429,7 @@ func (g *figure) head(l *looks, up, lean float64, detail float64) {
 	}
 	// face: an oval toward where the person looks, lower than the hair
 	fx := m.x + mul(side, 0.026)
-	fw := lerp(0.055, 0.068, math.Max(facing, 0))
+	fw := lerp(0.060, 0.073, math.Max(facing, 0))
 	n := g.blob(fx, m.y-0.022, fw, 0.095, z-0.003, l.skin)
 	n.p.round = 0.25
 	if l.hairStyle == peaked {
@@ -431,7 +442,7 @@ func (g *figure) head(l *looks, up, lean float64, detail float64) {
 	if detail < 45 {
 		return
 	}
-	dark := rgb{40, 28, 26}
+	dark := rgb{40, 28, 26}.to(l.skin, clamp(0.75-detail/240, 0.1, 0.6))
 	for _, e := range [...]float64{-0.03, 0.03} {
 		ex := fx + mul(side, 0.022) + mul(e, math.Max(facing, 0.25))
 		g.blob(ex, m.y-0.004, 0.0115, 0.008, z-0.008, dark)

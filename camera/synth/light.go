@@ -26,7 +26,7 @@ func newAir(c chance, weather, light string, side float64) *air {
 	if light == "any" {
 		light = pick(c, []string{"day", "day", "day", "dusk", "night"})
 	}
-	a := &air{zenith: rgb{72, 128, 204}, horizon: rgb{198, 220, 240}, ambient: rgb{0.60, 0.66, 0.76}, sun: rgb{0.56, 0.50, 0.38}, shiny: true,
+	a := &air{zenith: rgb{72, 128, 204}, horizon: rgb{198, 220, 240}, ambient: rgb{0.60, 0.66, 0.76}, sun: rgb{0.50, 0.44, 0.32}, shiny: true,
 		haze: 260, clouds: 0.4, noise: 1}
 	a.shift = vec{mul(-side, c.between(0.4, 0.9)), c.between(-0.5, 0.6)}
 	grey := func(zenith, horizon rgb, ambient rgb) {

@@ -70,9 +70,11 @@ type paint struct {
 	round   float64 // how much a row darkens toward its ends, as a cylinder's does: 0..1
 	from    float64 // where the light that rounds comes from: -1 left .. 1 right
 	stripe  rgb     // colour of stripes
+	fold    float64 // distance of the folds of cloth in pixels; 0 for none
 	period  float64 // of the stripes in pixels of height; 0 for none
 	label   uint8
 	id      uint8
+	shader  func(x, y int) rgb // gives each pixel its colour in the place of all of these
 	surface int
 	k       float64
 	cx, cy  float64
@@ -165,7 +167,11 @@ func (c *canvas) fill(poly []vec, p *paint) {
 	w := b.x1 - b.x0 + 2
 	for y := b.y0; y < b.y1; y++ {
 		acc := c.acc[(y-b.y0)*w:][:w]
-		if p.round > 0 || p.fade || p.period > 0 {
+		if p.shader != nil {
+			c.textured(acc, y, b, p, opacity)
+			continue
+		}
+		if p.round > 0 || p.fade || p.period > 0 || p.fold > 0 {
 			c.shaded(acc, y, b, p, opacity)
 			continue
 		}
@@ -192,6 +198,25 @@ func (c *canvas) flat(acc []int32, y int, b rect, p *paint, opacity int32) {
 			c.blend(x, y, r, g, bl, a, a*opacity>>8, p)
 		}
 	}
+}
+
+func (c *canvas) textured(acc []int32, y int, b rect, p *paint, opacity int32) {
+	var sum int32
+	for x := b.x0; x < b.x1; x++ {
+		sum += acc[x-b.x0]
+		if a := cover(sum); a > 0 {
+			q := p.shader(x, y)
+			c.blend(x, y, clamp8(q[0]), clamp8(q[1]), clamp8(q[2]), a, a*opacity>>8, p)
+		}
+	}
+}
+
+// crease is how much brighter cloth is at a place across its folds, in 1/256.
+func crease(at int32, seed int) int32 {
+	n := at >> 8
+	deep := int32((uint32(n)*2654435761 ^ uint32(seed)*40503) >> 16 & 15)
+	u := at & 255
+	return (min(u, 256-u)*2 - 128) * deep * 5 >> 9
 }
 
 func (c *canvas) shaded(acc []int32, y int, b rect, p *paint, opacity int32) {
@@ -221,6 +246,11 @@ func (c *canvas) shaded(acc []int32, y int, b rect, p *paint, opacity int32) {
 	scale := 2 / float64(last-first+1)
 	round := int32(float64(p.round * 256))
 	step := int32(float64(scale * 256))
+	var fold, foldAt int32 // in 1/256 of the distance of folds
+	if p.fold > 2 {
+		fold = int32(110 / p.fold)
+		foldAt = int32(float64(float64(y-b.y0) * 256 / p.fold))
+	}
 	u := int32(-256) + step/2 - int32(float64(p.from*128)) - step*int32(first)
 	sum = 0
 	for i := range b.x1 - b.x0 {
@@ -230,6 +260,9 @@ func (c *canvas) shaded(acc []int32, y int, b rect, p *paint, opacity int32) {
 				if round > 0 {
 					v := min(max(u+step*int32(i), -400), 400)
 					k = 256 + round/4 - round*(v*v>>8)>>8
+				}
+				if fold > 0 {
+					k += crease(foldAt+fold*int32(i), b.x0)
 				}
 				c.blend(i+b.x0, y, min(r*k>>8, 255), min(g*k>>8, 255), min(bl*k>>8, 255), a, a*opacity>>8, p)
 			}
@@ -273,7 +306,10 @@ func (c *canvas) blend(x, y int, r, g, b, a, o int32, p *paint) {
 }
 
 // shade adds a polygon to the mask of shadows.
-func (c *canvas) shade(poly []vec) {
+func (c *canvas) shade(poly []vec) { c.shadeBy(poly, 256) }
+
+// shadeBy adds a polygon of some depth, 0..256.
+func (c *canvas) shadeBy(poly []vec, depth int32) {
 	b := c.bounds(poly)
 	if b.empty() || len(poly) < 3 {
 		return
@@ -285,7 +321,7 @@ func (c *canvas) shade(poly []vec) {
 		var sum int32
 		for i := range b.x1 - b.x0 {
 			sum += acc[i]
-			if a := cover(sum); a > int32(mask[i]) {
+			if a := cover(sum) * depth >> 8; a > int32(mask[i]) {
 				mask[i] = uint8(min(a, 255))
 			}
 		}

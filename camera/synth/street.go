@@ -316,13 +316,17 @@ func (s *street) house(x float64, b *house) {
 	}
 	c := newChance(b.seed, 3)
 	d := math.Copysign(1, x)
-	if b.z0 > nearest {
-		s.face(b.z0, math.Min(x, x+mul(d, 10)), math.Max(x, x+mul(d, 10)), 0, b.h, paint{c: b.wall.times(0.84)})
+	label := Building
+	if b.bricks {
+		label |= bricks
 	}
-	s.front(x, b.z0, b.z1, 0, b.h, paint{c: b.wall})
+	if b.z0 > nearest {
+		s.face(b.z0, math.Min(x, x+mul(d, 10)), math.Max(x, x+mul(d, 10)), 0, b.h, paint{c: b.wall.times(0.84), label: label})
+	}
+	s.front(x, b.z0, b.z1, 0, b.h, paint{c: b.wall, label: label})
 	s.front(x, b.z0, b.z1, b.h-0.45, b.h, paint{c: b.trim.times(0.95)})
 	s.front(x, b.z0, b.z1, b.h-0.55, b.h-0.45, paint{c: b.wall.times(0.6)})
-	s.front(x, b.z0, b.z1, 0, 0.55, paint{c: b.wall.times(0.7)})
+	s.front(x, b.z0, b.z1, 0, 0.55, paint{c: b.wall.times(0.7), label: label})
 	n := int(math.Max(1, math.Floor((b.z1-b.z0-0.6)/b.bay)))
 	step := (b.z1 - b.z0) / float64(n)
 	floors := int(math.Floor(b.h / b.floor))
@@ -406,8 +410,8 @@ func (s *street) shop(x float64, b *house, c chance) {
 	}
 }
 
-// glowing marks the label of a surface that shines by itself.
-const glowing = 0x80
+// glowing and bricks mark the label of a surface that shines by itself, or shows its bricks.
+const glowing, bricks = 0x80, 0x40
 
 // lay lights the background and gives it grain.
 func (s *street) lay(seed uint64) {
@@ -415,8 +419,8 @@ func (s *street) lay(seed uint64) {
 	for y := range b.h {
 		for x := range b.w {
 			i := y*b.w + x
-			glow := b.label[i]&glowing != 0
-			b.label[i] &^= glowing
+			glow, brick := b.label[i]&glowing != 0, b.label[i]&bricks != 0
+			b.label[i] &^= glowing | bricks
 			if b.depth[i] == 65535 {
 				continue
 			}
@@ -429,7 +433,7 @@ func (s *street) lay(seed uint64) {
 			if glow {
 				col = s.air.veiled(col, z)
 			} else {
-				col = s.lit(col.times(s.grain(seed, p, label, px)), p, label, 1-float64(b.mask[i])/255)
+				col = s.lit(col.times(s.grain(seed, p, label, brick, px)), p, label, 1-float64(b.mask[i])/255)
 			}
 			q[0], q[1], q[2] = uint8(clamp8(col[0])), uint8(clamp8(col[1])), uint8(clamp8(col[2]))
 		}
@@ -439,7 +443,7 @@ func (s *street) lay(seed uint64) {
 }
 
 // grain is the texture of a surface, around 1.
-func (s *street) grain(seed uint64, p vec3, label uint8, px float64) float64 {
+func (s *street) grain(seed uint64, p vec3, label uint8, brick bool, px float64) float64 {
 	amount := func(size float64) float64 { return clamp(mul(px, size)-0.6, 0, 1) }
 	cell := func(u, v, size float64, n uint64) float64 {
 		return unit(mix64(seed+n, uint64(int64(math.Floor(u/size)))*0x9e3779b1^uint64(int64(math.Floor(v/size))))) - 0.5
@@ -455,10 +459,10 @@ func (s *street) grain(seed uint64, p vec3, label uint8, px float64) float64 {
 		return mul(g, lerp(0.72, 1, clamp((wall-math.Abs(p.x))/0.7, 0, 1)))
 	case Building:
 		g := 1 + mul(0.10, noise(seed+7, mul(p.z+p.x, 0.5), mul(p.y, 0.5))-0.5)
-		if a := amount(0.09); a > 0 { // courses of bricks
+		if a := amount(0.09); brick && a > 0 { // courses of bricks
 			row := math.Floor(p.y / 0.09)
 			u := p.z + p.x + mul(0.13, row)
-			g += mul(mul(0.16, a), cell(u, row, 0.26, 3))
+			g += mul(mul(0.13, a), cell(u, row, 0.26, 3))
 		}
 		return g
 	}
@@ -563,7 +567,8 @@ func (s *street) truth(t *Truth, buf []byte, ox, oy int) {
 			continue
 		}
 		full := [4]float64{m.box[0] - float64(ox), m.box[1] - float64(oy), m.box[2] - float64(ox), m.box[3] - float64(oy)}
-		x0, y0, x1, y1 := math.Max(full[0], 0), math.Max(full[1], 0), math.Min(full[2], float64(w)), math.Min(full[3], float64(h))
+		x0, x1 := math.Max(full[0], float64(max(m.clip.x0-ox, 0))), math.Min(full[2], float64(min(m.clip.x1-ox, w)))
+		y0, y1 := math.Max(full[1], 0), math.Min(full[3], float64(h))
 		if x1 <= x0 || y1 <= y0 {
 			continue
 		}
@@ -633,10 +638,6 @@ func (s *street) shadows() {
 	c := s.now
 	for i := range s.movers {
 		m := &s.movers[i]
-		r := 0.34
-		if m.car != nil {
-			r = 0.9
-		}
 		if s.air.shiny && s.sunAt(m.at) > 0.5 {
 			s.castShadow(c, m)
 		}
@@ -645,8 +646,10 @@ func (s *street) shadows() {
 		px := s.f / m.at.z
 		p := s.at(m.at)
 		if m.car == nil {
-			s.poly = ellipse(s.poly, p.x, p.y, mul(r, px), mul(mul(r, px), math.Max(s.camY/m.at.z, 0.05)))
-			c.shade(s.poly)
+			flat := math.Max(s.camY/m.at.z, 0.05)
+			for _, r := range [...]vec{{0.34, 60}, {0.27, 110}, {0.2, 170}} {
+				c.shadeBy(ellipse(s.poly[:0], p.x, p.y, mul(r.x, px), mul(mul(r.x, px), flat)), int32(r.y))
+			}
 			continue
 		}
 		for _, q := range m.car.footprint(m, 0.1) {

@@ -41,7 +41,7 @@ const None = -1
 
 // The names that Options take.
 var (
-	scenes   = []string{"street", "bars"}
+	scenes   = []string{"street", "portrait", "bars"}
 	weathers = []string{"sun", "overcast", "rain", "fog", "any"}
 	lights   = []string{"day", "dusk", "night", "any"}
 	paces    = []string{"real", "free"}
@@ -298,6 +298,8 @@ type drawer interface {
 
 func newDrawer(o Options, seed uint64) drawer {
 	switch o.Scene {
+	case "portrait":
+		return newPortrait(o, seed)
 	case "bars":
 		return newBars(o)
 	}
