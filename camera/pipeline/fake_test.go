@@ -15,9 +15,11 @@ import (
 // ticks is a source of grey frames at an even rate, whose bytes all are the low byte of Seq.
 type ticks struct {
 	pool          camera.Pool
-	every         time.Duration // 0: as fast as the sink takes them
-	n             int           // frames before the end; 0: until ctx ends
-	end           error         // what Run returns then
+	every         time.Duration             // 0: as fast as the sink takes them
+	pace          func(i int) time.Duration // in the place of every
+	draw          func(f *camera.Frame)
+	n             int   // frames before the end; 0: until ctx ends
+	end           error // what Run returns then
 	width, height int
 
 	mu   sync.Mutex
@@ -38,14 +40,21 @@ func (s *ticks) Run(ctx context.Context, sink camera.Sink) error {
 		for j := range f.Data {
 			f.Data[j] = byte(i)
 		}
+		if s.draw != nil {
+			s.draw(f)
+		}
 		s.mu.Lock()
 		s.seen[f] = true
 		s.mu.Unlock()
 		before := time.Now()
 		sink(f)
 		s.late = max(s.late, time.Since(before))
-		if s.every > 0 {
-			time.Sleep(s.every)
+		every := s.every
+		if s.pace != nil {
+			every = s.pace(i)
+		}
+		if every > 0 {
+			time.Sleep(every)
 		}
 	}
 	if s.end == nil {

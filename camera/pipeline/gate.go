@@ -66,7 +66,10 @@ func (g *Gate) threshold() int32 {
 func (g *Gate) begin(grey *[cellsX * cellsY]int32, f *camera.Frame) {
 	g.width, g.height, g.format = f.Width, f.Height, f.Format
 	g.mean = *grey
-	clear(g.noise[:])
+	// One frame is a poor background: much noise is expected at first.
+	for i := range g.noise {
+		g.noise[i] = g.threshold() / 2
+	}
 	g.until = f.Time.Add(orDefault(g.Hold, 2*time.Second))
 }
 
@@ -74,8 +77,9 @@ func (g *Gate) begin(grey *[cellsX * cellsY]int32, f *camera.Frame) {
 func (g *Gate) changed(grey *[cellsX * cellsY]int32) bool {
 	var light int32
 	for i, v := range grey {
-		light += (v - g.mean[i]) / int32(len(grey))
+		light += v - g.mean[i]
 	}
+	light /= int32(len(grey))
 	least, cells := g.threshold(), 0
 	for i, v := range grey {
 		d := v - g.mean[i] - light

@@ -108,7 +108,7 @@ func (p *Pipeline) lanes(f func(*lane)) {
 	}
 }
 
-// measure updates how many frames cameras offer a second.
+// measure updates how many frames cameras offer a second, and the costs of tasks that are paused by how those of the others changed.
 func (p *Pipeline) measure(now time.Time) {
 	since := now.Sub(p.load.looked).Seconds()
 	first := p.load.looked.IsZero() || since <= 0
@@ -124,6 +124,17 @@ func (p *Pipeline) measure(now time.Time) {
 		}
 		c.counted = moving
 	}
+	var was, is float64
+	p.lanes(func(l *lane) {
+		if !l.paused && l.before > 0 {
+			was, is = was+l.before, is+l.cost(l.size)
+		}
+	})
+	p.lanes(func(l *lane) {
+		if l.paused && was > 0 {
+			l.scale(is / was)
+		}
+	})
 }
 
 // ladder returns how many input sizes there are and the priorities of tasks in rising order.
@@ -191,7 +202,6 @@ func (l *lane) cost(size int) float64 {
 func (p *Pipeline) apply(sizes int, priorities []int) {
 	size, paused := stage(p.load.Step, sizes)
 	p.load.Size, p.load.Paused = size, p.load.Paused[:0]
-	n, needs := 0, 0.0
 	p.lanes(func(l *lane) {
 		l.size = min(size, len(l.costs)-1)
 		pause := slices.Index(priorities, l.task.Priority) < paused
@@ -204,8 +214,6 @@ func (p *Pipeline) apply(sizes int, priorities []int) {
 			}
 			return
 		}
-		n++
-		needs += float64(l.least() * l.cost(size))
 	})
 	// The equal share that, with the needs above it, fills the time: found by halving.
 	workers := float64(p.o.Workers)
@@ -223,5 +231,8 @@ func (p *Pipeline) apply(sizes int, priorities []int) {
 			low = share
 		}
 	}
-	p.lanes(func(l *lane) { l.weight = max(low, l.least()*l.cost(size), 1e-3) })
+	p.lanes(func(l *lane) {
+		l.weight = max(low, l.least()*l.cost(size), 1e-3)
+		l.before = l.cost(l.size)
+	})
 }

@@ -45,6 +45,7 @@ type lane struct {
 	runs, errors uint64
 	spent        time.Duration
 	costs        []float64 // seconds a run, of each size, smoothed; 0: never run
+	before       float64   // the cost when the controller last looked
 }
 
 // offer tells the lane of a new frame in the mailbox. p.mu is held.
@@ -121,9 +122,17 @@ func (l *lane) count(r *Result) {
 	cost := max(r.Took.Seconds(), 1e-6)
 	l.virtual += cost / l.weight
 	if old := l.costs[r.Size]; old > 0 {
-		cost = old + float64((cost-old)/8)
+		// The other sizes are not run now: they change as this one does.
+		l.scale(1 + float64((cost/old-1)/8))
+	} else {
+		l.costs[r.Size] = cost
 	}
-	l.costs[r.Size] = cost
+}
+
+func (l *lane) scale(by float64) {
+	for i := range l.costs {
+		l.costs[i] *= by
+	}
 }
 
 // advance sets from when on the next frame is due: a period after this one was, so that the mean rate is the task's whatever that of the camera.

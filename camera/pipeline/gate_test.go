@@ -1,0 +1,216 @@
+package pipeline_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/ocellus-vision/ocellus/camera"
+	"github.com/ocellus-vision/ocellus/camera/pipeline"
+)
+
+// scene draws grey pictures in any format: a shaded ground, noise, light, and a square that moves.
+type scene struct {
+	rng    *rand.Rand
+	noise  float64
+	light  int
+	square func(i int) (x, y, side int) // side 0: none
+}
+
+func (s *scene) draw(f *camera.Frame, i int) {
+	x0, y0, side := 0, 0, 0
+	if s.square != nil {
+		x0, y0, side = s.square(i)
+	}
+	for y := range f.Height {
+		for x := range f.Width {
+			v := 60 + (x+y)*100/(f.Width+f.Height) + s.light + int(s.noise*s.rng.NormFloat64())
+			if x >= x0 && x < x0+side && y >= y0 && y < y0+side {
+				v = 230
+			}
+			v = min(max(v, 0), 255)
+			switch f.Format {
+			case camera.RGB, camera.BGR:
+				p := f.Data[y*f.Stride+3*x:]
+				p[0], p[1], p[2] = byte(v), byte(v), byte(v)
+			case camera.YUYV:
+				f.Data[y*f.Stride+2*x], f.Data[y*f.Stride+2*x+1] = byte(v), byte(s.rng.Uint32())
+			default:
+				f.Data[y*f.Stride+x] = byte(v)
+			}
+		}
+	}
+}
+
+func blank(format camera.Format, w, h int) *camera.Frame {
+	f := &camera.Frame{Width: w, Height: h, Format: format}
+	switch format {
+	case camera.RGB, camera.BGR:
+		f.Stride = 3*w + 5
+	case camera.YUYV:
+		f.Stride = 2 * w
+	default:
+		f.Stride = w + 1
+	}
+	n := f.Stride * h
+	if format == camera.NV12 {
+		n += f.Stride * h / 2
+	}
+	f.Data = make([]byte, n)
+	return f
+}
+
+var pixels = []camera.Format{camera.RGB, camera.BGR, camera.Grey, camera.YUYV, camera.NV12}
+
+// TestGate watches a street at 15 frames a second with the noise of a poor camera: still, then crossed by someone, then still.
+func TestGate(t *testing.T) {
+	for _, format := range pixels {
+		g := pipeline.Gate{Every: time.Hour}
+		f := blank(format, 160, 120)
+		s := scene{rng: rand.New(rand.NewPCG(1, 1)), noise: 6, square: func(i int) (x, y, side int) {
+			if i >= 200 && i < 260 {
+				return 3 * (i - 200) / 2, 50, 10
+			}
+			return 0, 0, 0
+		}}
+		const second = 15
+		for i := range 400 {
+			s.draw(f, i)
+			f.Time = time.Unix(100, 0).Add(time.Duration(i) * time.Second / second)
+			moving := g.Moving(f)
+			var want bool
+			switch {
+			case i <= 2*second: // the first frame is movement, and holds
+				want = true
+			case i == 201: // let the square come in
+				continue
+			case i >= 200 && i <= 259+2*second:
+				want = true
+			case i > 259+2*second && i < 259+5*second: // the background may take a while to be itself again
+				continue
+			}
+			if moving != want {
+				t.Errorf("%v, frame %d: moving %v", format, i, moving)
+			}
+		}
+	}
+}
+
+// TestGateLight changes the light of the whole picture, slowly and at once.
+func TestGateLight(t *testing.T) {
+	g := pipeline.Gate{Hold: time.Second, Every: time.Hour}
+	f := blank(camera.Grey, 160, 120)
+	s := scene{rng: rand.New(rand.NewPCG(2, 1)), noise: 4}
+	for i := range 300 {
+		s.light = min(i/4, 30)
+		if i >= 250 {
+			s.light += 40
+		}
+		s.draw(f, i)
+		f.Time = time.Unix(100, 0).Add(time.Duration(i) * time.Second / 15)
+		if g.Moving(f) && i > 15 {
+			t.Fatalf("frame %d passes for movement", i)
+		}
+	}
+}
+
+// TestGateEvery lets a frame of a still scene pass now and then.
+func TestGateEvery(t *testing.T) {
+	g := pipeline.Gate{Hold: time.Second, Every: 3 * time.Second}
+	f := blank(camera.Grey, 64, 48)
+	var passed []int
+	for i := range 100 {
+		f.Time = time.Unix(100, 0).Add(time.Duration(i) * time.Second / 5)
+		if g.Moving(f) {
+			passed = append(passed, i)
+		}
+	}
+	// 5 a second: the first second, then each third second after the last that passed.
+	want := []int{0, 1, 2, 3, 4, 5, 20, 35, 50, 65, 80, 95}
+	if len(passed) != len(want) {
+		t.Fatalf("passed %v", passed)
+	}
+	for i := range want {
+		if passed[i] != want[i] {
+			t.Fatalf("passed %v", passed)
+		}
+	}
+}
+
+// TestGatePasses gives frames that the gate cannot look at: they all pass, and none makes it panic.
+func TestGatePasses(t *testing.T) {
+	var g pipeline.Gate
+	for _, f := range []*camera.Frame{
+		{Format: camera.JPEG, Data: []byte{0xff, 0xd8}},
+		{Format: camera.RGB},
+		{Format: camera.RGB, Width: 100, Height: 100, Stride: 300, Data: make([]byte, 300*99+299)},
+		{Format: camera.Grey, Width: 100, Height: 100, Stride: 99, Data: make([]byte, 10000)},
+		{Format: camera.Grey, Width: -1, Height: -1, Stride: -1, Data: make([]byte, 10)},
+		{Format: camera.Format(77), Width: 1, Height: 1, Stride: 1, Data: make([]byte, 1)},
+	} {
+		for i := range 3 {
+			if f.Time = time.Unix(int64(1000+10*i), 0); !g.Moving(f) {
+				t.Errorf("%v %dx%d was held back", f.Format, f.Width, f.Height)
+			}
+		}
+	}
+	// The smallest that it can.
+	for _, format := range pixels {
+		f := blank(format, 1, 1)
+		for i := range 3 {
+			f.Time = time.Unix(int64(1000+4*i), 0)
+			if moving := g.Moving(f); moving != (i == 0) {
+				t.Errorf("%v 1x1, frame %d: moving %v", format, i, moving)
+			}
+		}
+	}
+}
+
+// TestStillScene counts what a gate keeps from the task, in a live pipeline and in one that must give each frame.
+func TestStillScene(t *testing.T) {
+	for _, lossless := range []bool{false, true} {
+		in(t, func(t *testing.T) {
+			src := &ticks{every: 100 * ms, n: 300, width: 64, height: 48, draw: func(f *camera.Frame) { clear(f.Data[1:]) }}
+			job, workers := task(t, "job", ms)
+			p := pipeline.New(pipeline.Options{Lossless: lossless})
+			still, seen := 0, 0
+			out := p.AddSink("log", 4, pipeline.SinkFunc(func(_ context.Context, e *pipeline.Event) error {
+				seen++
+				if e.Still != (len(e.Results) == 0) {
+					t.Errorf("frame %d: still %v with %d results", e.Frame.Seq, e.Still, len(e.Results))
+				}
+				if e.Still {
+					still++
+				}
+				return nil
+			}))
+			c := add(t, p, pipeline.Input{Name: "door", Source: src, Tasks: []*pipeline.Task{job}, Outlets: []*pipeline.Outlet{out}, Gate: &pipeline.Gate{}})
+			if err := p.Wait(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			p.Close(t.Context())
+			// 2 s of frames at first, then one each 10 s.
+			s := c.Summary()
+			if s.Worked != 21+2 || s.Still != 300-23 || s.Tasks[0].Runs != 23 || src.pool.Out() != 0 || workers["door"].last < 200 {
+				t.Errorf("%+v", s)
+			}
+			if lossless && (seen != 300 || still != 277) || !lossless && (seen != 23 || still != 0) {
+				t.Errorf("%d events, %d still", seen, still)
+			}
+		})
+	}
+}
+
+func BenchmarkGate(b *testing.B) {
+	for _, format := range pixels {
+		b.Run(format.String(), func(b *testing.B) {
+			var g pipeline.Gate
+			f := blank(format, 1280, 720)
+			b.ReportAllocs()
+			for b.Loop() {
+				g.Moving(f)
+			}
+		})
+	}
+}
