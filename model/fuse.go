@@ -18,6 +18,7 @@ func (p *ir) optimise(consume bool) {
 	p.foldIntoConv()
 	p.recognise()
 	p.fuse()
+	p.fuseTraining()
 	p.toNHWC(consume)
 	p.prune()
 }
@@ -379,22 +380,22 @@ func (p *ir) fuse() {
 	for _, o := range p.ops {
 		switch l := o.op.(type) {
 		case *layer.Conv:
-			if !static(o) || !o.in[1].constant() || o.out[0].info.DType != tensor.Float32 {
+			if !static(o) || o.in[1] == nil || o.out[0].info.DType != tensor.Float32 {
 				continue
 			}
 			o.op = &fused{Op: l, kind: "Conv"}
 		case *layer.ConvTranspose:
-			if !static(o) || !o.in[1].constant() || o.out[0].info.DType != tensor.Float32 {
+			if !static(o) || o.in[1] == nil || o.out[0].info.DType != tensor.Float32 {
 				continue
 			}
 			o.op = &fused{Op: l, kind: "ConvTranspose"}
 		case *layer.Gemm:
-			if !o.in[1].constant() || !static(o) || o.out[0].info.DType != tensor.Float32 {
+			if !static(o) || o.in[1] == nil || o.out[0].info.DType != tensor.Float32 {
 				continue
 			}
 			o.op = &fused{Op: l, kind: "Gemm"}
 		case *layer.LocallyConnected:
-			if !o.in[1].constant() || !static(o) || o.out[0].info.DType != tensor.Float32 {
+			if !static(o) || o.in[1] == nil || o.out[0].info.DType != tensor.Float32 {
 				continue
 			}
 			o.op = &fused{Op: l, kind: "LocallyConnected"}

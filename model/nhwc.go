@@ -17,7 +17,7 @@ func (p *ir) toNHWC(consume bool) {
 		if l.skip[o] {
 			continue
 		}
-		if static(o) && l.lower(o) {
+		if g, ok := o.op.(*layer.GlobalPoolGrad); ok && l.globalPoolGrad(o, g) || static(o) && l.lower(o) {
 			continue
 		}
 		for i, v := range o.in {
@@ -142,6 +142,9 @@ func (l *layouts) lower(o *op) bool {
 	f32 := o.in[0].info.DType == tensor.Float32 && o.out[0].info.DType == tensor.Float32
 	switch f := o.op.(type) {
 	case *fused:
+		if !o.in[1].constant() || o.in[2] != nil && !o.in[2].constant() {
+			return l.lowerLive(o, f)
+		}
 		switch inner := f.Op.(type) {
 		case *layer.Conv:
 			return l.conv(o, f, inner)
@@ -165,11 +168,14 @@ func (l *layouts) lower(o *op) bool {
 	case *layer.GlobalPool:
 		return f32 && l.globalPool(o, f)
 	case *layer.Reduce:
-		return f32 && l.reduce(o, f)
+		return f32 && (l.reduce(o, f) || l.channelSums(o, f))
 	case *layer.Transpose:
 		return l.transpose(o, f)
 	case *layer.Reshape:
 		return l.shuffle(o)
+	}
+	if f32 && l.lowerGrad(o) {
+		return true
 	}
 	if f32 && (l.elementwiseFast(o) || l.squeeze(o)) {
 		return true
@@ -510,9 +516,9 @@ func (l *layouts) unfuse(o *op, f *fused) bool {
 	if acts || res != nil {
 		y = mid(":sum")
 	}
-	in := []*val{l.nchw(o.in[0]), o.in[1]}
+	in := []*val{l.nchw(o.in[0]), l.nchw(o.in[1])}
 	if o.in[2] != nil {
-		in = append(in, o.in[2])
+		in = append(in, l.nchw(o.in[2]))
 	}
 	n := l.emit(o.name, f.Op, in, y)
 	n.macs, n.params = o.macs, o.params

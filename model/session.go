@@ -19,6 +19,7 @@ type Session struct {
 	env   layer.Env
 	arena []byte
 	vals  []*tensor.Tensor // by index of the Program's values; nil while a dynamic one is not computed
+	ops   []layer.Op       // of each step
 	args  []args           // of each step
 	times []time.Duration  // of each step; nil unless timing
 	watch watch
@@ -28,7 +29,8 @@ type args struct{ in, out []*tensor.Tensor }
 
 // NewSession returns a Session with its memory allocated.
 func (p *Program) NewSession() *Session {
-	s := &Session{prog: p, arena: tensor.Bytes(p.arena), vals: make([]*tensor.Tensor, len(p.vals)), args: make([]args, len(p.steps))}
+	s := &Session{prog: p, arena: tensor.Bytes(p.arena), vals: make([]*tensor.Tensor, len(p.vals)), args: make([]args, len(p.steps)),
+		ops: make([]layer.Op, len(p.steps))}
 	s.env.Team = kernels.NewTeam(p.threads)
 	s.watch.team = s.env.Team
 	for i, v := range p.vals {
@@ -52,6 +54,10 @@ func (p *Program) NewSession() *Session {
 		}
 	}
 	for i, st := range p.steps {
+		s.ops[i] = st.op
+		if o, ok := st.op.(sessional); ok {
+			s.ops[i] = o.session()
+		}
 		a := &s.args[i]
 		a.in, a.out = make([]*tensor.Tensor, len(st.in)), make([]*tensor.Tensor, len(st.out))
 		s.fill(a.in, st.in)
@@ -60,6 +66,9 @@ func (p *Program) NewSession() *Session {
 	s.warm()
 	return s
 }
+
+// sessional is an operation that keeps something from one step of a run to the next: each Session has its own.
+type sessional interface{ session() layer.Op }
 
 // scratcher is an operation that knows how much scratch memory it will ask for, in floats.
 type scratcher interface{ scratch(threads int) int }
@@ -162,7 +171,7 @@ func (s *Session) steps(ctx context.Context) error {
 			if st.dynamic {
 				err = s.dynamic(st, a)
 			} else {
-				err = st.op.Forward(&s.env, a.in, a.out)
+				err = s.ops[i].Forward(&s.env, a.in, a.out)
 			}
 			if err != nil {
 				return fmt.Errorf("model: node %q (%s): %w", st.name, st.op.Kind(), err)

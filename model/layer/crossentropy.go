@@ -239,7 +239,7 @@ func crossEntropy64(c *CrossEntropy, x []float64, labels []int32, w, dx []float6
 				dx[base+k*inner] = 0
 				continue
 			}
-			loss -= v * goal * logp
+			loss -= float64(v * goal * logp)
 			dx[base+k*inner] = v * (math.Exp(logp) - goal)
 		}
 	}

@@ -88,7 +88,7 @@ func (b *Builder) uniform() float64 {
 	x := b.state
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return float64((x^x>>31)>>40) / (1 << 24)
+	return float64(float64((x^x>>31)>>40) * (1.0 / (1 << 24)))
 }
 
 // weights draws a constant of weights whose inputs number fan.
@@ -96,7 +96,7 @@ func (b *Builder) weights(name string, fan int, shape ...int) *model.Value {
 	t := tensor.New(tensor.Float32, shape...)
 	bound := math.Sqrt(3 * b.gain / float64(fan))
 	for i, d := 0, t.Float32s(); i < len(d); i++ {
-		d[i] = float32((2*b.uniform() - 1) * bound)
+		d[i] = float32(b.between(-bound, bound))
 	}
 	return model.Const(name, t)
 }
@@ -251,3 +251,6 @@ func (b *Builder) convBN6(x *model.Value, s ConvSpec) *model.Value {
 	s.NoBias = true
 	return b.Clip(b.BatchNorm(b.Conv(x, s)), 0, 6)
 }
+
+// between returns a number from lo to hi.
+func (b *Builder) between(lo, hi float64) float64 { return lo + float64((hi-lo)*b.uniform()) }

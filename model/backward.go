@@ -1,0 +1,356 @@
+package model
+
+import (
+	"slices"
+
+	"github.com/ocellus-vision/ocellus/kernels"
+	"github.com/ocellus-vision/ocellus/model/layer"
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// convInputGrad is the gradient of a convolution's input: inputs dy, channels last, and weights in ONNX's order.
+type convInputGrad struct {
+	fastOp
+	plan   *kernels.ConvGrad
+	packed *kernels.GradWeights
+}
+
+func (*convInputGrad) Kind() string { return "ConvInputGrad" }
+
+func (g *convInputGrad) session() layer.Op {
+	s := g.plan.Shape()
+	return &convInputGrad{plan: g.plan, packed: g.plan.Pack(make([]float32, s.O*s.KH*s.KW*s.C/s.Groups), kernels.OrderONNX)}
+}
+
+func (g *convInputGrad) scratch(threads int) int { return g.plan.ScratchLen(threads) }
+
+func (g *convInputGrad) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	g.plan.Repack(e.Team, g.packed, in[1].Float32s(), kernels.OrderONNX)
+	g.plan.Input(e.Team, out[0].Float32s(), in[0].Float32s(), g.packed, e.Floats(g.scratch(e.Team.Threads())))
+	return nil
+}
+
+// convWeightGrad is the gradient of a convolution's weights, in ONNX's order: inputs x and dy, channels last.
+type convWeightGrad struct {
+	fastOp
+	plan *kernels.ConvGrad
+}
+
+func (*convWeightGrad) Kind() string { return "ConvWeightGrad" }
+
+func (g *convWeightGrad) scratch(threads int) int { return g.plan.ScratchLen(threads) }
+
+func (g *convWeightGrad) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	g.plan.Weight(e.Team, out[0].Float32s(), in[1].Float32s(), in[0].Float32s(), kernels.OrderONNX, e.Floats(g.scratch(e.Team.Threads())))
+	return nil
+}
+
+// normGrad is the gradient of normTrain with what follows it: inputs x, scale, mean, variance, dy and, with an activation, y.
+type normGrad struct {
+	fastOp
+	epsilon float32
+	act     kernels.Act
+}
+
+func (*normGrad) Kind() string { return "BatchNormTrainGrad" }
+
+func (g *normGrad) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	x, c := in[0].Float32s(), in[1].Len()
+	dx, dgain, dbias := optional(out, 0), optional(out, 1), optional(out, 2)
+	if dx == nil {
+		dx = e.Floats(len(x))
+	}
+	if dgain == nil {
+		dgain = e.Floats(c)
+	}
+	if dbias == nil {
+		dbias = e.Floats(c)
+	}
+	kernels.BatchNormGrad(e.Team, dx, dgain, dbias, in[4].Float32s(), x, optional(in, 5), g.act, in[1].Float32s(), in[2].Float32s(), in[3].Float32s(), g.epsilon)
+	return nil
+}
+
+// poolGrad is the gradient of a pooling: inputs dy and, where the kind needs them, x and y, channels last.
+type poolGrad struct {
+	fastOp
+	kind string
+	plan *kernels.Pool
+}
+
+func (p *poolGrad) Kind() string { return p.kind }
+
+func (p *poolGrad) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	p.plan.Grad(e.Team, out[0].Float32s(), in[0].Float32s(), optional(in, 1), optional(in, 2))
+	return nil
+}
+
+// channelSum sums [rows,C] to [C].
+type channelSum struct{ fastOp }
+
+func (channelSum) Kind() string { return "ReduceSum" }
+
+func (channelSum) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	kernels.ChannelSum(e.Team, out[0].Float32s(), in[0].Float32s())
+	return nil
+}
+
+// lowerGrad emits the fast form of an operation of back-propagation, if it has one.
+func (l *layouts) lowerGrad(o *op) bool {
+	if o.out[0] != nil && o.out[0].info.DType != tensor.Float32 {
+		return false
+	}
+	switch g := o.op.(type) {
+	case *layer.ConvInputGrad:
+		s, ok := convShape(&g.Conv, g.Shape, o.in[1].info.Shape, o.in[0].shape())
+		if !ok || depthwiseShape(s) {
+			return false
+		}
+		l.emit(o.name, &convInputGrad{plan: kernels.NewConvGrad(s)}, []*val{l.nhwc(o.in[0]), o.in[1]}, becomes(o.out[0])).macs = o.macs
+	case *layer.ConvWeightGrad:
+		s, ok := convShape(&g.Conv, o.in[0].shape(), g.Shape, o.in[1].shape())
+		if !ok || depthwiseShape(s) {
+			return false
+		}
+		l.emit(o.name, &convWeightGrad{plan: kernels.NewConvGrad(s)}, []*val{l.nhwc(o.in[0]), l.nhwc(o.in[1])}, o.out[0]).macs = o.macs
+	case *layer.BatchNormTrain:
+		return l.normTrain(o, g.Epsilon, kernels.Act{})
+	case *normTrainAct:
+		return l.normTrain(o, g.Epsilon, g.act)
+	case *layer.BatchNormTrainGrad:
+		return l.normGrad(o, g.Epsilon, kernels.Act{})
+	case *normGradAct:
+		return l.normGrad(o, g.Epsilon, g.act)
+	case *layer.MaxPoolGrad:
+		return l.poolGrad(o, kernels.PoolMax, &g.MaxPool.Window, false, o.in[0], o.in[1], o.in[2])
+	case *layer.LpPoolGrad:
+		return g.LpPool.P == 2 && l.poolGrad(o, kernels.PoolL2, &g.LpPool.Window, false, o.in[0], o.in[1], o.in[2])
+	case *layer.AveragePoolGrad:
+		return l.poolGrad(o, kernels.PoolAvg, &g.AveragePool.Window, g.AveragePool.CountPad, nil, nil, o.in[0])
+	case *layer.UnaryGrad:
+		return l.unaryGrad(o, g)
+	case *layer.ClipGrad:
+		a, ok := clipBounds(o, 2)
+		return ok && l.pairwise(o, func(dx, y, dy []float32) { kernels.ActivateGrad(dx, dy, y, a) })
+	default:
+		return false
+	}
+	return true
+}
+
+func depthwiseShape(s kernels.Conv2D) bool { return s.Groups == s.C && s.O == s.C && s.C > 1 }
+
+// rows says whether a value [N,C,...] has elements.
+func (v *val) filled() bool {
+	n, ok := tensor.Count(v.info.Shape)
+	return ok && n > 0
+}
+
+// nhwcOr2 returns v with channels last; a matrix has them last already.
+func (l *layouts) channelsLast(v *val) *val {
+	if len(v.info.Shape) == 2 {
+		return l.nchw(v)
+	}
+	return l.nhwc(v)
+}
+
+// becomesLast is becomes for what may be a matrix.
+func becomesLast(v *val) *val {
+	if v != nil && len(v.info.Shape) > 2 {
+		return becomes(v)
+	}
+	return v
+}
+
+func (l *layouts) normTrain(o *op, epsilon float32, act kernels.Act) bool {
+	x := o.in[0]
+	if !x.filled() {
+		return false
+	}
+	n := &normTrain{epsilon: float64(epsilon), act: act, c: x.shape()[1]}
+	o.in[0] = l.channelsLast(x)
+	becomesLast(o.out[0])
+	l.emit(o.name, n, o.in, o.out...)
+	return true
+}
+
+func (l *layouts) normGrad(o *op, epsilon float32, act kernels.Act) bool {
+	if !o.in[0].filled() {
+		return false
+	}
+	for _, i := range []int{0, 4, 5} {
+		if i < len(o.in) {
+			o.in[i] = l.channelsLast(o.in[i])
+		}
+	}
+	becomesLast(o.out[0])
+	l.emit(o.name, &normGrad{epsilon: epsilon, act: act}, o.in, o.out...)
+	return true
+}
+
+func (l *layouts) poolGrad(o *op, kind kernels.PoolKind, w *layer.Window, countPad bool, x, y, dy *val) bool {
+	shape := o.out[0].info.Shape
+	c, out, ok := window2(w, shape, w.Kernel)
+	if !ok {
+		return false
+	}
+	s := kernels.Pool2D{N: c.N, H: c.H, W: c.W, C: c.C, KH: c.KH, KW: c.KW, SH: c.SH, SW: c.SW, DH: c.DH, DW: c.DW,
+		PT: c.PT, PL: c.PL, PB: c.PB, PR: c.PR, Ceil: w.Ceil, CountPad: countPad}
+	if s.OH() != out[0] || s.OW() != out[1] {
+		return false
+	}
+	l.emitPoolGrad(o, kind, s, x, y, dy)
+	return true
+}
+
+func (l *layouts) emitPoolGrad(o *op, kind kernels.PoolKind, s kernels.Pool2D, x, y, dy *val) {
+	in := []*val{l.nhwc(dy), nil, nil}
+	if x != nil {
+		in[1], in[2] = l.nhwc(x), l.nhwc(y)
+	}
+	l.emit(o.name, &poolGrad{kind: o.op.Kind(), plan: kernels.NewPool(kind, s)}, in, becomes(o.out[0]))
+}
+
+func (l *layouts) globalPoolGrad(o *op, g *layer.GlobalPoolGrad) bool {
+	if o.out[0] == nil || !o.out[0].known || o.in[2] == nil || o.out[0].info.DType != tensor.Float32 {
+		return false
+	}
+	s, ok := wholeImage(o.out[0])
+	if !ok {
+		return false
+	}
+	switch {
+	case g.GlobalPool.Fn == layer.GlobalAveragePool:
+		l.emitPoolGrad(o, kernels.PoolAvg, s, nil, nil, o.in[2])
+	case g.GlobalPool.Fn == layer.GlobalMaxPool:
+		l.emitPoolGrad(o, kernels.PoolMax, s, o.in[0], o.in[1], o.in[2])
+	default:
+		return false
+	}
+	return true
+}
+
+// pairwise emits an element-wise operation of the first two inputs, of one shape, in the layout of either.
+func (l *layouts) pairwise(o *op, run func(dst, a, b []float32)) bool {
+	a, b := o.in[0], o.in[1]
+	if !slices.Equal(a.shape(), b.shape()) {
+		return false
+	}
+	if a.layout != b.layout {
+		a, b = l.nhwc(a), l.nhwc(b)
+	}
+	if a.layout == NHWC {
+		becomes(o.out[0])
+	}
+	l.emit(o.name, &inPlace{mapped{kind: o.op.Kind(), run: run}}, []*val{a, b}, o.out[0])
+	return true
+}
+
+// unaryGrad emits the gradient of an element-wise function.
+func (l *layouts) unaryGrad(o *op, g *layer.UnaryGrad) bool {
+	alpha, beta := g.Unary.Alpha, g.Unary.Beta
+	simple := map[layer.Fn]func(dx, dy, v []float32){
+		layer.Relu: kernels.ReLUGrad, layer.Sigmoid: kernels.SigmoidGrad, layer.Tanh: kernels.TanhGrad, layer.Softplus: kernels.SoftplusGrad,
+		layer.Sqrt: kernels.SqrtGrad, layer.SiLU: kernels.SiLUGrad, layer.HardSwish: kernels.HardSwishGrad, layer.Abs: kernels.AbsGrad,
+		layer.Erf: kernels.ErfGrad,
+	}
+	if f := simple[g.Unary.Fn]; f != nil {
+		return l.pairwise(o, func(dx, v, dy []float32) { f(dx, dy, v) })
+	}
+	switch g.Unary.Fn {
+	case layer.LeakyRelu:
+		return l.pairwise(o, func(dx, v, dy []float32) { kernels.LeakyReLUGrad(dx, dy, v, alpha) })
+	case layer.HardSigmoid:
+		return l.pairwise(o, func(dx, v, dy []float32) { kernels.HardSigmoidGrad(dx, dy, v, alpha) })
+	case layer.Elu:
+		return l.pairwise(o, func(dx, v, dy []float32) { kernels.ELUGrad(dx, dy, v, alpha) })
+	}
+	_ = beta
+	return false
+}
+
+// clipBounds returns the clip whose constant bounds are the inputs from at on.
+func clipBounds(o *op, at int) (kernels.Act, bool) {
+	clip := &op{op: &layer.Clip{}, in: append([]*val{nil}, o.in[min(at, len(o.in)):]...)}
+	return activation(clip)
+}
+
+// channelSums emits the sum of an image [N,C,...], or of a matrix [N,C], over all but its channels.
+func (l *layouts) channelSums(o *op, r *layer.Reduce) bool {
+	x := o.in[0]
+	shape := x.shape()
+	if r.Fn != layer.ReduceSum || r.KeepDims || len(shape) < 2 || len(o.in) < 2 || o.in[1] == nil || !o.in[1].constant() || !x.filled() {
+		return false
+	}
+	axes, _ := o.in[1].info.Value.Ints()
+	axes = slices.Clone(axes)
+	for i := range axes {
+		if axes[i] < 0 {
+			axes[i] += len(shape)
+		}
+	}
+	slices.Sort(axes)
+	if !slices.Equal(axes, append([]int{0}, countUp(len(shape))[2:]...)) {
+		return false
+	}
+	l.emit(o.name, channelSum{}, []*val{l.channelsLast(x)}, o.out[0])
+	return true
+}
+
+// normTrainAct and normGradAct are a batch normalisation in training and its gradient with the activation that follows it.
+type normTrainAct struct {
+	*layer.BatchNormTrain
+	act kernels.Act
+}
+
+type normGradAct struct {
+	*layer.BatchNormTrainGrad
+	act kernels.Act
+}
+
+// fuseTraining takes activations into the batch normalisations before them, forward and backward.
+func (p *ir) fuseTraining() {
+	uses := p.uses()
+	e := p.edit()
+	for _, o := range p.ops {
+		if n, ok := o.op.(*layer.BatchNormTrainGrad); ok {
+			dy := o.in[4]
+			if dy.def == nil || uses[dy] != 1 || o.out[0] == nil || o.out[0].info.DType != tensor.Float32 {
+				continue
+			}
+			a, ok := gradientOf(dy.def)
+			if !ok {
+				continue
+			}
+			o.op = &normGradAct{n, a}
+			o.in = append(slices.Clone(o.in[:4]), dy.def.in[1], dy.def.in[0])
+			e.drop[dy.def] = true
+			continue
+		}
+		if len(o.in) == 0 || o.in[0] == nil || o.in[0].def == nil || uses[o.in[0]] != 1 || e.drop[o] {
+			continue
+		}
+		n, ok := o.in[0].def.op.(*layer.BatchNormTrain)
+		if !ok || o.in[0] != o.in[0].def.out[0] || o.in[0].info.DType != tensor.Float32 {
+			continue
+		}
+		if a, ok := activation(o); ok {
+			o.in[0].def.op = &normTrainAct{n, a}
+			e.replace[o.out[0]] = o.in[0]
+			e.drop[o] = true
+		}
+	}
+	e.apply()
+}
+
+// gradientOf returns the activation whose gradient an operation computes from the output and dy.
+func gradientOf(o *op) (kernels.Act, bool) {
+	switch g := o.op.(type) {
+	case *layer.UnaryGrad:
+		if g.FromOutput {
+			return activation(&op{op: &g.Unary})
+		}
+	case *layer.ClipGrad:
+		return clipBounds(o, 2)
+	}
+	return kernels.Act{}, false
+}

@@ -1,0 +1,290 @@
+package model
+
+import (
+	"math"
+	"slices"
+	"sync"
+
+	"github.com/ocellus-vision/ocellus/kernels"
+	"github.com/ocellus-vision/ocellus/model/layer"
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// Layers whose weights are values, as in training, and so are packed in every run. What they pack belongs to the Session.
+
+// liveConv is a convolution with activation: inputs x, weights in ONNX's order, bias or nil, residual or nil.
+type liveConv struct {
+	fastOp
+	kind   string
+	act    kernels.Act
+	bias   bool
+	direct *kernels.Conv
+	deep   *kernels.Depthwise
+	quick  *kernels.Winograd
+
+	weights *kernels.Weights
+	each    *kernels.DepthwiseWeights
+	turned  *kernels.WinogradWeights
+}
+
+// newLiveConv plans a convolution; bias says whether it has one.
+func newLiveConv(s kernels.Conv2D, f *fused, bias bool) *liveConv {
+	c := &liveConv{kind: f.kind, act: f.act, bias: bias}
+	switch {
+	case s.Groups == s.C && s.O == s.C && s.C > 1:
+		c.deep = kernels.NewDepthwise(s)
+	case kernels.WinogradSuits(s):
+		c.quick = kernels.NewWinograd(s)
+	default:
+		c.direct = kernels.NewConv(s)
+	}
+	return c
+}
+
+func (c *liveConv) Kind() string { return c.kind }
+
+func (c *liveConv) session() layer.Op {
+	own := *c
+	switch {
+	case c.deep != nil:
+		s := c.deep.Shape()
+		own.each = c.deep.Pack(make([]float32, s.C*s.KH*s.KW), nil)
+	case c.quick != nil:
+		s := c.quick.Shape()
+		own.turned = c.quick.Pack(make([]float32, s.O*s.KH*s.KW*s.C), nil)
+	default:
+		s := c.direct.Shape()
+		own.weights = c.direct.Pack(make([]float32, s.O*s.KH*s.KW*s.C/s.Groups), zeros(c.bias, s.O))
+	}
+	return &own
+}
+
+// zeros returns n zeros if they are wanted, else nil.
+func zeros(wanted bool, n int) []float32 {
+	if !wanted {
+		return nil
+	}
+	return make([]float32, n)
+}
+
+func (c *liveConv) scratch(threads int) int {
+	switch {
+	case c.deep != nil:
+		return 0
+	case c.quick != nil:
+		return c.quick.ScratchLen(threads)
+	}
+	return c.direct.ScratchLen()
+}
+
+func (c *liveConv) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	x, w, y := in[0].Float32s(), in[1].Float32s(), out[0].Float32s()
+	bias, res := optional(in, 2), optional(in, 3)
+	scratch := e.Floats(c.scratch(e.Team.Threads()))
+	switch {
+	case c.deep != nil:
+		c.deep.Repack(c.each, w, bias, kernels.OrderONNX)
+		c.deep.Run(e.Team, y, x, c.each, c.act)
+	case c.quick != nil:
+		c.quick.Repack(e.Team, c.turned, w, bias, kernels.OrderONNX)
+		c.quick.Run(e.Team, y, x, c.turned, res, c.act, scratch)
+	default:
+		c.direct.Repack(e.Team, c.weights, w, bias, kernels.OrderONNX)
+		c.direct.Run(e.Team, y, x, c.weights, res, c.act, scratch)
+	}
+	return nil
+}
+
+// optional returns the elements of an input that may be left out.
+func optional(in []*tensor.Tensor, i int) []float32 {
+	if i >= len(in) || in[i] == nil {
+		return nil
+	}
+	return in[i].Float32s()
+}
+
+// liveDense is a fully connected layer with activation: inputs x [M,K], weights [K,N] or with turned [N,K], and bias [N] or nil.
+type liveDense struct {
+	fastOp
+	kind    string
+	m, k, n int
+	turned  bool
+	bias    bool
+	act     kernels.Act
+	b       *kernels.Packed
+}
+
+func (d *liveDense) Kind() string { return d.kind }
+
+func (d *liveDense) session() layer.Op {
+	own := *d
+	own.b = kernels.PackB(make([]float32, d.k*d.n), d.n, d.k, d.n, zeros(d.bias, d.n))
+	return &own
+}
+
+func (d *liveDense) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	if d.turned {
+		d.b.RepackT(e.Team, in[1].Float32s(), d.k, optional(in, 2))
+	} else {
+		d.b.Repack(e.Team, in[1].Float32s(), d.n, optional(in, 2))
+	}
+	kernels.Gemm(e.Team, out[0].Float32s(), d.n, in[0].Float32s(), d.k, d.m, d.b, nil, 0, d.act)
+	return nil
+}
+
+// rowsProduct is aᵀ·b for a [P,M] and b [P,N]: the gradient of a fully connected layer's weights.
+type rowsProduct struct {
+	fastOp
+	p, m, n int
+}
+
+func (*rowsProduct) Kind() string { return "Gemm" }
+
+func (r *rowsProduct) scratch(threads int) int { return kernels.GemmTNScratch(threads, r.m, r.n, r.p) }
+
+func (r *rowsProduct) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	kernels.GemmTN(e.Team, out[0].Float32s(), r.n, in[0].Float32s(), r.m, in[1].Float32s(), r.n, r.m, r.n, r.p, e.Floats(r.scratch(e.Team.Threads())))
+	return nil
+}
+
+// liveLocal is a locally connected layer with activation: inputs x, weights [OH,OW,O,C,KH,KW], bias [O,OH,OW] or nil.
+type liveLocal struct {
+	fastOp
+	kind    string
+	act     kernels.Act
+	plan    *kernels.Local
+	shape   kernels.Conv2D
+	bias    bool
+	weights *kernels.LocalWeights
+	w, b    []float32 // channels last
+}
+
+func (c *liveLocal) Kind() string { return c.kind }
+
+func (c *liveLocal) positions() int { return c.shape.OH() * c.shape.OW() }
+
+func (c *liveLocal) session() layer.Op {
+	own, s := *c, &c.shape
+	own.w = make([]float32, c.positions()*s.O*s.KH*s.KW*s.C)
+	own.b = zeros(c.bias, c.positions()*s.O)
+	own.weights = c.plan.Pack(own.w, own.b)
+	return &own
+}
+
+func (c *liveLocal) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	s := &c.shape
+	kernels.NCHWToNHWC(e.Team, c.w, in[1].Float32s(), c.positions()*s.O, s.C, s.KH*s.KW)
+	if c.bias {
+		kernels.NCHWToNHWC(e.Team, c.b, in[2].Float32s(), 1, s.O, c.positions())
+	}
+	c.plan.Repack(e.Team, c.weights, c.w, c.b)
+	c.plan.Run(e.Team, out[0].Float32s(), in[0].Float32s(), c.weights, c.act)
+	return nil
+}
+
+// lowerLive emits the fast form of a layer whose weights or bias are no constants.
+func (l *layouts) lowerLive(o *op, f *fused) bool {
+	x, w := o.in[0], o.in[1]
+	bias := o.in[2]
+	switch c := f.Op.(type) {
+	case *layer.Conv:
+		s, ok := convShape(c, x.shape(), w.info.Shape, o.out[0].info.Shape)
+		if !ok {
+			return l.unfuse(o, f)
+		}
+		in := []*val{l.nhwc(x), l.nchw(w), l.nchw(bias), o.in[3]}
+		if o.in[3] != nil {
+			in[3] = l.nhwc(o.in[3])
+		}
+		n := l.emit(o.name, newLiveConv(s, f, bias != nil), in, becomes(o.out[0]))
+		n.macs, n.params = o.macs, o.params
+		return true
+	case *layer.Gemm:
+		m, n := o.out[0].info.Shape[0], o.out[0].info.Shape[1]
+		p := o.in[0].info.Shape[b2i(!c.TransA)]
+		if m*n*p == 0 || c.Alpha != 1 {
+			return l.unfuse(o, f)
+		}
+		if c.TransA && !c.TransB && bias == nil && f.act.Kind == kernels.ActNone {
+			l.emit(o.name, &rowsProduct{p: p, m: m, n: n}, []*val{l.nchw(x), l.nchw(w)}, o.out[0]).macs = o.macs
+			return true
+		}
+		if c.TransA || bias != nil && (c.Beta != 1 || !slices.Equal(bias.info.Shape, []int{n}) && !slices.Equal(bias.info.Shape, []int{1, n})) {
+			return l.unfuse(o, f)
+		}
+		d := &liveDense{kind: f.kind, m: m, k: p, n: n, turned: c.TransB, bias: bias != nil, act: f.act}
+		e := l.emit(o.name, d, []*val{l.nchw(x), l.nchw(w), l.nchw(bias)}, o.out[0])
+		e.macs, e.params = o.macs, o.params
+		return true
+	case *layer.LocallyConnected:
+		s, out, ok := window2(&c.Window, x.shape(), w.info.Shape[4:])
+		s.O = w.info.Shape[2]
+		if !ok || s.O == 0 || s.OH() != out[0] || s.OW() != out[1] {
+			return l.unfuse(o, f)
+		}
+		op := &liveLocal{kind: f.kind, act: f.act, plan: kernels.NewLocal(s), shape: s, bias: bias != nil}
+		n := l.emit(o.name, op, []*val{l.nhwc(x), l.nchw(w), l.nchw(bias)}, becomes(o.out[0]))
+		n.macs, n.params = o.macs, o.params
+		return true
+	}
+	return l.unfuse(o, f)
+}
+
+// convShape returns a convolution's shape as kernels have it; ok is false where they have none for it.
+func convShape(c *layer.Conv, x, w, y []int) (s kernels.Conv2D, ok bool) {
+	s, out, ok := window2(&c.Window, x, w[2:])
+	if !ok {
+		return s, false
+	}
+	s.O, s.Groups = w[0], max(1, c.Groups)
+	return s, s.OH() == out[0] && s.OW() == out[1] && y[0] > 0
+}
+
+// normTrain is batch normalisation over the batch with activation: inputs x, scale, bias, channels last; outputs y, mean, variance.
+type normTrain struct {
+	fastOp
+	epsilon float64
+	act     kernels.Act
+	c       int
+}
+
+func (n *normTrain) Kind() string { return "BatchNormTrain" }
+
+func (n *normTrain) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	t := normTasks.Get().(*normTask)
+	mean, variance := optional(out, 1), optional(out, 2)
+	if mean == nil {
+		mean = e.Floats(n.c)
+	}
+	if variance == nil {
+		variance = e.Floats(n.c)
+	}
+	x := in[0].Float32s()
+	kernels.BatchNormStats(e.Team, mean, variance, x)
+	gain, bias := in[1].Float32s(), in[2].Float32s()
+	t.scale, t.shift = e.Floats(n.c), e.Floats(n.c)
+	for i := range n.c {
+		f := float64(gain[i]) / math.Sqrt(float64(variance[i])+n.epsilon)
+		t.scale[i] = float32(f)
+		t.shift[i] = float32(float64(bias[i]) - float64(float64(mean[i])*f))
+	}
+	t.x, t.y, t.act = x, out[0].Float32s(), n.act
+	t.piece = max(1, mapPiece/n.c) * n.c
+	e.Team.Run(t, (len(x)+t.piece-1)/t.piece)
+	*t = normTask{}
+	normTasks.Put(t)
+	return nil
+}
+
+type normTask struct {
+	x, y, scale, shift []float32
+	act                kernels.Act
+	piece              int
+}
+
+var normTasks = sync.Pool{New: func() any { return new(normTask) }}
+
+func (t *normTask) Tile(i, _ int) {
+	from, to := i*t.piece, min((i+1)*t.piece, len(t.x))
+	kernels.ScaleShift(t.y[from:to], t.x[from:to], t.scale, t.shift, t.act)
+}
