@@ -95,6 +95,9 @@ func (t *Tape) add(name string, n int, op layer.Op, in []layer.Ref) []layer.Ref 
 	if err != nil {
 		return make([]layer.Ref, n)
 	}
+	if folded := t.fold(name, op, infos, out[:n]); folded != nil {
+		return folded
+	}
 	refs, vals := make([]layer.Ref, n), make([]*model.Value, n)
 	for i := range refs {
 		vals[i] = &model.Value{Name: name}
@@ -107,6 +110,39 @@ func (t *Tape) add(name string, n int, op layer.Op, in []layer.Ref) []layer.Ref 
 	}
 	t.graph.Nodes = append(t.graph.Nodes, &model.Node{Name: name, Op: op, In: args, Out: vals})
 	t.nodes = append(t.nodes, node{op, in, refs, name})
+	return refs
+}
+
+// fold returns constants where an operation's outputs are known already: by their shapes alone, or because all inputs are constants.
+func (t *Tape) fold(name string, op layer.Op, in, out []layer.Info) []layer.Ref {
+	known, constants := true, len(in) > 0
+	for _, o := range out {
+		known = known && o.Value != nil
+	}
+	for _, i := range in {
+		constants = constants && (!i.Present() || i.Value != nil)
+	}
+	if !known && !constants {
+		return nil
+	}
+	values, made := make([]*tensor.Tensor, len(in)), make([]*tensor.Tensor, len(out))
+	for i := range in {
+		values[i] = in[i].Value
+	}
+	for i := range out {
+		if made[i] = out[i].Value; made[i] == nil {
+			made[i] = tensor.New(out[i].DType, out[i].Shape...)
+		}
+	}
+	if !known {
+		if op.Forward(new(layer.Env), values, made) != nil {
+			return nil
+		}
+	}
+	refs := make([]layer.Ref, len(out))
+	for i := range out {
+		refs[i] = t.constant(name, made[i])
+	}
 	return refs
 }
 
