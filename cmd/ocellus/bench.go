@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"os"
@@ -14,6 +15,9 @@ import (
 
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/onnx"
+	"github.com/ocellus-vision/ocellus/model/tensor"
+	"github.com/ocellus-vision/ocellus/model/train"
+	"github.com/ocellus-vision/ocellus/model/zoo/arch"
 )
 
 // benchResult is what bench prints. Times are wall clock.
@@ -42,6 +46,8 @@ func newBench() *cobra.Command {
 		eng    engine
 		inputs []string
 		runs   int
+		batch  int
+		learn  bool
 		asJSON bool
 	)
 	cmd := &cobra.Command{
@@ -53,10 +59,15 @@ the first run. Median, minimum and 95th percentile are of the runs after three t
 not count. Memory is the working memory of one session, the constants, and the most
 that the process ever held.
 
+With --train a run is a step of training: forward, cross-entropy, backward and an
+update by SGD with momentum, for --batch examples. MODEL may then also be the name
+of a network that ocellus builds, with new weights: ` + strings.Join(arch.Names(), ", ") + `.
+
 Other programs on the machine disturb a measurement: compare minima, and runs made
 in turns.`,
 		Example: `  ocellus bench net.onnx --threads 1 --runs 50 --json
-  ocellus bench net.onnx --input image=1,3,480,640`,
+  ocellus bench net.onnx --input image=1,3,480,640
+  ocellus bench resnet18 --train --batch 8`,
 		Args: modelArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if runs < 1 {
@@ -71,41 +82,30 @@ in turns.`,
 			defer cancel()
 
 			start := time.Now()
-			g, err := onnx.ReadFile(args[0])
+			load := eng.loadRun
+			if learn {
+				load = eng.loadStep
+			}
+			l, err := load(args[0], inputs, batch)
 			if err != nil {
 				return err
 			}
-			shapes, err := inputShapes(g, inputs)
-			if err != nil {
-				return err
-			}
-			prog, err := eng.compile(g, shapes)
-			if err != nil {
-				return err
-			}
-			session := prog.NewSession()
-			load := time.Since(start)
-
-			ports := prog.Inputs()
-			in, err := madeUp(ports)
-			if err != nil {
-				return err
-			}
+			took := time.Since(start)
 			times := make([]time.Duration, warmUp+runs)
 			for i := range times {
 				start := time.Now()
-				if err := session.Run(ctx, in, nil); err != nil {
+				if err := l.run(ctx); err != nil {
 					return err
 				}
 				times[i] = time.Since(start)
 			}
-			size := prog.Size()
+			size := l.size()
 			r := benchResult{
-				Model: args[0], Threads: eng.team(), ISA: activeISA(), Precision: precision(prog), Input: []int{},
-				LoadMS: ms(load), FirstMS: ms(times[0]), GMAC: float64(size.MACs) / 1e9,
-				ArenaBytes: size.ArenaBytes + int64(session.ScratchBytes()), WeightsBytes: size.WeightBytes, RSSBytes: peakRSS(),
+				Model: args[0], Threads: eng.team(), ISA: activeISA(), Precision: precision(l.prog), Input: []int{},
+				LoadMS: ms(took), FirstMS: ms(times[0]), GMAC: float64(size.MACs) / 1e9,
+				ArenaBytes: size.ArenaBytes, WeightsBytes: size.WeightBytes, RSSBytes: peakRSS(),
 			}
-			if len(ports) > 0 {
+			if ports := l.prog.Inputs(); len(ports) > 0 {
 				r.Input = append(r.Input, ports[0].Shape...)
 			}
 			times = times[warmUp:]
@@ -120,8 +120,111 @@ in turns.`,
 	eng.flags(cmd)
 	cmd.Flags().StringArrayVar(&inputs, "input", nil, "shape of an input, as name=1,3,224,224, where the file leaves sizes open")
 	cmd.Flags().IntVar(&runs, "runs", 50, "runs to measure")
+	cmd.Flags().BoolVar(&learn, "train", false, "measure a step of training")
+	cmd.Flags().IntVar(&batch, "batch", 8, "examples of a step of training")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
+}
+
+// loaded is what bench times.
+type loaded struct {
+	prog *model.Program
+	run  func(context.Context) error
+	size func() model.Size
+}
+
+// loadRun prepares an inference.
+func (e *engine) loadRun(name string, inputs []string, _ int) (*loaded, error) {
+	g, err := onnx.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	shapes, err := inputShapes(g, inputs)
+	if err != nil {
+		return nil, err
+	}
+	prog, err := e.compile(g, shapes)
+	if err != nil {
+		return nil, err
+	}
+	in, err := madeUp(prog.Inputs())
+	if err != nil {
+		return nil, err
+	}
+	s := prog.NewSession()
+	return &loaded{
+		prog: prog,
+		run:  func(ctx context.Context) error { return s.Run(ctx, in, nil) },
+		size: func() model.Size {
+			z := prog.Size()
+			z.ArenaBytes += int64(s.ScratchBytes())
+			return z
+		},
+	}, nil
+}
+
+// loadStep prepares a step of training a classifier.
+func (e *engine) loadStep(name string, inputs []string, batch int) (*loaded, error) {
+	if batch < 1 {
+		return nil, usageErrorf("--batch %d: at least 1 is meant", batch)
+	}
+	var g *model.Graph
+	if build := arch.Nets[name]; build != nil {
+		g = build(1)
+	} else {
+		var err error
+		if g, err = onnx.ReadFile(name); err != nil {
+			return nil, err
+		}
+	}
+	shapes, err := inputShapes(g, inputs)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range g.Inputs {
+		if shapes[v.Name] == nil {
+			shapes[v.Name] = make([]int, len(v.Shape))
+			for i, d := range v.Shape {
+				shapes[v.Name][i] = d.Size
+			}
+			if len(v.Shape) > 0 {
+				shapes[v.Name][0] = batch
+			}
+		}
+	}
+	targets := map[string]train.Target{"label": {DType: tensor.Int32, Shape: []int{batch}}}
+	t, err := train.New(train.Config{
+		Graph: g, EmbedOptions: train.EmbedOptions{Inputs: shapes}, Loss: train.Loss([]train.LossSpec{{Kind: "cross_entropy"}}, targets),
+		Options: train.Options{Threads: e.team()},
+	})
+	if err != nil {
+		return nil, err
+	}
+	o, err := train.NewOptimiser(train.OptimiserSpec{Kind: "sgd", Momentum: 0.9, Decay: 1e-4}, t.Params())
+	if err != nil {
+		return nil, err
+	}
+	given := map[string]bool{"label": true}
+	for name := range shapes {
+		given[name] = true
+	}
+	in, err := madeUp(slices.DeleteFunc(t.Program().Inputs(), func(p model.Port) bool { return !given[p.Name] }))
+	if err != nil {
+		return nil, err
+	}
+	for i, l := 0, tensor.Data[int32](in["label"]); i < len(l); i++ {
+		l[i] = int32(i % 2)
+	}
+	return &loaded{
+		prog: t.Program(),
+		run: func(ctx context.Context) error {
+			if _, err := t.Gradients(ctx, in); err != nil {
+				return err
+			}
+			return t.Update(o, 1e-3)
+		},
+		size: t.Size,
+	}, nil
 }
 
 func (r *benchResult) table(cmd *cobra.Command) error {

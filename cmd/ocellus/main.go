@@ -22,6 +22,7 @@ var verbs = []func() *cobra.Command{
 	newDetect,
 	newSegment,
 	newEmbed,
+	newTrain,
 	newVersion,
 }
 

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // short writes a number with three digits and K, M, G or T for the thousands: 25.6M.
@@ -54,4 +56,22 @@ func plural(n int64, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// parseBytes reads a number of bytes as bytesText writes it: "512MB", "1.5 GB", "4096".
+func parseBytes(s string) (int64, error) {
+	text := strings.ToUpper(strings.ReplaceAll(s, " ", ""))
+	text = strings.TrimSuffix(text, "B")
+	unit := int64(1)
+	for i, u := range []string{"K", "M", "G", "T"} {
+		if rest, ok := strings.CutSuffix(text, u); ok {
+			text, unit = rest, 1<<(10*(i+1))
+			break
+		}
+	}
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(v >= 0) || v*float64(unit) >= 1<<62 {
+		return 0, errors.New("a size such as 512MB or 2GB is meant")
+	}
+	return int64(v * float64(unit)), nil
 }

@@ -1,0 +1,219 @@
+// Package training carries a recipe out: network, data, loop, measurements, and the ONNX file with its provenance.
+package training
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ocellus-vision/ocellus/cmd/internal/version"
+	"github.com/ocellus-vision/ocellus/model"
+	"github.com/ocellus-vision/ocellus/model/onnx"
+	"github.com/ocellus-vision/ocellus/model/tensor"
+	"github.com/ocellus-vision/ocellus/model/train"
+	"github.com/ocellus-vision/ocellus/model/train/data"
+	"github.com/ocellus-vision/ocellus/model/train/recipe"
+	"github.com/ocellus-vision/ocellus/model/zoo/arch"
+)
+
+// Job is a recipe, ready to run.
+type Job struct {
+	Recipe   *recipe.Recipe
+	Graph    *model.Graph
+	Trainer  *train.Trainer
+	learn    data.Set
+	valid    data.Set
+	id       string
+	hashes   map[string]string // of the data's files
+	options  train.Options
+	metadata map[string]string
+}
+
+// Prepare reads a recipe and its data, builds the network and plans the step.
+func Prepare(file, dir string, o train.Options) (*Job, error) {
+	r, err := recipe.Read(file)
+	if err != nil {
+		return nil, err
+	}
+	j := &Job{Recipe: r, options: o}
+	if j.learn, j.valid, err = r.Open(dir); err != nil {
+		return nil, err
+	}
+	if build := arch.Nets[r.Net]; build != nil {
+		j.Graph = build(r.Seed)
+	} else if filepath.Ext(r.Net) == ".onnx" {
+		if j.Graph, err = onnx.ReadFile(filepath.Join(filepath.Dir(file), r.Net)); err != nil {
+			return nil, err
+		}
+	} else {
+		return nil, fmt.Errorf("%s: there is no net %q; there are %s, and files that end in .onnx", file, r.Net, strings.Join(arch.Names(), ", "))
+	}
+	if err := j.identify(file); err != nil {
+		return nil, err
+	}
+	shapes, targets := Shapes(j.Graph, j.learn.Fields(), r.Batch)
+	j.Trainer, err = train.New(train.Config{
+		Graph: j.Graph, EmbedOptions: train.EmbedOptions{Inputs: shapes}, Loss: train.Loss(r.Loss, targets), Seed: r.Seed, Options: o,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return j, nil
+}
+
+// Shapes sorts the fields of examples into inputs of a network and targets of losses, for batches of n.
+func Shapes(g *model.Graph, fields []data.Field, n int) (inputs map[string][]int, targets map[string]train.Target) {
+	inputs, targets = map[string][]int{}, map[string]train.Target{}
+	for _, f := range fields {
+		shape := append([]int{n}, f.Shape...)
+		if slices.ContainsFunc(g.Inputs, func(v *model.Value) bool { return v.Name == f.Name }) {
+			inputs[f.Name] = shape
+		} else {
+			targets[f.Name] = train.Target{DType: f.DType, Shape: shape}
+		}
+	}
+	return inputs, targets
+}
+
+// identify hashes the recipe, the network's weights and the data.
+func (j *Job) identify(file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	all := sha256.New()
+	all.Write(text)
+	for _, c := range j.Graph.Constants() {
+		all.Write(c.Const.Raw())
+	}
+	j.hashes = map[string]string{}
+	for _, name := range append(slices.Clone(j.learn.Files()), j.valid.Files()...) {
+		h, err := hashFile(name)
+		if err != nil {
+			return err
+		}
+		j.hashes[filepath.Base(name)] = h
+		io.WriteString(all, h)
+	}
+	j.id = hex.EncodeToString(all.Sum(nil))
+	sum := sha256.Sum256(text)
+	files, _ := json.Marshal(j.hashes)
+	j.metadata = map[string]string{
+		"ocellus.recipe":        j.Recipe.Name,
+		"ocellus.recipe_sha256": hex.EncodeToString(sum[:]),
+		"ocellus.seed":          fmt.Sprint(j.Recipe.Seed),
+		"ocellus.data_sha256":   string(files),
+		"ocellus.data_terms":    j.Recipe.Terms,
+		"ocellus.version":       version.Get().String(),
+	}
+	return nil
+}
+
+func hashFile(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// Run trains, from the checkpoint in a folder if there is one ("" keeps none).
+func (j *Job) Run(ctx context.Context, checkpoint string, progress func(train.Progress)) (*train.History, error) {
+	r := j.Recipe
+	if checkpoint != "" {
+		if err := os.MkdirAll(checkpoint, 0o777); err != nil {
+			return nil, err
+		}
+		checkpoint = filepath.Join(checkpoint, r.Name+".npz")
+	}
+	run := &train.Run{
+		ID: j.id, Trainer: j.Trainer, Set: j.learn, Batch: r.Batch, PerEpoch: r.PerEpoch, Epochs: r.Epochs, Seed: r.Seed, Schedule: r.Schedule,
+		Optimiser: r.Optimiser, Average: r.Average, Every: r.Every, Checkpoint: checkpoint, Progress: progress,
+		Evaluate: func(ctx context.Context) (map[string]float64, error) {
+			return Measure(ctx, j.Graph, j.valid, j.options.Threads)
+		},
+	}
+	return run.Do(ctx)
+}
+
+// Write writes the network with its provenance and what was measured last.
+func (j *Job) Write(name string, h *train.History) error {
+	if j.Graph.Meta == nil {
+		j.Graph.Meta = map[string]string{}
+	}
+	for k, v := range j.metadata {
+		if v != "" {
+			j.Graph.Meta[k] = v
+		}
+	}
+	if n := len(h.Metrics); n > 0 {
+		values, err := json.Marshal(h.Metrics[n-1].Values)
+		if err != nil {
+			return err
+		}
+		j.Graph.Meta["ocellus.metrics"] = string(values)
+	}
+	j.Graph.Doc = j.Recipe.About
+	b, err := onnx.Write(j.Graph)
+	if err != nil {
+		return err
+	}
+	return train.WriteFile(name, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
+
+// batch is how many examples are measured at a time.
+const batch = 64
+
+// Measure runs a network on a set: the error of a classifier, in percent of the examples.
+func Measure(ctx context.Context, g *model.Graph, set data.Set, threads int) (map[string]float64, error) {
+	shapes, _ := Shapes(g, set.Fields(), batch)
+	p, err := model.Compile(g, model.Options{Inputs: shapes, Threads: threads})
+	if err != nil {
+		return nil, err
+	}
+	s, wrong, in := p.NewSession(), 0, model.Tensors{}
+	err = data.Walk(ctx, set, batch, func(feeds model.Tensors, first, count int) error {
+		for name := range shapes {
+			in[name] = feeds[name]
+		}
+		if err := s.Run(ctx, in, nil); err != nil {
+			return err
+		}
+		labels := feeds["label"]
+		if labels == nil || labels.DType() != tensor.Int32 {
+			return errors.New("the examples have no label")
+		}
+		scores := s.Output(0).Float32s()
+		n := len(scores) / batch
+		for i, l := range tensor.Data[int32](labels)[:count] {
+			best, at := float32(math.Inf(-1)), -1
+			for k, v := range scores[i*n : (i+1)*n] {
+				if v > best {
+					best, at = v, k
+				}
+			}
+			if at != int(l) {
+				wrong++
+			}
+		}
+		return nil
+	})
+	return map[string]float64{"error": 100 * float64(wrong) / float64(set.Len())}, err
+}
