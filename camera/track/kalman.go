@@ -25,7 +25,9 @@ func still(b Box) motion {
 	return m
 }
 
-func centred(b Box) [4]float32 { return [4]float32{b.X + float32(b.W/2), b.Y + float32(b.H/2), b.W, b.H} }
+func centred(b Box) [4]float32 {
+	return [4]float32{b.X + float32(b.W/2), b.Y + float32(b.H/2), b.W, b.H}
+}
 
 func (m *motion) box() Box {
 	return Box{m[0].x - float32(m[2].x/2), m[1].x - float32(m[3].x/2), m[2].x, m[3].x}
