@@ -204,9 +204,12 @@ func TestSupervisorTries(t *testing.T) {
 // TestSupervisorSlowSink checks that a sink that blocks does not pass for a frozen source.
 func TestSupervisorSlowSink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		src := &script{runs: []func(context.Context, func(uint64)) error{func(_ context.Context, give func(uint64)) error {
+		src := &script{runs: []func(context.Context, func(uint64)) error{func(ctx context.Context, give func(uint64)) error {
 			give(0)
 			give(1)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			return io.EOF
 		}}}
 		s := &camera.Supervisor{Source: src, Freeze: time.Second}

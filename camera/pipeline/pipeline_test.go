@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -166,6 +167,54 @@ func TestFair(t *testing.T) {
 		}
 		p.Close(t.Context())
 	})
+}
+
+// TestIdleGainsNothing has a camera that gave no frames for a minute: it has no claim to the time that the other had meanwhile.
+func TestIdleGainsNothing(t *testing.T) {
+	in(t, func(t *testing.T) {
+		p := pipeline.New(pipeline.Options{})
+		job, _ := task(t, "job", 20*ms)
+		busy := add(t, p, pipeline.Input{Name: "busy", Source: &ticks{every: 10 * ms}, Tasks: []*pipeline.Task{job}})
+		idle := add(t, p, pipeline.Input{Name: "idle", Source: &ticks{pace: func(i int) time.Duration {
+			if i == 0 {
+				return time.Minute
+			}
+			return 10 * ms
+		}}, Tasks: []*pipeline.Task{job}})
+		pass(time.Minute)
+		before := [2]uint64{busy.Summary().Tasks[0].Runs, idle.Summary().Tasks[0].Runs}
+		pass(10 * time.Second)
+		for i, c := range []*pipeline.Camera{busy, idle} {
+			if n := c.Summary().Tasks[0].Runs - before[i]; n < 220 || n > 280 {
+				t.Errorf("camera %d: %d of 500 runs", i, n)
+			}
+		}
+		p.Close(t.Context())
+	})
+}
+
+// TestParallel counts how many runs of one task there are at once.
+func TestParallel(t *testing.T) {
+	for _, parallel := range []int{0, 1, 2} {
+		in(t, func(t *testing.T) {
+			var now, most atomic.Int32
+			job := sized(t, "job", nil, func(int) time.Duration {
+				most.Store(max(most.Load(), now.Add(1)))
+				time.AfterFunc(10*ms, func() { now.Add(-1) })
+				return 10*ms + 1
+			})
+			job.Parallel = parallel
+			p := pipeline.New(pipeline.Options{Workers: 3})
+			for i := range 3 {
+				add(t, p, pipeline.Input{Name: fmt.Sprint(i), Source: &ticks{every: ms}, Tasks: []*pipeline.Task{job}})
+			}
+			pass(time.Second)
+			p.Close(t.Context())
+			if want := int32(max(parallel, 1)); most.Load() != want {
+				t.Errorf("%d at once, not %d", most.Load(), want)
+			}
+		})
+	}
 }
 
 // TestAddRemove adds and removes cameras while another runs below what the device can do: nothing of that one's is lost or late.

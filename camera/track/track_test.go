@@ -222,6 +222,25 @@ func TestOcclusion(t *testing.T) {
 	}
 }
 
+// TestHiddenSize hides someone who was coming nearer: the box that is foretold does not grow on.
+func TestHiddenSize(t *testing.T) {
+	k := New(Options{})
+	var last float32
+	for i := range 50 {
+		var d []Detection
+		if i < 30 {
+			d = append(d, det(walker{x: 300, y: 300, h: 100 + 2*float64(i)}.box(0), 0.9))
+		}
+		tracks := k.Update(frame(i), d)
+		if i > 30 && tracks[0].H != last {
+			t.Fatalf("frame %d: %v high, %v before", i, tracks[0].H, last)
+		}
+		if i > 0 {
+			last = tracks[0].H
+		}
+	}
+}
+
 // TestLowScores checks ByteTrack's second association: faint detections prolong tracks and begin none.
 func TestLowScores(t *testing.T) {
 	k := New(Options{})
@@ -257,6 +276,14 @@ func TestBadInput(t *testing.T) {
 		})
 		if i > 0 && (!slices.Equal(ids(tracks), []int{1, 2}) || tracks[0].Detection != 5 || tracks[1].Detection != 6) {
 			t.Fatalf("frame %d: %+v", i, tracks)
+		}
+		if i > 0 && i%2 == 1 {
+			// The one class alone, just beside where the other's track is: only its own may have it.
+			other.X += 3
+			tracks = k.Update(at, []Detection{other})
+			if tracks[0].Detection != -1 || tracks[1].Detection != 0 || tracks[0].Class != 0 || tracks[1].Class != 1 {
+				t.Fatalf("frame %d: %+v", i, tracks)
+			}
 		}
 	}
 	if tracks := k.Update(frame(20), nil); len(tracks) != 2 {

@@ -158,6 +158,13 @@ func TestLine(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v", got)
 	}
+	// What is remembered of a track that left does not pass to the next.
+	w.Update(frame(3), nil, []Track{at(2, 140, 200)})
+	got = nil
+	walk(8, Point{60, 200})
+	if want := []told{{Entered, 8, "", 0}}; !slices.Equal(got, want) {
+		t.Errorf("got %v", got)
+	}
 	if c := w.Lines()[0]; c != (LineCount{In: 3, Out: 2}) {
 		t.Errorf("%+v", c)
 	}
