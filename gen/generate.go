@@ -26,6 +26,9 @@ package gen
 //go:generate go run ./vecmap -isa neon
 //go:generate go run ./vecmap -family norm -isa avx2 -out ../asm/norm_avx2_amd64.s -stubs ../asm/norm_avx2_amd64.go -pkg asm
 //go:generate go run ./vecmap -family norm -isa neon
+//go:generate go run ./vecmap -family grad -isa avx2 -out ../asm/grad_avx2_amd64.s -stubs ../asm/grad_avx2_amd64.go -pkg asm
+//go:generate go run ./vecmap -family grad -isa avx512 -out ../asm/grad_avx512_amd64.s -stubs ../asm/grad_avx512_amd64.go -pkg asm
+//go:generate go run ./vecmap -family grad -isa neon
 //go:generate go run ./lcn -isa avx2 -out ../asm/lcn_avx2_amd64.s -stubs ../asm/lcn_avx2_amd64.go -pkg asm
 //go:generate go run ./lcn -isa avx512 -out ../asm/lcn_avx512_amd64.s -stubs ../asm/lcn_avx512_amd64.go -pkg asm
 //go:generate go run ./lcn -isa neon

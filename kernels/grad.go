@@ -1,5 +1,7 @@
 package kernels
 
+import "github.com/ocellus-vision/ocellus/kernels/ref"
+
 // The gradients of the element-wise functions compute dst[i] = dy[i]·f'(x[i]), from the result y = f(x) where that is enough, from x otherwise.
 // All slices have one length; dst is the same slice as a source or does not overlap it. Each returns the bits of the function of that name in
 // package ref. The gradient of Exp is Mul(dst, dy, y), that of Log Div(dst, dy, x).
@@ -103,4 +105,60 @@ func preluGrad(dx, dy, x, slope []float32) {
 // AddScaled computes dst[i] = a[i] + b[i]·s, rounded once, for slices of one length; dst is the same slice as a source or does not overlap it.
 func AddScaled(dst, a, b []float32, s float32) {
 	binary("AddScaled", mapAddScaled, dst, a, b, mapParams{s})
+}
+
+// checkGrad compares the sums over rows, the optimisers and the gradients of batch normalisation and pooling with plain Go.
+func checkGrad() bool {
+	const width, rows = 37, 3
+	r := checkRand(1)
+	a, b, d, row := r.fill(width*rows), r.fill(width*rows), r.fill(width*rows), r.fill(width)
+	b[5], d[7] = quietNaN, quietNaN
+	p := mapParams{-0.5, 0.5}
+	for op := columnSum; op < numColumnOps; op++ {
+		s, t := r.fill(width), r.fill(width)
+		wantS, wantT := append([]float32(nil), s...), append([]float32(nil), t...)
+		columnCall(op, s, t, a, b, d, row, width, rows, p)
+		columnGeneric(op, wantS, wantT, a, b, d, row, width, rows, p)
+		if !sameBits(s, wantS) || !sameBits(t, wantT) {
+			return false
+		}
+	}
+	for _, act := range []Act{{}, {Kind: ActClip, Lo: -0.5, Hi: 0.5}, {Kind: ActLeaky, Alpha: 0.25}} {
+		var got, want [width]float32
+		batchNormCall(act, got[:], a[:width], b[:width], d[:width], row, a[width:2*width], b[width:2*width])
+		batchNormGeneric(act, want[:], a[:width], b[:width], d[:width], row, a[width:2*width], b[width:2*width])
+		if !sameBits(got[:], want[:]) {
+			return false
+		}
+	}
+	factors := updateParams{0.5, 0.1, 0.9, 0.2, 1.5, 1e-3, -0.1, 0.99}
+	for _, op := range []updateOp{updateSGD, updateNesterov, updateAdamW} {
+		var got, want [3][width]float32
+		for i := range got {
+			copy(got[i][:], r.fill(width))
+		}
+		want = got
+		updateCall(op, got[0][:], got[1][:], got[2][:], a[:width], &factors)
+		updateGeneric(op, want[0][:], want[1][:], want[2][:], a[:width], &factors)
+		for i := range got {
+			if !sameBits(got[i][:], want[i][:]) {
+				return false
+			}
+		}
+	}
+	s := Pool2D{N: 1, H: 3, W: 4, C: width, KH: 2, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PT: 1, PR: 1}
+	x := r.fill(s.H * s.W * s.C)
+	x[30] = quietNaN
+	for kind := PoolMax; kind <= PoolL2; kind++ {
+		plan := NewPool(kind, s)
+		y, dy := make([]float32, plan.oh*plan.ow*s.C), r.fill(plan.oh*plan.ow*s.C)
+		ref.Pool(y, x, kind, &s)
+		got, want := make([]float32, len(x)), make([]float32, len(x))
+		plan.Grad(nil, got, dy, x, y)
+		ref.PoolGrad(want, dy, x, y, kind, &s)
+		if !sameBits(got, want) {
+			return false
+		}
+	}
+	return true
 }

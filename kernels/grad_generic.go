@@ -1,3 +1,5 @@
+//go:build purego || !(amd64 || arm64)
+
 package kernels
 
 // columnCall adds rows to the sums s and, where the operation makes two, t. Rows are len(s) floats long and stride floats apart.

@@ -21,6 +21,7 @@ var checks = [NumOps]func() bool{
 	OpCamera:    checkCamera,
 	OpTranspose: checkTranspose,
 	OpWinograd:  checkWinograd,
+	OpGrad:      checkGrad,
 }
 
 // SelfTest returns the results of the comparison made at start: one per family, and more where a kernel was replaced.

@@ -23,7 +23,7 @@ type machine interface {
 	constant(dst int, b uint32) // loads a constant
 	move(dst, src int)
 	load(source int, dst []int) // one register for each copy of the program
-	store(src []int)
+	store(out int, src []int)   // to the place of result out
 	emit(o op, imm uint32, dst int, arg []loc)
 	fma(dst int, tied int, arg []loc) // tied: 2 is dst += a·b, 0 is dst = dst·b+c
 	sel(dst int, tied int, arg []loc)
@@ -33,7 +33,7 @@ type machine interface {
 type lowering struct {
 	p        *Prog
 	results  []int
-	isState  bool
+	stores   int // results that are stored; the others are new states
 	copies   int
 	m        machine
 	last     []int // index of each node's last use
@@ -51,7 +51,7 @@ type lowering struct {
 }
 
 func newLowering(p *Prog, results []int, states, params, copies int, m machine) *lowering {
-	l := &lowering{p: p, results: results, isState: states > 0, copies: copies, m: m, newState: map[int]int{}, resident: map[uint32]int{},
+	l := &lowering{p: p, results: results, stores: len(results) - states, copies: copies, m: m, newState: map[int]int{}, resident: map[uint32]int{},
 		temps: map[uint32]int{}, mems: map[uint32]int{}, last: make([]int, len(p.nodes)), free: make([]bool, m.vectors()), freeMask: make([]bool, m.masks())}
 	for i := range l.free {
 		l.free[i] = true
@@ -66,8 +66,8 @@ func newLowering(p *Prog, results []int, states, params, copies int, m machine) 
 	}
 	for k, r := range results {
 		l.last[r] = len(p.nodes)
-		if l.isState {
-			l.newState[r] = k
+		if k >= l.stores {
+			l.newState[r] = k - l.stores
 		}
 	}
 	l.reg = make([][]int, len(p.nodes))
@@ -189,33 +189,37 @@ func (l *lowering) run() {
 			}
 		}
 	}
-	if !l.isState {
+	for k, r := range l.results[:l.stores] {
 		src := make([]int, l.copies)
-		n := l.p.nodes[l.results[0]]
 		for u := range src {
-			switch n.op {
-			case opParam:
-				src[u] = l.params[n.imm]
-			default:
-				src[u] = l.reg[l.results[0]][u]
-			}
+			src[u] = l.regOf(r, u)
 		}
-		l.m.store(src)
-		if n.op != opParam {
+		l.m.store(k, src)
+		if l.p.nodes[r].op != opParam {
 			for _, r := range src {
 				l.release(r)
 			}
 		}
-		return
 	}
-	for k, r := range l.results {
+	for k, r := range l.results[l.stores:] {
 		for u := range l.copies {
-			if src := l.reg[r][u]; src != l.states[k][u] {
+			if src := l.regOf(r, u); src != l.states[k][u] {
 				l.m.move(l.states[k][u], src)
 				l.release(src)
 			}
 		}
 	}
+}
+
+// regOf returns the register of result r for copy u.
+func (l *lowering) regOf(r, u int) int {
+	switch n := l.p.nodes[r]; n.op {
+	case opParam:
+		return l.params[n.imm]
+	case opState:
+		return l.states[n.imm][u]
+	}
+	return l.reg[r][u]
 }
 
 // step lowers node i for copy u.
@@ -336,7 +340,7 @@ type dry struct{ machine }
 func (dry) constant(int, uint32)        {}
 func (dry) move(int, int)               {}
 func (dry) load(int, []int)             {}
-func (dry) store([]int)                 {}
+func (dry) store(int, []int)            {}
 func (dry) emit(op, uint32, int, []loc) {}
 func (dry) fma(int, int, []loc)         {}
 func (dry) sel(int, int, []loc)         {}
@@ -372,6 +376,18 @@ func choose(p *Prog, results []int, states, params, most, smallest int, m machin
 		})
 		room := m.vectors() - max(l.used, smallest+params+states*copies)
 		return plan{copies, bits[:min(max(room, 0), len(bits))]}
+	}
+	panic("vec: the program needs more registers than there are")
+}
+
+// chooseTaps is choose for a program whose states are made by another one, start, which must fit beside the constants too.
+func chooseTaps(start *Prog, first []int, p *Prog, results []int, params, most, smallest int, m machine) plan {
+	for ; most >= 1; most /= 2 {
+		pl := choose(p, results, len(first), params, most, smallest, m)
+		if l, ok := try(start, first, len(first), params, pl.copies, m); ok {
+			pl.constants = pl.constants[:min(len(pl.constants), m.vectors()-l.used)]
+			return pl
+		}
 	}
 	panic("vec: the program needs more registers than there are")
 }

@@ -33,7 +33,7 @@ func (s *sim) load(source int, dst []int) {
 		s.regs[d] = s.in[source][u]
 	}
 }
-func (s *sim) store(src []int) {
+func (s *sim) store(_ int, src []int) {
 	for _, r := range src {
 		s.out = append(s.out, s.regs[r])
 	}

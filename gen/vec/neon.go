@@ -14,8 +14,10 @@ type arm struct {
 	offset map[uint32]int
 
 	// Of the function being written:
-	single bool // the round in progress handles one element, in lane 0
-	in     []neon.R
+	single  bool // the round in progress handles one element, in lane 0
+	in, out []neon.R
+	held    int  // sources that loads do not advance
+	stay    bool // stores do not advance
 }
 
 const (
@@ -23,9 +25,11 @@ const (
 	armLeft   = neon.R5
 	armTable  = neon.R6
 	armLanes  = 4
-	armFirst  = neon.R1 // sources are in R1..R4
-	armParams = 0       // parameters are in V0...
+	armParams = 0 // parameters are in V0...
 )
+
+// armSources are the registers of the sources.
+var armSources = []neon.R{neon.R1, neon.R2, neon.R3, neon.R4, neon.R7, neon.R8, neon.R9}
 
 // WriteNEON adds the kernels to f.
 func WriteNEON(f *neon.File, kernels []Kernel) {
@@ -73,6 +77,19 @@ func (a *arm) move(dst, src int) { a.fn.Mov(neon.V(dst), neon.V(src)) }
 func (a *arm) load(source int, dst []int) {
 	base := a.in[source]
 	v := func(i int) neon.V { return neon.V(dst[i]) }
+	if source < a.held {
+		switch {
+		case a.single:
+			a.fn.LdrS(v(0), base, 0)
+		case len(dst) == 1:
+			a.fn.LdrQ(v(0), base, 0)
+		default:
+			for i := 0; i < len(dst); i += 2 {
+				a.fn.LdpQ(v(i), v(i+1), base, 16*i)
+			}
+		}
+		return
+	}
 	switch {
 	case a.single:
 		a.fn.LdrSP(v(0), base, 4)
@@ -86,18 +103,32 @@ func (a *arm) load(source int, dst []int) {
 	}
 }
 
-func (a *arm) store(src []int) {
+func (a *arm) store(out int, src []int) {
+	base := a.out[out]
 	v := func(i int) neon.V { return neon.V(src[i]) }
+	if a.stay {
+		switch {
+		case a.single:
+			a.fn.StrS(v(0), base, 0)
+		case len(src) == 1:
+			a.fn.StrQ(v(0), base, 0)
+		default:
+			for i := 0; i < len(src); i += 2 {
+				a.fn.StpQ(v(i), v(i+1), base, 16*i)
+			}
+		}
+		return
+	}
 	switch {
 	case a.single:
-		a.fn.StrSP(v(0), armDst, 4)
+		a.fn.StrSP(v(0), base, 4)
 	case len(src) == 1:
-		a.fn.StrQP(v(0), armDst, 16)
+		a.fn.StrQP(v(0), base, 16)
 	default:
 		for i := 2; i < len(src); i += 2 {
-			a.fn.StpQ(v(i), v(i+1), armDst, 16*i)
+			a.fn.StpQ(v(i), v(i+1), base, 16*i)
 		}
-		a.fn.StpQP(v(0), v(1), armDst, 16*len(src))
+		a.fn.StpQP(v(0), v(1), base, 16*len(src))
 	}
 }
 
@@ -166,7 +197,7 @@ func (a *arm) sel(dst, tied int, arg []loc) {
 }
 
 func (a *arm) round(k *Kernel, p *Prog, results []int, pl plan, copies int) {
-	l := newLowering(p, results, k.State, len(k.Param), copies, a)
+	l := newLowering(p, results, k.states(), len(k.Param), copies, a)
 	for i, b := range pl.constants {
 		r := a.vectors() - 1 - i
 		l.resident[b] = r
@@ -183,38 +214,59 @@ func (a *arm) kernel(k *Kernel) {
 	if k.Reduce != nil || len(p.nodes) > 20 {
 		most = 2
 	}
-	pl := choose(p, results, k.State, len(k.Param), most, 1, a)
+	var pl plan
+	start := &Prog{}
+	var first []int
+	if k.Taps != nil {
+		first = k.recordStart(start)
+		pl = chooseTaps(start, first, p, results, len(k.Param), most, 1, a)
+	} else {
+		pl = choose(p, results, k.states(), len(k.Param), most, 1, a)
+	}
 	if k.Reduce != nil && pl.copies != 2 {
 		panic("vec: " + k.Name + " needs two registers for eight lanes")
 	}
 	name := k.Name + "NEON"
 	fn := a.file.Func(name, k.Signature(), name+" "+k.Doc)
 	a.fn = fn
-	out := "dst"
-	if k.Reduce != nil {
-		out = "state"
+	a.held, a.stay, a.single = 0, false, false
+	a.out, a.in = []neon.R{armDst}, armSources[:len(k.In)]
+	switch {
+	case k.Map != nil:
+		fn.LoadArg("dst", armDst)
+	case k.Reduce != nil:
+		fn.LoadArg("state", armDst)
+	case k.Update != nil:
+		a.out, a.held = a.in, len(results)
+	default:
+		a.out, a.held, a.stay = a.in, len(k.In), true
 	}
-	fn.LoadArg(out, armDst)
-	a.in = nil
 	for i, in := range k.In {
-		a.in = append(a.in, armFirst+neon.R(i))
 		fn.LoadArg(in, a.in[i])
 	}
-	fn.LoadArg("n", armLeft)
+	if k.Columns == nil && k.Taps == nil {
+		fn.LoadArg("n", armLeft)
+	}
 	for i, param := range k.Param {
 		v := neon.V(armParams + i)
 		fn.LoadArgF(param, v)
 		fn.DupLane(neon.S4, v, v, 0)
 	}
-	if usesConstants(p) {
+	if usesConstants(p) || usesConstants(start) {
 		fn.DataAddr("constants", armTable)
 	}
 	for i, b := range pl.constants {
 		a.constant(a.vectors()-1-i, b)
 	}
-	a.single = false
-	if k.Reduce != nil {
+	switch {
+	case k.Reduce != nil:
 		a.reduce(k, p, results, pl)
+		return
+	case k.Columns != nil:
+		a.columns(k, p, results, pl)
+		return
+	case k.Taps != nil:
+		a.taps(k, start, p, first, results, pl)
 		return
 	}
 	loop := func(label, next string, copies, elements int) {
@@ -267,5 +319,129 @@ func (a *arm) reduce(k *Kernel, p *Prog, results []int, pl plan) {
 		lo, hi := state(i)
 		fn.StpQ(lo, hi, armDst, 32*i)
 	}
+	fn.Ret()
+}
+
+// strips calls body for copies vectors of what is left at a time, as many as fit, then for fewer, and last for single elements. body
+// writes labels that end in name, and leaves the pointers where they were; advance are those that move on.
+func (a *arm) strips(name string, copies int, advance []neon.R, body func(name string, copies int)) {
+	fn := a.fn
+	loop := func(strip, next string, copies, elements int) {
+		fn.T("CMP $%d, %v", elements, armLeft)
+		fn.T("BLT %s", next)
+		fn.Label(strip)
+		body(strip, copies)
+		for _, r := range advance {
+			fn.T("ADD $%d, %v, %v", 4*elements, r, r)
+		}
+		fn.T("SUB $%d, %v, %v", elements, armLeft, armLeft)
+		fn.T("CMP $%d, %v", elements, armLeft)
+		fn.T("BGE %s", strip)
+		fn.Label(next)
+	}
+	a.single = false
+	for c := copies; c >= 1; c /= 2 {
+		loop(fmt.Sprintf("%s%d", name, c), fmt.Sprintf("%sbelow%d", name, c), c, armLanes*c)
+	}
+	a.single = true
+	loop(name+"element", name+"done", 1, 1)
+}
+
+// columns writes the loops over strips of columns and over rows.
+func (a *arm) columns(k *Kernel, p *Prog, results []int, pl plan) {
+	fn := a.fn
+	stride, total, rows, count := neon.R10, neon.R11, neon.R12, neon.R13
+	sums, row := []neon.R{neon.R0, neon.R14}[:len(k.Sums)], []neon.R{neon.R15}[:len(k.Rows)]
+	for i, s := range k.Sums {
+		fn.LoadArg(s, sums[i])
+	}
+	for i, r := range k.Rows {
+		fn.LoadArg(r, row[i])
+	}
+	fn.LoadArg("width", armLeft)
+	fn.LoadArg("stride", stride)
+	fn.LoadArg("rows", rows)
+	fn.T("LSL $2, %v, %v", stride, stride)
+	fn.T("MUL %v, %v, %v", stride, rows, total)
+	in := a.in
+	places := append(append([]neon.R(nil), sums...), row...)
+	a.strips("strip", pl.copies, append(append([]neon.R(nil), places...), in...), func(name string, copies int) {
+		at := len(k.Param)
+		a.in, a.held = places, len(places)
+		for i := range places {
+			a.load(i, sequence(at, copies))
+			at += copies
+		}
+		a.in, a.held = in, len(in)
+		fn.T("MOVD %v, %v", rows, count)
+		fn.Label(name + "row")
+		a.round(k, p, results, pl, copies)
+		for _, r := range in {
+			fn.T("ADD %v, %v, %v", stride, r, r)
+		}
+		fn.T("SUBS $1, %v, %v", count, count)
+		fn.T("BNE %s", name+"row")
+		for _, r := range in {
+			fn.T("SUB %v, %v, %v", total, r, r)
+		}
+		a.out = sums
+		for i := range sums {
+			a.store(i, sequence(len(k.Param)+i*copies, copies))
+		}
+	})
+	fn.Ret()
+}
+
+// taps writes the loops over pixels, strips of channels and positions of the window.
+func (a *arm) taps(k *Kernel, start, p *Prog, first, results []int, pl plan) {
+	fn := a.fn
+	kh, kw, col, skip, back, pixels, step, out, channels := neon.R10, neon.R11, neon.R12, neon.R13, neon.R14, neon.R15, neon.R16, neon.R17, neon.R19
+	i, j := neon.R20, neon.R21
+	in, rows := a.in, []neon.R{neon.R7, neon.R8}[:len(k.Rows)]
+	for i, r := range k.Rows {
+		fn.LoadArg(r, rows[i])
+	}
+	for _, arg := range []struct {
+		name string
+		r    neon.R
+	}{{"channels", channels}, {"kh", kh}, {"kw", kw}, {"col", col}, {"skip", skip}, {"back", back}, {"pixels", pixels}, {"step", step}, {"out", out}} {
+		fn.LoadArg(arg.name, arg.r)
+	}
+	// The strips of a pixel move on by its channels.
+	fn.T("SUB %v<<2, %v, %v", channels, step, step)
+	fn.T("SUB %v<<2, %v, %v", channels, out, out)
+	fn.Label("pixel")
+	fn.T("MOVD %v, %v", channels, armLeft)
+	a.strips("strip", pl.copies, append(append([]neon.R(nil), in...), rows...), func(name string, copies int) {
+		a.in, a.held = rows, len(rows)
+		a.round(k, start, first, pl, copies)
+		a.in, a.held = in, len(in)
+		fn.T("MOVD %v, %v", kh, i)
+		fn.Label(name + "row")
+		fn.T("MOVD %v, %v", kw, j)
+		fn.Label(name + "tap")
+		a.round(k, p, results, pl, copies)
+		for _, r := range in {
+			fn.T("ADD %v, %v, %v", col, r, r)
+		}
+		fn.T("SUBS $1, %v, %v", j, j)
+		fn.T("BNE %s", name+"tap")
+		for _, r := range in {
+			fn.T("ADD %v, %v, %v", skip, r, r)
+		}
+		fn.T("SUBS $1, %v, %v", i, i)
+		fn.T("BNE %s", name+"row")
+		for _, r := range in {
+			fn.T("SUB %v, %v, %v", back, r, r)
+		}
+	})
+	for _, r := range in {
+		fn.T("ADD %v, %v, %v", step, r, r)
+	}
+	for _, r := range rows {
+		fn.T("ADD %v, %v, %v", out, r, r)
+	}
+	fn.T("SUBS $1, %v, %v", pixels, pixels)
+	fn.T("BNE pixel")
 	fn.Ret()
 }

@@ -10,6 +10,7 @@ package vec
 import (
 	"fmt"
 	"math"
+	"strings"
 )
 
 // V is a vector value of a program, M a mask: all ones or all zeros per lane.
@@ -158,62 +159,114 @@ func (p *Prog) Scale2(x, n, t V) V {
 	return p.Mul(p.Mul(x, lo), hi)
 }
 
-// Kernel is a function to be written: Map computes dst[i] from element i of each source, i < n; or Reduce updates State vectors of
-// eight lanes for each block of eight elements of the sources, n a multiple of 8.
+// Kernel is a function to be written, of one of five kinds.
 type Kernel struct {
 	Name  string // Go name without the instruction set
 	Doc   string // what it computes, after the name
 	In    []string
 	Param []string // float32 scalars
-	Map   func(p *Prog, in, param []V) V
 
-	State  int
+	// Map computes dst[i] from element i of each source, i < n.
+	Map func(p *Prog, in, param []V) V
+	// Update computes new values of element i of the first sources, i < n, and puts them in their place.
+	Update func(p *Prog, in, param []V) []V
+	// Reduce updates State vectors of eight lanes for each block of eight elements of the sources, n a multiple of 8.
 	Reduce func(p *Prog, in, param, state []V) []V
+	// Columns updates the Sums for each of rows rows of the sources: column i < width of each sum takes column i of the sources and of the Rows, which
+	// are the same for all.
+	Columns func(p *Prog, in, row, param, sum []V) []V
+	// Taps goes through the kh·kw positions of a window for each of a number of pixels. Start computes State vectors from the Rows, which belong to a pixel, and Taps the
+	// new value of the first source, which it replaces, and the new states.
+	Start func(p *Prog, row, param []V) []V
+	Taps  func(p *Prog, in, param, state []V) []V
+
+	State int
+	Sums  []string
+	Rows  []string
 }
+
+// states returns how many vectors are kept from one round to the next.
+func (k *Kernel) states() int {
+	if k.Columns != nil {
+		return len(k.Sums) + len(k.Rows)
+	}
+	return k.State
+}
+
+// inPlace says whether the kernel stores to its sources.
+func (k *Kernel) inPlace() bool { return k.Update != nil || k.Taps != nil }
 
 // Signature is the Go signature without func.
 func (k *Kernel) Signature() string {
-	s := "("
-	if k.Map != nil {
-		s += "dst, "
-	} else {
-		s += "state, "
+	pointers, ints := append([]string(nil), k.In...), []string{"n"}
+	switch {
+	case k.Map != nil:
+		pointers = append([]string{"dst"}, pointers...)
+	case k.Reduce != nil:
+		pointers = append([]string{"state"}, pointers...)
+	case k.Columns != nil:
+		pointers = append(append(append([]string(nil), k.Sums...), pointers...), k.Rows...)
+		ints = []string{"width", "stride", "rows"}
+	case k.Taps != nil:
+		pointers = append(pointers, k.Rows...)
+		ints = []string{"channels", "kh", "kw", "col", "skip", "back", "pixels", "step", "out"}
 	}
-	for i, in := range k.In {
-		if i > 0 {
-			s += ", "
-		}
-		s += in
-	}
-	s += " *float32, n int"
-	for i, p := range k.Param {
-		s += ", " + p
-		if i == len(k.Param)-1 {
-			s += " float32"
-		}
+	s := "(" + strings.Join(pointers, ", ") + " *float32, " + strings.Join(ints, ", ") + " int"
+	if len(k.Param) > 0 {
+		s += ", " + strings.Join(k.Param, ", ") + " float32"
 	}
 	return s + ")"
 }
 
-// record runs the kernel's function and returns the program and its results.
+func (p *Prog) list(o op, n int) []V {
+	vs := make([]V, n)
+	for i := range vs {
+		vs[i] = V(p.add(o, uint32(i)))
+	}
+	return vs
+}
+
+// record runs the kernel's function and returns the program and its results: those to be stored, then the new states.
 func (k *Kernel) record(p *Prog) (results []int) {
 	p.seen = map[node]int{}
-	list := func(o op, n int) []V {
-		vs := make([]V, n)
-		for i := range vs {
-			vs[i] = V(p.add(o, uint32(i)))
-		}
-		return vs
+	in, param, state := p.list(opIn, len(k.In)), p.list(opParam, len(k.Param)), p.list(opState, k.states())
+	var out []V
+	want := k.states()
+	switch {
+	case k.Map != nil:
+		out, want = []V{k.Map(p, in, param)}, 1
+	case k.Update != nil:
+		out = k.Update(p, in, param)
+		want = len(out)
+	case k.Reduce != nil:
+		out = k.Reduce(p, in, param, state)
+	case k.Columns != nil:
+		n := len(k.Sums)
+		out = append(k.Columns(p, in, state[n:], param, state[:n]), state[n:]...)
+	case k.Taps != nil:
+		out = k.Taps(p, in, param, state)
+		want++
 	}
-	in, param, state := list(opIn, len(k.In)), list(opParam, len(k.Param)), list(opState, k.State)
-	if k.Map != nil {
-		return p.prune([]int{int(k.Map(p, in, param))})
+	if len(out) != want {
+		panic(fmt.Sprintf("vec: %s: %d results, want %d", k.Name, len(out), want))
 	}
-	for _, v := range k.Reduce(p, in, param, state) {
-		results = append(results, int(v))
+	return p.finish(out)
+}
+
+// recordStart records the program that makes the states of a pixel of Taps.
+func (k *Kernel) recordStart(p *Prog) (results []int) {
+	p.seen = map[node]int{}
+	out := k.Start(p, p.list(opIn, len(k.Rows)), p.list(opParam, len(k.Param)))
+	if len(out) != k.State {
+		panic(fmt.Sprintf("vec: %s: Start has %d results for %d states", k.Name, len(out), k.State))
 	}
-	if len(results) != k.State {
-		panic(fmt.Sprintf("vec: %s: %d results for %d states", k.Name, len(results), k.State))
+	return p.finish(out)
+}
+
+func (p *Prog) finish(out []V) []int {
+	results := make([]int, len(out))
+	for i, v := range out {
+		results[i] = int(v)
 	}
 	return p.prune(results)
 }

@@ -17,14 +17,15 @@ type x86 struct {
 	offset map[uint32]int
 
 	// Of the function being written:
-	masked bool // the round in progress handles what is left
-	in     []reg.GPPhysical
+	masked  bool // the round in progress handles what is left
+	in, out []reg.GPPhysical
+	tail    int // register of the tail's mask for stores, -1: any
 }
 
 // The general registers: addresses, the next element's index, elements left, the end of the tail's mask.
 var (
 	rdst       = reg.RDI
-	rin        = []reg.GPPhysical{reg.RSI, reg.RDX, reg.R8, reg.R9}
+	rin        = []reg.GPPhysical{reg.RSI, reg.RDX, reg.R8, reg.R9, reg.R11, reg.R12, reg.R13}
 	rindex     = reg.RAX
 	rleft      = reg.RBX
 	rmask      = reg.R10
@@ -83,8 +84,11 @@ var x86regs = []reg.VecPhysical{
 var kregs = []reg.OpmaskPhysical{reg.K1, reg.K2, reg.K3, reg.K4, reg.K5, reg.K6}
 
 func (x *x86) vectors() int {
-	if x.wide {
+	switch {
+	case x.wide:
 		return 32
+	case x.tail >= 0:
+		return x.tail
 	}
 	return 16
 }
@@ -166,14 +170,16 @@ func (x *x86) load(source int, dst []int) {
 	}
 }
 
-func (x *x86) store(src []int) {
+func (x *x86) store(out int, src []int) {
 	for u, s := range src {
-		m := x.addr(rdst, u)
+		m := x.addr(x.out[out], u)
 		switch {
 		case !x.masked:
 			VMOVUPS(x.v(s), m)
 		case x.wide:
 			VMOVUPS(x.v(s), maskOfTail, m)
+		case x.tail >= 0:
+			VMASKMOVPS(x.v(s), x.v(x.tail), m)
 		default:
 			t := 0
 			if s == 0 {
@@ -287,7 +293,7 @@ func (x *x86) sel(dst, _ int, arg []loc) {
 
 // round writes the program for copies vectors.
 func (x *x86) round(k *Kernel, p *Prog, results []int, pl plan, copies int) {
-	l := newLowering(p, results, k.State, len(k.Param), copies, x)
+	l := newLowering(p, results, k.states(), len(k.Param), copies, x)
 	for _, b := range pl.constants {
 		l.resident[b] = x.residentReg(pl, b)
 		l.free[l.resident[b]] = false
@@ -312,27 +318,44 @@ func (x *x86) kernel(k *Kernel) {
 	}
 	p := &Prog{minmax: true, scale: x.wide}
 	results := k.record(p)
+	x.tail = -1
+	if !x.wide && (k.inPlace() || k.Columns != nil) {
+		x.tail = 15
+	}
 	most := 4
 	if k.Reduce != nil {
 		most = 1
 	} else if len(p.nodes) > 20 {
 		most = 2
 	}
-	pl := choose(p, results, k.State, len(k.Param), most, 2, x)
+	var pl plan
+	start := &Prog{minmax: true, scale: x.wide}
+	var first []int
+	if k.Taps != nil {
+		first = k.recordStart(start)
+		pl = chooseTaps(start, first, p, results, len(k.Param), most, 2, x)
+	} else {
+		pl = choose(p, results, k.states(), len(k.Param), most, 2, x)
+	}
 	name := k.Name + x.isa
 	TEXT(name, NOSPLIT, "func"+k.Signature())
 	Pragma("noescape")
 	Doc(strings.Split(name+" "+k.Doc, "\n")...)
-	x.in = rin[:len(k.In)]
-	out := "dst"
-	if k.Reduce != nil {
-		out = "state"
+	x.in, x.out = rin[:len(k.In)], []reg.GPPhysical{rdst}
+	switch {
+	case k.Map != nil:
+		Load(Param("dst"), rdst)
+	case k.Reduce != nil:
+		Load(Param("state"), rdst)
+	case k.inPlace():
+		x.out = x.in
 	}
-	Load(Param(out), rdst)
 	for i, in := range k.In {
 		Load(Param(in), x.in[i])
 	}
-	Load(Param("n"), rleft)
+	if k.Columns == nil && k.Taps == nil {
+		Load(Param("n"), rleft)
+	}
 	for i, param := range k.Param {
 		b, err := Param(param).Resolve()
 		if err != nil {
@@ -343,8 +366,16 @@ func (x *x86) kernel(k *Kernel) {
 	for _, b := range pl.constants {
 		x.constant(x.residentReg(pl, b), b)
 	}
-	XORQ(rindex, rindex)
 	x.masked = false
+	switch {
+	case k.Columns != nil:
+		x.columns(k, p, results, pl)
+		return
+	case k.Taps != nil:
+		x.taps(k, start, p, first, results, pl)
+		return
+	}
+	XORQ(rindex, rindex)
 	if k.Reduce != nil {
 		x.reduce(k, p, results, pl)
 		return
@@ -392,6 +423,9 @@ func (x *x86) kernel(k *Kernel) {
 		LEAQ(NewDataAddr(tailMasks, 32), rmask)
 		SHLQ(U8(2), rleft)
 		SUBQ(rleft, rmask)
+		if x.tail >= 0 {
+			VMOVUPS(Mem{Base: rmask}, x.v(x.tail))
+		}
 		x.masked = true
 		x.round(k, p, results, pl, 1)
 	}
@@ -417,6 +451,156 @@ func (x *x86) reduce(k *Kernel, p *Prog, results []int, pl plan) {
 	for i := range k.State {
 		VMOVUPS(x.v(first+i), Mem{Base: rdst, Disp: 32 * i})
 	}
+	VZEROUPPER()
+	RET()
+}
+
+// strips calls body for copies vectors of what is left at a time, as many as fit, then for fewer, and last for the rest under a mask. body
+// writes labels that end in name.
+func (x *x86) strips(name string, copies int, body func(name string, copies int)) {
+	w := x.lanes()
+	x.masked = false
+	XORQ(rindex, rindex)
+	for c := copies; c >= 1; c /= 2 {
+		strip, next := fmt.Sprintf("%s%d", name, c), fmt.Sprintf("%sbelow%d", name, c)
+		CMPQ(rleft, U32(c*w))
+		JLT(LabelRef(next))
+		Label(strip)
+		body(strip, c)
+		ADDQ(U32(c*w), rindex)
+		SUBQ(U32(c*w), rleft)
+		CMPQ(rleft, U32(c*w))
+		JGE(LabelRef(strip))
+		Label(next)
+	}
+	TESTQ(rleft, rleft)
+	JLE(LabelRef(name + "done"))
+	if x.wide {
+		MOVQ(rleft, reg.RCX)
+		MOVL(U32(1), rmask.As32())
+		SHLL(reg.CL, rmask.As32())
+		DECL(rmask.As32())
+		KMOVW(rmask.As32(), maskOfTail)
+	} else {
+		LEAQ(NewDataAddr(tailMasks, 32), rmask)
+		SHLQ(U8(2), rleft)
+		SUBQ(rleft, rmask)
+		VMOVUPS(Mem{Base: rmask}, x.v(x.tail))
+	}
+	x.masked = true
+	body(name+"rest", 1)
+	Label(name + "done")
+}
+
+// loadFrom loads vectors from one place for all copies.
+func (x *x86) loadFrom(base reg.GPPhysical, first, copies int) {
+	in := x.in
+	x.in = []reg.GPPhysical{base}
+	x.load(0, sequence(first, copies))
+	x.in = in
+}
+
+func sequence(first, n int) []int {
+	s := make([]int, n)
+	for i := range s {
+		s[i] = first + i
+	}
+	return s
+}
+
+// argument is the place of an int argument.
+func argument(name string) Mem {
+	b, err := Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return b.Addr
+}
+
+// columns writes the loops over strips of columns and over rows.
+func (x *x86) columns(k *Kernel, p *Prog, results []int, pl plan) {
+	stride, total, count := reg.R12, reg.R13, reg.RCX
+	sums, rows := []reg.GPPhysical{rdst, reg.R11}[:len(k.Sums)], []reg.GPPhysical{reg.R9}[:len(k.Rows)]
+	x.out = sums
+	for i, s := range k.Sums {
+		Load(Param(s), sums[i])
+	}
+	for i, r := range k.Rows {
+		Load(Param(r), rows[i])
+	}
+	Load(Param("width"), rleft)
+	Load(Param("stride"), stride)
+	SHLQ(U8(2), stride)
+	MOVQ(stride, total)
+	IMULQ(argument("rows"), total)
+	x.strips("strip", pl.copies, func(name string, copies int) {
+		at := len(k.Param)
+		for _, base := range append(append([]reg.GPPhysical(nil), sums...), rows...) {
+			x.loadFrom(base, at, copies)
+			at += copies
+		}
+		Load(Param("rows"), count)
+		Label(name + "row")
+		x.round(k, p, results, pl, copies)
+		for _, in := range x.in {
+			ADDQ(stride, in)
+		}
+		DECQ(count)
+		JNZ(LabelRef(name + "row"))
+		for _, in := range x.in {
+			SUBQ(total, in)
+		}
+		for i := range sums {
+			x.store(i, sequence(len(k.Param)+i*copies, copies))
+		}
+	})
+	VZEROUPPER()
+	RET()
+}
+
+// taps writes the loops over pixels, strips of channels and positions of the window.
+func (x *x86) taps(k *Kernel, start, p *Prog, first, results []int, pl plan) {
+	kw, kh, col, skip, pixels := reg.RCX, reg.R11, reg.R12, reg.R13, reg.R15
+	in, rows := x.in, []reg.GPPhysical{reg.R8, reg.R9}[:len(k.Rows)]
+	for i, r := range k.Rows {
+		Load(Param(r), rows[i])
+	}
+	Load(Param("col"), col)
+	Load(Param("skip"), skip)
+	Load(Param("pixels"), pixels)
+	Label("pixel")
+	Load(Param("channels"), rleft)
+	x.strips("strip", pl.copies, func(name string, copies int) {
+		x.in = rows
+		x.round(k, start, first, pl, copies)
+		x.in = in
+		Load(Param("kh"), kh)
+		Label(name + "row")
+		Load(Param("kw"), kw)
+		Label(name + "tap")
+		x.round(k, p, results, pl, copies)
+		for _, r := range in {
+			ADDQ(col, r)
+		}
+		DECQ(kw)
+		JNZ(LabelRef(name + "tap"))
+		for _, r := range in {
+			ADDQ(skip, r)
+		}
+		DECQ(kh)
+		JNZ(LabelRef(name + "row"))
+		for _, r := range in {
+			SUBQ(argument("back"), r)
+		}
+	})
+	for _, r := range in {
+		ADDQ(argument("step"), r)
+	}
+	for _, r := range rows {
+		ADDQ(argument("out"), r)
+	}
+	DECQ(pixels)
+	JNZ(LabelRef("pixel"))
 	VZEROUPPER()
 	RET()
 }

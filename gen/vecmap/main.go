@@ -1,4 +1,4 @@
-// Command vecmap writes the element-wise functions and the sums across lanes (asm/map_*, asm/norm_*) for one instruction set.
+// Command vecmap writes the element-wise functions, the sums across lanes and the loops of back-propagation (asm/map_*, asm/norm_*, asm/grad_*) for one instruction set.
 package main
 
 import (
@@ -13,11 +13,14 @@ import (
 
 func main() {
 	isa := flag.String("isa", "", "avx2, avx512 or neon")
-	family := flag.String("family", "map", "map or norm")
+	family := flag.String("family", "map", "map, norm or grad")
 	flag.Parse()
 	kernels := append(maps(), grads()...)
-	if *family == "norm" {
+	switch *family {
+	case "norm":
 		kernels = norms()
+	case "grad":
+		kernels = append(columns(), append(updates(), poolGrads()...)...)
 	}
 	switch *isa {
 	case "avx2":
