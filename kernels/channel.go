@@ -94,9 +94,15 @@ func (k *columns) sum(to []float32, op columnOp, first, n int, row []float32) {
 	clear(to)
 	sums := op.sums()
 	if side == 1 {
-		for at := 0; at < c; at += mapChunk {
-			end := min(at+mapChunk, c)
-			columnCall(op, to[at:end], from(to, (sums-1)*c+at), from(a, at), from(b, at), from(d, at), from(row, at), c, n, k.p)
+		// Strips of columns go through the rows of a piece again and again: it stays in the first-level cache.
+		const wide, piece = 512, 1 << 12
+		for at := 0; at < c; at += wide {
+			end := min(at+wide, c)
+			rows := max(8, piece/(end-at))
+			for i := 0; i < n; i += rows {
+				o := i*c + at
+				columnCall(op, to[at:end], from(to, (sums-1)*c+at), from(a, o), from(b, o), from(d, o), from(row, at), c, min(rows, n-i), k.p)
+			}
 		}
 		return
 	}

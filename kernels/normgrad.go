@@ -155,7 +155,8 @@ type crossEntropyTask struct {
 	loss, dx, x []float32
 	labels      []int32
 	scale       float32
-	block       int // rows
+	total       float32 // of the weights
+	block       int     // rows
 }
 
 var crossEntropyTasks = poolOf[crossEntropyTask]()
@@ -180,7 +181,7 @@ func SoftmaxCrossEntropy(t *Team, loss, dx, x []float32, labels []int32, e *Cros
 		}
 	}
 	k := crossEntropyTasks.Get().(*crossEntropyTask)
-	*k = crossEntropyTask{e, loss, dx, x, labels, scale, max(1, 1<<13/c)}
+	*k = crossEntropyTask{e, loss, dx, x, labels, scale, e.Total(), max(1, 1<<13/c)}
 	t.Run(k, (len(labels)+k.block-1)/k.block)
 	*k = crossEntropyTask{}
 	crossEntropyTasks.Put(k)
@@ -197,7 +198,7 @@ func (k *crossEntropyTask) Tile(i, _ int) {
 			clear(dx)
 			continue
 		}
-		own, each, sum := e.Factors(l)
+		own, each, sum := e.Factors(l, k.total)
 		m := MaxElement(x)
 		at := x[l] - m
 		var s, all float32

@@ -114,11 +114,11 @@ func (k *poolGradTask) run(a *poolGradArgs, n int) {
 		return
 	}
 	per := callTaps / work
-	for ; n > 0; n -= per {
-		a.pixels = min(per, n)
+	dx, x, y, dy := a.dx, a.x, a.y, a.dy
+	for i := 0; i < n; i += per {
+		a.pixels = min(per, n-i)
+		a.dx, a.x, a.y, a.dy = add(dx, i*a.step), add(x, i*a.step), add(y, i*a.out), add(dy, i*a.out)
 		poolGradCall(k.plan.kind, a)
-		a.dx, a.x = add(a.dx, per*a.step), add(a.x, per*a.step)
-		a.y, a.dy = add(a.y, per*a.out), add(a.dy, per*a.out)
 	}
 }
 

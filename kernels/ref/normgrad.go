@@ -113,12 +113,20 @@ type CrossEntropy struct {
 	Ignore    int32     // rows with this label count nothing
 }
 
-// Factors returns the factors of a label: one of -log p of its own class, and one that is multiplied with Weight for all classes, and their sum over the classes.
-func (e *CrossEntropy) Factors(label int32) (own, each, sum float32) {
+// Total returns the sum of the weights.
+func (e *CrossEntropy) Total() float32 {
+	if e.Weight == nil {
+		return float32(e.Classes)
+	}
+	return Sum8(e.Weight)
+}
+
+// Factors returns the factors of a label: one of -log p of its own class, and one that is multiplied with Weight for all classes, and their sum over the classes
+// whose weights are total together.
+func (e *CrossEntropy) Factors(label int32, total float32) (own, each, sum float32) {
 	w := float32(1)
-	total := float32(e.Classes)
 	if e.Weight != nil {
-		w, total = e.Weight[label], Sum8(e.Weight)
+		w = e.Weight[label]
 	}
 	own = float32(float32(1-e.Smoothing) * w)
 	each = e.Smoothing / float32(e.Classes)
@@ -137,6 +145,7 @@ func (e *CrossEntropy) Factors(label int32) (own, each, sum float32) {
 func (e *CrossEntropy) Run(loss, dx, x []float32, labels []int32, scale float32) {
 	c := e.Classes
 	buf, logp := make([]float32, c), make([]float32, c)
+	total := e.Total()
 	for i, l := range labels {
 		x, dx := x[i*c:(i+1)*c], dx[i*c:(i+1)*c]
 		if l == e.Ignore {
@@ -144,7 +153,7 @@ func (e *CrossEntropy) Run(loss, dx, x []float32, labels []int32, scale float32)
 			clear(dx)
 			continue
 		}
-		own, each, sum := e.Factors(l)
+		own, each, sum := e.Factors(l, total)
 		m := MaxElement(x)
 		for j, v := range x {
 			buf[j] = Exp(v - m)
