@@ -40,3 +40,7 @@ package gen
 //go:generate go run ./gemmtn -isa avx2 -out ../asm/gemmtn_avx2_amd64.s -stubs ../asm/gemmtn_avx2_amd64.go -pkg asm
 //go:generate go run ./gemmtn -isa avx512 -out ../asm/gemmtn_avx512_amd64.s -stubs ../asm/gemmtn_avx512_amd64.go -pkg asm
 //go:generate go run ./gemmtn -isa neon
+//go:generate go run ./depthwisegrad -isa args
+//go:generate go run ./depthwisegrad -isa avx2 -out ../asm/depthwisegrad_avx2_amd64.s -stubs ../asm/depthwisegrad_avx2_amd64.go -pkg asm
+//go:generate go run ./depthwisegrad -isa avx512 -out ../asm/depthwisegrad_avx512_amd64.s -stubs ../asm/depthwisegrad_avx512_amd64.go -pkg asm
+//go:generate go run ./depthwisegrad -isa neon

@@ -20,6 +20,7 @@ type Depthwise struct {
 	perBand    int
 	groups     int        // of channels
 	wide       *Depthwise // the same with wideC channels, where there are fewer
+	taps       []int
 	gather     *gathered  // nil where pixels are read where they lie
 }
 
@@ -87,7 +88,7 @@ func NewDepthwise(s Conv2D) *Depthwise {
 	case s.H+s.PT+s.PB < s.DH*(s.KH-1)+1 || s.W+s.PL+s.PR < s.DW*(s.KW-1)+1:
 		panic("kernels: Depthwise: window larger than the padded input")
 	}
-	d := &Depthwise{shape: s, oh: s.OH(), ow: s.OW()}
+	d := &Depthwise{shape: s, oh: s.OH(), ow: s.OW(), taps: count(s.KH * s.KW)}
 	d.rows = offsets(d.oh, s.KH, s.SH, s.DH, s.PT, s.H, 4*s.W*s.C)
 	d.cols = offsets(d.ow, s.KW, s.SW, s.DW, s.PL, s.W, 4*s.C)
 	d.zero = zeros(zeroSpan * max(s.C, laneBlock))
@@ -174,10 +175,14 @@ func (d *Depthwise) Pack(w, bias []float32) *DepthwiseWeights {
 	if bias != nil && len(bias) < s.C {
 		panic("kernels: Depthwise.Pack: bias too short")
 	}
-	p := &DepthwiseWeights{c: s.C, taps: taps}
-	p.data = aligned((s.C + laneBlock - 1) / laneBlock * (1 + taps) * laneBlock)
-	p.pack(w, bias, OrderNHWC, false)
+	p := newDepthwiseWeights(s.C, taps)
+	p.pack(w, bias, OrderNHWC, d.taps, taps)
 	return p
+}
+
+// newDepthwiseWeights returns memory for packed weights.
+func newDepthwiseWeights(c, taps int) *DepthwiseWeights {
+	return &DepthwiseWeights{c, taps, aligned((c + laneBlock - 1) / laneBlock * (1 + taps) * laneBlock)}
 }
 
 // from returns the weights of channels c to c+lanes, [1+taps][16]. Lanes divides 16, and c is a multiple of it or C-lanes.
@@ -393,7 +398,7 @@ func depthwiseTileGeneric(a *asm.DepthwiseArgs, lanes int) {
 	}
 }
 
-// checkDepthwise compares the depthwise tiles with ref.
+// checkDepthwise compares the depthwise tiles, and those of the gradient of the weights, with ref.
 func checkDepthwise() bool {
 	r := checkRand(1)
 	for _, s := range []Conv2D{
@@ -412,6 +417,13 @@ func checkDepthwise() bool {
 		d.Run(nil, got, src, d.Pack(w, bias), act)
 		ref.Depthwise(want, src, w, bias, &s, act)
 		if !sameBits(got, want) {
+			return false
+		}
+		g := NewDepthwiseGrad(s)
+		gw, ww := make([]float32, len(w)), make([]float32, len(w))
+		g.Weight(nil, gw, got, src, OrderNHWC, make([]float32, g.ScratchLen()))
+		ref.DepthwiseGradWeight(ww, got, src, &s)
+		if !sameBits(gw, ww) {
 			return false
 		}
 	}

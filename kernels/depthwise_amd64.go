@@ -56,3 +56,25 @@ func depthwiseMove(isa ISA, dst, src *float32, pixels, blocks, dstPixel, dstBloc
 		asm.DepthwiseMove16F32AVX2(dst, src, pixels, blocks, dstPixel, dstBlock, srcPixel, srcBlock)
 	}
 }
+
+// depthwiseGradLanes returns how many channels a tile of the gradient of weights computes, and the instruction set whose tile that is.
+func depthwiseGradLanes(isa ISA) (ISA, int) {
+	switch isa {
+	case AVX512:
+		return isa, 16
+	case AVX2:
+		return isa, 8
+	}
+	return Generic, laneBlock
+}
+
+func depthwiseGradTile(isa ISA, a *asm.DepthwiseGradArgs) {
+	switch isa {
+	case AVX512:
+		asm.DepthwiseGrad9x16F32AVX512(a)
+	case AVX2:
+		asm.DepthwiseGrad9x8F32AVX2(a)
+	default:
+		depthwiseGradTileGeneric(a, laneBlock)
+	}
+}

@@ -35,3 +35,19 @@ func depthwiseTile(isa ISA, window depthwiseWindow, a *asm.DepthwiseArgs, lanes 
 func depthwiseMove(_ ISA, dst, src *float32, pixels, blocks, dstPixel, dstBlock, srcPixel, srcBlock int) {
 	asm.DepthwiseMove16F32NEON(dst, src, pixels, blocks, dstPixel, dstBlock, srcPixel, srcBlock)
 }
+
+// depthwiseGradLanes returns how many channels a tile of the gradient of weights computes, and the instruction set whose tile that is.
+func depthwiseGradLanes(isa ISA) (ISA, int) {
+	if isa == NEON {
+		return isa, 8
+	}
+	return Generic, laneBlock
+}
+
+func depthwiseGradTile(isa ISA, a *asm.DepthwiseGradArgs) {
+	if isa == NEON {
+		asm.DepthwiseGrad9x8F32NEON(a)
+	} else {
+		depthwiseGradTileGeneric(a, laneBlock)
+	}
+}

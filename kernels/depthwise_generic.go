@@ -12,3 +12,8 @@ func depthwiseTile(_ ISA, _ depthwiseWindow, a *asm.DepthwiseArgs, lanes int) {
 }
 
 func depthwiseMove(_ ISA, _, _ *float32, _, _, _, _, _, _ int) {}
+
+// depthwiseGradLanes returns how many channels a tile of the gradient of weights computes, and the instruction set whose tile that is.
+func depthwiseGradLanes(ISA) (ISA, int) { return Generic, laneBlock }
+
+func depthwiseGradTile(_ ISA, a *asm.DepthwiseGradArgs) { depthwiseGradTileGeneric(a, laneBlock) }

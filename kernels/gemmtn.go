@@ -44,12 +44,54 @@ type tnWork struct {
 	tile   []float32
 }
 
+// tnWorkers returns memory for a team's workers; work is what there was.
+func tnWorkers(work []tnWork, t *Team) []tnWork {
+	for len(work) < t.Threads() {
+		work = append(work, tnWork{})
+	}
+	return work
+}
+
+// tnTiles is the largest tile of an instruction set.
+type tnTiles struct {
+	isa          ISA
+	height, wide int
+}
+
+func tnTilesInUse() tnTiles {
+	isa := use[OpGemm]
+	height, wide := gemmTNShape(isa)
+	return tnTiles{isa, height, wide}
+}
+
+// next returns the height of the next tile where so many rows are left: the last ones share them.
+func (k *tnTiles) next(rows int) int {
+	tiles := (rows + k.height - 1) / k.height
+	return (rows + tiles - 1) / tiles
+}
+
+// strip computes rows of a strip of columns.
+func (k *tnTiles) strip(w *tnWork, x *asm.GemmTNArgs, c *float32, r0, r1 int) {
+	y := *x
+	if k.wide != x.Cols && !gemmTNMasks(k.isa) {
+		w.pack(&y)
+	}
+	for r := r0; r < r1; r += y.Rows {
+		y.Rows = k.next(r1 - r)
+		y.A, y.C = add(x.A, 4*r), add(c, r*x.LDC)
+		if y.Cols == x.Cols {
+			gemmTNTile(k.isa, &y)
+		} else {
+			w.raggedTile(k.isa, &y, x.Cols)
+		}
+	}
+}
+
 // tnTask is a tnProblem being computed. A tile is some rows, columns and parts of all blocks of positions, or, where there are many blocks and few
 // results, one block.
 type tnTask struct {
 	tnProblem
-	isa           ISA
-	height, wide  int // of the largest tile
+	tnTiles
 	rows, strips  int // in a part: rows, and strips of columns
 	perRow        int // rows of a task
 	perStrip      int // strips of a task
@@ -100,16 +142,13 @@ func tnSwaps(outputs, parts, width int) bool {
 
 // run computes the problem. partial is memory for partial results, a multiple of the size of the results.
 func (k *tnTask) run(t *Team, partial []float32) {
-	k.isa = use[OpGemm]
-	k.height, k.wide = gemmTNShape(k.isa)
+	k.tnTiles = tnTilesInUse()
 	k.rows, k.strips = k.outputs, (k.width+k.wide-1)/k.wide
 	if k.swap {
 		k.rows, k.strips = k.width, (k.outputs+k.wide-1)/k.wide
 	}
 	k.blocks = (k.positions + gradBlock - 1) / gradBlock
-	for len(k.work) < t.Threads() {
-		k.work = append(k.work, tnWork{})
-	}
+	k.work = tnWorkers(k.work, t)
 	k.size = k.groups * k.outputs * k.parts * k.width
 	k.perRow, k.perStrip, k.perPart = k.rows, k.strips, k.parts
 	k.nr, k.ns, k.np = 1, 1, 1
@@ -267,29 +306,6 @@ func (k *tnTask) block(w *tnWork, block, g int, c *float32, ldc, r0, r1, s0, s1,
 				k.strip(w, &x, add(c, 4*(p*k.width+k.wide*s)), r, r+n)
 			}
 			r += n
-		}
-	}
-}
-
-// next returns the height of the next tile where so many rows are left: the last ones share them.
-func (k *tnTask) next(rows int) int {
-	tiles := (rows + k.height - 1) / k.height
-	return (rows + tiles - 1) / tiles
-}
-
-// strip computes rows of a strip of columns.
-func (k *tnTask) strip(w *tnWork, x *asm.GemmTNArgs, c *float32, r0, r1 int) {
-	y := *x
-	if k.wide != x.Cols && !gemmTNMasks(k.isa) {
-		w.pack(&y)
-	}
-	for r := r0; r < r1; r += y.Rows {
-		y.Rows = k.next(r1 - r)
-		y.A, y.C = add(x.A, 4*r), add(c, r*x.LDC)
-		if y.Cols == x.Cols {
-			gemmTNTile(k.isa, &y)
-		} else {
-			w.raggedTile(k.isa, &y, x.Cols)
 		}
 	}
 }

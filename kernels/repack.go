@@ -282,18 +282,14 @@ func (d *Depthwise) Repack(p *DepthwiseWeights, w, bias []float32, order Order) 
 	if bias != nil && len(bias) < s.C {
 		panic("kernels: Depthwise.Repack: bias too short")
 	}
-	p.pack(w, bias, order, false)
+	p.pack(w, bias, order, d.taps, taps)
 }
 
-// pack writes all blocks; turned, the taps come in reverse.
-func (p *DepthwiseWeights) pack(w, bias []float32, order Order, turned bool) {
+// pack writes all blocks from some of all taps of a window.
+func (p *DepthwiseWeights) pack(w, bias []float32, order Order, taps []int, all int) {
 	tap, channel := p.c, 1
 	if order == OrderONNX {
-		tap, channel = 1, p.taps
-	}
-	from := 0
-	if turned {
-		from, tap = (p.taps-1)*tap, -tap
+		tap, channel = 1, all
 	}
 	for b := range (p.c + laneBlock - 1) / laneBlock {
 		c := max(0, min(b*laneBlock, p.c-laneBlock))
@@ -303,15 +299,14 @@ func (p *DepthwiseWeights) pack(w, bias []float32, order Order, turned bool) {
 		if bias != nil {
 			copy(out[:n], bias[c:])
 		}
-		for t := range p.taps {
-			row := out[(1+t)*laneBlock:][:n]
-			at := from + t*tap + c*channel
+		for i, t := range taps {
+			row, from := out[(1+i)*laneBlock:][:n], w[t*tap+c*channel:]
 			if channel == 1 {
-				copy(row, w[at:])
+				copy(row, from)
 				continue
 			}
-			for i := range row {
-				row[i] = w[at+i*channel]
+			for l := range row {
+				row[l] = from[l*channel]
 			}
 		}
 	}

@@ -199,3 +199,107 @@ func ToONNX(dst, w []float32, o, taps, c int) {
 		}
 	}
 }
+
+// DepthwiseGradBand is how many output rows of a picture DepthwiseGradWeight takes in one go.
+func DepthwiseGradBand(s *Conv2D) int { return max(1, min(s.OH(), GradBlock/s.OW())) }
+
+// DepthwiseGradWeight computes the gradient of a depthwise convolution's weights: dw[i,j,c] = Σ_{n,y,x} dy[n,y,x,c]·src[n, y·SH+i·DH-PT, x·SW+j·DW-PL, c].
+// Sums start from +0 for every DepthwiseGradBand rows of each picture; these parts are added in order, the first one to nothing. Positions outside src
+// count as +0 and take part.
+//
+// dy is [N,OH,OW,C], src is [N,H,W,C], dw is [KH,KW,C].
+func DepthwiseGradWeight(dw, dy, src []float32, s *Conv2D) {
+	oh, ow, band := s.OH(), s.OW(), DepthwiseGradBand(s)
+	for i := range s.KH {
+		for j := range s.KW {
+			for c := range s.C {
+				var sum blockedSum
+				for n := range s.N {
+					for y := range oh {
+						for x := range ow {
+							iy, ix := y*s.SH+i*s.DH-s.PT, x*s.SW+j*s.DW-s.PL
+							var v float32
+							if iy >= 0 && iy < s.H && ix >= 0 && ix < s.W {
+								v = src[((n*s.H+iy)*s.W+ix)*s.C+c]
+							}
+							sum.acc = FMA32(dy[((n*oh+y)*ow+x)*s.C+c], v, sum.acc)
+						}
+						if (y+1)%band == 0 || y == oh-1 {
+							sum.close()
+						}
+					}
+				}
+				dw[(i*s.KW+j)*s.C+c] = sum.total
+			}
+		}
+	}
+}
+
+// DepthwiseGradInput computes the gradient of a depthwise convolution's input as ConvGradInput does; w is [KH,KW,C].
+func DepthwiseGradInput(dx, dy, w []float32, s *Conv2D) {
+	taps := s.KH * s.KW
+	turned := make([]float32, len(w))
+	for t := range taps {
+		for c := range s.C {
+			turned[c*taps+t] = w[t*s.C+c]
+		}
+	}
+	ConvGradInput(dx, dy, turned, s)
+}
+
+// LocalGradWeight computes the gradient of a locally connected layer's weights: dw[y,x,o,i,j,c] = Σ_n dy[n,y,x,o]·src[n, y·SH+i·DH-PT, x·SW+j·DW-PL, c],
+// n ascending in blocks of GradBlock; +0 for positions outside src.
+//
+// dy is [N,OH,OW,O], src is [N,H,W,C], dw is [OH,OW,O,KH,KW,C].
+func LocalGradWeight(dw, dy, src []float32, s *Conv2D) {
+	oh, ow := s.OH(), s.OW()
+	for pos := range oh * ow {
+		for o := range s.O {
+			for i := range s.KH {
+				for j := range s.KW {
+					iy, ix := pos/ow*s.SH+i*s.DH-s.PT, pos%ow*s.SW+j*s.DW-s.PL
+					inside := iy >= 0 && iy < s.H && ix >= 0 && ix < s.W
+					for c := range s.C {
+						var v float32
+						if inside {
+							v = gradSum(s.N, func(n int, acc float32) float32 {
+								return FMA32(dy[(n*oh*ow+pos)*s.O+o], src[((n*s.H+iy)*s.W+ix)*s.C+c], acc)
+							})
+						}
+						dw[(((pos*s.O+o)*s.KH+i)*s.KW+j)*s.C+c] = v
+					}
+				}
+			}
+		}
+	}
+}
+
+// LocalGradInput computes the gradient of a locally connected layer's input: dx[n,h,w,c] = Σ dy[n,y,x,o]·w[y,x,o,i,j,c] over all outputs y, x with
+// y·SH + i·DH = h + PT and x·SW + j·DW = w + PL: y ascending, then x, then o.
+//
+// dy is [N,OH,OW,O], w is [OH,OW,O,KH,KW,C], dx is [N,H,W,C].
+func LocalGradInput(dx, dy, w []float32, s *Conv2D) {
+	oh, ow := s.OH(), s.OW()
+	for n := range s.N {
+		for h := range s.H {
+			for q := range s.W {
+				for c := range s.C {
+					var acc float32
+					for i := s.KH - 1; i >= 0; i-- {
+						for j := s.KW - 1; j >= 0; j-- {
+							y, x := h+s.PT-i*s.DH, q+s.PL-j*s.DW
+							if y < 0 || x < 0 || y%s.SH != 0 || x%s.SW != 0 || y/s.SH >= oh || x/s.SW >= ow {
+								continue
+							}
+							pos := y/s.SH*ow + x/s.SW
+							for o := range s.O {
+								acc = FMA32(dy[(n*oh*ow+pos)*s.O+o], w[(((pos*s.O+o)*s.KH+i)*s.KW+j)*s.C+c], acc)
+							}
+						}
+					}
+					dx[((n*s.H+h)*s.W+q)*s.C+c] = acc
+				}
+			}
+		}
+	}
+}
