@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/ocellus-vision/ocellus/camera"
@@ -78,13 +77,13 @@ func (h *HTTP) Run(ctx context.Context, sink camera.Sink) error {
 	}
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-	w := newWatchdog(h.o.Timeout, cancel)
-	defer w.stop()
+	w := camera.NewWatchdog(h.o.Timeout, cancel)
+	defer w.Stop()
 	err := h.stream(inner, ctx, w, sink)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case w.barked():
+	case w.Barked():
 		err = fmt.Errorf("nothing came for %v", h.o.Timeout)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		err = errors.New("the camera ended the stream")
@@ -96,7 +95,7 @@ func (h *HTTP) Run(ctx context.Context, sink camera.Sink) error {
 }
 
 // stream connects and hands out frames; ctx is that of the connection.
-func (h *HTTP) stream(ctx, outer context.Context, w *watchdog, sink camera.Sink) error {
+func (h *HTTP) stream(ctx, outer context.Context, w *camera.Watchdog, sink camera.Sink) error {
 	answer, err := h.connect(ctx, w)
 	if err != nil {
 		return err
@@ -115,14 +114,14 @@ func (h *HTTP) stream(ctx, outer context.Context, w *watchdog, sink camera.Sink)
 		}
 		size = len(f.Data)
 		f.Seq = seq
-		w.pause()
+		w.Stop()
 		sink(f)
-		w.feed()
+		w.Feed()
 	}
 }
 
 // connect asks for the stream, with the password once the camera has asked for it, and follows where the camera sends us.
-func (h *HTTP) connect(ctx context.Context, w *watchdog) (*http.Response, error) {
+func (h *HTTP) connect(ctx context.Context, w *camera.Watchdog) (*http.Response, error) {
 	at, authorization := h.url, ""
 	for redirects := 0; ; {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
@@ -134,12 +133,12 @@ func (h *HTTP) connect(ctx context.Context, w *watchdog) (*http.Response, error)
 		if authorization != "" {
 			request.Header.Set("Authorization", authorization)
 		}
-		w.feed()
+		w.Feed()
 		answer, err := h.client.Do(request)
 		if err != nil {
 			return nil, err
 		}
-		w.feed()
+		w.Feed()
 		switch answer.StatusCode {
 		case http.StatusOK:
 			if err := pictures(answer); err != nil {
@@ -208,61 +207,13 @@ func pictures(answer *http.Response) error {
 // fed is a reader that tells a watchdog of each read that brought something.
 type fed struct {
 	r io.Reader
-	w *watchdog
+	w *camera.Watchdog
 }
 
 func (f *fed) Read(b []byte) (int, error) {
 	n, err := f.r.Read(b)
 	if n > 0 {
-		f.w.feed()
+		f.w.Feed()
 	}
 	return n, err
-}
-
-// watchdog calls bark once when it has not been fed for too long.
-type watchdog struct {
-	mu      sync.Mutex
-	limit   time.Duration
-	timer   *time.Timer
-	stopped bool
-	bark    bool
-}
-
-func newWatchdog(limit time.Duration, cancel func()) *watchdog {
-	w := &watchdog{limit: limit}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.timer = time.AfterFunc(limit, func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if !w.stopped {
-			w.bark = true
-			cancel()
-		}
-	})
-	return w
-}
-
-// feed begins the time anew.
-func (w *watchdog) feed() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.stopped = false
-	w.timer.Reset(w.limit)
-}
-
-// pause stops the time until feed is called.
-func (w *watchdog) pause() { w.stop() }
-
-func (w *watchdog) stop() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.stopped = true
-	w.timer.Stop()
-}
-
-func (w *watchdog) barked() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.bark
 }
