@@ -535,3 +535,63 @@ func BenchmarkFrame(b *testing.B) {
 		frame()
 	}
 }
+
+// TestStress runs cameras, tasks, decoders, gates and sinks on the machine's own clock, while cameras come and go: all that was taken is given back.
+func TestStress(t *testing.T) {
+	p := pipeline.New(pipeline.Options{Workers: 4})
+	var outlets []*pipeline.Outlet
+	var kept []*pipeline.Event
+	for i := range 3 {
+		outlets = append(outlets, p.AddSink(fmt.Sprint(i), 1+i, pipeline.SinkFunc(func(_ context.Context, e *pipeline.Event) error {
+			if i == 2 && len(kept) < 100 {
+				e.Retain()
+				kept = append(kept, e)
+			}
+			return nil
+		})))
+	}
+	var decoded camera.Pool
+	var sources []*ticks
+	start := func(i int) *pipeline.Camera {
+		src := &ticks{every: 200 * time.Microsecond, width: 16, height: 16, n: []int{0, 100}[i%2]}
+		sources = append(sources, src)
+		one, _ := task(t, "one", 0)
+		two, _ := task(t, "two", 100*time.Microsecond)
+		return add(t, p, pipeline.Input{Name: fmt.Sprint(i), Source: src, Tasks: []*pipeline.Task{one, two}, Outlets: outlets, Gate: &pipeline.Gate{},
+			Decode: func(_ context.Context, f *camera.Frame) (*camera.Frame, error) {
+				if f.Seq%3 == 0 {
+					f.Retain()
+					return f, nil
+				}
+				g := decoded.Get(1)
+				g.Data[0] = f.Data[0]
+				return g, nil
+			}})
+	}
+	var running []*pipeline.Camera
+	for i := range 30 {
+		running = append(running, start(i))
+		time.Sleep(5 * ms)
+		p.Summary()
+		if len(running) > 8 {
+			p.Remove(running[0])
+			running = running[1:]
+		}
+	}
+	p.Close(t.Context())
+	for _, e := range kept {
+		e.Release()
+	}
+	held := decoded.Out()
+	for _, src := range sources {
+		held += src.pool.Out()
+	}
+	if held != 0 || len(kept) == 0 {
+		t.Errorf("%d frames held, %d events kept", held, len(kept))
+	}
+	for _, c := range p.Summary().Cameras {
+		if c.Frames != c.Worked+c.Dropped+c.Skipped+c.Still {
+			t.Errorf("%+v", c)
+		}
+	}
+}
