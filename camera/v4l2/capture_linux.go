@@ -17,8 +17,9 @@ const buffers = 4
 
 // capture is one opening of a camera.
 type capture struct {
-	s *Source
-	p port
+	s    *Source
+	p    port
+	path string // where the camera was found
 	layout
 	memory  [][]byte
 	buf     buffer // of the ioctl at hand
@@ -33,10 +34,12 @@ type capture struct {
 // A frame's memory is a copy of the driver's: the driver has its own back at once, however long the frame is held. Its Time is the driver's,
 // of when the picture was taken. Damaged pictures are dropped and counted. A camera that gives no good picture for the timeout of its URI
 // is given up with an error that is os.ErrDeadlineExceeded; other errors are those of the kernel, such as ENODEV for a camera that was unplugged.
+// When Run is called again, it finds the camera that it had before even if that has come back as another number.
 func (s *Source) Run(ctx context.Context, sink camera.Sink) (err error) {
-	p, err := s.open(s.path)
+	path := s.locate()
+	p, err := s.open(path)
 	if err != nil {
-		return explain(s.path, "open", err)
+		return explain(path, "open", err)
 	}
 	defer p.close()
 	woken := make(chan struct{})
@@ -47,7 +50,7 @@ func (s *Source) Run(ctx context.Context, sink camera.Sink) (err error) {
 		}
 	}()
 
-	c := &capture{s: s, p: p}
+	c := &capture{s: s, p: p, path: path}
 	if err := c.prepare(); err != nil {
 		return err
 	}
@@ -63,19 +66,19 @@ func (s *Source) Run(ctx context.Context, sink camera.Sink) (err error) {
 
 // prepare agrees with the camera on a format.
 func (c *capture) prepare() error {
-	path := c.s.path
 	caps, err := query(c.p)
 	if err != nil {
-		return explain(path, "query", err)
+		return c.explain("query", err)
 	}
 	switch node := caps.ofNode(); {
 	case node&capVideoCapture != 0 && node&capStreaming != 0:
 	case node&capVideoCaptureMPlane != 0:
-		return errPlanes(path)
+		return errPlanes(c.path)
 	default:
-		return fmt.Errorf("v4l2: %s (%s) gives no pictures, it is another device of that card; %s", path, text(caps.card[:]), whatIsThere())
+		return fmt.Errorf("v4l2: %s (%s) gives no pictures, it is another device of that card; %s", c.path, text(caps.card[:]), whatIsThere())
 	}
-	c.layout, err = configure(c.p, c.s.options, text(caps.card[:]))
+	c.s.last = caps.identity()
+	c.layout, err = configure(c.p, c.s.options, c.path, text(caps.card[:]))
 	return err
 }
 
@@ -86,7 +89,7 @@ func (c *capture) start() error {
 		return c.explain("get memory from", err)
 	}
 	if r.count < 1 || r.count > 64 {
-		return fmt.Errorf("v4l2: %s: the driver has %d buffers, not %d", c.s.path, r.count, buffers)
+		return fmt.Errorf("v4l2: %s: the driver has %d buffers, not %d", c.path, r.count, buffers)
 	}
 	for i := range r.count {
 		c.buf = buffer{index: i, typ: bufTypeVideoCapture, memory: memoryMMAP}
@@ -99,7 +102,7 @@ func (c *capture) start() error {
 		}
 		c.memory = append(c.memory, m)
 		if len(m) < c.size && c.Format != camera.JPEG {
-			return fmt.Errorf("v4l2: %s: the driver's buffers have %d bytes and a picture needs %d", c.s.path, len(m), c.size)
+			return fmt.Errorf("v4l2: %s: the driver's buffers have %d bytes and a picture needs %d", c.path, len(m), c.size)
 		}
 		if err := c.queue(i); err != nil {
 			return err
@@ -125,7 +128,7 @@ func (c *capture) stop() {
 	c.p.ioctl(reqBufs, unsafe.Pointer(&requestbuffers{typ: bufTypeVideoCapture, memory: memoryMMAP}))
 }
 
-func (c *capture) explain(doing string, err error) error { return explain(c.s.path, doing, err) }
+func (c *capture) explain(doing string, err error) error { return explain(c.path, doing, err) }
 
 func (c *capture) queue(i uint32) error {
 	c.buf = buffer{index: i, typ: bufTypeVideoCapture, memory: memoryMMAP}
@@ -160,7 +163,7 @@ func (c *capture) loop(ctx context.Context, sink camera.Sink) error {
 		}
 		index := c.buf.index
 		if int(index) >= len(c.memory) {
-			return fmt.Errorf("v4l2: %s: the driver names buffer %d of %d", c.s.path, index, len(c.memory))
+			return fmt.Errorf("v4l2: %s: the driver names buffer %d of %d", c.path, index, len(c.memory))
 		}
 		f := c.frame()
 		if err := c.queue(index); err != nil {
@@ -185,9 +188,9 @@ func (c *capture) frozen() error {
 	flagged, short, damaged := n.Flagged-b.Flagged, n.Short-b.Short, n.Damaged-b.Damaged
 	if flagged+short+damaged > 0 {
 		return fmt.Errorf("v4l2: %s: only damaged pictures for %v (%d marked by the driver, %d short, %d broken JPEG): check the cable and the power of the USB port: %w",
-			c.s.path, c.s.timeout, flagged, short, damaged, os.ErrDeadlineExceeded)
+			c.path, c.s.timeout, flagged, short, damaged, os.ErrDeadlineExceeded)
 	}
-	return fmt.Errorf("v4l2: %s: no picture for %v: the camera is frozen; if it stays so, unplug it and plug it in again: %w", c.s.path, c.s.timeout, os.ErrDeadlineExceeded)
+	return fmt.Errorf("v4l2: %s: no picture for %v: the camera is frozen; if it stays so, unplug it and plug it in again: %w", c.path, c.s.timeout, os.ErrDeadlineExceeded)
 }
 
 // frame copies the picture of the buffer at hand, or returns nil and counts why it is of no use.

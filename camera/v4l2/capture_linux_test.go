@@ -6,6 +6,7 @@ import (
 	"errors"
 	"image"
 	"image/jpeg"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -107,6 +108,56 @@ func TestRunAgain(t *testing.T) {
 	}
 	if k.leak() != nil || s.Held() != 0 {
 		t.Error(k.leak(), s.Held())
+	}
+}
+
+// TestRunFollows plugs cameras in again so that their numbers change.
+func TestRunFollows(t *testing.T) {
+	newCamera := func(card, bus string) *fake {
+		k := newFake("GREY", 4, 2, 4, picture{data: ramp(8, 0)}, unplugged)
+		k.card, k.bus = card, bus
+		return k
+	}
+	mine, twin, other := newCamera("A", "port 1"), newCamera("A", "port 2"), newCamera("B", "port 3")
+	mine2 := newCamera("A", "port 1")
+	mine2.caps = capStreaming // its metadata device
+	for _, c := range []struct {
+		name string
+		at   map[string]*fake
+		want *fake // the one that is read; nil: none
+	}{
+		{"first", map[string]*fake{"/dev/video0": mine, "/dev/video1": mine2}, mine},
+		{"the same place", map[string]*fake{"/dev/video0": mine, "/dev/video2": twin}, mine},
+		{"metadata and picture change places", map[string]*fake{"/dev/video0": mine2, "/dev/video1": mine}, mine},
+		{"another took its number", map[string]*fake{"/dev/video0": other, "/dev/video1": twin, "/dev/video4": mine}, mine},
+		{"gone", map[string]*fake{"/dev/video1": other}, nil},
+		{"at another port", map[string]*fake{"/dev/video0": other, "/dev/video1": twin}, twin},
+		{"exchanged for another", map[string]*fake{"/dev/video0": other}, other},
+	} {
+		s := mine.source("")
+		s.last = identity{"A", "port 1"}
+		s.nodes = func() []string { return slices.Sorted(maps.Keys(c.at)) }
+		s.open = func(path string) (port, error) {
+			if k := c.at[path]; k != nil {
+				k.next, k.open = 0, true
+				return k, nil
+			}
+			return nil, unix.ENOENT
+		}
+		if c.name == "first" {
+			s.last = identity{}
+		}
+		for _, k := range c.at {
+			k.next = 0
+		}
+		frames := 0
+		err := s.Run(t.Context(), func(f *camera.Frame) { frames++; f.Release() })
+		switch {
+		case c.want == nil && !errors.Is(err, unix.ENOENT):
+			t.Errorf("%s: %v", c.name, err)
+		case c.want != nil && (!errors.Is(err, unix.ENODEV) || frames != 1 || c.want.next == 0):
+			t.Errorf("%s: %d frames, %v", c.name, frames, err)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package v4l2
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -18,28 +19,68 @@ const most = 256
 // Devices returns the devices that give pictures, in order of their numbers, with what each offers. A camera's other device files, such as
 // the one for metadata, are left out.
 func Devices() ([]Device, error) {
-	paths, err := filepath.Glob("/dev/video*")
-	if err != nil {
-		return nil, err
+	var all []Device
+	for _, path := range nodes() {
+		if d, captures := examine(path, openDevice); captures || d.Err != nil {
+			all = append(all, d)
+		}
 	}
+	return all, nil
+}
+
+const nodePrefix = "/dev/video"
+
+// numbered says whether a path is that of a device by its number, which may be another after it was plugged in again.
+func numbered(path string) bool {
+	_, err := strconv.ParseUint(strings.TrimPrefix(path, nodePrefix), 10, 32)
+	return strings.HasPrefix(path, nodePrefix) && err == nil
+}
+
+// nodes returns the paths of all devices, cameras and others, in order of their numbers.
+func nodes() []string {
+	paths, _ := filepath.Glob(nodePrefix + "*") // its only error is of the pattern
+	paths = slices.DeleteFunc(paths, func(path string) bool { return !numbered(path) })
 	slices.SortFunc(paths, func(a, b string) int {
 		if len(a) != len(b) {
 			return len(a) - len(b)
 		}
 		return strings.Compare(a, b)
 	})
-	var all []Device
-	for _, path := range paths {
-		if _, err := strconv.Atoi(strings.TrimPrefix(path, "/dev/video")); err != nil {
-			continue
-		}
-		d, captures := examine(path, openDevice)
-		if captures || d.Err != nil {
-			all = append(all, d)
+	return paths
+}
+
+// locate returns where the camera is that was opened last: the number in the path that the URI names may have changed hands. A camera that is
+// in no other place, or was never opened, is where the URI says.
+func (s *Source) locate() string {
+	if s.last == (identity{}) || !numbered(s.path) || s.identify(s.path) == s.last {
+		return s.path
+	}
+	other := ""
+	for _, path := range s.nodes() {
+		switch is := s.identify(path); {
+		case is == s.last:
+			return path
+		case is.card == s.last.card && is.card != "" && other == "":
+			other = path // the same kind of camera at another port
 		}
 	}
-	return all, nil
+	return cmp.Or(other, s.path)
 }
+
+// identify returns which camera a device gives pictures of; nothing if none.
+func (s *Source) identify(path string) identity {
+	p, err := s.open(path)
+	if err != nil {
+		return identity{}
+	}
+	defer p.close()
+	if c, err := query(p); err == nil && c.ofNode()&capVideoCapture != 0 {
+		return c.identity()
+	}
+	return identity{}
+}
+
+func (c *capability) identity() identity { return identity{text(c.card[:]), text(c.bus[:])} }
 
 // examine opens a device and asks what it is. captures is false of one that gives no pictures.
 func examine(path string, open func(string) (port, error)) (d Device, captures bool) {
@@ -176,11 +217,11 @@ type layout struct {
 }
 
 // configure asks for the format that o wants and returns what the camera agreed to.
-func configure(p port, o options, card string) (layout, error) {
-	who := fmt.Sprintf("v4l2: %s (%s)", o.path, card)
+func configure(p port, o options, path, card string) (layout, error) {
+	who := fmt.Sprintf("v4l2: %s (%s)", path, card)
 	offered, others := sizes(p)
 	if len(offered) == 0 {
-		return layout{}, fmt.Errorf("%s gives none of yuyv, nv12, grey and mjpeg, but %s; try ffmpeg:%s", who, strings.Join(others, ", "), o.path)
+		return layout{}, fmt.Errorf("%s gives none of yuyv, nv12, grey and mjpeg, but %s; try ffmpeg:%s", who, strings.Join(others, ", "), path)
 	}
 	m, err := choose(offered, o)
 	if err != nil {
@@ -198,7 +239,7 @@ func configure(p port, o options, card string) (layout, error) {
 		}
 	}
 	if err != nil {
-		return layout{}, explain(o.path, "set the format of", err)
+		return layout{}, explain(path, "set the format of", err)
 	}
 	l, err := newLayout(f.pix, o.luma)
 	if err != nil {

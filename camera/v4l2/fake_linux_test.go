@@ -1,6 +1,7 @@
 package v4l2
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -12,6 +13,8 @@ import (
 // fake is a driver in memory. It gives the pictures of its script in order and then nothing more.
 type fake struct {
 	caps   uint32
+	card   string
+	bus    string
 	pix    pixFormat // what it agrees to
 	length int       // of its buffers
 	script []picture
@@ -78,7 +81,8 @@ func (k *fake) ioctl(request uint32, argument unsafe.Pointer) error {
 	switch request {
 	case queryCap:
 		c := (*capability)(argument)
-		copy(c.card[:], "Fake")
+		copy(c.card[:], cmp.Or(k.card, "Fake"))
+		copy(c.bus[:], k.bus)
 		c.capabilities, c.deviceCap = k.caps|capDeviceCaps, k.caps
 	case enumFmt:
 		if f := (*fmtdesc)(argument); f.index == 0 {

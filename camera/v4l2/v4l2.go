@@ -16,8 +16,10 @@ type Source struct {
 	options
 	pool   camera.Pool
 	counts counters
-	seq    uint64 // of the last picture that the driver counted
+	seq    uint64   // of the last picture that the driver counted
+	last   identity // of the camera that was opened last
 	open   func(path string) (port, error)
+	nodes  func() []string // paths of all devices
 
 	mu   sync.Mutex
 	mode Mode
@@ -69,7 +71,7 @@ func New(uri string) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("v4l2: %q: %w", uri, err)
 	}
-	return &Source{options: o, open: openDevice}, nil
+	return &Source{options: o, open: openDevice, nodes: nodes}, nil
 }
 
 func (s *Source) String() string { return s.uri }
@@ -83,6 +85,9 @@ func (s *Source) Mode() Mode {
 
 // Held is how many frames are still held by those they were given to.
 func (s *Source) Held() int { return s.pool.Out() }
+
+// identity tells cameras apart, whatever their numbers.
+type identity struct{ card, bus string }
 
 // Device is a device that gives pictures.
 type Device struct {

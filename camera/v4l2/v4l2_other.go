@@ -16,6 +16,8 @@ type port struct{}
 
 func openDevice(string) (port, error) { return port{}, errSystem }
 
+func nodes() []string { return nil }
+
 // Devices returns an error: there is no Video4Linux here.
 func Devices() ([]Device, error) { return nil, errSystem }
 
