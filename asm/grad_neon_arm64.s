@@ -340,22 +340,22 @@ strip4:
 	FLDPQ 32(R0), (F2, F3)
 	MOVD R12, R13
 strip4row:
+	FLDPQ (R2), (F4, F5)
+	FLDPQ 32(R2), (F6, F7)
+	WORD $0x6ebfe488 // fcmgt v8.4s, v4.4s, v31.4s
+	WORD $0x6ebfe4a9 // fcmgt v9.4s, v5.4s, v31.4s
+	WORD $0x6ebfe4ca // fcmgt v10.4s, v6.4s, v31.4s
+	WORD $0x6ebfe4eb // fcmgt v11.4s, v7.4s, v31.4s
+	VBSL V4.B16, V31.B16, V8.B16
+	VBSL V5.B16, V31.B16, V9.B16
+	VBSL V6.B16, V31.B16, V10.B16
+	VBSL V7.B16, V31.B16, V11.B16
 	FLDPQ (R1), (F4, F5)
 	FLDPQ 32(R1), (F6, F7)
-	FLDPQ (R2), (F8, F9)
-	FLDPQ 32(R2), (F10, F11)
-	WORD $0x6ebfe50c // fcmgt v12.4s, v8.4s, v31.4s
-	WORD $0x6ebfe52d // fcmgt v13.4s, v9.4s, v31.4s
-	WORD $0x6ebfe54e // fcmgt v14.4s, v10.4s, v31.4s
-	WORD $0x6ebfe56f // fcmgt v15.4s, v11.4s, v31.4s
-	VBSL V8.B16, V31.B16, V12.B16
-	VBSL V9.B16, V31.B16, V13.B16
-	VBSL V10.B16, V31.B16, V14.B16
-	VBSL V11.B16, V31.B16, V15.B16
-	VFMLA V12.S4, V4.S4, V0.S4
-	VFMLA V13.S4, V5.S4, V1.S4
-	VFMLA V14.S4, V6.S4, V2.S4
-	VFMLA V15.S4, V7.S4, V3.S4
+	VFMLA V8.S4, V4.S4, V0.S4
+	VFMLA V9.S4, V5.S4, V1.S4
+	VFMLA V10.S4, V6.S4, V2.S4
+	VFMLA V11.S4, V7.S4, V3.S4
 	ADD R10, R1, R1
 	ADD R10, R2, R2
 	SUBS $1, R13, R13
@@ -377,14 +377,14 @@ strip2:
 	FLDPQ (R0), (F0, F1)
 	MOVD R12, R13
 strip2row:
+	FLDPQ (R2), (F2, F3)
+	WORD $0x6ebfe444 // fcmgt v4.4s, v2.4s, v31.4s
+	WORD $0x6ebfe465 // fcmgt v5.4s, v3.4s, v31.4s
+	VBSL V2.B16, V31.B16, V4.B16
+	VBSL V3.B16, V31.B16, V5.B16
 	FLDPQ (R1), (F2, F3)
-	FLDPQ (R2), (F4, F5)
-	WORD $0x6ebfe486 // fcmgt v6.4s, v4.4s, v31.4s
-	WORD $0x6ebfe4a7 // fcmgt v7.4s, v5.4s, v31.4s
-	VBSL V4.B16, V31.B16, V6.B16
-	VBSL V5.B16, V31.B16, V7.B16
-	VFMLA V6.S4, V2.S4, V0.S4
-	VFMLA V7.S4, V3.S4, V1.S4
+	VFMLA V4.S4, V2.S4, V0.S4
+	VFMLA V5.S4, V3.S4, V1.S4
 	ADD R10, R1, R1
 	ADD R10, R2, R2
 	SUBS $1, R13, R13
@@ -405,11 +405,11 @@ strip1:
 	FMOVQ (R0), F0
 	MOVD R12, R13
 strip1row:
+	FMOVQ (R2), F1
+	WORD $0x6ebfe422 // fcmgt v2.4s, v1.4s, v31.4s
+	VBSL V1.B16, V31.B16, V2.B16
 	FMOVQ (R1), F1
-	FMOVQ (R2), F2
-	WORD $0x6ebfe443 // fcmgt v3.4s, v2.4s, v31.4s
-	VBSL V2.B16, V31.B16, V3.B16
-	VFMLA V3.S4, V1.S4, V0.S4
+	VFMLA V2.S4, V1.S4, V0.S4
 	ADD R10, R1, R1
 	ADD R10, R2, R2
 	SUBS $1, R13, R13
@@ -430,11 +430,11 @@ stripelement:
 	FMOVS (R0), F0
 	MOVD R12, R13
 stripelementrow:
+	FMOVS (R2), F1
+	WORD $0x6ebfe422 // fcmgt v2.4s, v1.4s, v31.4s
+	VBSL V1.B16, V31.B16, V2.B16
 	FMOVS (R1), F1
-	FMOVS (R2), F2
-	WORD $0x6ebfe443 // fcmgt v3.4s, v2.4s, v31.4s
-	VBSL V2.B16, V31.B16, V3.B16
-	VFMLA V3.S4, V1.S4, V0.S4
+	VFMLA V2.S4, V1.S4, V0.S4
 	ADD R10, R1, R1
 	ADD R10, R2, R2
 	SUBS $1, R13, R13
@@ -476,12 +476,12 @@ strip4:
 strip4row:
 	FLDPQ (R1), (F12, F13)
 	FLDPQ 32(R1), (F14, F15)
-	FLDPQ (R2), (F16, F17)
-	FLDPQ 32(R2), (F18, F19)
 	WORD $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
 	WORD $0x4e2dd421 // fadd v1.4s, v1.4s, v13.4s
 	WORD $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
 	WORD $0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
+	FLDPQ (R2), (F16, F17)
+	FLDPQ 32(R2), (F18, F19)
 	WORD $0x4ea8d610 // fsub v16.4s, v16.4s, v8.4s
 	WORD $0x4ea9d631 // fsub v17.4s, v17.4s, v9.4s
 	WORD $0x4eaad652 // fsub v18.4s, v18.4s, v10.4s
@@ -518,9 +518,9 @@ strip2:
 	MOVD R12, R13
 strip2row:
 	FLDPQ (R1), (F6, F7)
-	FLDPQ (R2), (F8, F9)
 	WORD $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
+	FLDPQ (R2), (F8, F9)
 	WORD $0x4ea4d508 // fsub v8.4s, v8.4s, v4.4s
 	WORD $0x4ea5d529 // fsub v9.4s, v9.4s, v5.4s
 	VFMLA V8.S4, V6.S4, V2.S4
@@ -551,8 +551,8 @@ strip1:
 	MOVD R12, R13
 strip1row:
 	FMOVQ (R1), F3
-	FMOVQ (R2), F4
 	WORD $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ (R2), F4
 	WORD $0x4ea2d484 // fsub v4.4s, v4.4s, v2.4s
 	VFMLA V4.S4, V3.S4, V1.S4
 	ADD R10, R1, R1
@@ -581,8 +581,8 @@ stripelement:
 	MOVD R12, R13
 stripelementrow:
 	FMOVS (R1), F3
-	FMOVS (R2), F4
 	WORD $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVS (R2), F4
 	WORD $0x4ea2d484 // fsub v4.4s, v4.4s, v2.4s
 	VFMLA V4.S4, V3.S4, V1.S4
 	ADD R10, R1, R1
@@ -633,40 +633,40 @@ strip4:
 	FLDPQ 32(R15), (F12, F13)
 	MOVD R12, R13
 strip4row:
-	FLDPQ (R1), (F14, F15)
-	FLDPQ 32(R1), (F16, F17)
-	FLDPQ (R2), (F18, F19)
-	FLDPQ 32(R2), (F20, F21)
-	FLDPQ (R3), (F22, F23)
-	FLDPQ 32(R3), (F24, F25)
-	WORD $0x6ea0e6da // fcmgt v26.4s, v22.4s, v0.4s
-	WORD $0x6ea0e6fb // fcmgt v27.4s, v23.4s, v0.4s
-	WORD $0x6ea0e71c // fcmgt v28.4s, v24.4s, v0.4s
-	WORD $0x6ea0e73d // fcmgt v29.4s, v25.4s, v0.4s
-	WORD $0x6eb6e436 // fcmgt v22.4s, v1.4s, v22.4s
-	WORD $0x6eb7e437 // fcmgt v23.4s, v1.4s, v23.4s
-	WORD $0x6eb8e438 // fcmgt v24.4s, v1.4s, v24.4s
-	WORD $0x6eb9e439 // fcmgt v25.4s, v1.4s, v25.4s
-	VBSL V31.B16, V14.B16, V22.B16
-	VBSL V31.B16, V15.B16, V23.B16
-	VBSL V31.B16, V16.B16, V24.B16
-	VBSL V31.B16, V17.B16, V25.B16
-	VBSL V31.B16, V22.B16, V26.B16
-	VBSL V31.B16, V23.B16, V27.B16
-	VBSL V31.B16, V24.B16, V28.B16
-	VBSL V31.B16, V25.B16, V29.B16
-	WORD $0x4e3ad442 // fadd v2.4s, v2.4s, v26.4s
-	WORD $0x4e3bd463 // fadd v3.4s, v3.4s, v27.4s
-	WORD $0x4e3cd484 // fadd v4.4s, v4.4s, v28.4s
-	WORD $0x4e3dd4a5 // fadd v5.4s, v5.4s, v29.4s
-	WORD $0x4eaad64e // fsub v14.4s, v18.4s, v10.4s
-	WORD $0x4eabd66f // fsub v15.4s, v19.4s, v11.4s
-	WORD $0x4eacd690 // fsub v16.4s, v20.4s, v12.4s
-	WORD $0x4eadd6b1 // fsub v17.4s, v21.4s, v13.4s
-	VFMLA V14.S4, V26.S4, V6.S4
-	VFMLA V15.S4, V27.S4, V7.S4
-	VFMLA V16.S4, V28.S4, V8.S4
-	VFMLA V17.S4, V29.S4, V9.S4
+	FLDPQ (R3), (F14, F15)
+	FLDPQ 32(R3), (F16, F17)
+	WORD $0x6ea0e5d2 // fcmgt v18.4s, v14.4s, v0.4s
+	WORD $0x6ea0e5f3 // fcmgt v19.4s, v15.4s, v0.4s
+	WORD $0x6ea0e614 // fcmgt v20.4s, v16.4s, v0.4s
+	WORD $0x6ea0e635 // fcmgt v21.4s, v17.4s, v0.4s
+	WORD $0x6eaee42e // fcmgt v14.4s, v1.4s, v14.4s
+	WORD $0x6eafe42f // fcmgt v15.4s, v1.4s, v15.4s
+	WORD $0x6eb0e430 // fcmgt v16.4s, v1.4s, v16.4s
+	WORD $0x6eb1e431 // fcmgt v17.4s, v1.4s, v17.4s
+	FLDPQ (R1), (F22, F23)
+	FLDPQ 32(R1), (F24, F25)
+	VBSL V31.B16, V22.B16, V14.B16
+	VBSL V31.B16, V23.B16, V15.B16
+	VBSL V31.B16, V24.B16, V16.B16
+	VBSL V31.B16, V25.B16, V17.B16
+	VBSL V31.B16, V14.B16, V18.B16
+	VBSL V31.B16, V15.B16, V19.B16
+	VBSL V31.B16, V16.B16, V20.B16
+	VBSL V31.B16, V17.B16, V21.B16
+	WORD $0x4e32d442 // fadd v2.4s, v2.4s, v18.4s
+	WORD $0x4e33d463 // fadd v3.4s, v3.4s, v19.4s
+	WORD $0x4e34d484 // fadd v4.4s, v4.4s, v20.4s
+	WORD $0x4e35d4a5 // fadd v5.4s, v5.4s, v21.4s
+	FLDPQ (R2), (F14, F15)
+	FLDPQ 32(R2), (F16, F17)
+	WORD $0x4eaad5ce // fsub v14.4s, v14.4s, v10.4s
+	WORD $0x4eabd5ef // fsub v15.4s, v15.4s, v11.4s
+	WORD $0x4eacd610 // fsub v16.4s, v16.4s, v12.4s
+	WORD $0x4eadd631 // fsub v17.4s, v17.4s, v13.4s
+	VFMLA V14.S4, V18.S4, V6.S4
+	VFMLA V15.S4, V19.S4, V7.S4
+	VFMLA V16.S4, V20.S4, V8.S4
+	VFMLA V17.S4, V21.S4, V9.S4
 	ADD R10, R1, R1
 	ADD R10, R2, R2
 	ADD R10, R3, R3
@@ -697,23 +697,23 @@ strip2:
 	FLDPQ (R15), (F6, F7)
 	MOVD R12, R13
 strip2row:
-	FLDPQ (R1), (F8, F9)
-	FLDPQ (R2), (F10, F11)
-	FLDPQ (R3), (F12, F13)
-	WORD $0x6ea0e58e // fcmgt v14.4s, v12.4s, v0.4s
-	WORD $0x6ea0e5af // fcmgt v15.4s, v13.4s, v0.4s
-	WORD $0x6eace42c // fcmgt v12.4s, v1.4s, v12.4s
-	WORD $0x6eade42d // fcmgt v13.4s, v1.4s, v13.4s
-	VBSL V31.B16, V8.B16, V12.B16
-	VBSL V31.B16, V9.B16, V13.B16
-	VBSL V31.B16, V12.B16, V14.B16
-	VBSL V31.B16, V13.B16, V15.B16
-	WORD $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
-	WORD $0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
-	WORD $0x4ea6d548 // fsub v8.4s, v10.4s, v6.4s
-	WORD $0x4ea7d569 // fsub v9.4s, v11.4s, v7.4s
-	VFMLA V8.S4, V14.S4, V4.S4
-	VFMLA V9.S4, V15.S4, V5.S4
+	FLDPQ (R3), (F8, F9)
+	WORD $0x6ea0e50a // fcmgt v10.4s, v8.4s, v0.4s
+	WORD $0x6ea0e52b // fcmgt v11.4s, v9.4s, v0.4s
+	WORD $0x6ea8e428 // fcmgt v8.4s, v1.4s, v8.4s
+	WORD $0x6ea9e429 // fcmgt v9.4s, v1.4s, v9.4s
+	FLDPQ (R1), (F12, F13)
+	VBSL V31.B16, V12.B16, V8.B16
+	VBSL V31.B16, V13.B16, V9.B16
+	VBSL V31.B16, V8.B16, V10.B16
+	VBSL V31.B16, V9.B16, V11.B16
+	WORD $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	WORD $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
+	FLDPQ (R2), (F8, F9)
+	WORD $0x4ea6d508 // fsub v8.4s, v8.4s, v6.4s
+	WORD $0x4ea7d529 // fsub v9.4s, v9.4s, v7.4s
+	VFMLA V8.S4, V10.S4, V4.S4
+	VFMLA V9.S4, V11.S4, V5.S4
 	ADD R10, R1, R1
 	ADD R10, R2, R2
 	ADD R10, R3, R3
@@ -742,16 +742,16 @@ strip1:
 	FMOVQ (R15), F4
 	MOVD R12, R13
 strip1row:
-	FMOVQ (R1), F5
-	FMOVQ (R2), F6
-	FMOVQ (R3), F7
-	WORD $0x6ea0e4e8 // fcmgt v8.4s, v7.4s, v0.4s
-	WORD $0x6ea7e427 // fcmgt v7.4s, v1.4s, v7.4s
-	VBSL V31.B16, V5.B16, V7.B16
-	VBSL V31.B16, V7.B16, V8.B16
-	WORD $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	WORD $0x4ea4d4c5 // fsub v5.4s, v6.4s, v4.4s
-	VFMLA V5.S4, V8.S4, V3.S4
+	FMOVQ (R3), F5
+	WORD $0x6ea0e4a6 // fcmgt v6.4s, v5.4s, v0.4s
+	WORD $0x6ea5e425 // fcmgt v5.4s, v1.4s, v5.4s
+	FMOVQ (R1), F7
+	VBSL V31.B16, V7.B16, V5.B16
+	VBSL V31.B16, V5.B16, V6.B16
+	WORD $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	FMOVQ (R2), F5
+	WORD $0x4ea4d4a5 // fsub v5.4s, v5.4s, v4.4s
+	VFMLA V5.S4, V6.S4, V3.S4
 	ADD R10, R1, R1
 	ADD R10, R2, R2
 	ADD R10, R3, R3
@@ -780,16 +780,16 @@ stripelement:
 	FMOVS (R15), F4
 	MOVD R12, R13
 stripelementrow:
-	FMOVS (R1), F5
-	FMOVS (R2), F6
-	FMOVS (R3), F7
-	WORD $0x6ea0e4e8 // fcmgt v8.4s, v7.4s, v0.4s
-	WORD $0x6ea7e427 // fcmgt v7.4s, v1.4s, v7.4s
-	VBSL V31.B16, V5.B16, V7.B16
-	VBSL V31.B16, V7.B16, V8.B16
-	WORD $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	WORD $0x4ea4d4c5 // fsub v5.4s, v6.4s, v4.4s
-	VFMLA V5.S4, V8.S4, V3.S4
+	FMOVS (R3), F5
+	WORD $0x6ea0e4a6 // fcmgt v6.4s, v5.4s, v0.4s
+	WORD $0x6ea5e425 // fcmgt v5.4s, v1.4s, v5.4s
+	FMOVS (R1), F7
+	VBSL V31.B16, V7.B16, V5.B16
+	VBSL V31.B16, V5.B16, V6.B16
+	WORD $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	FMOVS (R2), F5
+	WORD $0x4ea4d4a5 // fsub v5.4s, v5.4s, v4.4s
+	VFMLA V5.S4, V6.S4, V3.S4
 	ADD R10, R1, R1
 	ADD R10, R2, R2
 	ADD R10, R3, R3
@@ -839,36 +839,36 @@ strip4:
 	FLDPQ 32(R15), (F11, F12)
 	MOVD R12, R13
 strip4row:
-	FLDPQ (R1), (F13, F14)
-	FLDPQ 32(R1), (F15, F16)
+	FLDPQ (R3), (F13, F14)
+	FLDPQ 32(R3), (F15, F16)
+	WORD $0x6ebfe5ad // fcmgt v13.4s, v13.4s, v31.4s
+	WORD $0x6ebfe5ce // fcmgt v14.4s, v14.4s, v31.4s
+	WORD $0x6ebfe5ef // fcmgt v15.4s, v15.4s, v31.4s
+	WORD $0x6ebfe610 // fcmgt v16.4s, v16.4s, v31.4s
+	FLDPQ (R1), (F17, F18)
+	FLDPQ 32(R1), (F19, F20)
+	WORD $0x6e20de35 // fmul v21.4s, v17.4s, v0.4s
+	WORD $0x6e20de56 // fmul v22.4s, v18.4s, v0.4s
+	WORD $0x6e20de77 // fmul v23.4s, v19.4s, v0.4s
+	WORD $0x6e20de98 // fmul v24.4s, v20.4s, v0.4s
+	VBSL V21.B16, V17.B16, V13.B16
+	VBSL V22.B16, V18.B16, V14.B16
+	VBSL V23.B16, V19.B16, V15.B16
+	VBSL V24.B16, V20.B16, V16.B16
+	WORD $0x4e2dd421 // fadd v1.4s, v1.4s, v13.4s
+	WORD $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
+	WORD $0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
+	WORD $0x4e30d484 // fadd v4.4s, v4.4s, v16.4s
 	FLDPQ (R2), (F17, F18)
 	FLDPQ 32(R2), (F19, F20)
-	FLDPQ (R3), (F21, F22)
-	FLDPQ 32(R3), (F23, F24)
-	WORD $0x6ebfe6b5 // fcmgt v21.4s, v21.4s, v31.4s
-	WORD $0x6ebfe6d6 // fcmgt v22.4s, v22.4s, v31.4s
-	WORD $0x6ebfe6f7 // fcmgt v23.4s, v23.4s, v31.4s
-	WORD $0x6ebfe718 // fcmgt v24.4s, v24.4s, v31.4s
-	WORD $0x6e20ddb9 // fmul v25.4s, v13.4s, v0.4s
-	WORD $0x6e20ddda // fmul v26.4s, v14.4s, v0.4s
-	WORD $0x6e20ddfb // fmul v27.4s, v15.4s, v0.4s
-	WORD $0x6e20de1c // fmul v28.4s, v16.4s, v0.4s
-	VBSL V25.B16, V13.B16, V21.B16
-	VBSL V26.B16, V14.B16, V22.B16
-	VBSL V27.B16, V15.B16, V23.B16
-	VBSL V28.B16, V16.B16, V24.B16
-	WORD $0x4e35d421 // fadd v1.4s, v1.4s, v21.4s
-	WORD $0x4e36d442 // fadd v2.4s, v2.4s, v22.4s
-	WORD $0x4e37d463 // fadd v3.4s, v3.4s, v23.4s
-	WORD $0x4e38d484 // fadd v4.4s, v4.4s, v24.4s
-	WORD $0x4ea9d62d // fsub v13.4s, v17.4s, v9.4s
-	WORD $0x4eaad64e // fsub v14.4s, v18.4s, v10.4s
-	WORD $0x4eabd66f // fsub v15.4s, v19.4s, v11.4s
-	WORD $0x4eacd690 // fsub v16.4s, v20.4s, v12.4s
-	VFMLA V13.S4, V21.S4, V5.S4
-	VFMLA V14.S4, V22.S4, V6.S4
-	VFMLA V15.S4, V23.S4, V7.S4
-	VFMLA V16.S4, V24.S4, V8.S4
+	WORD $0x4ea9d631 // fsub v17.4s, v17.4s, v9.4s
+	WORD $0x4eaad652 // fsub v18.4s, v18.4s, v10.4s
+	WORD $0x4eabd673 // fsub v19.4s, v19.4s, v11.4s
+	WORD $0x4eacd694 // fsub v20.4s, v20.4s, v12.4s
+	VFMLA V17.S4, V13.S4, V5.S4
+	VFMLA V18.S4, V14.S4, V6.S4
+	VFMLA V19.S4, V15.S4, V7.S4
+	VFMLA V20.S4, V16.S4, V8.S4
 	ADD R10, R1, R1
 	ADD R10, R2, R2
 	ADD R10, R3, R3
@@ -899,21 +899,21 @@ strip2:
 	FLDPQ (R15), (F5, F6)
 	MOVD R12, R13
 strip2row:
-	FLDPQ (R1), (F7, F8)
+	FLDPQ (R3), (F7, F8)
+	WORD $0x6ebfe4e7 // fcmgt v7.4s, v7.4s, v31.4s
+	WORD $0x6ebfe508 // fcmgt v8.4s, v8.4s, v31.4s
+	FLDPQ (R1), (F9, F10)
+	WORD $0x6e20dd2b // fmul v11.4s, v9.4s, v0.4s
+	WORD $0x6e20dd4c // fmul v12.4s, v10.4s, v0.4s
+	VBSL V11.B16, V9.B16, V7.B16
+	VBSL V12.B16, V10.B16, V8.B16
+	WORD $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
+	WORD $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	FLDPQ (R2), (F9, F10)
-	FLDPQ (R3), (F11, F12)
-	WORD $0x6ebfe56b // fcmgt v11.4s, v11.4s, v31.4s
-	WORD $0x6ebfe58c // fcmgt v12.4s, v12.4s, v31.4s
-	WORD $0x6e20dced // fmul v13.4s, v7.4s, v0.4s
-	WORD $0x6e20dd0e // fmul v14.4s, v8.4s, v0.4s
-	VBSL V13.B16, V7.B16, V11.B16
-	VBSL V14.B16, V8.B16, V12.B16
-	WORD $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
-	WORD $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
-	WORD $0x4ea5d527 // fsub v7.4s, v9.4s, v5.4s
-	WORD $0x4ea6d548 // fsub v8.4s, v10.4s, v6.4s
-	VFMLA V7.S4, V11.S4, V3.S4
-	VFMLA V8.S4, V12.S4, V4.S4
+	WORD $0x4ea5d529 // fsub v9.4s, v9.4s, v5.4s
+	WORD $0x4ea6d54a // fsub v10.4s, v10.4s, v6.4s
+	VFMLA V9.S4, V7.S4, V3.S4
+	VFMLA V10.S4, V8.S4, V4.S4
 	ADD R10, R1, R1
 	ADD R10, R2, R2
 	ADD R10, R3, R3
@@ -942,15 +942,15 @@ strip1:
 	FMOVQ (R15), F3
 	MOVD R12, R13
 strip1row:
-	FMOVQ (R1), F4
+	FMOVQ (R3), F4
+	WORD $0x6ebfe484 // fcmgt v4.4s, v4.4s, v31.4s
+	FMOVQ (R1), F5
+	WORD $0x6e20dca6 // fmul v6.4s, v5.4s, v0.4s
+	VBSL V6.B16, V5.B16, V4.B16
+	WORD $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
 	FMOVQ (R2), F5
-	FMOVQ (R3), F6
-	WORD $0x6ebfe4c6 // fcmgt v6.4s, v6.4s, v31.4s
-	WORD $0x6e20dc87 // fmul v7.4s, v4.4s, v0.4s
-	VBSL V7.B16, V4.B16, V6.B16
-	WORD $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD $0x4ea3d4a4 // fsub v4.4s, v5.4s, v3.4s
-	VFMLA V4.S4, V6.S4, V2.S4
+	WORD $0x4ea3d4a5 // fsub v5.4s, v5.4s, v3.4s
+	VFMLA V5.S4, V4.S4, V2.S4
 	ADD R10, R1, R1
 	ADD R10, R2, R2
 	ADD R10, R3, R3
@@ -979,15 +979,15 @@ stripelement:
 	FMOVS (R15), F3
 	MOVD R12, R13
 stripelementrow:
-	FMOVS (R1), F4
+	FMOVS (R3), F4
+	WORD $0x6ebfe484 // fcmgt v4.4s, v4.4s, v31.4s
+	FMOVS (R1), F5
+	WORD $0x6e20dca6 // fmul v6.4s, v5.4s, v0.4s
+	VBSL V6.B16, V5.B16, V4.B16
+	WORD $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
 	FMOVS (R2), F5
-	FMOVS (R3), F6
-	WORD $0x6ebfe4c6 // fcmgt v6.4s, v6.4s, v31.4s
-	WORD $0x6e20dc87 // fmul v7.4s, v4.4s, v0.4s
-	VBSL V7.B16, V4.B16, V6.B16
-	WORD $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD $0x4ea3d4a4 // fsub v4.4s, v5.4s, v3.4s
-	VFMLA V4.S4, V6.S4, V2.S4
+	WORD $0x4ea3d4a5 // fsub v5.4s, v5.4s, v3.4s
+	VFMLA V5.S4, V4.S4, V2.S4
 	ADD R10, R1, R1
 	ADD R10, R2, R2
 	ADD R10, R3, R3
@@ -1027,32 +1027,32 @@ TEXT ·SGDNEON(SB), NOSPLIT, $0-48
 	CMP $16, R5
 	BLT few
 rounds:
-	FLDPQ (R1), (F4, F5)
-	FLDPQ 32(R1), (F6, F7)
-	FLDPQ (R2), (F8, F9)
-	FLDPQ 32(R2), (F10, F11)
-	FLDPQ 32(R3), (F14, F15)
-	FLDPQ.P 64(R3), (F12, F13)
-	WORD $0x6e20dd8c // fmul v12.4s, v12.4s, v0.4s
-	WORD $0x6e20ddad // fmul v13.4s, v13.4s, v0.4s
-	WORD $0x6e20ddce // fmul v14.4s, v14.4s, v0.4s
-	WORD $0x6e20ddef // fmul v15.4s, v15.4s, v0.4s
-	VFMLA V1.S4, V4.S4, V12.S4
-	VFMLA V1.S4, V5.S4, V13.S4
-	VFMLA V1.S4, V6.S4, V14.S4
-	VFMLA V1.S4, V7.S4, V15.S4
-	VFMLA V2.S4, V8.S4, V12.S4
-	VFMLA V2.S4, V9.S4, V13.S4
-	VFMLA V2.S4, V10.S4, V14.S4
-	VFMLA V2.S4, V11.S4, V15.S4
-	VFMLA V3.S4, V12.S4, V4.S4
-	VFMLA V3.S4, V13.S4, V5.S4
-	VFMLA V3.S4, V14.S4, V6.S4
-	VFMLA V3.S4, V15.S4, V7.S4
-	FSTPQ (F6, F7), 32(R1)
-	FSTPQ.P (F4, F5), 64(R1)
-	FSTPQ (F14, F15), 32(R2)
-	FSTPQ.P (F12, F13), 64(R2)
+	FLDPQ 32(R3), (F6, F7)
+	FLDPQ.P 64(R3), (F4, F5)
+	WORD $0x6e20dc84 // fmul v4.4s, v4.4s, v0.4s
+	WORD $0x6e20dca5 // fmul v5.4s, v5.4s, v0.4s
+	WORD $0x6e20dcc6 // fmul v6.4s, v6.4s, v0.4s
+	WORD $0x6e20dce7 // fmul v7.4s, v7.4s, v0.4s
+	FLDPQ (R1), (F8, F9)
+	FLDPQ 32(R1), (F10, F11)
+	VFMLA V1.S4, V8.S4, V4.S4
+	VFMLA V1.S4, V9.S4, V5.S4
+	VFMLA V1.S4, V10.S4, V6.S4
+	VFMLA V1.S4, V11.S4, V7.S4
+	FLDPQ (R2), (F12, F13)
+	FLDPQ 32(R2), (F14, F15)
+	VFMLA V2.S4, V12.S4, V4.S4
+	VFMLA V2.S4, V13.S4, V5.S4
+	VFMLA V2.S4, V14.S4, V6.S4
+	VFMLA V2.S4, V15.S4, V7.S4
+	VFMLA V3.S4, V4.S4, V8.S4
+	VFMLA V3.S4, V5.S4, V9.S4
+	VFMLA V3.S4, V6.S4, V10.S4
+	VFMLA V3.S4, V7.S4, V11.S4
+	FSTPQ (F10, F11), 32(R1)
+	FSTPQ.P (F8, F9), 64(R1)
+	FSTPQ (F6, F7), 32(R2)
+	FSTPQ.P (F4, F5), 64(R2)
 	SUB $16, R5, R5
 	CMP $16, R5
 	BGE rounds
@@ -1060,15 +1060,15 @@ few:
 	CMP $4, R5
 	BLT rest
 one:
-	FMOVQ (R1), F4
-	FMOVQ (R2), F5
-	FMOVQ.P 16(R3), F6
-	WORD $0x6e20dcc6 // fmul v6.4s, v6.4s, v0.4s
-	VFMLA V1.S4, V4.S4, V6.S4
-	VFMLA V2.S4, V5.S4, V6.S4
-	VFMLA V3.S4, V6.S4, V4.S4
-	FMOVQ.P F4, 16(R1)
-	FMOVQ.P F6, 16(R2)
+	FMOVQ.P 16(R3), F4
+	WORD $0x6e20dc84 // fmul v4.4s, v4.4s, v0.4s
+	FMOVQ (R1), F5
+	VFMLA V1.S4, V5.S4, V4.S4
+	FMOVQ (R2), F6
+	VFMLA V2.S4, V6.S4, V4.S4
+	VFMLA V3.S4, V4.S4, V5.S4
+	FMOVQ.P F5, 16(R1)
+	FMOVQ.P F4, 16(R2)
 	SUB $4, R5, R5
 	CMP $4, R5
 	BGE one
@@ -1076,15 +1076,15 @@ rest:
 	CMP $1, R5
 	BLT done
 element:
-	FMOVS (R1), F4
-	FMOVS (R2), F5
-	FMOVS.P 4(R3), F6
-	WORD $0x6e20dcc6 // fmul v6.4s, v6.4s, v0.4s
-	VFMLA V1.S4, V4.S4, V6.S4
-	VFMLA V2.S4, V5.S4, V6.S4
-	VFMLA V3.S4, V6.S4, V4.S4
-	FMOVS.P F4, 4(R1)
-	FMOVS.P F6, 4(R2)
+	FMOVS.P 4(R3), F4
+	WORD $0x6e20dc84 // fmul v4.4s, v4.4s, v0.4s
+	FMOVS (R1), F5
+	VFMLA V1.S4, V5.S4, V4.S4
+	FMOVS (R2), F6
+	VFMLA V2.S4, V6.S4, V4.S4
+	VFMLA V3.S4, V4.S4, V5.S4
+	FMOVS.P F5, 4(R1)
+	FMOVS.P F4, 4(R2)
 	SUB $1, R5, R5
 	CMP $1, R5
 	BGE element
@@ -1108,40 +1108,40 @@ TEXT ·NesterovNEON(SB), NOSPLIT, $0-48
 	CMP $16, R5
 	BLT few
 rounds:
-	FLDPQ (R1), (F4, F5)
-	FLDPQ 32(R1), (F6, F7)
-	FLDPQ (R2), (F8, F9)
-	FLDPQ 32(R2), (F10, F11)
-	FLDPQ 32(R3), (F14, F15)
-	FLDPQ.P 64(R3), (F12, F13)
-	WORD $0x6e20dd8c // fmul v12.4s, v12.4s, v0.4s
-	WORD $0x6e20ddad // fmul v13.4s, v13.4s, v0.4s
-	WORD $0x6e20ddce // fmul v14.4s, v14.4s, v0.4s
-	WORD $0x6e20ddef // fmul v15.4s, v15.4s, v0.4s
-	VFMLA V1.S4, V4.S4, V12.S4
-	VFMLA V1.S4, V5.S4, V13.S4
-	VFMLA V1.S4, V6.S4, V14.S4
-	VFMLA V1.S4, V7.S4, V15.S4
-	VMOV V12.B16, V16.B16
-	VFMLA V2.S4, V8.S4, V16.S4
-	VMOV V13.B16, V8.B16
-	VFMLA V2.S4, V9.S4, V8.S4
-	VMOV V14.B16, V9.B16
-	VFMLA V2.S4, V10.S4, V9.S4
-	VMOV V15.B16, V10.B16
-	VFMLA V2.S4, V11.S4, V10.S4
-	VFMLA V2.S4, V16.S4, V12.S4
-	VFMLA V2.S4, V8.S4, V13.S4
-	VFMLA V2.S4, V9.S4, V14.S4
-	VFMLA V2.S4, V10.S4, V15.S4
-	VFMLA V3.S4, V12.S4, V4.S4
-	VFMLA V3.S4, V13.S4, V5.S4
-	VFMLA V3.S4, V14.S4, V6.S4
-	VFMLA V3.S4, V15.S4, V7.S4
-	FSTPQ (F6, F7), 32(R1)
-	FSTPQ.P (F4, F5), 64(R1)
-	FSTPQ (F9, F10), 32(R2)
-	FSTPQ.P (F16, F8), 64(R2)
+	FLDPQ 32(R3), (F6, F7)
+	FLDPQ.P 64(R3), (F4, F5)
+	WORD $0x6e20dc84 // fmul v4.4s, v4.4s, v0.4s
+	WORD $0x6e20dca5 // fmul v5.4s, v5.4s, v0.4s
+	WORD $0x6e20dcc6 // fmul v6.4s, v6.4s, v0.4s
+	WORD $0x6e20dce7 // fmul v7.4s, v7.4s, v0.4s
+	FLDPQ (R1), (F8, F9)
+	FLDPQ 32(R1), (F10, F11)
+	VFMLA V1.S4, V8.S4, V4.S4
+	VFMLA V1.S4, V9.S4, V5.S4
+	VFMLA V1.S4, V10.S4, V6.S4
+	VFMLA V1.S4, V11.S4, V7.S4
+	FLDPQ (R2), (F12, F13)
+	FLDPQ 32(R2), (F14, F15)
+	VMOV V4.B16, V16.B16
+	VFMLA V2.S4, V12.S4, V16.S4
+	VMOV V5.B16, V12.B16
+	VFMLA V2.S4, V13.S4, V12.S4
+	VMOV V6.B16, V13.B16
+	VFMLA V2.S4, V14.S4, V13.S4
+	VMOV V7.B16, V14.B16
+	VFMLA V2.S4, V15.S4, V14.S4
+	VFMLA V2.S4, V16.S4, V4.S4
+	VFMLA V2.S4, V12.S4, V5.S4
+	VFMLA V2.S4, V13.S4, V6.S4
+	VFMLA V2.S4, V14.S4, V7.S4
+	VFMLA V3.S4, V4.S4, V8.S4
+	VFMLA V3.S4, V5.S4, V9.S4
+	VFMLA V3.S4, V6.S4, V10.S4
+	VFMLA V3.S4, V7.S4, V11.S4
+	FSTPQ (F10, F11), 32(R1)
+	FSTPQ.P (F8, F9), 64(R1)
+	FSTPQ (F13, F14), 32(R2)
+	FSTPQ.P (F16, F12), 64(R2)
 	SUB $16, R5, R5
 	CMP $16, R5
 	BGE rounds
@@ -1149,16 +1149,16 @@ few:
 	CMP $4, R5
 	BLT rest
 one:
-	FMOVQ (R1), F4
-	FMOVQ (R2), F5
-	FMOVQ.P 16(R3), F6
-	WORD $0x6e20dcc6 // fmul v6.4s, v6.4s, v0.4s
-	VFMLA V1.S4, V4.S4, V6.S4
-	VMOV V6.B16, V7.B16
-	VFMLA V2.S4, V5.S4, V7.S4
-	VFMLA V2.S4, V7.S4, V6.S4
-	VFMLA V3.S4, V6.S4, V4.S4
-	FMOVQ.P F4, 16(R1)
+	FMOVQ.P 16(R3), F4
+	WORD $0x6e20dc84 // fmul v4.4s, v4.4s, v0.4s
+	FMOVQ (R1), F5
+	VFMLA V1.S4, V5.S4, V4.S4
+	FMOVQ (R2), F6
+	VMOV V4.B16, V7.B16
+	VFMLA V2.S4, V6.S4, V7.S4
+	VFMLA V2.S4, V7.S4, V4.S4
+	VFMLA V3.S4, V4.S4, V5.S4
+	FMOVQ.P F5, 16(R1)
 	FMOVQ.P F7, 16(R2)
 	SUB $4, R5, R5
 	CMP $4, R5
@@ -1167,16 +1167,16 @@ rest:
 	CMP $1, R5
 	BLT done
 element:
-	FMOVS (R1), F4
-	FMOVS (R2), F5
-	FMOVS.P 4(R3), F6
-	WORD $0x6e20dcc6 // fmul v6.4s, v6.4s, v0.4s
-	VFMLA V1.S4, V4.S4, V6.S4
-	VMOV V6.B16, V7.B16
-	VFMLA V2.S4, V5.S4, V7.S4
-	VFMLA V2.S4, V7.S4, V6.S4
-	VFMLA V3.S4, V6.S4, V4.S4
-	FMOVS.P F4, 4(R1)
+	FMOVS.P 4(R3), F4
+	WORD $0x6e20dc84 // fmul v4.4s, v4.4s, v0.4s
+	FMOVS (R1), F5
+	VFMLA V1.S4, V5.S4, V4.S4
+	FMOVS (R2), F6
+	VMOV V4.B16, V7.B16
+	VFMLA V2.S4, V6.S4, V7.S4
+	VFMLA V2.S4, V7.S4, V4.S4
+	VFMLA V3.S4, V4.S4, V5.S4
+	FMOVS.P F5, 4(R1)
 	FMOVS.P F7, 4(R2)
 	SUB $1, R5, R5
 	CMP $1, R5
@@ -1210,37 +1210,37 @@ TEXT ·AdamWNEON(SB), NOSPLIT, $0-72
 	CMP $8, R5
 	BLT few
 rounds:
-	FLDPQ (R1), (F8, F9)
+	FLDPQ.P 32(R4), (F8, F9)
+	WORD $0x6e20dd08 // fmul v8.4s, v8.4s, v0.4s
+	WORD $0x6e20dd29 // fmul v9.4s, v9.4s, v0.4s
 	FLDPQ (R2), (F10, F11)
-	FLDPQ (R3), (F12, F13)
-	FLDPQ.P 32(R4), (F14, F15)
-	WORD $0x6e20ddce // fmul v14.4s, v14.4s, v0.4s
-	WORD $0x6e20ddef // fmul v15.4s, v15.4s, v0.4s
-	WORD $0x4eaad5d0 // fsub v16.4s, v14.4s, v10.4s
-	WORD $0x4eabd5f1 // fsub v17.4s, v15.4s, v11.4s
-	VFMLA V1.S4, V16.S4, V10.S4
-	VFMLA V1.S4, V17.S4, V11.S4
-	WORD $0x6e23ddd0 // fmul v16.4s, v14.4s, v3.4s
-	WORD $0x6e23ddf1 // fmul v17.4s, v15.4s, v3.4s
-	WORD $0x6e22dd8c // fmul v12.4s, v12.4s, v2.4s
-	WORD $0x6e22ddad // fmul v13.4s, v13.4s, v2.4s
-	VFMLA V14.S4, V16.S4, V12.S4
-	VFMLA V15.S4, V17.S4, V13.S4
-	WORD $0x6ea1f98e // fsqrt v14.4s, v12.4s
-	WORD $0x6ea1f9af // fsqrt v15.4s, v13.4s
-	VMOV V5.B16, V16.B16
-	VFMLA V4.S4, V14.S4, V16.S4
-	VMOV V5.B16, V14.B16
-	VFMLA V4.S4, V15.S4, V14.S4
-	WORD $0x6e30fd4f // fdiv v15.4s, v10.4s, v16.4s
-	WORD $0x6e2efd6e // fdiv v14.4s, v11.4s, v14.4s
-	WORD $0x6e27dd08 // fmul v8.4s, v8.4s, v7.4s
-	WORD $0x6e27dd29 // fmul v9.4s, v9.4s, v7.4s
-	VFMLA V6.S4, V15.S4, V8.S4
-	VFMLA V6.S4, V14.S4, V9.S4
-	FSTPQ.P (F8, F9), 32(R1)
+	WORD $0x4eaad50c // fsub v12.4s, v8.4s, v10.4s
+	WORD $0x4eabd52d // fsub v13.4s, v9.4s, v11.4s
+	VFMLA V1.S4, V12.S4, V10.S4
+	VFMLA V1.S4, V13.S4, V11.S4
+	WORD $0x6e23dd0c // fmul v12.4s, v8.4s, v3.4s
+	WORD $0x6e23dd2d // fmul v13.4s, v9.4s, v3.4s
+	FLDPQ (R3), (F14, F15)
+	WORD $0x6e22ddce // fmul v14.4s, v14.4s, v2.4s
+	WORD $0x6e22ddef // fmul v15.4s, v15.4s, v2.4s
+	VFMLA V8.S4, V12.S4, V14.S4
+	VFMLA V9.S4, V13.S4, V15.S4
+	WORD $0x6ea1f9c8 // fsqrt v8.4s, v14.4s
+	WORD $0x6ea1f9e9 // fsqrt v9.4s, v15.4s
+	VMOV V5.B16, V12.B16
+	VFMLA V4.S4, V8.S4, V12.S4
+	VMOV V5.B16, V8.B16
+	VFMLA V4.S4, V9.S4, V8.S4
+	WORD $0x6e2cfd49 // fdiv v9.4s, v10.4s, v12.4s
+	WORD $0x6e28fd68 // fdiv v8.4s, v11.4s, v8.4s
+	FLDPQ (R1), (F12, F13)
+	WORD $0x6e27dd8c // fmul v12.4s, v12.4s, v7.4s
+	WORD $0x6e27ddad // fmul v13.4s, v13.4s, v7.4s
+	VFMLA V6.S4, V9.S4, V12.S4
+	VFMLA V6.S4, V8.S4, V13.S4
+	FSTPQ.P (F12, F13), 32(R1)
 	FSTPQ.P (F10, F11), 32(R2)
-	FSTPQ.P (F12, F13), 32(R3)
+	FSTPQ.P (F14, F15), 32(R3)
 	SUB $8, R5, R5
 	CMP $8, R5
 	BGE rounds
@@ -1248,25 +1248,25 @@ few:
 	CMP $4, R5
 	BLT rest
 one:
-	FMOVQ (R1), F8
+	FMOVQ.P 16(R4), F8
+	WORD $0x6e20dd08 // fmul v8.4s, v8.4s, v0.4s
 	FMOVQ (R2), F9
-	FMOVQ (R3), F10
-	FMOVQ.P 16(R4), F11
-	WORD $0x6e20dd6b // fmul v11.4s, v11.4s, v0.4s
-	WORD $0x4ea9d56c // fsub v12.4s, v11.4s, v9.4s
-	VFMLA V1.S4, V12.S4, V9.S4
-	WORD $0x6e23dd6c // fmul v12.4s, v11.4s, v3.4s
-	WORD $0x6e22dd4a // fmul v10.4s, v10.4s, v2.4s
-	VFMLA V11.S4, V12.S4, V10.S4
-	WORD $0x6ea1f94b // fsqrt v11.4s, v10.4s
-	VMOV V5.B16, V12.B16
-	VFMLA V4.S4, V11.S4, V12.S4
-	WORD $0x6e2cfd2b // fdiv v11.4s, v9.4s, v12.4s
-	WORD $0x6e27dd08 // fmul v8.4s, v8.4s, v7.4s
-	VFMLA V6.S4, V11.S4, V8.S4
-	FMOVQ.P F8, 16(R1)
+	WORD $0x4ea9d50a // fsub v10.4s, v8.4s, v9.4s
+	VFMLA V1.S4, V10.S4, V9.S4
+	WORD $0x6e23dd0a // fmul v10.4s, v8.4s, v3.4s
+	FMOVQ (R3), F11
+	WORD $0x6e22dd6b // fmul v11.4s, v11.4s, v2.4s
+	VFMLA V8.S4, V10.S4, V11.S4
+	WORD $0x6ea1f968 // fsqrt v8.4s, v11.4s
+	VMOV V5.B16, V10.B16
+	VFMLA V4.S4, V8.S4, V10.S4
+	WORD $0x6e2afd28 // fdiv v8.4s, v9.4s, v10.4s
+	FMOVQ (R1), F10
+	WORD $0x6e27dd4a // fmul v10.4s, v10.4s, v7.4s
+	VFMLA V6.S4, V8.S4, V10.S4
+	FMOVQ.P F10, 16(R1)
 	FMOVQ.P F9, 16(R2)
-	FMOVQ.P F10, 16(R3)
+	FMOVQ.P F11, 16(R3)
 	SUB $4, R5, R5
 	CMP $4, R5
 	BGE one
@@ -1274,25 +1274,25 @@ rest:
 	CMP $1, R5
 	BLT done
 element:
-	FMOVS (R1), F8
+	FMOVS.P 4(R4), F8
+	WORD $0x6e20dd08 // fmul v8.4s, v8.4s, v0.4s
 	FMOVS (R2), F9
-	FMOVS (R3), F10
-	FMOVS.P 4(R4), F11
-	WORD $0x6e20dd6b // fmul v11.4s, v11.4s, v0.4s
-	WORD $0x4ea9d56c // fsub v12.4s, v11.4s, v9.4s
-	VFMLA V1.S4, V12.S4, V9.S4
-	WORD $0x6e23dd6c // fmul v12.4s, v11.4s, v3.4s
-	WORD $0x6e22dd4a // fmul v10.4s, v10.4s, v2.4s
-	VFMLA V11.S4, V12.S4, V10.S4
-	WORD $0x6ea1f94b // fsqrt v11.4s, v10.4s
-	VMOV V5.B16, V12.B16
-	VFMLA V4.S4, V11.S4, V12.S4
-	WORD $0x6e2cfd2b // fdiv v11.4s, v9.4s, v12.4s
-	WORD $0x6e27dd08 // fmul v8.4s, v8.4s, v7.4s
-	VFMLA V6.S4, V11.S4, V8.S4
-	FMOVS.P F8, 4(R1)
+	WORD $0x4ea9d50a // fsub v10.4s, v8.4s, v9.4s
+	VFMLA V1.S4, V10.S4, V9.S4
+	WORD $0x6e23dd0a // fmul v10.4s, v8.4s, v3.4s
+	FMOVS (R3), F11
+	WORD $0x6e22dd6b // fmul v11.4s, v11.4s, v2.4s
+	VFMLA V8.S4, V10.S4, V11.S4
+	WORD $0x6ea1f968 // fsqrt v8.4s, v11.4s
+	VMOV V5.B16, V10.B16
+	VFMLA V4.S4, V8.S4, V10.S4
+	WORD $0x6e2afd28 // fdiv v8.4s, v9.4s, v10.4s
+	FMOVS (R1), F10
+	WORD $0x6e27dd4a // fmul v10.4s, v10.4s, v7.4s
+	VFMLA V6.S4, V8.S4, V10.S4
+	FMOVS.P F10, 4(R1)
 	FMOVS.P F9, 4(R2)
-	FMOVS.P F10, 4(R3)
+	FMOVS.P F11, 4(R3)
 	SUB $1, R5, R5
 	CMP $1, R5
 	BGE element
@@ -1602,58 +1602,58 @@ strip4:
 strip4row:
 	MOVD R11, R21
 strip4tap:
+	FLDPQ (R2), (F8, F9)
+	FLDPQ 32(R2), (F10, F11)
+	WORD $0x4e20e50c // fcmeq v12.4s, v8.4s, v0.4s
+	WORD $0x4e21e52d // fcmeq v13.4s, v9.4s, v1.4s
+	WORD $0x4e22e54e // fcmeq v14.4s, v10.4s, v2.4s
+	WORD $0x4e23e56f // fcmeq v15.4s, v11.4s, v3.4s
+	WORD $0x4e20e410 // fcmeq v16.4s, v0.4s, v0.4s
+	WORD $0x4e21e431 // fcmeq v17.4s, v1.4s, v1.4s
+	WORD $0x4e22e452 // fcmeq v18.4s, v2.4s, v2.4s
+	WORD $0x4e23e473 // fcmeq v19.4s, v3.4s, v3.4s
+	WORD $0x4e28e508 // fcmeq v8.4s, v8.4s, v8.4s
+	WORD $0x4e29e529 // fcmeq v9.4s, v9.4s, v9.4s
+	WORD $0x4e2ae54a // fcmeq v10.4s, v10.4s, v10.4s
+	WORD $0x4e2be56b // fcmeq v11.4s, v11.4s, v11.4s
+	VMOV V8.B16, V20.B16
+	VBSL V4.B16, V31.B16, V20.B16
+	VMOV V9.B16, V21.B16
+	VBSL V5.B16, V31.B16, V21.B16
+	VMOV V10.B16, V22.B16
+	VBSL V6.B16, V31.B16, V22.B16
+	VMOV V11.B16, V23.B16
+	VBSL V7.B16, V31.B16, V23.B16
+	VBIT V16.B16, V31.B16, V20.B16
+	VBIT V17.B16, V31.B16, V21.B16
+	VBIT V18.B16, V31.B16, V22.B16
+	VBIT V19.B16, V31.B16, V23.B16
+	VBSL V31.B16, V4.B16, V8.B16
+	VBSL V31.B16, V5.B16, V9.B16
+	VBSL V31.B16, V6.B16, V10.B16
+	VBSL V31.B16, V7.B16, V11.B16
+	VBSL V8.B16, V4.B16, V16.B16
+	VBSL V9.B16, V5.B16, V17.B16
+	VBSL V10.B16, V6.B16, V18.B16
+	VBSL V11.B16, V7.B16, V19.B16
+	VBIT V12.B16, V4.B16, V20.B16
+	VBIT V13.B16, V5.B16, V21.B16
+	VBIT V14.B16, V6.B16, V22.B16
+	VBIT V15.B16, V7.B16, V23.B16
 	FLDPQ (R1), (F8, F9)
 	FLDPQ 32(R1), (F10, F11)
-	FLDPQ (R2), (F12, F13)
-	FLDPQ 32(R2), (F14, F15)
-	WORD $0x4e20e590 // fcmeq v16.4s, v12.4s, v0.4s
-	WORD $0x4e21e5b1 // fcmeq v17.4s, v13.4s, v1.4s
-	WORD $0x4e22e5d2 // fcmeq v18.4s, v14.4s, v2.4s
-	WORD $0x4e23e5f3 // fcmeq v19.4s, v15.4s, v3.4s
-	WORD $0x4e20e414 // fcmeq v20.4s, v0.4s, v0.4s
-	WORD $0x4e21e435 // fcmeq v21.4s, v1.4s, v1.4s
-	WORD $0x4e22e456 // fcmeq v22.4s, v2.4s, v2.4s
-	WORD $0x4e23e477 // fcmeq v23.4s, v3.4s, v3.4s
-	WORD $0x4e2ce58c // fcmeq v12.4s, v12.4s, v12.4s
-	WORD $0x4e2de5ad // fcmeq v13.4s, v13.4s, v13.4s
-	WORD $0x4e2ee5ce // fcmeq v14.4s, v14.4s, v14.4s
-	WORD $0x4e2fe5ef // fcmeq v15.4s, v15.4s, v15.4s
-	VMOV V12.B16, V24.B16
-	VBSL V4.B16, V31.B16, V24.B16
-	VMOV V13.B16, V25.B16
-	VBSL V5.B16, V31.B16, V25.B16
-	VMOV V14.B16, V26.B16
-	VBSL V6.B16, V31.B16, V26.B16
-	VMOV V15.B16, V27.B16
-	VBSL V7.B16, V31.B16, V27.B16
-	VBIT V20.B16, V31.B16, V24.B16
-	VBIT V21.B16, V31.B16, V25.B16
-	VBIT V22.B16, V31.B16, V26.B16
-	VBIT V23.B16, V31.B16, V27.B16
-	VBSL V31.B16, V4.B16, V12.B16
-	VBSL V31.B16, V5.B16, V13.B16
-	VBSL V31.B16, V6.B16, V14.B16
-	VBSL V31.B16, V7.B16, V15.B16
-	VBSL V12.B16, V4.B16, V20.B16
-	VBSL V13.B16, V5.B16, V21.B16
-	VBSL V14.B16, V6.B16, V22.B16
-	VBSL V15.B16, V7.B16, V23.B16
-	VBIT V16.B16, V4.B16, V24.B16
-	VBIT V17.B16, V5.B16, V25.B16
-	VBIT V18.B16, V6.B16, V26.B16
-	VBIT V19.B16, V7.B16, V27.B16
-	WORD $0x4e38d508 // fadd v8.4s, v8.4s, v24.4s
-	WORD $0x4e39d529 // fadd v9.4s, v9.4s, v25.4s
-	WORD $0x4e3ad54a // fadd v10.4s, v10.4s, v26.4s
-	WORD $0x4e3bd56b // fadd v11.4s, v11.4s, v27.4s
-	VMOV V16.B16, V4.B16
-	VBSL V20.B16, V31.B16, V4.B16
-	VMOV V17.B16, V5.B16
-	VBSL V21.B16, V31.B16, V5.B16
-	VMOV V18.B16, V6.B16
-	VBSL V22.B16, V31.B16, V6.B16
-	VMOV V19.B16, V7.B16
-	VBSL V23.B16, V31.B16, V7.B16
+	WORD $0x4e34d508 // fadd v8.4s, v8.4s, v20.4s
+	WORD $0x4e35d529 // fadd v9.4s, v9.4s, v21.4s
+	WORD $0x4e36d54a // fadd v10.4s, v10.4s, v22.4s
+	WORD $0x4e37d56b // fadd v11.4s, v11.4s, v23.4s
+	VMOV V12.B16, V4.B16
+	VBSL V16.B16, V31.B16, V4.B16
+	VMOV V13.B16, V5.B16
+	VBSL V17.B16, V31.B16, V5.B16
+	VMOV V14.B16, V6.B16
+	VBSL V18.B16, V31.B16, V6.B16
+	VMOV V15.B16, V7.B16
+	VBSL V19.B16, V31.B16, V7.B16
 	FSTPQ (F8, F9), (R1)
 	FSTPQ (F10, F11), 32(R1)
 	ADD R12, R1, R1
@@ -1687,32 +1687,32 @@ strip2:
 strip2row:
 	MOVD R11, R21
 strip2tap:
+	FLDPQ (R2), (F4, F5)
+	WORD $0x4e20e486 // fcmeq v6.4s, v4.4s, v0.4s
+	WORD $0x4e21e4a7 // fcmeq v7.4s, v5.4s, v1.4s
+	WORD $0x4e20e408 // fcmeq v8.4s, v0.4s, v0.4s
+	WORD $0x4e21e429 // fcmeq v9.4s, v1.4s, v1.4s
+	WORD $0x4e24e484 // fcmeq v4.4s, v4.4s, v4.4s
+	WORD $0x4e25e4a5 // fcmeq v5.4s, v5.4s, v5.4s
+	VMOV V4.B16, V10.B16
+	VBSL V2.B16, V31.B16, V10.B16
+	VMOV V5.B16, V11.B16
+	VBSL V3.B16, V31.B16, V11.B16
+	VBIT V8.B16, V31.B16, V10.B16
+	VBIT V9.B16, V31.B16, V11.B16
+	VBSL V31.B16, V2.B16, V4.B16
+	VBSL V31.B16, V3.B16, V5.B16
+	VBSL V4.B16, V2.B16, V8.B16
+	VBSL V5.B16, V3.B16, V9.B16
+	VBIT V6.B16, V2.B16, V10.B16
+	VBIT V7.B16, V3.B16, V11.B16
 	FLDPQ (R1), (F4, F5)
-	FLDPQ (R2), (F6, F7)
-	WORD $0x4e20e4c8 // fcmeq v8.4s, v6.4s, v0.4s
-	WORD $0x4e21e4e9 // fcmeq v9.4s, v7.4s, v1.4s
-	WORD $0x4e20e40a // fcmeq v10.4s, v0.4s, v0.4s
-	WORD $0x4e21e42b // fcmeq v11.4s, v1.4s, v1.4s
-	WORD $0x4e26e4c6 // fcmeq v6.4s, v6.4s, v6.4s
-	WORD $0x4e27e4e7 // fcmeq v7.4s, v7.4s, v7.4s
-	VMOV V6.B16, V12.B16
-	VBSL V2.B16, V31.B16, V12.B16
-	VMOV V7.B16, V13.B16
-	VBSL V3.B16, V31.B16, V13.B16
-	VBIT V10.B16, V31.B16, V12.B16
-	VBIT V11.B16, V31.B16, V13.B16
-	VBSL V31.B16, V2.B16, V6.B16
-	VBSL V31.B16, V3.B16, V7.B16
-	VBSL V6.B16, V2.B16, V10.B16
-	VBSL V7.B16, V3.B16, V11.B16
-	VBIT V8.B16, V2.B16, V12.B16
-	VBIT V9.B16, V3.B16, V13.B16
-	WORD $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
-	WORD $0x4e2dd4a5 // fadd v5.4s, v5.4s, v13.4s
-	VMOV V8.B16, V2.B16
-	VBSL V10.B16, V31.B16, V2.B16
-	VMOV V9.B16, V3.B16
-	VBSL V11.B16, V31.B16, V3.B16
+	WORD $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
+	WORD $0x4e2bd4a5 // fadd v5.4s, v5.4s, v11.4s
+	VMOV V6.B16, V2.B16
+	VBSL V8.B16, V31.B16, V2.B16
+	VMOV V7.B16, V3.B16
+	VBSL V9.B16, V31.B16, V3.B16
 	FSTPQ (F4, F5), (R1)
 	ADD R12, R1, R1
 	ADD R12, R2, R2
@@ -1743,20 +1743,20 @@ strip1:
 strip1row:
 	MOVD R11, R21
 strip1tap:
+	FMOVQ (R2), F2
+	WORD $0x4e20e443 // fcmeq v3.4s, v2.4s, v0.4s
+	WORD $0x4e20e404 // fcmeq v4.4s, v0.4s, v0.4s
+	WORD $0x4e22e442 // fcmeq v2.4s, v2.4s, v2.4s
+	VMOV V2.B16, V5.B16
+	VBSL V1.B16, V31.B16, V5.B16
+	VBIT V4.B16, V31.B16, V5.B16
+	VBSL V31.B16, V1.B16, V2.B16
+	VBSL V2.B16, V1.B16, V4.B16
+	VBIT V3.B16, V1.B16, V5.B16
 	FMOVQ (R1), F2
-	FMOVQ (R2), F3
-	WORD $0x4e20e464 // fcmeq v4.4s, v3.4s, v0.4s
-	WORD $0x4e20e405 // fcmeq v5.4s, v0.4s, v0.4s
-	WORD $0x4e23e463 // fcmeq v3.4s, v3.4s, v3.4s
-	VMOV V3.B16, V6.B16
-	VBSL V1.B16, V31.B16, V6.B16
-	VBIT V5.B16, V31.B16, V6.B16
-	VBSL V31.B16, V1.B16, V3.B16
-	VBSL V3.B16, V1.B16, V5.B16
-	VBIT V4.B16, V1.B16, V6.B16
-	WORD $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	VMOV V4.B16, V1.B16
-	VBSL V5.B16, V31.B16, V1.B16
+	WORD $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	VMOV V3.B16, V1.B16
+	VBSL V4.B16, V31.B16, V1.B16
 	FMOVQ F2, (R1)
 	ADD R12, R1, R1
 	ADD R12, R2, R2
@@ -1787,20 +1787,20 @@ stripelement:
 stripelementrow:
 	MOVD R11, R21
 stripelementtap:
+	FMOVS (R2), F2
+	WORD $0x4e20e443 // fcmeq v3.4s, v2.4s, v0.4s
+	WORD $0x4e20e404 // fcmeq v4.4s, v0.4s, v0.4s
+	WORD $0x4e22e442 // fcmeq v2.4s, v2.4s, v2.4s
+	VMOV V2.B16, V5.B16
+	VBSL V1.B16, V31.B16, V5.B16
+	VBIT V4.B16, V31.B16, V5.B16
+	VBSL V31.B16, V1.B16, V2.B16
+	VBSL V2.B16, V1.B16, V4.B16
+	VBIT V3.B16, V1.B16, V5.B16
 	FMOVS (R1), F2
-	FMOVS (R2), F3
-	WORD $0x4e20e464 // fcmeq v4.4s, v3.4s, v0.4s
-	WORD $0x4e20e405 // fcmeq v5.4s, v0.4s, v0.4s
-	WORD $0x4e23e463 // fcmeq v3.4s, v3.4s, v3.4s
-	VMOV V3.B16, V6.B16
-	VBSL V1.B16, V31.B16, V6.B16
-	VBIT V5.B16, V31.B16, V6.B16
-	VBSL V31.B16, V1.B16, V3.B16
-	VBSL V3.B16, V1.B16, V5.B16
-	VBIT V4.B16, V1.B16, V6.B16
-	WORD $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	VMOV V4.B16, V1.B16
-	VBSL V5.B16, V31.B16, V1.B16
+	WORD $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	VMOV V3.B16, V1.B16
+	VBSL V4.B16, V31.B16, V1.B16
 	FMOVS F2, (R1)
 	ADD R12, R1, R1
 	ADD R12, R2, R2
@@ -2026,16 +2026,16 @@ strip4:
 strip4row:
 	MOVD R11, R21
 strip4tap:
-	FLDPQ (R1), (F4, F5)
-	FLDPQ 32(R1), (F6, F7)
-	FLDPQ (R2), (F8, F9)
-	FLDPQ 32(R2), (F10, F11)
-	VFMLA V8.S4, V0.S4, V4.S4
-	VFMLA V9.S4, V1.S4, V5.S4
-	VFMLA V10.S4, V2.S4, V6.S4
-	VFMLA V11.S4, V3.S4, V7.S4
-	FSTPQ (F4, F5), (R1)
-	FSTPQ (F6, F7), 32(R1)
+	FLDPQ (R2), (F4, F5)
+	FLDPQ 32(R2), (F6, F7)
+	FLDPQ (R1), (F8, F9)
+	FLDPQ 32(R1), (F10, F11)
+	VFMLA V4.S4, V0.S4, V8.S4
+	VFMLA V5.S4, V1.S4, V9.S4
+	VFMLA V6.S4, V2.S4, V10.S4
+	VFMLA V7.S4, V3.S4, V11.S4
+	FSTPQ (F8, F9), (R1)
+	FSTPQ (F10, F11), 32(R1)
 	ADD R12, R1, R1
 	ADD R12, R2, R2
 	SUBS $1, R21, R21
@@ -2075,11 +2075,11 @@ strip2:
 strip2row:
 	MOVD R11, R21
 strip2tap:
-	FLDPQ (R1), (F2, F3)
-	FLDPQ (R2), (F4, F5)
-	VFMLA V4.S4, V0.S4, V2.S4
-	VFMLA V5.S4, V1.S4, V3.S4
-	FSTPQ (F2, F3), (R1)
+	FLDPQ (R2), (F2, F3)
+	FLDPQ (R1), (F4, F5)
+	VFMLA V2.S4, V0.S4, V4.S4
+	VFMLA V3.S4, V1.S4, V5.S4
+	FSTPQ (F4, F5), (R1)
 	ADD R12, R1, R1
 	ADD R12, R2, R2
 	SUBS $1, R21, R21
@@ -2113,10 +2113,10 @@ strip1:
 strip1row:
 	MOVD R11, R21
 strip1tap:
-	FMOVQ (R1), F1
-	FMOVQ (R2), F2
-	VFMLA V2.S4, V0.S4, V1.S4
-	FMOVQ F1, (R1)
+	FMOVQ (R2), F1
+	FMOVQ (R1), F2
+	VFMLA V1.S4, V0.S4, V2.S4
+	FMOVQ F2, (R1)
 	ADD R12, R1, R1
 	ADD R12, R2, R2
 	SUBS $1, R21, R21
@@ -2150,10 +2150,10 @@ stripelement:
 stripelementrow:
 	MOVD R11, R21
 stripelementtap:
-	FMOVS (R1), F1
-	FMOVS (R2), F2
-	VFMLA V2.S4, V0.S4, V1.S4
-	FMOVS F1, (R1)
+	FMOVS (R2), F1
+	FMOVS (R1), F2
+	VFMLA V1.S4, V0.S4, V2.S4
+	FMOVS F2, (R1)
 	ADD R12, R1, R1
 	ADD R12, R2, R2
 	SUBS $1, R21, R21

@@ -250,7 +250,46 @@ func (k *Kernel) record(p *Prog) (results []int) {
 	if len(out) != want {
 		panic(fmt.Sprintf("vec: %s: %d results, want %d", k.Name, len(out), want))
 	}
-	return p.finish(out)
+	results = p.finish(out)
+	if k.Columns != nil || k.inPlace() {
+		results = p.sink(results)
+	}
+	return results
+}
+
+// sink moves each source to where it is first used, so that it takes a register for no longer than it must, and returns the results' new numbers.
+func (p *Prog) sink(results []int) []int {
+	number := make([]int, len(p.nodes))
+	for i := range number {
+		number[i] = -1
+	}
+	var nodes []node
+	place := func(i int) {
+		number[i] = len(nodes)
+		nodes = append(nodes, p.nodes[i])
+	}
+	for i, n := range p.nodes {
+		if n.op == opIn {
+			continue
+		}
+		for _, a := range n.arg[:arityOf(n.op)] {
+			if number[a] < 0 {
+				place(a)
+			}
+		}
+		place(i)
+		for j, a := range n.arg[:arityOf(n.op)] {
+			nodes[number[i]].arg[j] = number[a]
+		}
+	}
+	p.nodes = nodes
+	for i, r := range results {
+		if number[r] < 0 {
+			panic("vec: a result is a source")
+		}
+		results[i] = number[r]
+	}
+	return results
 }
 
 // recordStart records the program that makes the states of a pixel of Taps.
