@@ -97,7 +97,8 @@ type pose struct {
 // part is a piece of a figure: a polygon in metres, x to the right and y up from the ground between the feet.
 type part struct {
 	from, to int     // its points
-	z        float64 // away from the camera, from the figure's middle: parts are drawn from the farthest on
+	z        float64 // away from the camera, from the figure's middle
+	key      float64 // parts are drawn from the greatest on: z, and what lies over what
 	p        paint
 }
 
@@ -111,11 +112,11 @@ type figure struct {
 }
 
 // add ends a part whose points begin at from.
-func (g *figure) add(from int, z float64, c rgb, round float64) *part {
+func (g *figure) add(from int, z, key float64, c rgb, round float64) *part {
 	for i := from; i < len(g.points); i++ {
 		g.points[i].x, g.points[i].y = mul(g.points[i].x, g.scale), mul(g.points[i].y, g.scale)
 	}
-	g.parts = append(g.parts, part{from: from, to: len(g.points), z: mul(z, g.scale), p: paint{c: c, round: round}})
+	g.parts = append(g.parts, part{from: from, to: len(g.points), z: mul(z, g.scale), key: mul(key, g.scale), p: paint{c: c, round: round}})
 	return &g.parts[len(g.parts)-1]
 }
 
@@ -127,19 +128,20 @@ func (g *figure) screen(fwd, up, right float64) vec3 {
 func (g *figure) limb(a vec3, ra float64, b vec3, rb float64, c rgb, z float64) *part {
 	n := len(g.points)
 	g.points = capsule(g.points, vec{a.x, a.y}, ra, vec{b.x, b.y}, rb)
-	return g.add(n, mul(a.z+b.z, 0.5)+z, c, 0.42)
+	mid := mul(a.z+b.z, 0.5)
+	return g.add(n, mid, mid+z, c, 0.42)
 }
 
 func (g *figure) blob(x, y, rx, ry, z float64, c rgb) *part {
 	n := len(g.points)
 	g.points = ellipse(g.points, x, y, rx, ry)
-	return g.add(n, z, c, 0.32)
+	return g.add(n, z, z, c, 0.32)
 }
 
 func (g *figure) shape(z float64, c rgb, round float64, poly ...vec) *part {
 	n := len(g.points)
 	g.points = smooth(g.points, poly)
-	return g.add(n, z, c, round)
+	return g.add(n, z, z, c, round)
 }
 
 // across is the half width of a body of half width w and half depth d.
@@ -236,6 +238,9 @@ func (g *figure) pose(l *looks, p pose, detail float64) {
 	for i := range g.parts {
 		if q := &g.parts[i].p; q.c != l.skin {
 			q.fold = mul(0.085, detail)
+			if i%2 == 1 {
+				q.fold = mul(-0.07, detail)
+			}
 		}
 	}
 	g.head(l, up, lean, detail)
@@ -464,7 +469,7 @@ func (g *figure) sort() {
 		g.order = append(g.order, i)
 	}
 	slices.SortStableFunc(g.order, func(a, b int) int {
-		switch za, zb := g.parts[a].z, g.parts[b].z; {
+		switch za, zb := g.parts[a].key, g.parts[b].key; {
 		case za > zb:
 			return -1
 		case za < zb:

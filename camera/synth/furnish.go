@@ -171,6 +171,22 @@ func (s *street) trafficLight(x, z float64) {
 		t.c.fill(t.poly, &paint{c: t.tone(c), label: Sign})
 	}
 	t.put(pillar(t.at, 2.9, 0.06))
+	if n := len(s.standing); n > 0 {
+		s.standing[n-1].live = func(s *street, now float64) {
+			c, i := rgb{60, 255, 130}, 0 // green once people have crossed
+			switch in := now - mul(cycle, math.Floor(now/cycle)); {
+			case in > cycle-1.5:
+				c, i = rgb{255, 190, 50}, 1
+			case in < crossing:
+				c, i = rgb{255, 50, 44}, 2
+			}
+			p := t.point(0, 2.46+mul(0.29, float64(i)))
+			for _, q := range [...]vec{{0.15, 0.25}, {0.09, 1}} {
+				s.poly = ellipse(s.poly[:0], p.x, p.y, mul(q.x, t.px), mul(q.x, t.px))
+				s.now.fill(s.poly, &paint{c: s.air.veiled(c, z), alpha: q.y, label: Sign})
+			}
+		}
+	}
 }
 
 // railing is a fence along the kerb, from z on for some metres: a stencil for each field.

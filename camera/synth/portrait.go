@@ -61,7 +61,7 @@ type mapOfSkin struct {
 func newPerson(id uint64) *person {
 	c := newChance(id, 11)
 	p := &person{id: id, woman: c.yes(0.5), strands: c.Uint64()}
-	p.skin, p.hair = pick(c, skins).vary(c, 0.08), pick(c, hairs).vary(c, 0.12)
+	p.skin, p.hair = pick(c, skins).vary(c, 0.06).by(rgb{1, 0.97, 0.92}), pick(c, hairs).vary(c, 0.12)
 	p.iris = pick(c, []rgb{{70, 48, 32}, {58, 40, 28}, {92, 118, 140}, {84, 104, 72}, {110, 84, 50}})
 	p.top = pick(c, cloths).vary(c, 0.2)
 	p.lips = p.skin.by(rgb{0.86, 0.62, 0.60})

@@ -70,7 +70,7 @@ type paint struct {
 	round   float64 // how much a row darkens toward its ends, as a cylinder's does: 0..1
 	from    float64 // where the light that rounds comes from: -1 left .. 1 right
 	stripe  rgb     // colour of stripes
-	fold    float64 // distance of the folds of cloth in pixels; 0 for none
+	fold    float64 // distance of the folds of cloth in pixels; 0 for none; below 0 they fall the other way
 	period  float64 // of the stripes in pixels of height; 0 for none
 	label   uint8
 	id      uint8
@@ -171,7 +171,7 @@ func (c *canvas) fill(poly []vec, p *paint) {
 			c.textured(acc, y, b, p, opacity)
 			continue
 		}
-		if p.round > 0 || p.fade || p.period > 0 || p.fold > 0 {
+		if p.round > 0 || p.fade || p.period > 0 || p.fold != 0 {
 			c.shaded(acc, y, b, p, opacity)
 			continue
 		}
@@ -247,9 +247,9 @@ func (c *canvas) shaded(acc []int32, y int, b rect, p *paint, opacity int32) {
 	round := int32(float64(p.round * 256))
 	step := int32(float64(scale * 256))
 	var fold, foldAt int32 // in 1/256 of the distance of folds
-	if p.fold > 2 {
+	if wide := math.Abs(p.fold); wide > 2 {
 		fold = int32(110 / p.fold)
-		foldAt = int32(float64(float64(y-b.y0) * 256 / p.fold))
+		foldAt = int32(float64(float64(y-b.y0) * 256 / wide))
 	}
 	u := int32(-256) + step/2 - int32(float64(p.from*128)) - step*int32(first)
 	sum = 0
@@ -261,7 +261,7 @@ func (c *canvas) shaded(acc []int32, y int, b rect, p *paint, opacity int32) {
 					v := min(max(u+step*int32(i), -400), 400)
 					k = 256 + round/4 - round*(v*v>>8)>>8
 				}
-				if fold > 0 {
+				if fold != 0 {
 					k += crease(foldAt+fold*int32(i), b.x0)
 				}
 				c.blend(i+b.x0, y, min(r*k>>8, 255), min(g*k>>8, 255), min(bl*k>>8, 255), a, a*opacity>>8, p)

@@ -49,6 +49,7 @@ type standing struct {
 	s      *canvas
 	x, y   int
 	shadow func(s *street)
+	live   func(s *street, t float64) // what changes on it; nil for nothing
 }
 
 // mover is something that moves in the frame under way.
@@ -459,10 +460,10 @@ func (s *street) grain(seed uint64, p vec3, label uint8, brick bool, px float64)
 		return mul(g, lerp(0.72, 1, clamp((wall-math.Abs(p.x))/0.7, 0, 1)))
 	case Building:
 		g := 1 + mul(0.10, noise(seed+7, mul(p.z+p.x, 0.5), mul(p.y, 0.5))-0.5)
-		if a := amount(0.09); brick && a > 0 { // courses of bricks
-			row := math.Floor(p.y / 0.09)
+		if a := amount(0.075); brick && a > 0 { // courses of bricks
+			row := math.Floor(p.y / 0.075)
 			u := p.z + p.x + mul(0.13, row)
-			g += mul(mul(0.13, a), cell(u, row, 0.26, 3))
+			g += mul(mul(0.13, a), cell(u, row, 0.23, 3))
 		}
 		return g
 	}
@@ -530,6 +531,9 @@ func (s *street) frame(t float64, n uint64, buf []byte, truth *Truth) {
 			m := &s.movers[j]
 			b := rect{int(math.Floor(m.box[0])) - 1, int(math.Floor(m.box[1])) - 1, int(math.Ceil(m.box[2])) + 1, int(math.Ceil(m.box[3])) + 1}
 			c.over(o.s, o.x, o.y, b)
+		}
+		if o.live != nil {
+			o.live(s, t)
 		}
 		k++
 	}
@@ -647,7 +651,7 @@ func (s *street) shadows() {
 		p := s.at(m.at)
 		if m.car == nil {
 			flat := math.Max(s.camY/m.at.z, 0.05)
-			for _, r := range [...]vec{{0.34, 60}, {0.27, 110}, {0.2, 170}} {
+			for _, r := range [...]vec{{0.32, 30}, {0.28, 60}, {0.24, 90}, {0.2, 120}, {0.16, 150}} {
 				c.shadeBy(ellipse(s.poly[:0], p.x, p.y, mul(r.x, px), mul(mul(r.x, px), flat)), int32(r.y))
 			}
 			continue
@@ -692,12 +696,18 @@ func (s *street) castShadow(c *canvas, m *mover) {
 			return
 		}
 	}
+	// the figure as the sun sees it
+	l := length(a.x, a.y)
+	dx, dz := a.x/l, a.y/l
+	hx, hz := cos(m.heading), sin(m.heading)
+	p := m.pose
+	p.heading = heading(mul(hx, dz)-mul(hz, dx), mul(hx, dx)+mul(hz, dz))
 	g := &s.figure
-	g.pose(m.look, m.pose, 10)
+	g.pose(m.look, p, 10)
 	for _, q := range g.parts {
 		s.poly = s.poly[:0]
 		for _, p := range g.points[q.from:q.to] {
-			s.poly = append(s.poly, fall(m.at.x+p.x, p.y, m.at.z+q.z))
+			s.poly = append(s.poly, fall(m.at.x+mul(p.x, dz)+mul(q.z, dx), p.y, m.at.z-mul(p.x, dx)+mul(q.z, dz)))
 		}
 		c.shade(s.poly)
 	}

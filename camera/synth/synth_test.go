@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"hash/crc32"
 	"io"
 	"strings"
 	"testing"
@@ -167,6 +169,105 @@ func TestRealPaceAndCancel(t *testing.T) {
 	}
 }
 
+// digests are CRC-32 sums of two frames each, with their label maps. They change when the drawing changes, but never with the processor:
+// the same test runs on every architecture that is supported.
+var digests = map[string]uint32{
+	"street 1":   0xe2a27adf,
+	"street 2":   0x5e683bbc,
+	"street 3":   0x6cc5fd05,
+	"portrait 4": 0x5cfffbf7,
+	"bars 0":     0xbb1ad0c7,
+}
+
+func TestSameBitsOnEveryProcessor(t *testing.T) {
+	for _, o := range []Options{
+		{Scene: "street", Seed: 1, Weather: "sun"}, {Scene: "street", Seed: 2, Weather: "rain", Light: "night", Shake: 3},
+		{Scene: "street", Seed: 3, Weather: "fog", Light: "dusk", People: 12, EV: 0.7, Blur: 1.3}, {Scene: "portrait", Seed: 4, People: 2}, {Scene: "bars"},
+	} {
+		o.Width, o.Height, o.FPS, o.Frames = 192, 144, 0.3, 4
+		name := fmt.Sprintf("%s %d", o.Scene, o.Seed)
+		pix, truth := run(t, o)
+		sum := crc32.NewIEEE()
+		for i := range pix {
+			sum.Write(pix[i])
+			sum.Write(truth[i].Labels)
+			for _, q := range truth[i].Objects {
+				fmt.Fprint(sum, q.Box, q.Visibility)
+			}
+			for _, f := range truth[i].Faces {
+				fmt.Fprint(sum, f.Landmarks, f.Box)
+			}
+		}
+		if got := sum.Sum32(); got != digests[name] {
+			t.Errorf("%q: %#x,", name, got)
+		}
+	}
+}
+
+// TestAnySize draws what options allow at their ends.
+func TestAnySize(t *testing.T) {
+	for _, scene := range scenes {
+		for _, size := range [][2]int{{16, 16}, {17, 300}, {400, 19}, {97, 61}} {
+			for _, o := range []Options{{People: 64, Cars: 16, Shake: 20, Blur: 4}, {People: None, Cars: None, Noise: None, Blur: None, Weather: "rain", Light: "night"}} {
+				o.Scene, o.Width, o.Height = scene, size[0], size[1]
+				for n := range uint64(4) {
+					p, err := Still(o, n)
+					if err != nil || len(p.Pix) != 3*size[0]*size[1] || len(p.Truth.Labels) != size[0]*size[1] || len(p.Truth.IDs) != size[0]*size[1] {
+						t.Fatalf("%+v: %v", o, err)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestPeopleKeepTheirNames follows persons through a street: between frames they move by little, and nobody takes a name twice.
+func TestPeopleKeepTheirNames(t *testing.T) {
+	_, truths := run(t, Options{Scene: "street", Seed: 9, Width: 320, Height: 240, People: 10, FPS: 15, Frames: 450})
+	type last struct {
+		frame int
+		box   [4]float64
+	}
+	names := map[int]last{}
+	for i, tr := range truths {
+		for _, o := range tr.Objects {
+			l, ok := names[o.ID]
+			if dx := o.Full[0] + o.Full[2]/2 - l.box[0] - l.box[2]/2; ok && l.frame == i-1 && (dx > 45 || dx < -45) {
+				t.Fatalf("frame %d: %d jumps by %g pixels", i, o.ID, dx)
+			}
+			names[o.ID] = last{i, o.Full}
+		}
+	}
+	if len(names) < 12 {
+		t.Errorf("%d names in 30 seconds", len(names))
+	}
+}
+
+// TestFaces asks that landmarks lie where a face has them.
+func TestFaces(t *testing.T) {
+	who := map[uint64]int{}
+	for n := range uint64(24) {
+		p, err := Still(Options{Scene: "portrait", People: 4, Seed: 6, Width: 320, Height: 240}, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := p.Truth.Faces[0]
+		who[f.Identity]++
+		l := f.Landmarks
+		for i, q := range l {
+			if q[0] < f.Box[0] || q[1] < f.Box[1] || q[0] > f.Box[0]+f.Box[2] || q[1] > f.Box[1]+f.Box[3] {
+				t.Errorf("scene %d: landmark %d at %v is outside %v", n, i, q, f.Box)
+			}
+		}
+		if l[0][0] >= l[1][0] || l[3][0] >= l[4][0] || l[2][1] <= max(l[0][1], l[1][1]) || min(l[3][1], l[4][1]) <= l[2][1] {
+			t.Errorf("scene %d: %v", n, l)
+		}
+	}
+	if len(who) != 4 {
+		t.Errorf("%d identities of 4", len(who))
+	}
+}
+
 func BenchmarkStreet(b *testing.B) {
 	for _, w := range []string{"sun", "rain"} {
 		b.Run(w, func(b *testing.B) {
@@ -182,5 +283,27 @@ func BenchmarkStreet(b *testing.B) {
 				s.frame(float64(i)/15, uint64(i), buf, t)
 			}
 		})
+	}
+}
+
+func BenchmarkPortrait(b *testing.B) {
+	o := Options{Scene: "portrait"}
+	if err := o.complete(); err != nil {
+		b.Fatal(err)
+	}
+	s := newPortrait(o, 7)
+	buf, t := make([]byte, frameBytes(o)), new(Truth)
+	s.frame(0, 0, buf, t)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		s.frame(float64(i%60)/15, uint64(i), buf, t)
+	}
+}
+
+func BenchmarkStill(b *testing.B) {
+	for i := 0; b.Loop(); i++ {
+		if _, err := Still(Options{Weather: "any", Light: "any"}, uint64(i)); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
