@@ -30,7 +30,7 @@ func single[T real]() bool {
 
 // fma returns a·b + c: for float32 rounded once (ref.FMA32), for float64 twice.
 func fma[T real](a, b, c T) T {
-	if single[T]() {
+	if unsafe.Sizeof(c) == 4 { // written out, so that the compiler can inline fma
 		return T(ref.FMA32(float32(a), float32(b), float32(c)))
 	}
 	return T(a*b) + c
