@@ -3,6 +3,7 @@ package layer
 import (
 	"fmt"
 
+	"github.com/ocellus-vision/ocellus/kernels/ref"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
@@ -65,9 +66,9 @@ func (c *Conv) Forward(e *Env, in, out []*tensor.Tensor) error {
 		return err
 	}
 	if x.DType() == tensor.Float64 {
-		convolve(e, s, c.Groups, in, out[0], fmaRow[float64])
+		convolve(e, s, c.Groups, in, out[0], addRow[float64])
 	} else {
-		convolve(e, s, c.Groups, in, out[0], fmaRow[float32])
+		convolve(e, s, c.Groups, in, out[0], fmaRow)
 	}
 	return nil
 }
@@ -141,24 +142,24 @@ func (t *convTask[T]) Tile(i, _ int) {
 	}
 }
 
-// fmaRow adds w·x[i·step] to y[i], each with one fma.
-func fmaRow[T real](y, x []T, step int, w T) {
+// fmaRow adds w·x[i·step] to y[i], each with one rounding.
+func fmaRow(y, x []float32, step int, w float32) {
 	if step == 1 {
 		x = x[:len(y)]
 		for i, v := range x {
-			y[i] = fma(v, w, y[i])
+			y[i] = ref.FMA32(v, w, y[i])
 		}
 		return
 	}
 	for i := range y {
-		y[i] = fma(x[i*step], w, y[i])
+		y[i] = ref.FMA32(x[i*step], w, y[i])
 	}
 }
 
-// intRow adds w·x[i·step] to y[i].
-func intRow(y, x []int32, step int, w int32) {
+// addRow adds w·x[i·step] to y[i].
+func addRow[T float64 | int32](y, x []T, step int, w T) {
 	for i := range y {
-		y[i] += x[i*step] * w
+		y[i] += T(x[i*step] * w)
 	}
 }
 

@@ -354,7 +354,7 @@ func (c *Conv) sums(e *Env, x, w, xz, wz *tensor.Tensor, bias, y []int32) {
 	}
 	o := w.Dim(0)
 	t := taskOf[convTask[int32]](e)
-	*t = convTask[int32]{s: s, groups: c.Groups, c: x.Dim(1), o: o, x: e.shifted(x, xz, 1, 1), w: e.shifted(w, wz, o, sizeOf(w.Shape()[1:])), b: bias, y: y, row: intRow}
+	*t = convTask[int32]{s: s, groups: c.Groups, c: x.Dim(1), o: o, x: e.shifted(x, xz, 1, 1), w: e.shifted(w, wz, o, sizeOf(w.Shape()[1:])), b: bias, y: y, row: addRow[int32]}
 	e.Team.Run(t, x.Dim(0)*o)
 }
 
