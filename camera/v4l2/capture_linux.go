@@ -3,6 +3,7 @@ package v4l2
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"time"
 	"unsafe"
@@ -23,16 +24,32 @@ type capture struct {
 	layout
 	memory  [][]byte
 	buf     buffer // of the ioctl at hand
+	seq     uint64 // how many pictures the camera has taken, as far as the driver says
 	last    uint32 // the driver's number of the picture before
 	started bool   // last is valid
 	good    time.Time
-	before  Stats // at the last good picture
+	before  Stats               // at the last good picture
+	faults  [len(dropped)]error // what camera.Warn is told of each kind
 }
+
+// dropped are the reasons why a picture is not handed on.
+var dropped = [...]string{
+	flaggedFault: "a picture that the driver marked as damaged",
+	shortFault:   "a picture with less data than its size needs",
+	damagedFault: "a damaged JPEG picture",
+}
+
+const (
+	flaggedFault = iota
+	shortFault
+	damagedFault
+)
 
 // Run opens the camera and gives its frames to sink until ctx ends, which gives nil, or the camera fails.
 //
 // A frame's memory is a copy of the driver's: the driver has its own back at once, however long the frame is held. Its Time is the driver's,
-// of when the picture was taken. Damaged pictures are dropped and counted. A camera that gives no good picture for the timeout of its URI
+// of when the picture was taken. Damaged pictures are dropped, counted and told of by camera.Warn.
+// Seq begins with 0 and has the gaps of the driver's own count. A camera that gives no good picture for the timeout of its URI
 // is given up with an error that is os.ErrDeadlineExceeded; other errors are those of the kernel, such as ENODEV for a camera that was unplugged.
 // When Run is called again, it finds the camera that it had before even if that has come back as another number.
 func (s *Source) Run(ctx context.Context, sink camera.Sink) (err error) {
@@ -57,6 +74,7 @@ func (s *Source) Run(ctx context.Context, sink camera.Sink) (err error) {
 	s.mu.Lock()
 	s.mode = c.Mode
 	s.mu.Unlock()
+	c.differences(ctx)
 	defer c.stop()
 	if err := c.start(); err != nil {
 		return err
@@ -78,8 +96,22 @@ func (c *capture) prepare() error {
 		return fmt.Errorf("v4l2: %s (%s) gives no pictures, it is another device of that card; %s", c.path, text(caps.card[:]), whatIsThere())
 	}
 	c.s.last = caps.identity()
+	for i, what := range dropped {
+		c.faults[i] = fmt.Errorf("v4l2: %s: %s was dropped; check the cable and the power of the USB port", c.path, what)
+	}
 	c.layout, err = configure(c.p, c.s.options, c.path, text(caps.card[:]))
 	return err
+}
+
+// differences tells of what was asked for and is not had.
+func (c *capture) differences(ctx context.Context) {
+	o := c.s.options
+	if o.width > 0 && (o.width != c.Width || o.height != c.Height) {
+		camera.Warn(ctx, fmt.Errorf("v4l2: %s: %dx%d pixels were asked for, %dx%d come", c.path, o.width, o.height, c.Width, c.Height))
+	}
+	if o.fps > 0 && c.FPS > 0 && math.Abs(c.FPS/o.fps-1) > 0.05 {
+		camera.Warn(ctx, fmt.Errorf("v4l2: %s: %.4g frames a second were asked for, %.4g come", c.path, o.fps, c.FPS))
+	}
 }
 
 // start maps the driver's buffers, hands them to it and lets the pictures flow.
@@ -165,7 +197,7 @@ func (c *capture) loop(ctx context.Context, sink camera.Sink) error {
 		if int(index) >= len(c.memory) {
 			return fmt.Errorf("v4l2: %s: the driver names buffer %d of %d", c.path, index, len(c.memory))
 		}
-		f := c.frame()
+		f := c.frame(ctx)
 		if err := c.queue(index); err != nil {
 			if f != nil {
 				f.Release()
@@ -194,35 +226,39 @@ func (c *capture) frozen() error {
 }
 
 // frame copies the picture of the buffer at hand, or returns nil and counts why it is of no use.
-func (c *capture) frame() *camera.Frame {
-	s := c.s
+func (c *capture) frame(ctx context.Context) *camera.Frame {
 	step := c.buf.sequence - c.last
 	if !c.started || step == 0 || step > 1<<31 { // the first; or a driver that does not count, or began again
 		step = 1
 	}
 	c.last, c.started = c.buf.sequence, true
-	s.seq += uint64(step)
-	s.counts.missed.Add(uint64(step - 1))
+	counts := &c.s.counts
+	counts.missed.Add(uint64(step - 1))
+	c.seq += uint64(step)
 
 	memory := c.memory[c.buf.index]
 	data := memory[:min(int(c.buf.bytesUsed&0x7fffffff), len(memory))]
 	switch {
 	case c.buf.flags&bufFlagError != 0:
-		s.counts.flagged.Add(1)
+		counts.flagged.Add(1)
+		camera.Warn(ctx, c.faults[flaggedFault])
 		return nil
 	case c.Format != camera.JPEG && len(data) < c.size:
-		s.counts.short.Add(1)
+		counts.short.Add(1)
+		camera.Warn(ctx, c.faults[shortFault])
 		return nil
 	}
 	f := c.picture(data)
 	if f == nil {
+		counts.damaged.Add(1)
+		camera.Warn(ctx, c.faults[damagedFault])
 		return nil
 	}
-	f.Seq, f.Time = s.seq, c.time()
+	f.Seq, f.Time = c.seq-1, c.time()
 	return f
 }
 
-// picture copies the pixels.
+// picture copies the pixels; nil if they are a damaged JPEG.
 func (c *capture) picture(data []byte) *camera.Frame {
 	s := c.s
 	if c.Format == camera.JPEG {
@@ -230,7 +266,6 @@ func (c *capture) picture(data []byte) *camera.Frame {
 		var info camera.JPEGInfo
 		var err error
 		if f.Data, info, err = camera.AppendJPEG(f.Data[:0], data); err != nil {
-			s.counts.damaged.Add(1)
 			f.Release()
 			return nil
 		}

@@ -15,6 +15,7 @@ type fake struct {
 	caps   uint32
 	card   string
 	bus    string
+	rate   fract     // that it agrees to; zero: what it is asked for
 	pix    pixFormat // what it agrees to
 	length int       // of its buffers
 	script []picture
@@ -105,7 +106,11 @@ func (k *fake) ioctl(request uint32, argument unsafe.Pointer) error {
 	case setFmt:
 		(*format)(argument).pix = k.pix
 	case setParm:
-		(*streamparm)(argument).capability = capTimePerFrame
+		s := (*streamparm)(argument)
+		s.capability = capTimePerFrame
+		if k.rate.den > 0 {
+			s.timePerFrame = k.rate
+		}
 	case reqBufs:
 		k.queued = nil
 	case queryBuf:

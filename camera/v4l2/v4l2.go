@@ -16,7 +16,6 @@ type Source struct {
 	options
 	pool   camera.Pool
 	counts counters
-	seq    uint64   // of the last picture that the driver counted
 	last   identity // of the camera that was opened last
 	open   func(path string) (port, error)
 	nodes  func() []string // paths of all devices
