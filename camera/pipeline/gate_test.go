@@ -16,16 +16,22 @@ type scene struct {
 	noise  float64
 	light  int
 	square func(i int) (x, y, side int) // side 0: none
+	table  []int                        // noise to draw from
 }
 
 func (s *scene) draw(f *camera.Frame, i int) {
+	if s.table == nil {
+		for range 1 << 12 {
+			s.table = append(s.table, int(s.noise*s.rng.NormFloat64()))
+		}
+	}
 	x0, y0, side := 0, 0, 0
 	if s.square != nil {
 		x0, y0, side = s.square(i)
 	}
 	for y := range f.Height {
 		for x := range f.Width {
-			v := 60 + (x+y)*100/(f.Width+f.Height) + s.light + int(s.noise*s.rng.NormFloat64())
+			v := 60 + (x+y)*100/(f.Width+f.Height) + s.light + s.table[s.rng.Uint32()%uint32(len(s.table))]
 			if x >= x0 && x < x0+side && y >= y0 && y < y0+side {
 				v = 230
 			}

@@ -42,6 +42,9 @@ func (d *detector) see(truth *synth.Truth) (objects []track.Labelled, found []tr
 
 // TestSynth follows the people of drawn streets. What is asked for leaves room for people who come into sight bit by bit: a detection of low score begins no track.
 func TestSynth(t *testing.T) {
+	if testing.Short() {
+		t.Skip("drawing streets takes minutes under emulation")
+	}
 	for _, c := range []struct {
 		name string
 		fps  float64
