@@ -128,6 +128,13 @@ func (l *layouts) lowerGrad(o *op) bool {
 		return l.poolGrad(o, kernels.PoolAvg, &g.AveragePool.Window, g.AveragePool.CountPad, nil, nil, o.in[0])
 	case *layer.UnaryGrad:
 		return l.unaryGrad(o, g)
+	case *layer.LCNGrad:
+		return l.lcnGrad(o, g)
+	case *layer.LRNGrad:
+		c := o.in[0].shape()[1]
+		return l.rows(o, c, func(dx, x, dy []float32) { kernels.LRNGrad(dx, dy, x, c, g.LRN.Size, g.LRN.Alpha, g.LRN.Beta, g.LRN.Bias) })
+	case *layer.CrossEntropy:
+		return l.crossEntropy(o, g)
 	case *layer.ClipGrad:
 		a, ok := clipBounds(o, 2)
 		return ok && l.pairwise(o, func(dx, y, dy []float32) { kernels.ActivateGrad(dx, dy, y, a) })
@@ -139,13 +146,13 @@ func (l *layouts) lowerGrad(o *op) bool {
 
 func depthwiseShape(s kernels.Conv2D) bool { return s.Groups == s.C && s.O == s.C && s.C > 1 }
 
-// rows says whether a value [N,C,...] has elements.
+// filled says whether a value has elements.
 func (v *val) filled() bool {
 	n, ok := tensor.Count(v.info.Shape)
 	return ok && n > 0
 }
 
-// nhwcOr2 returns v with channels last; a matrix has them last already.
+// channelsLast returns v with channels last; a matrix has them last already.
 func (l *layouts) channelsLast(v *val) *val {
 	if len(v.info.Shape) == 2 {
 		return l.nchw(v)
@@ -245,9 +252,58 @@ func (l *layouts) pairwise(o *op, run func(dst, a, b []float32)) bool {
 	return true
 }
 
+// rows emits an operation of the first two inputs, of one shape, that works on rows of c channels.
+func (l *layouts) rows(o *op, c int, run func(dst, a, b []float32)) bool {
+	if !o.in[0].filled() {
+		return false
+	}
+	in := []*val{l.channelsLast(o.in[0]), l.channelsLast(o.in[1])}
+	l.emit(o.name, &mapped{kind: o.op.Kind(), unit: c, run: run}, in, becomesLast(o.out[0]))
+	return true
+}
+
+// lcnGrad is the gradient of a local contrast normalisation: inputs x and dy, channels last.
+type lcnGrad struct {
+	fastOp
+	plan *kernels.LCN
+}
+
+func (*lcnGrad) Kind() string              { return "LCNGrad" }
+func (n *lcnGrad) scratch(threads int) int { return n.plan.GradScratchLen(threads) }
+
+func (n *lcnGrad) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	n.plan.Grad(e.Team, out[0].Float32s(), in[1].Float32s(), in[0].Float32s(), e.Floats(n.scratch(e.Team.Threads())))
+	return nil
+}
+
+func (l *layouts) lcnGrad(o *op, g *layer.LCNGrad) bool {
+	plan := lcnPlan(o, &g.LCN)
+	if plan == nil {
+		return false
+	}
+	n := l.emit(o.name, &lcnGrad{plan: plan}, []*val{l.nhwc(o.in[0]), l.nhwc(o.in[1])}, becomes(o.out[0]))
+	n.macs = o.macs
+	return true
+}
+
+// crossEntropy moves a loss over pictures to channels last.
+func (l *layouts) crossEntropy(o *op, c *layer.CrossEntropy) bool {
+	if c.Last || len(o.in[0].info.Shape) < 3 {
+		return false
+	}
+	moved := *c
+	moved.Last = true
+	o.in[0] = l.nhwc(o.in[0])
+	if o.out[1] != nil {
+		becomes(o.out[1])
+	}
+	l.emit(o.name, &moved, o.in, o.out...)
+	return true
+}
+
 // unaryGrad emits the gradient of an element-wise function.
 func (l *layouts) unaryGrad(o *op, g *layer.UnaryGrad) bool {
-	alpha, beta := g.Unary.Alpha, g.Unary.Beta
+	alpha := g.Unary.Alpha
 	simple := map[layer.Fn]func(dx, dy, v []float32){
 		layer.Relu: kernels.ReLUGrad, layer.Sigmoid: kernels.SigmoidGrad, layer.Tanh: kernels.TanhGrad, layer.Softplus: kernels.SoftplusGrad,
 		layer.Sqrt: kernels.SqrtGrad, layer.SiLU: kernels.SiLUGrad, layer.HardSwish: kernels.HardSwishGrad, layer.Abs: kernels.AbsGrad,
@@ -264,7 +320,6 @@ func (l *layouts) unaryGrad(o *op, g *layer.UnaryGrad) bool {
 	case layer.Elu:
 		return l.pairwise(o, func(dx, v, dy []float32) { kernels.ELUGrad(dx, dy, v, alpha) })
 	}
-	_ = beta
 	return false
 }
 

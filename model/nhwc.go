@@ -453,19 +453,28 @@ func (l *layouts) local(o *op, f *fused, c *layer.LocallyConnected) bool {
 
 // lcn emits a local contrast normalisation's fast form.
 func (l *layouts) lcn(o *op, f *layer.LCN) bool {
-	s := o.in[0].shape()
-	count, _ := tensor.Count(s)
-	if count == 0 {
-		return false
-	}
-	plan := kernels.NewLCN(kernels.LCN2D{N: s[0], H: s[2], W: s[3], C: s[1], Size: f.Size, Sigma: f.Sigma, Floor: f.Floor})
-	// The maps of a tall picture of few columns are mostly padding.
-	if plan.ScratchLen() > max(1<<22, 4*count) {
+	plan := lcnPlan(o, f)
+	if plan == nil {
 		return false
 	}
 	n := l.emit(o.name, &lcn{plan: plan}, []*val{l.nhwc(o.in[0])}, becomes(o.out[0]))
 	n.macs, n.params = o.macs, o.params
 	return true
+}
+
+// lcnPlan plans a local contrast normalisation of an op's first input; it returns nil where the kernel has no form for it.
+func lcnPlan(o *op, f *layer.LCN) *kernels.LCN {
+	s := o.in[0].shape()
+	count, _ := tensor.Count(s)
+	if count == 0 || o.out[0].info.DType != tensor.Float32 {
+		return nil
+	}
+	plan := kernels.NewLCN(kernels.LCN2D{N: s[0], H: s[2], W: s[3], C: s[1], Size: f.Size, Sigma: f.Sigma, Floor: f.Floor})
+	// The maps of a tall picture of few columns are mostly padding.
+	if plan.ScratchLen() > max(1<<22, 4*count) {
+		return nil
+	}
+	return plan
 }
 
 // Transposed convolutions beyond these have no fast form: entries of its tables, and stride, since each phase has weights of its own.

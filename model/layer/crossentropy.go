@@ -60,9 +60,14 @@ func (c *CrossEntropy) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref 
 		return make([]Ref, len(in))
 	}
 	g := make([]Ref, len(in))
-	g[0] = t.Add(&Binary{Fn: Mul}, out[1], dout[0])
+	if g[0] = out[1]; !isOne(t.Info(dout[0]).Value) {
+		g[0] = t.Add(&Binary{Fn: Mul}, out[1], dout[0])
+	}
 	return g
 }
+
+// isOne says whether a value is known to be the number 1.
+func isOne(t *tensor.Tensor) bool { return t != nil && t.Len() == 1 && t.Floats()[0] == 1 }
 
 func (c *CrossEntropy) Forward(e *Env, in, out []*tensor.Tensor) error {
 	n, _ := c.classes(in[0].Shape())

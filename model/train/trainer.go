@@ -137,6 +137,9 @@ func (r *Trainer) Gradients(ctx context.Context, feeds model.Tensors) (float32, 
 	return loss, nil
 }
 
+// Gradient returns the gradient of parameter i, of the last step.
+func (r *Trainer) Gradient(i int) *tensor.Tensor { return r.grads[i] }
+
 // Watched returns the scalars that the loss named, from the last step.
 func (r *Trainer) Watched() map[string]float32 {
 	out := make(map[string]float32, len(r.watch))
