@@ -144,8 +144,8 @@ func widen(v *model.Value) error {
 func (e *embedding) node(n *model.Node, o EmbedOptions) error {
 	trained := o.Train == nil || o.Train(n)
 	if trained {
-		for i, decay := range e.parameters(n) {
-			if err := e.parameter(n.In[i], decay); err != nil {
+		for _, k := range e.parameters(n) {
+			if err := e.parameter(n.In[k.input], k.decay); err != nil {
 				return err
 			}
 		}
@@ -186,12 +186,18 @@ func (e *embedding) node(n *model.Node, o EmbedOptions) error {
 	return e.tape.err
 }
 
-// parameters returns which inputs of a node are parameters, if they are constants, and whether weight decay applies to them.
-func (e *embedding) parameters(n *model.Node) map[int]bool {
-	p := map[int]bool{}
+// known is an input of a node that is a parameter.
+type known struct {
+	input int
+	decay bool // whether weight decay applies
+}
+
+// parameters returns which inputs of a node are parameters: constants in the places where layers have them.
+func (e *embedding) parameters(n *model.Node) []known {
+	var p []known
 	add := func(i int, decay bool) {
 		if i < len(n.In) && n.In[i] != nil && n.In[i].Const != nil && n.In[i].Const.DType().IsFloat() {
-			p[i] = decay
+			p = append(p, known{i, decay})
 		}
 	}
 	switch op := n.Op.(type) {
