@@ -45,6 +45,83 @@ func (g *convWeightGrad) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 	return nil
 }
 
+// deepInputGrad and deepWeightGrad are the same of a depthwise convolution.
+type deepInputGrad struct {
+	fastOp
+	plan   *kernels.DepthwiseGrad
+	packed *kernels.DepthwiseGradWeights
+}
+
+func (*deepInputGrad) Kind() string { return "ConvInputGrad" }
+
+func (g *deepInputGrad) session() layer.Op {
+	s := g.plan.Shape()
+	return &deepInputGrad{plan: g.plan, packed: g.plan.Pack(make([]float32, s.C*s.KH*s.KW), kernels.OrderONNX)}
+}
+
+func (g *deepInputGrad) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	g.plan.Repack(g.packed, in[1].Float32s(), kernels.OrderONNX)
+	g.plan.Input(e.Team, out[0].Float32s(), in[0].Float32s(), g.packed)
+	return nil
+}
+
+type deepWeightGrad struct {
+	fastOp
+	plan *kernels.DepthwiseGrad
+}
+
+func (*deepWeightGrad) Kind() string        { return "ConvWeightGrad" }
+func (g *deepWeightGrad) scratch(_ int) int { return g.plan.ScratchLen() }
+
+func (g *deepWeightGrad) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	g.plan.Weight(e.Team, out[0].Float32s(), in[1].Float32s(), in[0].Float32s(), kernels.OrderONNX, e.Floats(g.plan.ScratchLen()))
+	return nil
+}
+
+// localInputGrad is the gradient of a locally connected layer's input: inputs dy, channels last, and weights [OH,OW,O,C,KH,KW].
+type localInputGrad struct {
+	fastOp
+	plan *kernels.LocalGrad
+}
+
+func (*localInputGrad) Kind() string { return "LocalInputGrad" }
+
+func (g *localInputGrad) scratch(_ int) int {
+	s := g.plan.Shape()
+	return max(g.plan.ScratchLen(), s.OH()*s.OW()*s.O*s.KH*s.KW*s.C)
+}
+
+func (g *localInputGrad) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	s := g.plan.Shape()
+	w := e.Floats(in[1].Len())
+	kernels.NCHWToNHWC(e.Team, w, in[1].Float32s(), s.OH()*s.OW()*s.O, s.C, s.KH*s.KW)
+	g.plan.Input(e.Team, out[0].Float32s(), in[0].Float32s(), w, e.Floats(g.plan.ScratchLen()))
+	return nil
+}
+
+// localWeightGrad is the gradient of its weights, in ONNX's order: inputs x and dy, channels last.
+type localWeightGrad struct {
+	fastOp
+	plan *kernels.LocalGrad
+}
+
+func (*localWeightGrad) Kind() string { return "LocalWeightGrad" }
+
+func (g *localWeightGrad) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	s := g.plan.Shape()
+	dw := e.Floats(out[0].Len())
+	g.plan.Weight(e.Team, dw, in[1].Float32s(), in[0].Float32s())
+	kernels.NHWCToNCHW(e.Team, out[0].Float32s(), dw, s.OH()*s.OW()*s.O, s.KH*s.KW, s.C)
+	return nil
+}
+
+// localShape returns a locally connected layer's shape as kernels have it; ok is false where they have none for it.
+func localShape(c *layer.LocallyConnected, x, w []int) (s kernels.Conv2D, ok bool) {
+	s, out, ok := window2(&c.Window, x, w[4:])
+	s.O = w[2]
+	return s, ok && s.O > 0 && s.OH() == out[0] && s.OW() == out[1]
+}
+
 // normGrad is the gradient of normTrain with what follows it: inputs x, scale, mean, variance, dy and, with an activation, y.
 type normGrad struct {
 	fastOp
@@ -102,16 +179,36 @@ func (l *layouts) lowerGrad(o *op) bool {
 	switch g := o.op.(type) {
 	case *layer.ConvInputGrad:
 		s, ok := convShape(&g.Conv, g.Shape, o.in[1].info.Shape, o.in[0].shape())
-		if !ok || depthwiseShape(s) {
+		if !ok {
 			return false
 		}
-		l.emit(o.name, &convInputGrad{plan: kernels.NewConvGrad(s)}, []*val{l.nhwc(o.in[0]), o.in[1]}, becomes(o.out[0])).macs = o.macs
+		var f layer.Op = &convInputGrad{plan: kernels.NewConvGrad(s)}
+		if depthwiseShape(s) {
+			f = &deepInputGrad{plan: kernels.NewDepthwiseGrad(s)}
+		}
+		l.emit(o.name, f, []*val{l.nhwc(o.in[0]), l.nchw(o.in[1])}, becomes(o.out[0])).macs = o.macs
 	case *layer.ConvWeightGrad:
 		s, ok := convShape(&g.Conv, o.in[0].shape(), g.Shape, o.in[1].shape())
-		if !ok || depthwiseShape(s) {
+		if !ok {
 			return false
 		}
-		l.emit(o.name, &convWeightGrad{plan: kernels.NewConvGrad(s)}, []*val{l.nhwc(o.in[0]), l.nhwc(o.in[1])}, o.out[0]).macs = o.macs
+		var f layer.Op = &convWeightGrad{plan: kernels.NewConvGrad(s)}
+		if depthwiseShape(s) {
+			f = &deepWeightGrad{plan: kernels.NewDepthwiseGrad(s)}
+		}
+		l.emit(o.name, f, []*val{l.nhwc(o.in[0]), l.nhwc(o.in[1])}, o.out[0]).macs = o.macs
+	case *layer.LocalInputGrad:
+		s, ok := localShape(&g.Local, g.Shape, o.in[1].info.Shape)
+		if !ok {
+			return false
+		}
+		l.emit(o.name, &localInputGrad{plan: kernels.NewLocalGrad(s)}, []*val{l.nhwc(o.in[0]), l.nchw(o.in[1])}, becomes(o.out[0])).macs = o.macs
+	case *layer.LocalWeightGrad:
+		s, ok := localShape(&g.Local, o.in[0].shape(), g.Shape)
+		if !ok {
+			return false
+		}
+		l.emit(o.name, &localWeightGrad{plan: kernels.NewLocalGrad(s)}, []*val{l.nhwc(o.in[0]), l.nhwc(o.in[1])}, o.out[0]).macs = o.macs
 	case *layer.BatchNormTrain:
 		return l.normTrain(o, g.Epsilon, kernels.Act{})
 	case *normTrainAct:

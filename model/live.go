@@ -217,9 +217,8 @@ func (l *layouts) lowerLive(o *op, f *fused) bool {
 		e.macs, e.params = o.macs, o.params
 		return true
 	case *layer.LocallyConnected:
-		s, out, ok := window2(&c.Window, x.shape(), w.info.Shape[4:])
-		s.O = w.info.Shape[2]
-		if !ok || s.O == 0 || s.OH() != out[0] || s.OW() != out[1] {
+		s, ok := localShape(c, x.shape(), w.info.Shape)
+		if !ok {
 			return l.unfuse(o, f)
 		}
 		op := &liveLocal{kind: f.kind, act: f.act, plan: kernels.NewLocal(s), shape: s, bias: bias != nil}
