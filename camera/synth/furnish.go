@@ -7,6 +7,7 @@ import (
 
 // furnish puts up what stands in the street, and lights the background.
 func (s *street) furnish(c chance) {
+	s.scratch = newCanvas(s.w, s.h)
 	for z := 12.0; z < 70; z += 17 {
 		s.lamp(mul(-s.side, roadHalf+0.45), z)
 	}
@@ -41,7 +42,7 @@ func (s *street) furnish(c chance) {
 	for _, o := range s.standing {
 		s.back.over(o.s, o.x, o.y, s.back.clip)
 	}
-	s.back.depth, s.back.mask, s.back.acc = nil, nil, nil
+	s.back.depth, s.back.mask, s.back.acc, s.scratch = nil, nil, nil, nil
 	s.people(c)
 	s.traffic(c)
 }
@@ -62,7 +63,7 @@ func (s *street) stencil(x, z float64) *stencil {
 	if s.air.shiny {
 		open = s.sunAt(vec3{x, 2, z})
 	}
-	return &stencil{s: s, c: newCanvas(s.w, s.h), at: at, px: s.f / z, light: s.air.light(vec3{x, 1.5, z}, open)}
+	return &stencil{s: s, c: s.scratch, at: at, px: s.f / z, light: s.air.light(vec3{x, 1.5, z}, open)}
 }
 
 // tone is a colour in the light and air of the place.
@@ -89,7 +90,7 @@ func (t *stencil) polygon(c rgb, label uint8, pts ...vec) {
 
 // put ends the drawing.
 func (t *stencil) put(shadow func(s *street)) {
-	c, x, y := t.c.trim()
+	c, x, y := t.c.cut()
 	if c.w > 0 {
 		t.s.standing = append(t.s.standing, standing{z: t.at.z, s: c, x: x, y: y, shadow: shadow})
 	}

@@ -15,6 +15,7 @@ type canvas struct {
 	counts [256]count
 	mask   []uint8 // [h, w], 0 outside dirty; nil where nobody asks
 	dirty  rect
+	drawn  rect // what polygons have touched
 }
 
 // count is how many pixels an object covers, and how many of them nothing covers in turn.
@@ -159,6 +160,7 @@ func (c *canvas) fill(poly []vec, p *paint) {
 	if b.empty() || len(poly) < 3 {
 		return
 	}
+	c.drawn = c.drawn.or(b)
 	c.sweep(poly, b)
 	opacity := int32(256)
 	if p.alpha > 0 {
@@ -382,22 +384,18 @@ func (c *canvas) over(s *canvas, x0, y0 int, within rect) {
 	}
 }
 
-// trim cuts a canvas down to what is drawn on it and returns where that was.
-func (c *canvas) trim() (*canvas, int, int) {
-	var b rect
-	for y := range c.h {
-		for x := range c.w {
-			if c.pix[4*(y*c.w+x)+3] > 0 {
-				b = b.or(rect{x, y, x + 1, y + 1})
-			}
-		}
-	}
+// cut takes what is drawn off a canvas, which is empty then, and returns where it was.
+func (c *canvas) cut() (*canvas, int, int) {
+	b := c.drawn
 	s := newCanvas(max(b.x1-b.x0, 0), max(b.y1-b.y0, 0))
 	for y := range s.h {
 		from := (y+b.y0)*c.w + b.x0
 		copy(s.pix[4*y*s.w:4*(y+1)*s.w], c.pix[4*from:])
 		copy(s.label[y*s.w:(y+1)*s.w], c.label[from:])
+		clear(c.pix[4*from : 4*(from+s.w)])
+		clear(c.label[from : from+s.w])
 	}
+	c.drawn = rect{}
 	return s, b.x0, b.y0
 }
 

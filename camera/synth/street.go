@@ -32,6 +32,7 @@ type street struct {
 	houses       [2][]house
 
 	back, now *canvas
+	scratch   *canvas // for stencils
 	standing  []standing
 	walkers   []walker
 	drivers   []driver

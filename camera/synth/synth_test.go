@@ -243,6 +243,24 @@ func TestPeopleKeepTheirNames(t *testing.T) {
 	}
 }
 
+func TestFramesDoNotAllocate(t *testing.T) {
+	for _, o := range []Options{{Width: 160, Height: 120, Weather: "rain", Shake: 1}, {Scene: "portrait", Width: 160, Height: 120}, {Scene: "bars", Width: 160, Height: 120}} {
+		if err := o.complete(); err != nil {
+			t.Fatal(err)
+		}
+		d := newDrawer(o, 7)
+		buf, truth := make([]byte, frameBytes(o)), new(Truth)
+		at := 0.0
+		next := func() { at += 0.01; d.frame(at, 1, buf, truth) }
+		for range 20 {
+			next()
+		}
+		if n := testing.AllocsPerRun(50, next); n != 0 {
+			t.Errorf("%s: %g allocations a frame", o.Scene, n)
+		}
+	}
+}
+
 // TestFaces asks that landmarks lie where a face has them.
 func TestFaces(t *testing.T) {
 	who := map[uint64]int{}
