@@ -372,7 +372,7 @@ func (c *canvas) over(s *canvas, x0, y0 int, within rect) {
 			for k := range 4 {
 				q[k] = uint8(int32(p[k]) + int32(q[k])*n>>8)
 			}
-			if p[3] < 128 {
+			if p[3] < 128 || s.label[j] == Sky { // nothing that stands in the street is sky: an edge of which no part fills half the pixel
 				continue
 			}
 			c.label[i] = s.label[j]
