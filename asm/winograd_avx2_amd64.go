@@ -28,3 +28,18 @@ func WinogradOutput2x2of4F32AVX2(args *WinogradArgs)
 //
 //go:noescape
 func WinogradOutput2x2of6F32AVX2(args *WinogradArgs)
+
+// WinogradWeights4x4of6AVX2 transforms n windows of 3x3 for each of 16 outputs: taps lie tap bytes apart in src, elements plane bytes apart in dst, windows 64.
+//
+//go:noescape
+func WinogradWeights4x4of6AVX2(dst *float32, plane int, src *float32, tap int, n int)
+
+// WinogradWeights2x2of4AVX2 transforms n windows of 3x3 for each of 16 outputs: taps lie tap bytes apart in src, elements plane bytes apart in dst, windows 64.
+//
+//go:noescape
+func WinogradWeights2x2of4AVX2(dst *float32, plane int, src *float32, tap int, n int)
+
+// WinogradWeights2x2of6AVX2 transforms n windows of 5x5 for each of 16 outputs: taps lie tap bytes apart in src, elements plane bytes apart in dst, windows 64.
+//
+//go:noescape
+func WinogradWeights2x2of6AVX2(dst *float32, plane int, src *float32, tap int, n int)

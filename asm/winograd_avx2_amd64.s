@@ -1976,3 +1976,4136 @@ row1store:
 	JNZ     tile
 	VZEROUPPER
 	RET
+
+DATA winogradWeights<>+0(SB)/8, $0x3fe0000000000000
+DATA winogradWeights<>+8(SB)/8, $0x3fe0000000000000
+DATA winogradWeights<>+16(SB)/8, $0x3fe0000000000000
+DATA winogradWeights<>+24(SB)/8, $0x3fe0000000000000
+DATA winogradWeights<>+32(SB)/8, $0x3ff23456789abcdf
+DATA winogradWeights<>+40(SB)/8, $0x3ff23456789abcdf
+DATA winogradWeights<>+48(SB)/8, $0x3ff23456789abcdf
+DATA winogradWeights<>+56(SB)/8, $0x3ff23456789abcdf
+DATA winogradWeights<>+64(SB)/8, $0x3fe4000000000000
+DATA winogradWeights<>+72(SB)/8, $0x3fe4000000000000
+DATA winogradWeights<>+80(SB)/8, $0x3fe4000000000000
+DATA winogradWeights<>+88(SB)/8, $0x3fe4000000000000
+DATA winogradWeights<>+96(SB)/8, $0x3fd9000000000000
+DATA winogradWeights<>+104(SB)/8, $0x3fd9000000000000
+DATA winogradWeights<>+112(SB)/8, $0x3fd9000000000000
+DATA winogradWeights<>+120(SB)/8, $0x3fd9000000000000
+DATA winogradWeights<>+128(SB)/8, $0x3fcf400000000000
+DATA winogradWeights<>+136(SB)/8, $0x3fcf400000000000
+DATA winogradWeights<>+144(SB)/8, $0x3fcf400000000000
+DATA winogradWeights<>+152(SB)/8, $0x3fcf400000000000
+DATA winogradWeights<>+160(SB)/8, $0x3fc3880000000000
+DATA winogradWeights<>+168(SB)/8, $0x3fc3880000000000
+DATA winogradWeights<>+176(SB)/8, $0x3fc3880000000000
+DATA winogradWeights<>+184(SB)/8, $0x3fc3880000000000
+DATA winogradWeights<>+192(SB)/8, $0x3ff8000000000000
+DATA winogradWeights<>+200(SB)/8, $0x3ff8000000000000
+DATA winogradWeights<>+208(SB)/8, $0x3ff8000000000000
+DATA winogradWeights<>+216(SB)/8, $0x3ff8000000000000
+DATA winogradWeights<>+224(SB)/8, $0x4002000000000000
+DATA winogradWeights<>+232(SB)/8, $0x4002000000000000
+DATA winogradWeights<>+240(SB)/8, $0x4002000000000000
+DATA winogradWeights<>+248(SB)/8, $0x4002000000000000
+DATA winogradWeights<>+256(SB)/8, $0x400b000000000000
+DATA winogradWeights<>+264(SB)/8, $0x400b000000000000
+DATA winogradWeights<>+272(SB)/8, $0x400b000000000000
+DATA winogradWeights<>+280(SB)/8, $0x400b000000000000
+DATA winogradWeights<>+288(SB)/8, $0x4014400000000000
+DATA winogradWeights<>+296(SB)/8, $0x4014400000000000
+DATA winogradWeights<>+304(SB)/8, $0x4014400000000000
+DATA winogradWeights<>+312(SB)/8, $0x4014400000000000
+DATA winogradWeights<>+320(SB)/8, $0xbfe607667c6dcce3
+DATA winogradWeights<>+328(SB)/8, $0xbfe607667c6dcce3
+DATA winogradWeights<>+336(SB)/8, $0xbfe607667c6dcce3
+DATA winogradWeights<>+344(SB)/8, $0xbfe607667c6dcce3
+DATA winogradWeights<>+352(SB)/8, $0x3fbe98801e98801f
+DATA winogradWeights<>+360(SB)/8, $0x3fbe98801e98801f
+DATA winogradWeights<>+368(SB)/8, $0x3fbe98801e98801f
+DATA winogradWeights<>+376(SB)/8, $0x3fbe98801e98801f
+GLOBL winogradWeights<>(SB), RODATA|NOPTR, $384
+
+// func WinogradWeights4x4of6AVX2(dst *float32, plane int, src *float32, tap int, n int)
+// Requires: AVX
+TEXT ·WinogradWeights4x4of6AVX2(SB), $576-40
+	MOVQ dst+0(FP), DI
+	MOVQ plane+8(FP), DX
+	MOVQ src+16(FP), SI
+	MOVQ tap+24(FP), R8
+	MOVQ n+32(FP), CX
+
+window:
+	MOVQ       SI, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  (R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, (SP)
+	VMOVUPD    Y5, 96(SP)
+	VMOVUPD    Y6, 192(SP)
+	VMOVUPD    Y7, 288(SP)
+	VMOVUPD    Y8, 384(SP)
+	VMOVUPD    Y2, 480(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  (R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 32(SP)
+	VMOVUPD    Y5, 128(SP)
+	VMOVUPD    Y6, 224(SP)
+	VMOVUPD    Y7, 320(SP)
+	VMOVUPD    Y8, 416(SP)
+	VMOVUPD    Y2, 512(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  (R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 64(SP)
+	VMOVUPD    Y5, 160(SP)
+	VMOVUPD    Y6, 256(SP)
+	VMOVUPD    Y7, 352(SP)
+	VMOVUPD    Y8, 448(SP)
+	VMOVUPD    Y2, 544(SP)
+	MOVQ       DI, R11
+	VMOVUPD    (SP), Y0
+	VMOVUPD    32(SP), Y1
+	VMOVUPD    64(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, (R11)
+	ADDQ       DX, R11
+	VMOVUPD    96(SP), Y0
+	VMOVUPD    128(SP), Y1
+	VMOVUPD    160(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, (R11)
+	ADDQ       DX, R11
+	VMOVUPD    192(SP), Y0
+	VMOVUPD    224(SP), Y1
+	VMOVUPD    256(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, (R11)
+	ADDQ       DX, R11
+	VMOVUPD    288(SP), Y0
+	VMOVUPD    320(SP), Y1
+	VMOVUPD    352(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, (R11)
+	ADDQ       DX, R11
+	VMOVUPD    384(SP), Y0
+	VMOVUPD    416(SP), Y1
+	VMOVUPD    448(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, (R11)
+	ADDQ       DX, R11
+	VMOVUPD    480(SP), Y0
+	VMOVUPD    512(SP), Y1
+	VMOVUPD    544(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, (R11)
+	MOVQ       SI, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  16(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, (SP)
+	VMOVUPD    Y5, 96(SP)
+	VMOVUPD    Y6, 192(SP)
+	VMOVUPD    Y7, 288(SP)
+	VMOVUPD    Y8, 384(SP)
+	VMOVUPD    Y2, 480(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  16(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 32(SP)
+	VMOVUPD    Y5, 128(SP)
+	VMOVUPD    Y6, 224(SP)
+	VMOVUPD    Y7, 320(SP)
+	VMOVUPD    Y8, 416(SP)
+	VMOVUPD    Y2, 512(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  16(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 64(SP)
+	VMOVUPD    Y5, 160(SP)
+	VMOVUPD    Y6, 256(SP)
+	VMOVUPD    Y7, 352(SP)
+	VMOVUPD    Y8, 448(SP)
+	VMOVUPD    Y2, 544(SP)
+	MOVQ       DI, R11
+	VMOVUPD    (SP), Y0
+	VMOVUPD    32(SP), Y1
+	VMOVUPD    64(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 16(R11)
+	ADDQ       DX, R11
+	VMOVUPD    96(SP), Y0
+	VMOVUPD    128(SP), Y1
+	VMOVUPD    160(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 16(R11)
+	ADDQ       DX, R11
+	VMOVUPD    192(SP), Y0
+	VMOVUPD    224(SP), Y1
+	VMOVUPD    256(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 16(R11)
+	ADDQ       DX, R11
+	VMOVUPD    288(SP), Y0
+	VMOVUPD    320(SP), Y1
+	VMOVUPD    352(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 16(R11)
+	ADDQ       DX, R11
+	VMOVUPD    384(SP), Y0
+	VMOVUPD    416(SP), Y1
+	VMOVUPD    448(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 16(R11)
+	ADDQ       DX, R11
+	VMOVUPD    480(SP), Y0
+	VMOVUPD    512(SP), Y1
+	VMOVUPD    544(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 16(R11)
+	MOVQ       SI, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  32(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, (SP)
+	VMOVUPD    Y5, 96(SP)
+	VMOVUPD    Y6, 192(SP)
+	VMOVUPD    Y7, 288(SP)
+	VMOVUPD    Y8, 384(SP)
+	VMOVUPD    Y2, 480(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  32(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 32(SP)
+	VMOVUPD    Y5, 128(SP)
+	VMOVUPD    Y6, 224(SP)
+	VMOVUPD    Y7, 320(SP)
+	VMOVUPD    Y8, 416(SP)
+	VMOVUPD    Y2, 512(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  32(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 64(SP)
+	VMOVUPD    Y5, 160(SP)
+	VMOVUPD    Y6, 256(SP)
+	VMOVUPD    Y7, 352(SP)
+	VMOVUPD    Y8, 448(SP)
+	VMOVUPD    Y2, 544(SP)
+	MOVQ       DI, R11
+	VMOVUPD    (SP), Y0
+	VMOVUPD    32(SP), Y1
+	VMOVUPD    64(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 32(R11)
+	ADDQ       DX, R11
+	VMOVUPD    96(SP), Y0
+	VMOVUPD    128(SP), Y1
+	VMOVUPD    160(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 32(R11)
+	ADDQ       DX, R11
+	VMOVUPD    192(SP), Y0
+	VMOVUPD    224(SP), Y1
+	VMOVUPD    256(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 32(R11)
+	ADDQ       DX, R11
+	VMOVUPD    288(SP), Y0
+	VMOVUPD    320(SP), Y1
+	VMOVUPD    352(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 32(R11)
+	ADDQ       DX, R11
+	VMOVUPD    384(SP), Y0
+	VMOVUPD    416(SP), Y1
+	VMOVUPD    448(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 32(R11)
+	ADDQ       DX, R11
+	VMOVUPD    480(SP), Y0
+	VMOVUPD    512(SP), Y1
+	VMOVUPD    544(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 32(R11)
+	MOVQ       SI, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  48(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, (SP)
+	VMOVUPD    Y5, 96(SP)
+	VMOVUPD    Y6, 192(SP)
+	VMOVUPD    Y7, 288(SP)
+	VMOVUPD    Y8, 384(SP)
+	VMOVUPD    Y2, 480(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  48(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 32(SP)
+	VMOVUPD    Y5, 128(SP)
+	VMOVUPD    Y6, 224(SP)
+	VMOVUPD    Y7, 320(SP)
+	VMOVUPD    Y8, 416(SP)
+	VMOVUPD    Y2, 512(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  48(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 64(SP)
+	VMOVUPD    Y5, 160(SP)
+	VMOVUPD    Y6, 256(SP)
+	VMOVUPD    Y7, 352(SP)
+	VMOVUPD    Y8, 448(SP)
+	VMOVUPD    Y2, 544(SP)
+	MOVQ       DI, R11
+	VMOVUPD    (SP), Y0
+	VMOVUPD    32(SP), Y1
+	VMOVUPD    64(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 48(R11)
+	ADDQ       DX, R11
+	VMOVUPD    96(SP), Y0
+	VMOVUPD    128(SP), Y1
+	VMOVUPD    160(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 48(R11)
+	ADDQ       DX, R11
+	VMOVUPD    192(SP), Y0
+	VMOVUPD    224(SP), Y1
+	VMOVUPD    256(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 48(R11)
+	ADDQ       DX, R11
+	VMOVUPD    288(SP), Y0
+	VMOVUPD    320(SP), Y1
+	VMOVUPD    352(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 48(R11)
+	ADDQ       DX, R11
+	VMOVUPD    384(SP), Y0
+	VMOVUPD    416(SP), Y1
+	VMOVUPD    448(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 48(R11)
+	ADDQ       DX, R11
+	VMOVUPD    480(SP), Y0
+	VMOVUPD    512(SP), Y1
+	VMOVUPD    544(SP), Y2
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 48(R11)
+	ADDQ       $0x40, SI
+	ADDQ       $0x40, DI
+	DECQ       CX
+	JNZ        window
+	VZEROUPPER
+	RET
+
+// func WinogradWeights2x2of4AVX2(dst *float32, plane int, src *float32, tap int, n int)
+// Requires: AVX
+TEXT ·WinogradWeights2x2of4AVX2(SB), $384-40
+	MOVQ dst+0(FP), DI
+	MOVQ plane+8(FP), DX
+	MOVQ src+16(FP), SI
+	MOVQ tap+24(FP), R8
+	MOVQ n+32(FP), CX
+
+window:
+	MOVQ       SI, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  (R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VMOVUPD    Y0, (SP)
+	VMOVUPD    Y5, 96(SP)
+	VMOVUPD    Y3, 192(SP)
+	VMOVUPD    Y2, 288(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  (R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VMOVUPD    Y0, 32(SP)
+	VMOVUPD    Y5, 128(SP)
+	VMOVUPD    Y3, 224(SP)
+	VMOVUPD    Y2, 320(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  (R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VMOVUPD    Y0, 64(SP)
+	VMOVUPD    Y5, 160(SP)
+	VMOVUPD    Y3, 256(SP)
+	VMOVUPD    Y2, 352(SP)
+	MOVQ       DI, R11
+	VMOVUPD    (SP), Y0
+	VMOVUPD    32(SP), Y1
+	VMOVUPD    64(SP), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y3, X3
+	VMOVUPS    X3, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, (R11)
+	ADDQ       DX, R11
+	VMOVUPD    96(SP), Y0
+	VMOVUPD    128(SP), Y1
+	VMOVUPD    160(SP), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y3, X3
+	VMOVUPS    X3, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, (R11)
+	ADDQ       DX, R11
+	VMOVUPD    192(SP), Y0
+	VMOVUPD    224(SP), Y1
+	VMOVUPD    256(SP), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y3, X3
+	VMOVUPS    X3, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, (R11)
+	ADDQ       DX, R11
+	VMOVUPD    288(SP), Y0
+	VMOVUPD    320(SP), Y1
+	VMOVUPD    352(SP), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y3, X3
+	VMOVUPS    X3, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, (R11)
+	MOVQ       SI, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  16(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VMOVUPD    Y0, (SP)
+	VMOVUPD    Y5, 96(SP)
+	VMOVUPD    Y3, 192(SP)
+	VMOVUPD    Y2, 288(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  16(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VMOVUPD    Y0, 32(SP)
+	VMOVUPD    Y5, 128(SP)
+	VMOVUPD    Y3, 224(SP)
+	VMOVUPD    Y2, 320(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  16(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VMOVUPD    Y0, 64(SP)
+	VMOVUPD    Y5, 160(SP)
+	VMOVUPD    Y3, 256(SP)
+	VMOVUPD    Y2, 352(SP)
+	MOVQ       DI, R11
+	VMOVUPD    (SP), Y0
+	VMOVUPD    32(SP), Y1
+	VMOVUPD    64(SP), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y3, X3
+	VMOVUPS    X3, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 16(R11)
+	ADDQ       DX, R11
+	VMOVUPD    96(SP), Y0
+	VMOVUPD    128(SP), Y1
+	VMOVUPD    160(SP), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y3, X3
+	VMOVUPS    X3, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 16(R11)
+	ADDQ       DX, R11
+	VMOVUPD    192(SP), Y0
+	VMOVUPD    224(SP), Y1
+	VMOVUPD    256(SP), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y3, X3
+	VMOVUPS    X3, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 16(R11)
+	ADDQ       DX, R11
+	VMOVUPD    288(SP), Y0
+	VMOVUPD    320(SP), Y1
+	VMOVUPD    352(SP), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y3, X3
+	VMOVUPS    X3, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 16(R11)
+	MOVQ       SI, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  32(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VMOVUPD    Y0, (SP)
+	VMOVUPD    Y5, 96(SP)
+	VMOVUPD    Y3, 192(SP)
+	VMOVUPD    Y2, 288(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  32(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VMOVUPD    Y0, 32(SP)
+	VMOVUPD    Y5, 128(SP)
+	VMOVUPD    Y3, 224(SP)
+	VMOVUPD    Y2, 320(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  32(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VMOVUPD    Y0, 64(SP)
+	VMOVUPD    Y5, 160(SP)
+	VMOVUPD    Y3, 256(SP)
+	VMOVUPD    Y2, 352(SP)
+	MOVQ       DI, R11
+	VMOVUPD    (SP), Y0
+	VMOVUPD    32(SP), Y1
+	VMOVUPD    64(SP), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y3, X3
+	VMOVUPS    X3, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 32(R11)
+	ADDQ       DX, R11
+	VMOVUPD    96(SP), Y0
+	VMOVUPD    128(SP), Y1
+	VMOVUPD    160(SP), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y3, X3
+	VMOVUPS    X3, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 32(R11)
+	ADDQ       DX, R11
+	VMOVUPD    192(SP), Y0
+	VMOVUPD    224(SP), Y1
+	VMOVUPD    256(SP), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y3, X3
+	VMOVUPS    X3, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 32(R11)
+	ADDQ       DX, R11
+	VMOVUPD    288(SP), Y0
+	VMOVUPD    320(SP), Y1
+	VMOVUPD    352(SP), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y3, X3
+	VMOVUPS    X3, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 32(R11)
+	MOVQ       SI, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  48(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VMOVUPD    Y0, (SP)
+	VMOVUPD    Y5, 96(SP)
+	VMOVUPD    Y3, 192(SP)
+	VMOVUPD    Y2, 288(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  48(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VMOVUPD    Y0, 32(SP)
+	VMOVUPD    Y5, 128(SP)
+	VMOVUPD    Y3, 224(SP)
+	VMOVUPD    Y2, 320(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  48(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VMOVUPD    Y0, 64(SP)
+	VMOVUPD    Y5, 160(SP)
+	VMOVUPD    Y3, 256(SP)
+	VMOVUPD    Y2, 352(SP)
+	MOVQ       DI, R11
+	VMOVUPD    (SP), Y0
+	VMOVUPD    32(SP), Y1
+	VMOVUPD    64(SP), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y3, X3
+	VMOVUPS    X3, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 48(R11)
+	ADDQ       DX, R11
+	VMOVUPD    96(SP), Y0
+	VMOVUPD    128(SP), Y1
+	VMOVUPD    160(SP), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y3, X3
+	VMOVUPS    X3, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 48(R11)
+	ADDQ       DX, R11
+	VMOVUPD    192(SP), Y0
+	VMOVUPD    224(SP), Y1
+	VMOVUPD    256(SP), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y3, X3
+	VMOVUPS    X3, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 48(R11)
+	ADDQ       DX, R11
+	VMOVUPD    288(SP), Y0
+	VMOVUPD    320(SP), Y1
+	VMOVUPD    352(SP), Y2
+	VADDPD     Y2, Y0, Y3
+	VMULPD     winogradWeights<>+0(SB), Y3, Y3
+	VMULPD     winogradWeights<>+0(SB), Y1, Y4
+	VADDPD     Y4, Y3, Y5
+	VSUBPD     Y4, Y3, Y3
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y3, X3
+	VMOVUPS    X3, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y2, X2
+	VMOVUPS    X2, 48(R11)
+	ADDQ       $0x40, SI
+	ADDQ       $0x40, DI
+	DECQ       CX
+	JNZ        window
+	VZEROUPPER
+	RET
+
+// func WinogradWeights2x2of6AVX2(dst *float32, plane int, src *float32, tap int, n int)
+// Requires: AVX
+TEXT ·WinogradWeights2x2of6AVX2(SB), $960-40
+	MOVQ dst+0(FP), DI
+	MOVQ plane+8(FP), DX
+	MOVQ src+16(FP), SI
+	MOVQ tap+24(FP), R8
+	MOVQ n+32(FP), CX
+
+window:
+	MOVQ       SI, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  (R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y2
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y3
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, (SP)
+	VMOVUPD    Y5, 160(SP)
+	VMOVUPD    Y6, 320(SP)
+	VMOVUPD    Y7, 480(SP)
+	VMOVUPD    Y8, 640(SP)
+	VMOVUPD    Y4, 800(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  (R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y2
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y3
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 32(SP)
+	VMOVUPD    Y5, 192(SP)
+	VMOVUPD    Y6, 352(SP)
+	VMOVUPD    Y7, 512(SP)
+	VMOVUPD    Y8, 672(SP)
+	VMOVUPD    Y4, 832(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  (R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y2
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y3
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 64(SP)
+	VMOVUPD    Y5, 224(SP)
+	VMOVUPD    Y6, 384(SP)
+	VMOVUPD    Y7, 544(SP)
+	VMOVUPD    Y8, 704(SP)
+	VMOVUPD    Y4, 864(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  (R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y2
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y3
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 96(SP)
+	VMOVUPD    Y5, 256(SP)
+	VMOVUPD    Y6, 416(SP)
+	VMOVUPD    Y7, 576(SP)
+	VMOVUPD    Y8, 736(SP)
+	VMOVUPD    Y4, 896(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  (R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y2
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y3
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  (R10), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 128(SP)
+	VMOVUPD    Y5, 288(SP)
+	VMOVUPD    Y6, 448(SP)
+	VMOVUPD    Y7, 608(SP)
+	VMOVUPD    Y8, 768(SP)
+	VMOVUPD    Y4, 928(SP)
+	MOVQ       DI, R11
+	VMOVUPD    (SP), Y0
+	VMOVUPD    32(SP), Y1
+	VMOVUPD    64(SP), Y2
+	VMOVUPD    96(SP), Y3
+	VMOVUPD    128(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, (R11)
+	ADDQ       DX, R11
+	VMOVUPD    160(SP), Y0
+	VMOVUPD    192(SP), Y1
+	VMOVUPD    224(SP), Y2
+	VMOVUPD    256(SP), Y3
+	VMOVUPD    288(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, (R11)
+	ADDQ       DX, R11
+	VMOVUPD    320(SP), Y0
+	VMOVUPD    352(SP), Y1
+	VMOVUPD    384(SP), Y2
+	VMOVUPD    416(SP), Y3
+	VMOVUPD    448(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, (R11)
+	ADDQ       DX, R11
+	VMOVUPD    480(SP), Y0
+	VMOVUPD    512(SP), Y1
+	VMOVUPD    544(SP), Y2
+	VMOVUPD    576(SP), Y3
+	VMOVUPD    608(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, (R11)
+	ADDQ       DX, R11
+	VMOVUPD    640(SP), Y0
+	VMOVUPD    672(SP), Y1
+	VMOVUPD    704(SP), Y2
+	VMOVUPD    736(SP), Y3
+	VMOVUPD    768(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, (R11)
+	ADDQ       DX, R11
+	VMOVUPD    800(SP), Y0
+	VMOVUPD    832(SP), Y1
+	VMOVUPD    864(SP), Y2
+	VMOVUPD    896(SP), Y3
+	VMOVUPD    928(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, (R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, (R11)
+	MOVQ       SI, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  16(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y2
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y3
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, (SP)
+	VMOVUPD    Y5, 160(SP)
+	VMOVUPD    Y6, 320(SP)
+	VMOVUPD    Y7, 480(SP)
+	VMOVUPD    Y8, 640(SP)
+	VMOVUPD    Y4, 800(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  16(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y2
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y3
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 32(SP)
+	VMOVUPD    Y5, 192(SP)
+	VMOVUPD    Y6, 352(SP)
+	VMOVUPD    Y7, 512(SP)
+	VMOVUPD    Y8, 672(SP)
+	VMOVUPD    Y4, 832(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  16(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y2
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y3
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 64(SP)
+	VMOVUPD    Y5, 224(SP)
+	VMOVUPD    Y6, 384(SP)
+	VMOVUPD    Y7, 544(SP)
+	VMOVUPD    Y8, 704(SP)
+	VMOVUPD    Y4, 864(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  16(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y2
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y3
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 96(SP)
+	VMOVUPD    Y5, 256(SP)
+	VMOVUPD    Y6, 416(SP)
+	VMOVUPD    Y7, 576(SP)
+	VMOVUPD    Y8, 736(SP)
+	VMOVUPD    Y4, 896(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  16(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y2
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y3
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  16(R10), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 128(SP)
+	VMOVUPD    Y5, 288(SP)
+	VMOVUPD    Y6, 448(SP)
+	VMOVUPD    Y7, 608(SP)
+	VMOVUPD    Y8, 768(SP)
+	VMOVUPD    Y4, 928(SP)
+	MOVQ       DI, R11
+	VMOVUPD    (SP), Y0
+	VMOVUPD    32(SP), Y1
+	VMOVUPD    64(SP), Y2
+	VMOVUPD    96(SP), Y3
+	VMOVUPD    128(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, 16(R11)
+	ADDQ       DX, R11
+	VMOVUPD    160(SP), Y0
+	VMOVUPD    192(SP), Y1
+	VMOVUPD    224(SP), Y2
+	VMOVUPD    256(SP), Y3
+	VMOVUPD    288(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, 16(R11)
+	ADDQ       DX, R11
+	VMOVUPD    320(SP), Y0
+	VMOVUPD    352(SP), Y1
+	VMOVUPD    384(SP), Y2
+	VMOVUPD    416(SP), Y3
+	VMOVUPD    448(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, 16(R11)
+	ADDQ       DX, R11
+	VMOVUPD    480(SP), Y0
+	VMOVUPD    512(SP), Y1
+	VMOVUPD    544(SP), Y2
+	VMOVUPD    576(SP), Y3
+	VMOVUPD    608(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, 16(R11)
+	ADDQ       DX, R11
+	VMOVUPD    640(SP), Y0
+	VMOVUPD    672(SP), Y1
+	VMOVUPD    704(SP), Y2
+	VMOVUPD    736(SP), Y3
+	VMOVUPD    768(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, 16(R11)
+	ADDQ       DX, R11
+	VMOVUPD    800(SP), Y0
+	VMOVUPD    832(SP), Y1
+	VMOVUPD    864(SP), Y2
+	VMOVUPD    896(SP), Y3
+	VMOVUPD    928(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 16(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, 16(R11)
+	MOVQ       SI, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  32(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y2
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y3
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, (SP)
+	VMOVUPD    Y5, 160(SP)
+	VMOVUPD    Y6, 320(SP)
+	VMOVUPD    Y7, 480(SP)
+	VMOVUPD    Y8, 640(SP)
+	VMOVUPD    Y4, 800(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  32(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y2
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y3
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 32(SP)
+	VMOVUPD    Y5, 192(SP)
+	VMOVUPD    Y6, 352(SP)
+	VMOVUPD    Y7, 512(SP)
+	VMOVUPD    Y8, 672(SP)
+	VMOVUPD    Y4, 832(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  32(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y2
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y3
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 64(SP)
+	VMOVUPD    Y5, 224(SP)
+	VMOVUPD    Y6, 384(SP)
+	VMOVUPD    Y7, 544(SP)
+	VMOVUPD    Y8, 704(SP)
+	VMOVUPD    Y4, 864(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  32(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y2
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y3
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 96(SP)
+	VMOVUPD    Y5, 256(SP)
+	VMOVUPD    Y6, 416(SP)
+	VMOVUPD    Y7, 576(SP)
+	VMOVUPD    Y8, 736(SP)
+	VMOVUPD    Y4, 896(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  32(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y2
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y3
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  32(R10), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 128(SP)
+	VMOVUPD    Y5, 288(SP)
+	VMOVUPD    Y6, 448(SP)
+	VMOVUPD    Y7, 608(SP)
+	VMOVUPD    Y8, 768(SP)
+	VMOVUPD    Y4, 928(SP)
+	MOVQ       DI, R11
+	VMOVUPD    (SP), Y0
+	VMOVUPD    32(SP), Y1
+	VMOVUPD    64(SP), Y2
+	VMOVUPD    96(SP), Y3
+	VMOVUPD    128(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, 32(R11)
+	ADDQ       DX, R11
+	VMOVUPD    160(SP), Y0
+	VMOVUPD    192(SP), Y1
+	VMOVUPD    224(SP), Y2
+	VMOVUPD    256(SP), Y3
+	VMOVUPD    288(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, 32(R11)
+	ADDQ       DX, R11
+	VMOVUPD    320(SP), Y0
+	VMOVUPD    352(SP), Y1
+	VMOVUPD    384(SP), Y2
+	VMOVUPD    416(SP), Y3
+	VMOVUPD    448(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, 32(R11)
+	ADDQ       DX, R11
+	VMOVUPD    480(SP), Y0
+	VMOVUPD    512(SP), Y1
+	VMOVUPD    544(SP), Y2
+	VMOVUPD    576(SP), Y3
+	VMOVUPD    608(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, 32(R11)
+	ADDQ       DX, R11
+	VMOVUPD    640(SP), Y0
+	VMOVUPD    672(SP), Y1
+	VMOVUPD    704(SP), Y2
+	VMOVUPD    736(SP), Y3
+	VMOVUPD    768(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, 32(R11)
+	ADDQ       DX, R11
+	VMOVUPD    800(SP), Y0
+	VMOVUPD    832(SP), Y1
+	VMOVUPD    864(SP), Y2
+	VMOVUPD    896(SP), Y3
+	VMOVUPD    928(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 32(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, 32(R11)
+	MOVQ       SI, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  48(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y2
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y3
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, (SP)
+	VMOVUPD    Y5, 160(SP)
+	VMOVUPD    Y6, 320(SP)
+	VMOVUPD    Y7, 480(SP)
+	VMOVUPD    Y8, 640(SP)
+	VMOVUPD    Y4, 800(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  48(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y2
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y3
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 32(SP)
+	VMOVUPD    Y5, 192(SP)
+	VMOVUPD    Y6, 352(SP)
+	VMOVUPD    Y7, 512(SP)
+	VMOVUPD    Y8, 672(SP)
+	VMOVUPD    Y4, 832(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  48(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y2
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y3
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 64(SP)
+	VMOVUPD    Y5, 224(SP)
+	VMOVUPD    Y6, 384(SP)
+	VMOVUPD    Y7, 544(SP)
+	VMOVUPD    Y8, 704(SP)
+	VMOVUPD    Y4, 864(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  48(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y2
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y3
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 96(SP)
+	VMOVUPD    Y5, 256(SP)
+	VMOVUPD    Y6, 416(SP)
+	VMOVUPD    Y7, 576(SP)
+	VMOVUPD    Y8, 736(SP)
+	VMOVUPD    Y4, 896(SP)
+	ADDQ       R8, R9
+	MOVQ       R9, R10
+	VCVTPS2PD  48(R10), Y0
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y1
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y2
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y3
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	ADDQ       R8, R10
+	VCVTPS2PD  48(R10), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VMOVUPD    Y0, 128(SP)
+	VMOVUPD    Y5, 288(SP)
+	VMOVUPD    Y6, 448(SP)
+	VMOVUPD    Y7, 608(SP)
+	VMOVUPD    Y8, 768(SP)
+	VMOVUPD    Y4, 928(SP)
+	MOVQ       DI, R11
+	VMOVUPD    (SP), Y0
+	VMOVUPD    32(SP), Y1
+	VMOVUPD    64(SP), Y2
+	VMOVUPD    96(SP), Y3
+	VMOVUPD    128(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, 48(R11)
+	ADDQ       DX, R11
+	VMOVUPD    160(SP), Y0
+	VMOVUPD    192(SP), Y1
+	VMOVUPD    224(SP), Y2
+	VMOVUPD    256(SP), Y3
+	VMOVUPD    288(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, 48(R11)
+	ADDQ       DX, R11
+	VMOVUPD    320(SP), Y0
+	VMOVUPD    352(SP), Y1
+	VMOVUPD    384(SP), Y2
+	VMOVUPD    416(SP), Y3
+	VMOVUPD    448(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, 48(R11)
+	ADDQ       DX, R11
+	VMOVUPD    480(SP), Y0
+	VMOVUPD    512(SP), Y1
+	VMOVUPD    544(SP), Y2
+	VMOVUPD    576(SP), Y3
+	VMOVUPD    608(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, 48(R11)
+	ADDQ       DX, R11
+	VMOVUPD    640(SP), Y0
+	VMOVUPD    672(SP), Y1
+	VMOVUPD    704(SP), Y2
+	VMOVUPD    736(SP), Y3
+	VMOVUPD    768(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, 48(R11)
+	ADDQ       DX, R11
+	VMOVUPD    800(SP), Y0
+	VMOVUPD    832(SP), Y1
+	VMOVUPD    864(SP), Y2
+	VMOVUPD    896(SP), Y3
+	VMOVUPD    928(SP), Y4
+	VMULPD     winogradWeights<>+96(SB), Y2, Y5
+	VADDPD     Y5, Y0, Y5
+	VMULPD     winogradWeights<>+64(SB), Y1, Y6
+	VMULPD     winogradWeights<>+160(SB), Y4, Y15
+	VADDPD     Y15, Y5, Y5
+	VMULPD     winogradWeights<>+128(SB), Y3, Y15
+	VADDPD     Y15, Y6, Y6
+	VADDPD     Y6, Y5, Y15
+	VSUBPD     Y6, Y5, Y6
+	VMULPD     winogradWeights<>+320(SB), Y15, Y5
+	VMULPD     winogradWeights<>+320(SB), Y6, Y6
+	VMULPD     winogradWeights<>+224(SB), Y2, Y7
+	VADDPD     Y7, Y0, Y7
+	VMULPD     winogradWeights<>+192(SB), Y1, Y8
+	VMULPD     winogradWeights<>+288(SB), Y4, Y15
+	VADDPD     Y15, Y7, Y7
+	VMULPD     winogradWeights<>+256(SB), Y3, Y15
+	VADDPD     Y15, Y8, Y8
+	VADDPD     Y8, Y7, Y15
+	VSUBPD     Y8, Y7, Y8
+	VMULPD     winogradWeights<>+352(SB), Y15, Y7
+	VMULPD     winogradWeights<>+352(SB), Y8, Y8
+	VMULPD     winogradWeights<>+32(SB), Y0, Y0
+	VCVTPD2PSY Y0, X0
+	VMOVUPS    X0, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y5, X5
+	VMOVUPS    X5, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y6, X6
+	VMOVUPS    X6, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y7, X7
+	VMOVUPS    X7, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y8, X8
+	VMOVUPS    X8, 48(R11)
+	ADDQ       DX, R11
+	VCVTPD2PSY Y4, X4
+	VMOVUPS    X4, 48(R11)
+	ADDQ       $0x40, SI
+	ADDQ       $0x40, DI
+	DECQ       CX
+	JNZ        window
+	VZEROUPPER
+	RET

@@ -1888,3 +1888,2168 @@ row1store:
 	JNZ     tile
 	VZEROUPPER
 	RET
+
+DATA winogradWeights<>+0(SB)/8, $0x3fe0000000000000
+DATA winogradWeights<>+8(SB)/8, $0x3fe0000000000000
+DATA winogradWeights<>+16(SB)/8, $0x3fe0000000000000
+DATA winogradWeights<>+24(SB)/8, $0x3fe0000000000000
+DATA winogradWeights<>+32(SB)/8, $0x3fe0000000000000
+DATA winogradWeights<>+40(SB)/8, $0x3fe0000000000000
+DATA winogradWeights<>+48(SB)/8, $0x3fe0000000000000
+DATA winogradWeights<>+56(SB)/8, $0x3fe0000000000000
+DATA winogradWeights<>+64(SB)/8, $0x3ff23456789abcdf
+DATA winogradWeights<>+72(SB)/8, $0x3ff23456789abcdf
+DATA winogradWeights<>+80(SB)/8, $0x3ff23456789abcdf
+DATA winogradWeights<>+88(SB)/8, $0x3ff23456789abcdf
+DATA winogradWeights<>+96(SB)/8, $0x3ff23456789abcdf
+DATA winogradWeights<>+104(SB)/8, $0x3ff23456789abcdf
+DATA winogradWeights<>+112(SB)/8, $0x3ff23456789abcdf
+DATA winogradWeights<>+120(SB)/8, $0x3ff23456789abcdf
+DATA winogradWeights<>+128(SB)/8, $0x3fe4000000000000
+DATA winogradWeights<>+136(SB)/8, $0x3fe4000000000000
+DATA winogradWeights<>+144(SB)/8, $0x3fe4000000000000
+DATA winogradWeights<>+152(SB)/8, $0x3fe4000000000000
+DATA winogradWeights<>+160(SB)/8, $0x3fe4000000000000
+DATA winogradWeights<>+168(SB)/8, $0x3fe4000000000000
+DATA winogradWeights<>+176(SB)/8, $0x3fe4000000000000
+DATA winogradWeights<>+184(SB)/8, $0x3fe4000000000000
+DATA winogradWeights<>+192(SB)/8, $0x3fd9000000000000
+DATA winogradWeights<>+200(SB)/8, $0x3fd9000000000000
+DATA winogradWeights<>+208(SB)/8, $0x3fd9000000000000
+DATA winogradWeights<>+216(SB)/8, $0x3fd9000000000000
+DATA winogradWeights<>+224(SB)/8, $0x3fd9000000000000
+DATA winogradWeights<>+232(SB)/8, $0x3fd9000000000000
+DATA winogradWeights<>+240(SB)/8, $0x3fd9000000000000
+DATA winogradWeights<>+248(SB)/8, $0x3fd9000000000000
+DATA winogradWeights<>+256(SB)/8, $0x3fcf400000000000
+DATA winogradWeights<>+264(SB)/8, $0x3fcf400000000000
+DATA winogradWeights<>+272(SB)/8, $0x3fcf400000000000
+DATA winogradWeights<>+280(SB)/8, $0x3fcf400000000000
+DATA winogradWeights<>+288(SB)/8, $0x3fcf400000000000
+DATA winogradWeights<>+296(SB)/8, $0x3fcf400000000000
+DATA winogradWeights<>+304(SB)/8, $0x3fcf400000000000
+DATA winogradWeights<>+312(SB)/8, $0x3fcf400000000000
+DATA winogradWeights<>+320(SB)/8, $0x3fc3880000000000
+DATA winogradWeights<>+328(SB)/8, $0x3fc3880000000000
+DATA winogradWeights<>+336(SB)/8, $0x3fc3880000000000
+DATA winogradWeights<>+344(SB)/8, $0x3fc3880000000000
+DATA winogradWeights<>+352(SB)/8, $0x3fc3880000000000
+DATA winogradWeights<>+360(SB)/8, $0x3fc3880000000000
+DATA winogradWeights<>+368(SB)/8, $0x3fc3880000000000
+DATA winogradWeights<>+376(SB)/8, $0x3fc3880000000000
+DATA winogradWeights<>+384(SB)/8, $0x3ff8000000000000
+DATA winogradWeights<>+392(SB)/8, $0x3ff8000000000000
+DATA winogradWeights<>+400(SB)/8, $0x3ff8000000000000
+DATA winogradWeights<>+408(SB)/8, $0x3ff8000000000000
+DATA winogradWeights<>+416(SB)/8, $0x3ff8000000000000
+DATA winogradWeights<>+424(SB)/8, $0x3ff8000000000000
+DATA winogradWeights<>+432(SB)/8, $0x3ff8000000000000
+DATA winogradWeights<>+440(SB)/8, $0x3ff8000000000000
+DATA winogradWeights<>+448(SB)/8, $0x4002000000000000
+DATA winogradWeights<>+456(SB)/8, $0x4002000000000000
+DATA winogradWeights<>+464(SB)/8, $0x4002000000000000
+DATA winogradWeights<>+472(SB)/8, $0x4002000000000000
+DATA winogradWeights<>+480(SB)/8, $0x4002000000000000
+DATA winogradWeights<>+488(SB)/8, $0x4002000000000000
+DATA winogradWeights<>+496(SB)/8, $0x4002000000000000
+DATA winogradWeights<>+504(SB)/8, $0x4002000000000000
+DATA winogradWeights<>+512(SB)/8, $0x400b000000000000
+DATA winogradWeights<>+520(SB)/8, $0x400b000000000000
+DATA winogradWeights<>+528(SB)/8, $0x400b000000000000
+DATA winogradWeights<>+536(SB)/8, $0x400b000000000000
+DATA winogradWeights<>+544(SB)/8, $0x400b000000000000
+DATA winogradWeights<>+552(SB)/8, $0x400b000000000000
+DATA winogradWeights<>+560(SB)/8, $0x400b000000000000
+DATA winogradWeights<>+568(SB)/8, $0x400b000000000000
+DATA winogradWeights<>+576(SB)/8, $0x4014400000000000
+DATA winogradWeights<>+584(SB)/8, $0x4014400000000000
+DATA winogradWeights<>+592(SB)/8, $0x4014400000000000
+DATA winogradWeights<>+600(SB)/8, $0x4014400000000000
+DATA winogradWeights<>+608(SB)/8, $0x4014400000000000
+DATA winogradWeights<>+616(SB)/8, $0x4014400000000000
+DATA winogradWeights<>+624(SB)/8, $0x4014400000000000
+DATA winogradWeights<>+632(SB)/8, $0x4014400000000000
+DATA winogradWeights<>+640(SB)/8, $0xbfe607667c6dcce3
+DATA winogradWeights<>+648(SB)/8, $0xbfe607667c6dcce3
+DATA winogradWeights<>+656(SB)/8, $0xbfe607667c6dcce3
+DATA winogradWeights<>+664(SB)/8, $0xbfe607667c6dcce3
+DATA winogradWeights<>+672(SB)/8, $0xbfe607667c6dcce3
+DATA winogradWeights<>+680(SB)/8, $0xbfe607667c6dcce3
+DATA winogradWeights<>+688(SB)/8, $0xbfe607667c6dcce3
+DATA winogradWeights<>+696(SB)/8, $0xbfe607667c6dcce3
+DATA winogradWeights<>+704(SB)/8, $0x3fbe98801e98801f
+DATA winogradWeights<>+712(SB)/8, $0x3fbe98801e98801f
+DATA winogradWeights<>+720(SB)/8, $0x3fbe98801e98801f
+DATA winogradWeights<>+728(SB)/8, $0x3fbe98801e98801f
+DATA winogradWeights<>+736(SB)/8, $0x3fbe98801e98801f
+DATA winogradWeights<>+744(SB)/8, $0x3fbe98801e98801f
+DATA winogradWeights<>+752(SB)/8, $0x3fbe98801e98801f
+DATA winogradWeights<>+760(SB)/8, $0x3fbe98801e98801f
+GLOBL winogradWeights<>(SB), RODATA|NOPTR, $768
+
+// func WinogradWeights4x4of6AVX512(dst *float32, plane int, src *float32, tap int, n int)
+// Requires: AVX, AVX512F
+TEXT ·WinogradWeights4x4of6AVX512(SB), $1152-40
+	MOVQ dst+0(FP), DI
+	MOVQ plane+8(FP), DX
+	MOVQ src+16(FP), SI
+	MOVQ tap+24(FP), R8
+	MOVQ n+32(FP), CX
+
+window:
+	MOVQ      SI, R9
+	MOVQ      R9, R10
+	VCVTPS2PD (R10), Z0
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z1
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z2
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VMOVUPD   Z0, (SP)
+	VMOVUPD   Z5, 192(SP)
+	VMOVUPD   Z6, 384(SP)
+	VMOVUPD   Z7, 576(SP)
+	VMOVUPD   Z8, 768(SP)
+	VMOVUPD   Z2, 960(SP)
+	ADDQ      R8, R9
+	MOVQ      R9, R10
+	VCVTPS2PD (R10), Z0
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z1
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z2
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VMOVUPD   Z0, 64(SP)
+	VMOVUPD   Z5, 256(SP)
+	VMOVUPD   Z6, 448(SP)
+	VMOVUPD   Z7, 640(SP)
+	VMOVUPD   Z8, 832(SP)
+	VMOVUPD   Z2, 1024(SP)
+	ADDQ      R8, R9
+	MOVQ      R9, R10
+	VCVTPS2PD (R10), Z0
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z1
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z2
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VMOVUPD   Z0, 128(SP)
+	VMOVUPD   Z5, 320(SP)
+	VMOVUPD   Z6, 512(SP)
+	VMOVUPD   Z7, 704(SP)
+	VMOVUPD   Z8, 896(SP)
+	VMOVUPD   Z2, 1088(SP)
+	MOVQ      DI, R11
+	VMOVUPD   (SP), Z0
+	VMOVUPD   64(SP), Z1
+	VMOVUPD   128(SP), Z2
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z2, Y2
+	VMOVUPS   Y2, (R11)
+	ADDQ      DX, R11
+	VMOVUPD   192(SP), Z0
+	VMOVUPD   256(SP), Z1
+	VMOVUPD   320(SP), Z2
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z2, Y2
+	VMOVUPS   Y2, (R11)
+	ADDQ      DX, R11
+	VMOVUPD   384(SP), Z0
+	VMOVUPD   448(SP), Z1
+	VMOVUPD   512(SP), Z2
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z2, Y2
+	VMOVUPS   Y2, (R11)
+	ADDQ      DX, R11
+	VMOVUPD   576(SP), Z0
+	VMOVUPD   640(SP), Z1
+	VMOVUPD   704(SP), Z2
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z2, Y2
+	VMOVUPS   Y2, (R11)
+	ADDQ      DX, R11
+	VMOVUPD   768(SP), Z0
+	VMOVUPD   832(SP), Z1
+	VMOVUPD   896(SP), Z2
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z2, Y2
+	VMOVUPS   Y2, (R11)
+	ADDQ      DX, R11
+	VMOVUPD   960(SP), Z0
+	VMOVUPD   1024(SP), Z1
+	VMOVUPD   1088(SP), Z2
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z2, Y2
+	VMOVUPS   Y2, (R11)
+	MOVQ      SI, R9
+	MOVQ      R9, R10
+	VCVTPS2PD 32(R10), Z0
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z1
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z2
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VMOVUPD   Z0, (SP)
+	VMOVUPD   Z5, 192(SP)
+	VMOVUPD   Z6, 384(SP)
+	VMOVUPD   Z7, 576(SP)
+	VMOVUPD   Z8, 768(SP)
+	VMOVUPD   Z2, 960(SP)
+	ADDQ      R8, R9
+	MOVQ      R9, R10
+	VCVTPS2PD 32(R10), Z0
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z1
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z2
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VMOVUPD   Z0, 64(SP)
+	VMOVUPD   Z5, 256(SP)
+	VMOVUPD   Z6, 448(SP)
+	VMOVUPD   Z7, 640(SP)
+	VMOVUPD   Z8, 832(SP)
+	VMOVUPD   Z2, 1024(SP)
+	ADDQ      R8, R9
+	MOVQ      R9, R10
+	VCVTPS2PD 32(R10), Z0
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z1
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z2
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VMOVUPD   Z0, 128(SP)
+	VMOVUPD   Z5, 320(SP)
+	VMOVUPD   Z6, 512(SP)
+	VMOVUPD   Z7, 704(SP)
+	VMOVUPD   Z8, 896(SP)
+	VMOVUPD   Z2, 1088(SP)
+	MOVQ      DI, R11
+	VMOVUPD   (SP), Z0
+	VMOVUPD   64(SP), Z1
+	VMOVUPD   128(SP), Z2
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z2, Y2
+	VMOVUPS   Y2, 32(R11)
+	ADDQ      DX, R11
+	VMOVUPD   192(SP), Z0
+	VMOVUPD   256(SP), Z1
+	VMOVUPD   320(SP), Z2
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z2, Y2
+	VMOVUPS   Y2, 32(R11)
+	ADDQ      DX, R11
+	VMOVUPD   384(SP), Z0
+	VMOVUPD   448(SP), Z1
+	VMOVUPD   512(SP), Z2
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z2, Y2
+	VMOVUPS   Y2, 32(R11)
+	ADDQ      DX, R11
+	VMOVUPD   576(SP), Z0
+	VMOVUPD   640(SP), Z1
+	VMOVUPD   704(SP), Z2
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z2, Y2
+	VMOVUPS   Y2, 32(R11)
+	ADDQ      DX, R11
+	VMOVUPD   768(SP), Z0
+	VMOVUPD   832(SP), Z1
+	VMOVUPD   896(SP), Z2
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z2, Y2
+	VMOVUPS   Y2, 32(R11)
+	ADDQ      DX, R11
+	VMOVUPD   960(SP), Z0
+	VMOVUPD   1024(SP), Z1
+	VMOVUPD   1088(SP), Z2
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z2, Y2
+	VMOVUPS   Y2, 32(R11)
+	ADDQ      $0x40, SI
+	ADDQ      $0x40, DI
+	DECQ      CX
+	JNZ       window
+	VZEROUPPER
+	RET
+
+// func WinogradWeights2x2of4AVX512(dst *float32, plane int, src *float32, tap int, n int)
+// Requires: AVX, AVX512F
+TEXT ·WinogradWeights2x2of4AVX512(SB), $768-40
+	MOVQ dst+0(FP), DI
+	MOVQ plane+8(FP), DX
+	MOVQ src+16(FP), SI
+	MOVQ tap+24(FP), R8
+	MOVQ n+32(FP), CX
+
+window:
+	MOVQ      SI, R9
+	MOVQ      R9, R10
+	VCVTPS2PD (R10), Z0
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z1
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z2
+	VADDPD    Z2, Z0, Z3
+	VMULPD    winogradWeights<>+0(SB), Z3, Z3
+	VMULPD    winogradWeights<>+0(SB), Z1, Z4
+	VADDPD    Z4, Z3, Z5
+	VSUBPD    Z4, Z3, Z3
+	VMOVUPD   Z0, (SP)
+	VMOVUPD   Z5, 192(SP)
+	VMOVUPD   Z3, 384(SP)
+	VMOVUPD   Z2, 576(SP)
+	ADDQ      R8, R9
+	MOVQ      R9, R10
+	VCVTPS2PD (R10), Z0
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z1
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z2
+	VADDPD    Z2, Z0, Z3
+	VMULPD    winogradWeights<>+0(SB), Z3, Z3
+	VMULPD    winogradWeights<>+0(SB), Z1, Z4
+	VADDPD    Z4, Z3, Z5
+	VSUBPD    Z4, Z3, Z3
+	VMOVUPD   Z0, 64(SP)
+	VMOVUPD   Z5, 256(SP)
+	VMOVUPD   Z3, 448(SP)
+	VMOVUPD   Z2, 640(SP)
+	ADDQ      R8, R9
+	MOVQ      R9, R10
+	VCVTPS2PD (R10), Z0
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z1
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z2
+	VADDPD    Z2, Z0, Z3
+	VMULPD    winogradWeights<>+0(SB), Z3, Z3
+	VMULPD    winogradWeights<>+0(SB), Z1, Z4
+	VADDPD    Z4, Z3, Z5
+	VSUBPD    Z4, Z3, Z3
+	VMOVUPD   Z0, 128(SP)
+	VMOVUPD   Z5, 320(SP)
+	VMOVUPD   Z3, 512(SP)
+	VMOVUPD   Z2, 704(SP)
+	MOVQ      DI, R11
+	VMOVUPD   (SP), Z0
+	VMOVUPD   64(SP), Z1
+	VMOVUPD   128(SP), Z2
+	VADDPD    Z2, Z0, Z3
+	VMULPD    winogradWeights<>+0(SB), Z3, Z3
+	VMULPD    winogradWeights<>+0(SB), Z1, Z4
+	VADDPD    Z4, Z3, Z5
+	VSUBPD    Z4, Z3, Z3
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z3, Y3
+	VMOVUPS   Y3, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z2, Y2
+	VMOVUPS   Y2, (R11)
+	ADDQ      DX, R11
+	VMOVUPD   192(SP), Z0
+	VMOVUPD   256(SP), Z1
+	VMOVUPD   320(SP), Z2
+	VADDPD    Z2, Z0, Z3
+	VMULPD    winogradWeights<>+0(SB), Z3, Z3
+	VMULPD    winogradWeights<>+0(SB), Z1, Z4
+	VADDPD    Z4, Z3, Z5
+	VSUBPD    Z4, Z3, Z3
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z3, Y3
+	VMOVUPS   Y3, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z2, Y2
+	VMOVUPS   Y2, (R11)
+	ADDQ      DX, R11
+	VMOVUPD   384(SP), Z0
+	VMOVUPD   448(SP), Z1
+	VMOVUPD   512(SP), Z2
+	VADDPD    Z2, Z0, Z3
+	VMULPD    winogradWeights<>+0(SB), Z3, Z3
+	VMULPD    winogradWeights<>+0(SB), Z1, Z4
+	VADDPD    Z4, Z3, Z5
+	VSUBPD    Z4, Z3, Z3
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z3, Y3
+	VMOVUPS   Y3, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z2, Y2
+	VMOVUPS   Y2, (R11)
+	ADDQ      DX, R11
+	VMOVUPD   576(SP), Z0
+	VMOVUPD   640(SP), Z1
+	VMOVUPD   704(SP), Z2
+	VADDPD    Z2, Z0, Z3
+	VMULPD    winogradWeights<>+0(SB), Z3, Z3
+	VMULPD    winogradWeights<>+0(SB), Z1, Z4
+	VADDPD    Z4, Z3, Z5
+	VSUBPD    Z4, Z3, Z3
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z3, Y3
+	VMOVUPS   Y3, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z2, Y2
+	VMOVUPS   Y2, (R11)
+	MOVQ      SI, R9
+	MOVQ      R9, R10
+	VCVTPS2PD 32(R10), Z0
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z1
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z2
+	VADDPD    Z2, Z0, Z3
+	VMULPD    winogradWeights<>+0(SB), Z3, Z3
+	VMULPD    winogradWeights<>+0(SB), Z1, Z4
+	VADDPD    Z4, Z3, Z5
+	VSUBPD    Z4, Z3, Z3
+	VMOVUPD   Z0, (SP)
+	VMOVUPD   Z5, 192(SP)
+	VMOVUPD   Z3, 384(SP)
+	VMOVUPD   Z2, 576(SP)
+	ADDQ      R8, R9
+	MOVQ      R9, R10
+	VCVTPS2PD 32(R10), Z0
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z1
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z2
+	VADDPD    Z2, Z0, Z3
+	VMULPD    winogradWeights<>+0(SB), Z3, Z3
+	VMULPD    winogradWeights<>+0(SB), Z1, Z4
+	VADDPD    Z4, Z3, Z5
+	VSUBPD    Z4, Z3, Z3
+	VMOVUPD   Z0, 64(SP)
+	VMOVUPD   Z5, 256(SP)
+	VMOVUPD   Z3, 448(SP)
+	VMOVUPD   Z2, 640(SP)
+	ADDQ      R8, R9
+	MOVQ      R9, R10
+	VCVTPS2PD 32(R10), Z0
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z1
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z2
+	VADDPD    Z2, Z0, Z3
+	VMULPD    winogradWeights<>+0(SB), Z3, Z3
+	VMULPD    winogradWeights<>+0(SB), Z1, Z4
+	VADDPD    Z4, Z3, Z5
+	VSUBPD    Z4, Z3, Z3
+	VMOVUPD   Z0, 128(SP)
+	VMOVUPD   Z5, 320(SP)
+	VMOVUPD   Z3, 512(SP)
+	VMOVUPD   Z2, 704(SP)
+	MOVQ      DI, R11
+	VMOVUPD   (SP), Z0
+	VMOVUPD   64(SP), Z1
+	VMOVUPD   128(SP), Z2
+	VADDPD    Z2, Z0, Z3
+	VMULPD    winogradWeights<>+0(SB), Z3, Z3
+	VMULPD    winogradWeights<>+0(SB), Z1, Z4
+	VADDPD    Z4, Z3, Z5
+	VSUBPD    Z4, Z3, Z3
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z3, Y3
+	VMOVUPS   Y3, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z2, Y2
+	VMOVUPS   Y2, 32(R11)
+	ADDQ      DX, R11
+	VMOVUPD   192(SP), Z0
+	VMOVUPD   256(SP), Z1
+	VMOVUPD   320(SP), Z2
+	VADDPD    Z2, Z0, Z3
+	VMULPD    winogradWeights<>+0(SB), Z3, Z3
+	VMULPD    winogradWeights<>+0(SB), Z1, Z4
+	VADDPD    Z4, Z3, Z5
+	VSUBPD    Z4, Z3, Z3
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z3, Y3
+	VMOVUPS   Y3, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z2, Y2
+	VMOVUPS   Y2, 32(R11)
+	ADDQ      DX, R11
+	VMOVUPD   384(SP), Z0
+	VMOVUPD   448(SP), Z1
+	VMOVUPD   512(SP), Z2
+	VADDPD    Z2, Z0, Z3
+	VMULPD    winogradWeights<>+0(SB), Z3, Z3
+	VMULPD    winogradWeights<>+0(SB), Z1, Z4
+	VADDPD    Z4, Z3, Z5
+	VSUBPD    Z4, Z3, Z3
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z3, Y3
+	VMOVUPS   Y3, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z2, Y2
+	VMOVUPS   Y2, 32(R11)
+	ADDQ      DX, R11
+	VMOVUPD   576(SP), Z0
+	VMOVUPD   640(SP), Z1
+	VMOVUPD   704(SP), Z2
+	VADDPD    Z2, Z0, Z3
+	VMULPD    winogradWeights<>+0(SB), Z3, Z3
+	VMULPD    winogradWeights<>+0(SB), Z1, Z4
+	VADDPD    Z4, Z3, Z5
+	VSUBPD    Z4, Z3, Z3
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z3, Y3
+	VMOVUPS   Y3, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z2, Y2
+	VMOVUPS   Y2, 32(R11)
+	ADDQ      $0x40, SI
+	ADDQ      $0x40, DI
+	DECQ      CX
+	JNZ       window
+	VZEROUPPER
+	RET
+
+// func WinogradWeights2x2of6AVX512(dst *float32, plane int, src *float32, tap int, n int)
+// Requires: AVX, AVX512F
+TEXT ·WinogradWeights2x2of6AVX512(SB), $1920-40
+	MOVQ dst+0(FP), DI
+	MOVQ plane+8(FP), DX
+	MOVQ src+16(FP), SI
+	MOVQ tap+24(FP), R8
+	MOVQ n+32(FP), CX
+
+window:
+	MOVQ      SI, R9
+	MOVQ      R9, R10
+	VCVTPS2PD (R10), Z0
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z1
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z2
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z3
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z4
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VMULPD    winogradWeights<>+320(SB), Z4, Z15
+	VADDPD    Z15, Z5, Z5
+	VMULPD    winogradWeights<>+256(SB), Z3, Z15
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VMULPD    winogradWeights<>+576(SB), Z4, Z15
+	VADDPD    Z15, Z7, Z7
+	VMULPD    winogradWeights<>+512(SB), Z3, Z15
+	VADDPD    Z15, Z8, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VMOVUPD   Z0, (SP)
+	VMOVUPD   Z5, 320(SP)
+	VMOVUPD   Z6, 640(SP)
+	VMOVUPD   Z7, 960(SP)
+	VMOVUPD   Z8, 1280(SP)
+	VMOVUPD   Z4, 1600(SP)
+	ADDQ      R8, R9
+	MOVQ      R9, R10
+	VCVTPS2PD (R10), Z0
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z1
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z2
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z3
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z4
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VMULPD    winogradWeights<>+320(SB), Z4, Z15
+	VADDPD    Z15, Z5, Z5
+	VMULPD    winogradWeights<>+256(SB), Z3, Z15
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VMULPD    winogradWeights<>+576(SB), Z4, Z15
+	VADDPD    Z15, Z7, Z7
+	VMULPD    winogradWeights<>+512(SB), Z3, Z15
+	VADDPD    Z15, Z8, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VMOVUPD   Z0, 64(SP)
+	VMOVUPD   Z5, 384(SP)
+	VMOVUPD   Z6, 704(SP)
+	VMOVUPD   Z7, 1024(SP)
+	VMOVUPD   Z8, 1344(SP)
+	VMOVUPD   Z4, 1664(SP)
+	ADDQ      R8, R9
+	MOVQ      R9, R10
+	VCVTPS2PD (R10), Z0
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z1
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z2
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z3
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z4
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VMULPD    winogradWeights<>+320(SB), Z4, Z15
+	VADDPD    Z15, Z5, Z5
+	VMULPD    winogradWeights<>+256(SB), Z3, Z15
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VMULPD    winogradWeights<>+576(SB), Z4, Z15
+	VADDPD    Z15, Z7, Z7
+	VMULPD    winogradWeights<>+512(SB), Z3, Z15
+	VADDPD    Z15, Z8, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VMOVUPD   Z0, 128(SP)
+	VMOVUPD   Z5, 448(SP)
+	VMOVUPD   Z6, 768(SP)
+	VMOVUPD   Z7, 1088(SP)
+	VMOVUPD   Z8, 1408(SP)
+	VMOVUPD   Z4, 1728(SP)
+	ADDQ      R8, R9
+	MOVQ      R9, R10
+	VCVTPS2PD (R10), Z0
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z1
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z2
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z3
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z4
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VMULPD    winogradWeights<>+320(SB), Z4, Z15
+	VADDPD    Z15, Z5, Z5
+	VMULPD    winogradWeights<>+256(SB), Z3, Z15
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VMULPD    winogradWeights<>+576(SB), Z4, Z15
+	VADDPD    Z15, Z7, Z7
+	VMULPD    winogradWeights<>+512(SB), Z3, Z15
+	VADDPD    Z15, Z8, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VMOVUPD   Z0, 192(SP)
+	VMOVUPD   Z5, 512(SP)
+	VMOVUPD   Z6, 832(SP)
+	VMOVUPD   Z7, 1152(SP)
+	VMOVUPD   Z8, 1472(SP)
+	VMOVUPD   Z4, 1792(SP)
+	ADDQ      R8, R9
+	MOVQ      R9, R10
+	VCVTPS2PD (R10), Z0
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z1
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z2
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z3
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD (R10), Z4
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VMULPD    winogradWeights<>+320(SB), Z4, Z15
+	VADDPD    Z15, Z5, Z5
+	VMULPD    winogradWeights<>+256(SB), Z3, Z15
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VMULPD    winogradWeights<>+576(SB), Z4, Z15
+	VADDPD    Z15, Z7, Z7
+	VMULPD    winogradWeights<>+512(SB), Z3, Z15
+	VADDPD    Z15, Z8, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VMOVUPD   Z0, 256(SP)
+	VMOVUPD   Z5, 576(SP)
+	VMOVUPD   Z6, 896(SP)
+	VMOVUPD   Z7, 1216(SP)
+	VMOVUPD   Z8, 1536(SP)
+	VMOVUPD   Z4, 1856(SP)
+	MOVQ      DI, R11
+	VMOVUPD   (SP), Z0
+	VMOVUPD   64(SP), Z1
+	VMOVUPD   128(SP), Z2
+	VMOVUPD   192(SP), Z3
+	VMOVUPD   256(SP), Z4
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VMULPD    winogradWeights<>+320(SB), Z4, Z15
+	VADDPD    Z15, Z5, Z5
+	VMULPD    winogradWeights<>+256(SB), Z3, Z15
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VMULPD    winogradWeights<>+576(SB), Z4, Z15
+	VADDPD    Z15, Z7, Z7
+	VMULPD    winogradWeights<>+512(SB), Z3, Z15
+	VADDPD    Z15, Z8, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z4, Y4
+	VMOVUPS   Y4, (R11)
+	ADDQ      DX, R11
+	VMOVUPD   320(SP), Z0
+	VMOVUPD   384(SP), Z1
+	VMOVUPD   448(SP), Z2
+	VMOVUPD   512(SP), Z3
+	VMOVUPD   576(SP), Z4
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VMULPD    winogradWeights<>+320(SB), Z4, Z15
+	VADDPD    Z15, Z5, Z5
+	VMULPD    winogradWeights<>+256(SB), Z3, Z15
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VMULPD    winogradWeights<>+576(SB), Z4, Z15
+	VADDPD    Z15, Z7, Z7
+	VMULPD    winogradWeights<>+512(SB), Z3, Z15
+	VADDPD    Z15, Z8, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z4, Y4
+	VMOVUPS   Y4, (R11)
+	ADDQ      DX, R11
+	VMOVUPD   640(SP), Z0
+	VMOVUPD   704(SP), Z1
+	VMOVUPD   768(SP), Z2
+	VMOVUPD   832(SP), Z3
+	VMOVUPD   896(SP), Z4
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VMULPD    winogradWeights<>+320(SB), Z4, Z15
+	VADDPD    Z15, Z5, Z5
+	VMULPD    winogradWeights<>+256(SB), Z3, Z15
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VMULPD    winogradWeights<>+576(SB), Z4, Z15
+	VADDPD    Z15, Z7, Z7
+	VMULPD    winogradWeights<>+512(SB), Z3, Z15
+	VADDPD    Z15, Z8, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z4, Y4
+	VMOVUPS   Y4, (R11)
+	ADDQ      DX, R11
+	VMOVUPD   960(SP), Z0
+	VMOVUPD   1024(SP), Z1
+	VMOVUPD   1088(SP), Z2
+	VMOVUPD   1152(SP), Z3
+	VMOVUPD   1216(SP), Z4
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VMULPD    winogradWeights<>+320(SB), Z4, Z15
+	VADDPD    Z15, Z5, Z5
+	VMULPD    winogradWeights<>+256(SB), Z3, Z15
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VMULPD    winogradWeights<>+576(SB), Z4, Z15
+	VADDPD    Z15, Z7, Z7
+	VMULPD    winogradWeights<>+512(SB), Z3, Z15
+	VADDPD    Z15, Z8, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z4, Y4
+	VMOVUPS   Y4, (R11)
+	ADDQ      DX, R11
+	VMOVUPD   1280(SP), Z0
+	VMOVUPD   1344(SP), Z1
+	VMOVUPD   1408(SP), Z2
+	VMOVUPD   1472(SP), Z3
+	VMOVUPD   1536(SP), Z4
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VMULPD    winogradWeights<>+320(SB), Z4, Z15
+	VADDPD    Z15, Z5, Z5
+	VMULPD    winogradWeights<>+256(SB), Z3, Z15
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VMULPD    winogradWeights<>+576(SB), Z4, Z15
+	VADDPD    Z15, Z7, Z7
+	VMULPD    winogradWeights<>+512(SB), Z3, Z15
+	VADDPD    Z15, Z8, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z4, Y4
+	VMOVUPS   Y4, (R11)
+	ADDQ      DX, R11
+	VMOVUPD   1600(SP), Z0
+	VMOVUPD   1664(SP), Z1
+	VMOVUPD   1728(SP), Z2
+	VMOVUPD   1792(SP), Z3
+	VMOVUPD   1856(SP), Z4
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VMULPD    winogradWeights<>+320(SB), Z4, Z15
+	VADDPD    Z15, Z5, Z5
+	VMULPD    winogradWeights<>+256(SB), Z3, Z15
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VMULPD    winogradWeights<>+576(SB), Z4, Z15
+	VADDPD    Z15, Z7, Z7
+	VMULPD    winogradWeights<>+512(SB), Z3, Z15
+	VADDPD    Z15, Z8, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, (R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z4, Y4
+	VMOVUPS   Y4, (R11)
+	MOVQ      SI, R9
+	MOVQ      R9, R10
+	VCVTPS2PD 32(R10), Z0
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z1
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z2
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z3
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z4
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VMULPD    winogradWeights<>+320(SB), Z4, Z15
+	VADDPD    Z15, Z5, Z5
+	VMULPD    winogradWeights<>+256(SB), Z3, Z15
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VMULPD    winogradWeights<>+576(SB), Z4, Z15
+	VADDPD    Z15, Z7, Z7
+	VMULPD    winogradWeights<>+512(SB), Z3, Z15
+	VADDPD    Z15, Z8, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VMOVUPD   Z0, (SP)
+	VMOVUPD   Z5, 320(SP)
+	VMOVUPD   Z6, 640(SP)
+	VMOVUPD   Z7, 960(SP)
+	VMOVUPD   Z8, 1280(SP)
+	VMOVUPD   Z4, 1600(SP)
+	ADDQ      R8, R9
+	MOVQ      R9, R10
+	VCVTPS2PD 32(R10), Z0
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z1
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z2
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z3
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z4
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VMULPD    winogradWeights<>+320(SB), Z4, Z15
+	VADDPD    Z15, Z5, Z5
+	VMULPD    winogradWeights<>+256(SB), Z3, Z15
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VMULPD    winogradWeights<>+576(SB), Z4, Z15
+	VADDPD    Z15, Z7, Z7
+	VMULPD    winogradWeights<>+512(SB), Z3, Z15
+	VADDPD    Z15, Z8, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VMOVUPD   Z0, 64(SP)
+	VMOVUPD   Z5, 384(SP)
+	VMOVUPD   Z6, 704(SP)
+	VMOVUPD   Z7, 1024(SP)
+	VMOVUPD   Z8, 1344(SP)
+	VMOVUPD   Z4, 1664(SP)
+	ADDQ      R8, R9
+	MOVQ      R9, R10
+	VCVTPS2PD 32(R10), Z0
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z1
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z2
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z3
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z4
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VMULPD    winogradWeights<>+320(SB), Z4, Z15
+	VADDPD    Z15, Z5, Z5
+	VMULPD    winogradWeights<>+256(SB), Z3, Z15
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VMULPD    winogradWeights<>+576(SB), Z4, Z15
+	VADDPD    Z15, Z7, Z7
+	VMULPD    winogradWeights<>+512(SB), Z3, Z15
+	VADDPD    Z15, Z8, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VMOVUPD   Z0, 128(SP)
+	VMOVUPD   Z5, 448(SP)
+	VMOVUPD   Z6, 768(SP)
+	VMOVUPD   Z7, 1088(SP)
+	VMOVUPD   Z8, 1408(SP)
+	VMOVUPD   Z4, 1728(SP)
+	ADDQ      R8, R9
+	MOVQ      R9, R10
+	VCVTPS2PD 32(R10), Z0
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z1
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z2
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z3
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z4
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VMULPD    winogradWeights<>+320(SB), Z4, Z15
+	VADDPD    Z15, Z5, Z5
+	VMULPD    winogradWeights<>+256(SB), Z3, Z15
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VMULPD    winogradWeights<>+576(SB), Z4, Z15
+	VADDPD    Z15, Z7, Z7
+	VMULPD    winogradWeights<>+512(SB), Z3, Z15
+	VADDPD    Z15, Z8, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VMOVUPD   Z0, 192(SP)
+	VMOVUPD   Z5, 512(SP)
+	VMOVUPD   Z6, 832(SP)
+	VMOVUPD   Z7, 1152(SP)
+	VMOVUPD   Z8, 1472(SP)
+	VMOVUPD   Z4, 1792(SP)
+	ADDQ      R8, R9
+	MOVQ      R9, R10
+	VCVTPS2PD 32(R10), Z0
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z1
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z2
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z3
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	ADDQ      R8, R10
+	VCVTPS2PD 32(R10), Z4
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VMULPD    winogradWeights<>+320(SB), Z4, Z15
+	VADDPD    Z15, Z5, Z5
+	VMULPD    winogradWeights<>+256(SB), Z3, Z15
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VMULPD    winogradWeights<>+576(SB), Z4, Z15
+	VADDPD    Z15, Z7, Z7
+	VMULPD    winogradWeights<>+512(SB), Z3, Z15
+	VADDPD    Z15, Z8, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VMOVUPD   Z0, 256(SP)
+	VMOVUPD   Z5, 576(SP)
+	VMOVUPD   Z6, 896(SP)
+	VMOVUPD   Z7, 1216(SP)
+	VMOVUPD   Z8, 1536(SP)
+	VMOVUPD   Z4, 1856(SP)
+	MOVQ      DI, R11
+	VMOVUPD   (SP), Z0
+	VMOVUPD   64(SP), Z1
+	VMOVUPD   128(SP), Z2
+	VMOVUPD   192(SP), Z3
+	VMOVUPD   256(SP), Z4
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VMULPD    winogradWeights<>+320(SB), Z4, Z15
+	VADDPD    Z15, Z5, Z5
+	VMULPD    winogradWeights<>+256(SB), Z3, Z15
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VMULPD    winogradWeights<>+576(SB), Z4, Z15
+	VADDPD    Z15, Z7, Z7
+	VMULPD    winogradWeights<>+512(SB), Z3, Z15
+	VADDPD    Z15, Z8, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z4, Y4
+	VMOVUPS   Y4, 32(R11)
+	ADDQ      DX, R11
+	VMOVUPD   320(SP), Z0
+	VMOVUPD   384(SP), Z1
+	VMOVUPD   448(SP), Z2
+	VMOVUPD   512(SP), Z3
+	VMOVUPD   576(SP), Z4
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VMULPD    winogradWeights<>+320(SB), Z4, Z15
+	VADDPD    Z15, Z5, Z5
+	VMULPD    winogradWeights<>+256(SB), Z3, Z15
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VMULPD    winogradWeights<>+576(SB), Z4, Z15
+	VADDPD    Z15, Z7, Z7
+	VMULPD    winogradWeights<>+512(SB), Z3, Z15
+	VADDPD    Z15, Z8, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z4, Y4
+	VMOVUPS   Y4, 32(R11)
+	ADDQ      DX, R11
+	VMOVUPD   640(SP), Z0
+	VMOVUPD   704(SP), Z1
+	VMOVUPD   768(SP), Z2
+	VMOVUPD   832(SP), Z3
+	VMOVUPD   896(SP), Z4
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VMULPD    winogradWeights<>+320(SB), Z4, Z15
+	VADDPD    Z15, Z5, Z5
+	VMULPD    winogradWeights<>+256(SB), Z3, Z15
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VMULPD    winogradWeights<>+576(SB), Z4, Z15
+	VADDPD    Z15, Z7, Z7
+	VMULPD    winogradWeights<>+512(SB), Z3, Z15
+	VADDPD    Z15, Z8, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z4, Y4
+	VMOVUPS   Y4, 32(R11)
+	ADDQ      DX, R11
+	VMOVUPD   960(SP), Z0
+	VMOVUPD   1024(SP), Z1
+	VMOVUPD   1088(SP), Z2
+	VMOVUPD   1152(SP), Z3
+	VMOVUPD   1216(SP), Z4
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VMULPD    winogradWeights<>+320(SB), Z4, Z15
+	VADDPD    Z15, Z5, Z5
+	VMULPD    winogradWeights<>+256(SB), Z3, Z15
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VMULPD    winogradWeights<>+576(SB), Z4, Z15
+	VADDPD    Z15, Z7, Z7
+	VMULPD    winogradWeights<>+512(SB), Z3, Z15
+	VADDPD    Z15, Z8, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z4, Y4
+	VMOVUPS   Y4, 32(R11)
+	ADDQ      DX, R11
+	VMOVUPD   1280(SP), Z0
+	VMOVUPD   1344(SP), Z1
+	VMOVUPD   1408(SP), Z2
+	VMOVUPD   1472(SP), Z3
+	VMOVUPD   1536(SP), Z4
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VMULPD    winogradWeights<>+320(SB), Z4, Z15
+	VADDPD    Z15, Z5, Z5
+	VMULPD    winogradWeights<>+256(SB), Z3, Z15
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VMULPD    winogradWeights<>+576(SB), Z4, Z15
+	VADDPD    Z15, Z7, Z7
+	VMULPD    winogradWeights<>+512(SB), Z3, Z15
+	VADDPD    Z15, Z8, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z4, Y4
+	VMOVUPS   Y4, 32(R11)
+	ADDQ      DX, R11
+	VMOVUPD   1600(SP), Z0
+	VMOVUPD   1664(SP), Z1
+	VMOVUPD   1728(SP), Z2
+	VMOVUPD   1792(SP), Z3
+	VMOVUPD   1856(SP), Z4
+	VMULPD    winogradWeights<>+192(SB), Z2, Z5
+	VADDPD    Z5, Z0, Z5
+	VMULPD    winogradWeights<>+128(SB), Z1, Z6
+	VMULPD    winogradWeights<>+320(SB), Z4, Z15
+	VADDPD    Z15, Z5, Z5
+	VMULPD    winogradWeights<>+256(SB), Z3, Z15
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z6, Z5, Z15
+	VSUBPD    Z6, Z5, Z6
+	VMULPD    winogradWeights<>+640(SB), Z15, Z5
+	VMULPD    winogradWeights<>+640(SB), Z6, Z6
+	VMULPD    winogradWeights<>+448(SB), Z2, Z7
+	VADDPD    Z7, Z0, Z7
+	VMULPD    winogradWeights<>+384(SB), Z1, Z8
+	VMULPD    winogradWeights<>+576(SB), Z4, Z15
+	VADDPD    Z15, Z7, Z7
+	VMULPD    winogradWeights<>+512(SB), Z3, Z15
+	VADDPD    Z15, Z8, Z8
+	VADDPD    Z8, Z7, Z15
+	VSUBPD    Z8, Z7, Z8
+	VMULPD    winogradWeights<>+704(SB), Z15, Z7
+	VMULPD    winogradWeights<>+704(SB), Z8, Z8
+	VMULPD    winogradWeights<>+64(SB), Z0, Z0
+	VCVTPD2PS Z0, Y0
+	VMOVUPS   Y0, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z5, Y5
+	VMOVUPS   Y5, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z6, Y6
+	VMOVUPS   Y6, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z7, Y7
+	VMOVUPS   Y7, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z8, Y8
+	VMOVUPS   Y8, 32(R11)
+	ADDQ      DX, R11
+	VCVTPD2PS Z4, Y4
+	VMOVUPS   Y4, 32(R11)
+	ADDQ      $0x40, SI
+	ADDQ      $0x40, DI
+	DECQ      CX
+	JNZ       window
+	VZEROUPPER
+	RET

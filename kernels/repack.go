@@ -245,14 +245,14 @@ func (k *winogradRepackTask) Tile(i, _ int) {
 		m := min(most, p.c-c)
 		f := k.from.part(c, m)
 		f.pack(s.data, first, n)
-		winogradWeights(p.m, p.r, p.data[first*p.c+c*panel:], plane, s.data, m)
+		winogradWeights(use[OpWinograd], p.m, p.r, p.data[first*p.c+c*panel:], plane, s.data, m)
 	}
 	packBuffers.Put(s)
 }
 
-// winogradWeights computes the elements of n transformed windows of 16 outputs: rows of 16 of dst, plane floats from element to element, from
-// rows of src, [taps][n][16].
-func winogradWeights(m, r int, dst []float32, plane int, src []float32, n int) {
+// winogradWeightsGeneric computes the elements of n transformed windows of 16 outputs: rows of 16 of dst, plane floats from element to element, from
+// rows of src, [taps][n][16]. It is winogradWeights in plain Go.
+func winogradWeightsGeneric(m, r int, dst []float32, plane int, src []float32, n int) {
 	var g [25]float32
 	var u [36]float32
 	side := m + r - 1

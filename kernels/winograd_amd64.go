@@ -48,3 +48,23 @@ func winogradOutput(isa ISA, m, n int, a *asm.WinogradArgs) {
 		winogradOutputGeneric(m, n, a)
 	}
 }
+
+func winogradWeights(isa ISA, m, r int, dst []float32, plane int, src []float32, n int) {
+	to, from, tap := &dst[0], &src[0], 4*panel*n
+	switch {
+	case isa == AVX512 && m == 4:
+		asm.WinogradWeights4x4of6AVX512(to, 4*plane, from, tap, n)
+	case isa == AVX512 && r == 5:
+		asm.WinogradWeights2x2of6AVX512(to, 4*plane, from, tap, n)
+	case isa == AVX512:
+		asm.WinogradWeights2x2of4AVX512(to, 4*plane, from, tap, n)
+	case isa == AVX2 && m == 4:
+		asm.WinogradWeights4x4of6AVX2(to, 4*plane, from, tap, n)
+	case isa == AVX2 && r == 5:
+		asm.WinogradWeights2x2of6AVX2(to, 4*plane, from, tap, n)
+	case isa == AVX2:
+		asm.WinogradWeights2x2of4AVX2(to, 4*plane, from, tap, n)
+	default:
+		winogradWeightsGeneric(m, r, dst, plane, src, n)
+	}
+}

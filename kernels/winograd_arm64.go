@@ -35,3 +35,7 @@ func winogradOutput(isa ISA, m, n int, a *asm.WinogradArgs) {
 		winogradOutputGeneric(m, n, a)
 	}
 }
+
+func winogradWeights(_ ISA, m, r int, dst []float32, plane int, src []float32, n int) {
+	winogradWeightsGeneric(m, r, dst, plane, src, n)
+}

@@ -10,3 +10,7 @@ func winogradLanes(ISA, int) (ISA, int) { return Generic, 1 }
 func winogradInput(_ ISA, n int, a *asm.WinogradArgs) { winogradInputGeneric(n, a) }
 
 func winogradOutput(_ ISA, m, n int, a *asm.WinogradArgs) { winogradOutputGeneric(m, n, a) }
+
+func winogradWeights(_ ISA, m, r int, dst []float32, plane int, src []float32, n int) {
+	winogradWeightsGeneric(m, r, dst, plane, src, n)
+}

@@ -28,10 +28,12 @@ func main() {
 	case "avx2":
 		build.ConstraintExpr("!purego")
 		amd64(avx2)
+		weights("AVX2", 32)
 		build.Generate()
 	case "avx512":
 		build.ConstraintExpr("!purego")
 		amd64(avx512)
+		weights("AVX512", 64)
 		build.Generate()
 	case "neon":
 		if err := arm64(); err != nil {
