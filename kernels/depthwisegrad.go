@@ -24,6 +24,7 @@ type DepthwiseGrad struct {
 	offs    []int64 // of the taps in a copy of some input rows, a multiple of DepthwiseGradTaps
 	rowSize int     // floats of a row of the copy
 	rows    int     // of the copy
+	group   int     // blocks that a tile takes
 }
 
 // depthwisePhase is the inputs y0, y0+SH, ... by x0, x0+SW, ...
@@ -72,6 +73,7 @@ func NewDepthwiseGrad(s Conv2D) *DepthwiseGrad {
 	g.blocks = (s.C + laneBlock - 1) / laneBlock
 	g.rowSize = laneBlock * ((g.ow-1)*s.SW + s.DW*(s.KW-1) + 1)
 	g.rows = (g.band-1)*s.SH + s.DH*(s.KH-1) + 1
+	g.group = max(1, min(g.blocks, depthwiseGradCopy/(g.rows*g.rowSize+g.band*g.ow*laneBlock)))
 	chunks := (taps + asm.DepthwiseGradTaps - 1) / asm.DepthwiseGradTaps
 	g.offs = make([]int64, chunks*asm.DepthwiseGradTaps)
 	for i := range s.KH {
@@ -240,16 +242,15 @@ func (g *DepthwiseGrad) Weight(t *Team, dw, dy, src []float32, order Order, scra
 	for len(k.copies) < t.Threads() {
 		k.copies = append(k.copies, nil)
 	}
-	// Groups of some blocks read whole cache lines, and more, of a pixel.
-	k.groups = (g.blocks + depthwiseGradBlocks - 1) / depthwiseGradBlocks
+	k.groups = (g.blocks + g.group - 1) / g.group
 	t.Run(k, s.N*g.bands*k.groups)
 	k.adding = true
 	t.Run(k, g.blocks)
 	k.free()
 }
 
-// depthwiseGradBlocks is how many blocks of channels a tile takes.
-const depthwiseGradBlocks = 4
+// depthwiseGradCopy is how many floats of inputs and gradients are copied together, so that pixels are read in long runs.
+const depthwiseGradCopy = 1 << 17
 
 func (k *depthwiseGradTask) Tile(i, worker int) {
 	g := k.plan
@@ -259,13 +260,12 @@ func (k *depthwiseGradTask) Tile(i, worker int) {
 	case k.adding:
 		k.add(i)
 	default:
-		if k.copies[worker] == nil || len(k.copies[worker]) < g.rows*g.rowSize {
-			k.copies[worker] = aligned(g.rows * g.rowSize)
+		size := g.rows*g.rowSize + g.band*g.ow*laneBlock
+		if len(k.copies[worker]) < g.group*size {
+			k.copies[worker] = aligned(g.group * size)
 		}
-		from := i % k.groups * depthwiseGradBlocks
-		for b := from; b < min(from+depthwiseGradBlocks, g.blocks); b++ {
-			k.part(k.copies[worker], i/k.groups, b)
-		}
+		from := i % k.groups * g.group
+		k.part(k.copies[worker], i/k.groups, from, min(g.group, g.blocks-from))
 	}
 }
 
@@ -298,53 +298,77 @@ func (k *depthwiseGradTask) row(i int) {
 	}
 }
 
-// part computes one part of the sums of a block of channels.
-func (k *depthwiseGradTask) part(rows []float32, band, block int) {
+// part computes one part of the sums of n blocks of channels.
+func (k *depthwiseGradTask) part(buf []float32, band, block, n int) {
 	g, s := k.plan, &k.plan.shape
-	n, y := band/g.bands, band%g.bands*g.band
+	picture, y := band/g.bands, band%g.bands*g.band
 	ys := min(g.band, g.oh-y)
-	c := max(0, min(block*laneBlock, s.C-laneBlock))
-	k.copyRows(rows, n, y*s.SH-s.PT, (ys-1)*s.SH+s.DH*(s.KH-1)+1, c)
+	inputs, outputs := g.rows*g.rowSize, g.band*g.ow*laneBlock // floats of a block
+	x, dy := buf[:n*inputs], buf[n*inputs:]
+	k.copyRows(x, picture, y*s.SH-s.PT, (ys-1)*s.SH+s.DH*(s.KH-1)+1, block, n)
+	k.copyPixels(dy, outputs, add(k.dy, 4*(picture*g.oh+y)*g.ow*s.C), ys*g.ow, block, n)
 	a := asm.DepthwiseGradArgs{
-		Rows: ys, Cols: g.ow, DyPixel: 4 * s.C, XPixel: 4 * laneBlock * s.SW, XRow: 4 * g.rowSize * s.SH,
+		Rows: ys, Cols: g.ow, DyPixel: 4 * laneBlock, XPixel: 4 * laneBlock * s.SW, XRow: 4 * g.rowSize * s.SH,
 	}
-	dy := add(k.dy, 4*((n*g.oh+y)*g.ow*s.C+c))
-	dw := &k.parts[(band*g.blocks+block)*g.partial()]
 	lanes := min(laneBlock, s.C)
-	for t := 0; t < len(g.offs); t += asm.DepthwiseGradTaps {
-		a.Offs = &g.offs[t]
-		for l := 0; l < lanes; l += k.lanes {
-			a.Dy, a.X, a.W = add(dy, 4*l), &rows[l], add(dw, 4*(t*laneBlock+l))
-			if l+k.lanes > lanes {
-				depthwiseGradTileGeneric(&a, lanes-l)
-			} else {
-				depthwiseGradTile(k.isa, &a)
+	for b := range n {
+		dw := &k.parts[(band*g.blocks+block+b)*g.partial()]
+		for t := 0; t < len(g.offs); t += asm.DepthwiseGradTaps {
+			a.Offs = &g.offs[t]
+			for l := 0; l < lanes; l += k.lanes {
+				a.Dy, a.X, a.W = &dy[b*outputs+l], &x[b*inputs+l], add(dw, 4*(t*laneBlock+l))
+				if l+k.lanes > lanes {
+					depthwiseGradTileGeneric(&a, lanes-l)
+				} else {
+					depthwiseGradTile(k.isa, &a)
+				}
 			}
 		}
 	}
 }
 
-// copyRows copies 16 channels of n rows of the input, from row y on, with padding.
-func (k *depthwiseGradTask) copyRows(dst []float32, picture, y, n, c int) {
+// copyRows copies rows of some blocks of channels of the input, from row y on, with padding.
+func (k *depthwiseGradTask) copyRows(dst []float32, picture, y, rows, block, n int) {
 	g, s := k.plan, &k.plan.shape
-	lanes := min(laneBlock, s.C)
+	size := g.rows * g.rowSize
 	width := g.rowSize / laneBlock
 	left, right := min(s.PL, width), min(width, s.PL+s.W)
-	for i := range n {
-		row := dst[i*g.rowSize:][:g.rowSize]
-		if y+i < 0 || y+i >= s.H || left >= right {
-			clear(row)
-			continue
+	for i := range rows {
+		outside := y+i < 0 || y+i >= s.H || left >= right
+		for b := range n {
+			row := dst[b*size+i*g.rowSize:][:g.rowSize]
+			if outside {
+				clear(row)
+				continue
+			}
+			clear(row[:left*laneBlock])
+			clear(row[right*laneBlock:])
 		}
-		clear(row[:left*laneBlock])
-		clear(row[right*laneBlock:])
-		src := add(k.src, 4*(((picture*s.H+y+i)*s.W)*s.C+c))
+		if !outside {
+			k.copyPixels(dst[i*g.rowSize+left*laneBlock:], size, add(k.src, 4*(picture*s.H+y+i)*s.W*s.C), right-left, block, n)
+		}
+	}
+}
+
+// copyPixels copies n blocks of channels of pixels, each to a place of its own.
+func (k *depthwiseGradTask) copyPixels(dst []float32, size int, src *float32, pixels, block, n int) {
+	c := k.plan.shape.C
+	whole := max(0, min(n, c/laneBlock-block))
+	if k.isa != Generic && whole > 0 {
+		depthwiseMove(k.isa, &dst[0], add(src, 4*laneBlock*block), pixels, whole, 4*laneBlock, 4*size, 4*c, 4*laneBlock)
+	} else {
+		whole = 0
+	}
+	lanes := min(laneBlock, c)
+	for b := whole; b < n; b++ {
+		from := add(src, 4*max(0, min((block+b)*laneBlock, c-laneBlock)))
+		to := dst[b*size:]
 		if k.isa != Generic && lanes == laneBlock {
-			depthwiseMove(k.isa, &row[left*laneBlock], src, right-left, 1, 4*laneBlock, 0, 4*s.C, 0)
+			depthwiseMove(k.isa, &to[0], from, pixels, 1, 4*laneBlock, 0, 4*c, 0)
 			continue
 		}
-		for x := range right - left {
-			copy(row[(left+x)*laneBlock:][:lanes], unsafe.Slice(add(src, 4*x*s.C), lanes))
+		for p := range pixels {
+			copy(to[p*laneBlock:][:lanes], unsafe.Slice(add(from, 4*p*c), lanes))
 		}
 	}
 }

@@ -113,7 +113,7 @@ const (
 	tnSmall      = 1 << 16 // results that are few
 	tnPiece      = 4096    // results that a task adds
 	tnTaskRows   = 96
-	tnTaskStrips = 16
+	tnTaskStrips = 64
 )
 
 // tnPartials returns how many partial results of that size are held for so many positions and threads, 0 if none.

@@ -17,16 +17,6 @@ type target struct {
 	wide bool
 }
 
-var (
-	ymm = []reg.VecPhysical{
-		reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7, reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15,
-	}
-	zmm = []reg.VecPhysical{
-		reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7, reg.Z8, reg.Z9, reg.Z10, reg.Z11, reg.Z12, reg.Z13, reg.Z14, reg.Z15,
-		reg.Z16, reg.Z17, reg.Z18, reg.Z19, reg.Z20, reg.Z21, reg.Z22, reg.Z23, reg.Z24, reg.Z25, reg.Z26, reg.Z27, reg.Z28, reg.Z29, reg.Z30, reg.Z31,
-	}
-)
-
 func field(name string) Mem { return Mem{Base: reg.RAX, Disp: arguments.Offset(name)} }
 
 // The general registers inside the loops; AX keeps the arguments.
@@ -41,9 +31,9 @@ var (
 
 func (t target) vector(i int) reg.VecPhysical {
 	if t.wide {
-		return zmm[i]
+		return x86.ZMM[i]
 	}
-	return ymm[i]
+	return x86.YMM[i]
 }
 
 func (t target) bytes() int {
@@ -56,9 +46,9 @@ func (t target) bytes() int {
 // acc returns an accumulator. Registers 0 and 1 hold B, those between the broadcasts of A.
 func (t target) acc(vectors, r, v int) reg.VecPhysical {
 	if t.wide {
-		return zmm[8+r*vectors+v]
+		return x86.ZMM[8+r*vectors+v]
 	}
-	return ymm[4+2*r+v]
+	return x86.YMM[4+2*r+v]
 }
 
 func (t target) load(m Mem, v reg.VecPhysical, last bool) {

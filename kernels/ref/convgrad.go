@@ -201,7 +201,7 @@ func ToONNX(dst, w []float32, o, taps, c int) {
 }
 
 // DepthwiseGradBand is how many output rows of a picture DepthwiseGradWeight takes in one go.
-func DepthwiseGradBand(s *Conv2D) int { return max(1, min(s.OH(), GradBlock/s.OW())) }
+func DepthwiseGradBand(s *Conv2D) int { return max(1, min(s.OH(), GradBlock/2/s.OW())) }
 
 // DepthwiseGradWeight computes the gradient of a depthwise convolution's weights: dw[i,j,c] = Σ_{n,y,x} dy[n,y,x,c]·src[n, y·SH+i·DH-PT, x·SW+j·DW-PL, c].
 // Sums start from +0 for every DepthwiseGradBand rows of each picture; these parts are added in order, the first one to nothing. Positions outside src
