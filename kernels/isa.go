@@ -1,4 +1,5 @@
-// Package kernels does arithmetic on slices: GEMM, convolution, pooling, normalisation, element-wise functions and camera kernels.
+// Package kernels does arithmetic on slices: GEMM, convolution, pooling, normalisation, element-wise functions and camera kernels, and what
+// back-propagation and the optimisers need.
 //
 // Every kernel returns the bits of its plain definition in kernels/ref, on every instruction set and with any number of
 // threads. Which instruction set runs is decided once, at start, from cpuid; OCELLUS_ISA may lower it
