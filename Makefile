@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL         := /bin/bash
 .SHELLFLAGS   := -o pipefail -c
-.PHONY: help demo build test fuzz bench bench-peers generate lint cross clean setup
+.PHONY: help demo build test test-device fuzz bench bench-peers generate lint cross clean setup
 
 GO          ?= go
 # Go refuses to build where git distrusts the folder's owner, unless told to leave the revision out.
@@ -31,8 +31,11 @@ build: ## build bin/ocellus: one static file
 setup: ## install what the tests use (qemu, binutils), where that is allowed
 	@.ci/setup
 
-test: setup ## run every test: native, race, purego, arm64 under qemu, the generators
+test: setup ## run every test: native, race, purego, arm64 under qemu, the emulated device, the generators
 	@$(GO) run ./internal/testall -o $(TOTALS) $(if $(FUZZTIME),-fuzztime $(FUZZTIME))
+
+test-device: setup ## run the program in an emulated ARM computer with cameras that misbehave
+	@$(GO) run ./internal/testall -parts device
 
 fuzz: ## fuzz each target for FUZZTIME (1m)
 	@$(GO) run ./internal/testall -parts fuzz -fuzztime $(or $(FUZZTIME),1m)

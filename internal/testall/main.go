@@ -1,5 +1,5 @@
 // Command testall runs every test of the project and counts them: natively, with the race detector, without assembly, with
-// instruction sets held back, for other architectures under emulation, and the module of the generators. A part whose tools are missing is
+// instruction sets held back, for other architectures under emulation, in an emulated computer with cameras, and the module of the generators. A part whose tools are missing is
 // skipped with a line that says which. The last line of its output is
 //
 //	N passed, N failed, N skipped

@@ -39,8 +39,12 @@ func allParts(fuzztime time.Duration) []part {
 		lowered("avx2", notAMD64),
 		emulated("arm64", "qemu-aarch64-static", arithmetic),
 		networks,
-		emulated("arm", "qemu-arm-static", []string{"./kernels/...", "./camera/..."}, "GOARM=7"),
+		emulated("arm", "qemu-arm-static", []string{"./kernels/...", "./camera", "./camera/v4l2"}, "GOARM=7"),
 		emulated("riscv64", "qemu-riscv64-static", []string{"./kernels/..."}),
+		{
+			name: "device", what: "cameras in an emulated ARM computer",
+			env: []string{"OCELLUS_DEVICE=1"}, flags: []string{"-timeout=8m"}, packages: []string{"./internal/device"}, missing: noDevice,
+		},
 		{name: "gen", what: "the generators", dir: "gen", packages: every, missing: nothing},
 		{name: "fuzz", what: fmt.Sprintf("each target for %v", fuzztime), fuzz: fuzztime, missing: nothing},
 	}
@@ -87,6 +91,14 @@ func noRace() string {
 		return "the race detector does not support this architecture"
 	case !have(strings.Fields(cc)[0]):
 		return "it needs a C compiler (Debian: sudo apt install gcc libc6-dev)"
+	}
+	return ""
+}
+
+// noDevice says why no computer can be emulated here, or "".
+func noDevice() string {
+	if !have("qemu-system-aarch64") {
+		return "qemu-system-aarch64 is not installed (Debian: sudo apt install qemu-system-arm)"
 	}
 	return ""
 }

@@ -1,0 +1,215 @@
+package device_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ocellus-vision/ocellus/camera"
+	"github.com/ocellus-vision/ocellus/internal/device"
+	"github.com/ocellus-vision/ocellus/internal/device/eye"
+)
+
+// Time bounds of TestDevice.
+const (
+	fetching = 2 * time.Minute
+	running  = 5 * time.Minute
+)
+
+// TestDevice runs the scenarios of package guest in the emulated device; each is a subtest.
+func TestDevice(t *testing.T) {
+	if os.Getenv("OCELLUS_DEVICE") == "" {
+		t.Skip("it takes minutes: make test-device runs it")
+	}
+	if _, err := exec.LookPath(device.QEMU); err != nil {
+		t.Skipf("%v (Debian: sudo apt install qemu-system-arm)", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), fetching)
+	defer cancel()
+	kernel, err := device.DebianKernel(ctx)
+	if missing := (*device.MissingError)(nil); errors.As(err, &missing) {
+		t.Skip(missing)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "initramfs")
+	if err := os.WriteFile(path, initramfs(t, kernel), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), running)
+	defer cancel()
+	var console []string
+	booted := time.Now()
+	results := map[string]string{} // by scenario
+	err = device.Boot(ctx, kernel.Image, path, func(line string) {
+		console = append(console, line)
+		word, rest, _ := strings.Cut(line, " ")
+		name, text, _ := strings.Cut(rest, " ")
+		switch word {
+		case "@pass":
+			results[name] = ""
+			t.Logf("%3.0f s: %s", time.Since(booted).Seconds(), rest)
+		case "@fail":
+			results[strings.TrimSuffix(name, ":")] = strings.ReplaceAll(text, "\t", "\n")
+			t.Logf("%3.0f s: FAILED %s", time.Since(booted).Seconds(), rest)
+		case "@end":
+			results["guest"] = ""
+			t.Logf("%3.0f s: end, %s by the guest's clock", time.Since(booted).Seconds(), rest)
+		}
+	})
+	if _, ended := results["guest"]; err != nil || !ended {
+		t.Errorf("the guest did not end as it should: %v; its console:\n%s", err, strings.Join(console[max(0, len(console)-60):], "\n"))
+	}
+	if len(results) < 20 {
+		t.Errorf("only %d scenarios", len(results))
+	}
+	for _, name := range slices.Sorted(maps.Keys(results)) {
+		t.Run(name, func(t *testing.T) {
+			if results[name] != "" {
+				t.Error(results[name])
+			}
+		})
+	}
+}
+
+// vivid makes one camera with one input.
+const vivid = "n_devs=1 node_types=0x1 num_inputs=1 input_types=0 multiplanar=1"
+
+// initramfs returns the guest's file system.
+func initramfs(t *testing.T, kernel *device.Kernel) []byte {
+	t.Helper()
+	fs := new(device.Initramfs)
+	add := func(name string, data []byte) { fs.File(name, data, strings.HasPrefix(name, "bin/") || name == "init") }
+	for name, data := range programs(t) {
+		add(name, data)
+	}
+	order, err := kernel.LoadOrder("vivid", "uvcvideo", "vhci_hcd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list strings.Builder
+	for _, name := range order {
+		data, err := os.ReadFile(kernel.Modules[name])
+		if err != nil {
+			t.Fatal(err)
+		}
+		add("modules/"+name+".ko", data)
+		if name == "vivid" {
+			name += " " + vivid
+		}
+		fmt.Fprintln(&list, name)
+	}
+	add("modules/order", []byte(list.String()))
+	network, err := eye.Network()
+	if err != nil {
+		t.Fatal(err)
+	}
+	add("network.onnx", network)
+	for name, data := range pictures(t, network) {
+		add(name, data)
+	}
+	image, err := fs.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image
+}
+
+// programs builds what runs in the guest.
+func programs(t *testing.T) map[string][]byte {
+	t.Helper()
+	dir := t.TempDir()
+	all := map[string][]byte{}
+	build := func(to, arch, pkg string) {
+		cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", filepath.Join(dir, filepath.Base(to)), pkg)
+		cmd.Dir = "../.."
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOARM=7")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", pkg, err, out)
+		}
+		data, err := os.ReadFile(filepath.Join(dir, filepath.Base(to)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[to] = data
+	}
+	build("init", "arm64", "./internal/device/guest")
+	for _, arch := range []string{"arm64", "arm"} {
+		build("bin/probe-"+arch, arch, "./internal/device/probe")
+		build("bin/ocellus-"+arch, arch, "./cmd/ocellus")
+	}
+	return all
+}
+
+// pictures draws what the USB camera shows, and computes what a probe has to say of each.
+func pictures(t *testing.T, network []byte) map[string][]byte {
+	t.Helper()
+	look, err := eye.New(network)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string][]byte{}
+	var expected strings.Builder
+	expect := func(name string, f *camera.Frame) {
+		result, err := look.Look(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&expected, "%s %.8x %s\n", name, sha256.Sum256(f.Data), result)
+	}
+	for _, size := range [][2]int{{640, 480}, {320, 240}} {
+		w, h := size[0], size[1]
+		for n := range 4 {
+			m := draw(w, h, n)
+			var b bytes.Buffer
+			if err := jpeg.Encode(&b, m, nil); err != nil {
+				t.Fatal(err)
+			}
+			name := fmt.Sprintf("%dx%d-%d", w, h, n)
+			all["pictures/"+name+".jpg"], all["bare/"+name+".jpg"] = b.Bytes(), withoutTables(b.Bytes())
+			expect(name+".jpg", &camera.Frame{Format: camera.JPEG, Width: w, Height: h, Data: b.Bytes()})
+			raw := make([]byte, 0, 2*w*h)
+			for i := 0; i < w*h; i += 2 {
+				raw = append(raw, m.Y[i], m.Cb[i/2], m.Y[i+1], m.Cr[i/2])
+			}
+			all["pictures/"+name+".yuyv"] = raw
+			expect(name+".yuyv", &camera.Frame{Format: camera.YUYV, Width: w, Height: h, Stride: 2 * w, Data: raw})
+		}
+	}
+	all["pictures/expected"] = []byte(expected.String())
+	return all
+}
+
+// draw returns a disc that walks over a slope of colours.
+func draw(w, h, n int) *image.YCbCr {
+	m := image.NewYCbCr(image.Rect(0, 0, w, h), image.YCbCrSubsampleRatio422)
+	for y := range h {
+		for x := range w {
+			c := color.YCbCr{Y: uint8(x * 255 / w), Cb: uint8(y * 255 / h), Cr: uint8((x + y) * 255 / (w + h))}
+			if dx, dy := x-w*(n+1)/5, y-h/2; dx*dx+dy*dy < h*h/16 {
+				c = color.YCbCr{Y: 220, Cb: 100, Cr: 160}
+			}
+			m.Y[m.YOffset(x, y)], m.Cb[m.COffset(x, y)], m.Cr[m.COffset(x, y)] = c.Y, c.Cb, c.Cr
+		}
+	}
+	return m
+}
+
+// withoutTables takes the segment of Huffman tables out of a JPEG of Go's encoder.
+func withoutTables(b []byte) []byte {
+	i := bytes.Index(b, []byte{0xff, 0xc4})
+	return slices.Delete(bytes.Clone(b), i, i+2+int(b[i+2])<<8+int(b[i+3]))
+}
