@@ -229,7 +229,9 @@ func (l *layouts) lowerGrad(o *op) bool {
 		return l.lcnGrad(o, g)
 	case *layer.LRNGrad:
 		c := o.in[0].shape()[1]
-		return l.rows(o, c, func(dx, x, dy []float32) { kernels.LRNGrad(dx, dy, x, c, g.LRN.Size, g.LRN.Alpha, g.LRN.Beta, g.LRN.Bias) })
+		return l.rows(o, c, func(dx, x, dy []float32) {
+			kernels.LRNGrad(dx, dy, x, c, g.LRN.Size, g.LRN.Alpha, g.LRN.Beta, g.LRN.Bias)
+		})
 	case *layer.CrossEntropy:
 		return l.crossEntropy(o, g)
 	case *layer.ClipGrad:

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,8 +20,9 @@ import (
 func newTrain() *cobra.Command {
 	var e engine
 	var dir, out, checkpoint, curve, memory string
+	var check bool
 	cmd := &cobra.Command{
-		Use:   "train RECIPE.yaml --data DIR -o M.onnx",
+		Use:   "train RECIPE.yaml --data DIR -o M.onnx | train --check-gradients",
 		Short: "Train a network from a recipe",
 		Long: `Train builds the network that a recipe names, trains it on the data in DIR and
 writes it. Recipe, data and seed determine every bit of it, on any CPU and with
@@ -28,11 +30,24 @@ any number of threads.
 
 With --checkpoint, a run that was interrupted (Ctrl-C ends it after the step
 under way) or killed goes on where its last checkpoint stands, and ends with the
-same bits as one that was not.`,
+same bits as one that was not.
+
+A step that would take more than --memory keeps less of what the network computed
+and computes it again when it is needed: slower, the same bits.
+
+With --check-gradients it trains nothing, but compares the gradient of every layer
+with finite differences in float64.`,
 		Example: `  ocellus train digits_convnet.yaml --data mnist -o digits.onnx
-  ocellus train scene.yaml --data camvid -o scene.onnx --checkpoint run1 --curve scene.svg`,
-		Args: cobra.ExactArgs(1),
+  ocellus train scene.yaml --data camvid -o scene.onnx --checkpoint run1 --curve scene.svg
+  ocellus train --check-gradients`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if check {
+				return checkGradients(cmd.OutOrStdout())
+			}
+			if len(args) == 0 {
+				return usageErrorf("the recipe is missing: a YAML file")
+			}
 			if dir == "" || out == "" {
 				return usageErrorf("--data and -o are needed: the folder of the examples, and the file to write")
 			}
@@ -53,6 +68,9 @@ same bits as one that was not.`,
 			size := job.Trainer.Size()
 			fmt.Fprintf(w, "%s: %s parameters; a step of %d examples takes %s of working memory and %s multiply-accumulates\n", job.Recipe.Name,
 				short(size.Params), job.Recipe.Batch, bytesText(size.ArenaBytes), short(size.MACs))
+			if n := job.Trainer.Segments(); n > 1 {
+				fmt.Fprintf(w, "--memory %s: the network is cut into %d parts, of which all but the last are computed twice\n", memory, n)
+			}
 			ctx, cancel := interruptible(cmd)
 			defer cancel()
 			h, err := job.Run(ctx, checkpoint, reporter(w))
@@ -84,8 +102,34 @@ same bits as one that was not.`,
 	f.StringVarP(&out, "out", "o", "", "`FILE` to write the network to")
 	f.StringVar(&checkpoint, "checkpoint", "", "`DIR` to keep the state of the run in, and to continue from")
 	f.StringVar(&curve, "curve", "", "SVG `FILE` to draw loss and measurements in")
+	f.BoolVar(&check, "check-gradients", false, "compare the gradient of every layer with finite differences")
 	f.StringVar(&memory, "memory", "4GB", "most working `MEMORY` of a step")
 	return cmd
+}
+
+// checkGradients prints how far the gradient of each layer is from finite differences.
+func checkGradients(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "layer\tattributes\tderivatives\tlargest relative difference")
+	bad := 0
+	for c := range train.CheckGradients() {
+		say := fmt.Sprintf("%.1e", c.Difference)
+		if c.Err != nil {
+			say = c.Err.Error()
+		}
+		if !c.OK() {
+			bad++
+			say += "  WRONG"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%d\t%s\n", c.Layer, c.Attributes, c.Derivatives, say)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if bad > 0 {
+		return fmt.Errorf("%d gradients differ by more than %g", bad, train.GradientTolerance)
+	}
+	return nil
 }
 
 // metrics writes measurements in one line.

@@ -11,6 +11,12 @@ import (
 // (Rumelhart, Hinton, Williams: Learning representations by back-propagating errors, 1986). A gradient is 0 where the loss
 // does not depend on the value.
 func Differentiate(t *Tape, loss layer.Ref, wrt ...layer.Ref) ([]layer.Ref, error) {
+	return differentiate(t, loss, wrt, 1)
+}
+
+// differentiate is Differentiate with what the network computes kept only at the ends of a number of segments, and computed again, segment by segment,
+// when its gradient is due: more work for less memory (Chen, Xu, Zhang, Guestrin: Training deep nets with sublinear memory cost, 2016).
+func differentiate(t *Tape, loss layer.Ref, wrt []layer.Ref, segments int) ([]layer.Ref, error) {
 	if t.err != nil {
 		return nil, t.err
 	}
@@ -25,8 +31,17 @@ func Differentiate(t *Tape, loss layer.Ref, wrt ...layer.Ref) ([]layer.Ref, erro
 	defer func() { t.scope = scope }()
 	sums := make(map[layer.Ref]layer.Ref, len(t.nodes))
 	sums[loss] = t.one(t.infos[loss].DType)
+	starts := t.segments(segments)
+	var again map[layer.Ref]layer.Ref // what was computed twice, of the segment under way
 	for i := len(t.nodes) - 1; i >= 0; i-- {
 		n := t.nodes[i]
+		if k := len(starts) - 1; k >= 0 && i < starts[k] {
+			from := 0
+			if starts = starts[:k]; k > 0 {
+				from = starts[k-1]
+			}
+			again = t.replay(from, i+1)
+		}
 		dout := make([]layer.Ref, len(n.out))
 		live := false
 		for k, r := range n.out {
@@ -49,7 +64,7 @@ func Differentiate(t *Tape, loss layer.Ref, wrt ...layer.Ref) ([]layer.Ref, erro
 			return nil, fmt.Errorf("train: node %q (%s): its gradient is not known; it cannot stand between a trained parameter and the loss", n.name, n.op.Kind())
 		}
 		t.scope = "grad:" + n.name + ":"
-		din := d.Backward(t, n.in, n.out, dout, want)
+		din := d.Backward(t, renamed(n.in, again), renamed(n.out, again), dout, want)
 		if t.err != nil {
 			return nil, fmt.Errorf("%w, in the gradient of node %q (%s)", t.err, n.name, n.op.Kind())
 		}
@@ -71,6 +86,52 @@ func Differentiate(t *Tape, loss layer.Ref, wrt ...layer.Ref) ([]layer.Ref, erro
 		out[i] = sums[r]
 	}
 	return out, t.err
+}
+
+// segments cuts the operations into n runs whose outputs take about as much memory, and returns where the second and later ones begin.
+func (t *Tape) segments(n int) []int {
+	size := func(o node) int {
+		sum := 0
+		for _, r := range o.out {
+			k, _ := tensor.Count(t.infos[r].Shape)
+			sum += k * t.infos[r].DType.Size()
+		}
+		return sum
+	}
+	total := 0
+	for _, o := range t.nodes {
+		total += size(o)
+	}
+	var starts []int
+	sum := 0
+	for i, o := range t.nodes {
+		if sum += size(o); sum > total*(len(starts)+1)/n && i+1 < len(t.nodes) && len(starts)+1 < n {
+			starts = append(starts, i+1)
+		}
+	}
+	return starts
+}
+
+// replay adds operations from..to-1 once more, and returns what their outputs are called there.
+func (t *Tape) replay(from, to int) map[layer.Ref]layer.Ref {
+	again := map[layer.Ref]layer.Ref{}
+	for _, n := range t.nodes[from:to] {
+		for k, r := range t.add(n.name+":again", len(n.out), n.op, renamed(n.in, again)) {
+			again[n.out[k]] = r
+		}
+	}
+	return again
+}
+
+// renamed returns what values are called now.
+func renamed(refs []layer.Ref, names map[layer.Ref]layer.Ref) []layer.Ref {
+	out := make([]layer.Ref, len(refs))
+	for i, r := range refs {
+		if out[i] = r; names[r] != 0 {
+			out[i] = names[r]
+		}
+	}
+	return out
 }
 
 // dependents marks the values that depend on others.

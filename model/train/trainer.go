@@ -33,34 +33,52 @@ type Trainer struct {
 	watch   []string
 	seed    uint64
 	step    uint64
+
+	segments int
 }
 
-// New returns a Trainer.
+// maxSegments bounds how often a step is cut in order to save memory.
+const maxSegments = 64
+
+// New returns a Trainer. Where a step would take more memory than MaxBytes, parts of the network are computed twice rather than kept.
 func New(c Config) (*Trainer, error) {
+	least := int64(math.MaxInt64)
+	for segments := 1; segments <= maxSegments; segments *= 2 {
+		r, need, err := build(c, segments)
+		if err != nil || r != nil {
+			return r, err
+		}
+		least = min(least, need)
+	}
+	return nil, fmt.Errorf("train: a step needs %d bytes of working memory at the least, more than the limit of %d; a smaller batch needs less", least, c.MaxBytes)
+}
+
+// build makes a Trainer, or says how much memory it would need where that is more than the limit.
+func build(c Config, segments int) (*Trainer, int64, error) {
 	t := NewTape()
 	net, err := t.Embed(c.Graph, c.EmbedOptions)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if len(net.Params) == 0 {
-		return nil, fmt.Errorf("train: the network has no parameters to train")
+		return nil, 0, fmt.Errorf("train: the network has no parameters to train")
 	}
 	loss, watch, err := c.Loss(t, net)
 	if err == nil {
 		err = t.Err()
 	}
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	wrt := make([]layer.Ref, len(net.Params))
 	for i, p := range net.Params {
 		wrt[i] = p.ref
 	}
-	grads, err := Differentiate(t, loss, wrt...)
+	grads, err := differentiate(t, loss, wrt, segments)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	r := &Trainer{net: net, seed: c.Seed, feeds: model.Tensors{}, team: kernels.NewTeam(c.Threads)}
+	r := &Trainer{net: net, seed: c.Seed, feeds: model.Tensors{}, team: kernels.NewTeam(c.Threads), segments: segments}
 	t.Output(loss)
 	for _, name := range sorted(watch) {
 		r.watch = append(r.watch, name)
@@ -72,12 +90,17 @@ func New(c Config) (*Trainer, error) {
 	}
 	for i, g := range grads {
 		if g == 0 {
-			return nil, fmt.Errorf("train: the loss does not depend on the parameter %q", net.Params[i].Name)
+			return nil, 0, fmt.Errorf("train: the loss does not depend on the parameter %q", net.Params[i].Name)
 		}
 		t.Output(g)
 	}
+	limit := c.MaxBytes
+	c.MaxBytes = 0
 	if r.prog, err = t.Compile(c.Options); err != nil {
-		return nil, err
+		return nil, 0, err
+	}
+	if need := r.prog.Size().ArenaBytes; limit > 0 && need > limit {
+		return nil, need, nil
 	}
 	r.session = r.prog.NewSession()
 	for _, p := range net.Params {
@@ -90,8 +113,11 @@ func New(c Config) (*Trainer, error) {
 	for i := range grads {
 		r.grads[i] = r.session.Output(r.firstGrad() + i)
 	}
-	return r, nil
+	return r, 0, nil
 }
+
+// Segments is into how many parts a step is cut to save memory: all but the last are computed twice.
+func (r *Trainer) Segments() int { return r.segments }
 
 func (r *Trainer) firstGrad() int { return 1 + len(r.watch) + 2*len(r.net.Statistics) }
 

@@ -78,13 +78,17 @@ func small() *model.Graph {
 
 const examples = 6
 
-func trainer(t *testing.T, g *model.Graph, o train.Options) *train.Trainer {
-	t.Helper()
+func config(g *model.Graph, o train.Options) train.Config {
 	targets := map[string]train.Target{"label": {DType: tensor.Int32, Shape: []int{examples}}}
-	r, err := train.New(train.Config{
+	return train.Config{
 		Graph: g, EmbedOptions: train.EmbedOptions{Inputs: map[string][]int{"image": {examples, 3, 16, 16}}}, Seed: 7,
 		Loss: train.Loss([]train.LossSpec{{Kind: "cross_entropy", Smoothing: 0.1}}, targets), Options: o,
-	})
+	}
+}
+
+func trainer(t *testing.T, g *model.Graph, o train.Options) *train.Trainer {
+	t.Helper()
+	r, err := train.New(config(g, o))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +148,11 @@ func TestFastGradients(t *testing.T) {
 // learn makes steps with a new trainer and returns a digest of all parameters and statistics.
 func learn(t *testing.T, threads, steps int) string {
 	t.Helper()
-	r := trainer(t, small(), train.Options{Threads: threads})
+	return stepsOf(t, trainer(t, small(), train.Options{Threads: threads}), steps)
+}
+
+func stepsOf(t *testing.T, r *train.Trainer, steps int) string {
+	t.Helper()
 	o, err := train.NewOptimiser(train.OptimiserSpec{Kind: "sgd", Momentum: 0.9, Nesterov: true, Decay: 1e-3, Clip: 1}, r.Params())
 	if err != nil {
 		t.Fatal(err)
@@ -328,5 +336,32 @@ func TestFaults(t *testing.T) {
 	}
 	if _, err := train.New(train.Config{Graph: small(), EmbedOptions: train.EmbedOptions{Inputs: map[string][]int{"image": {6, 1, 16, 16}}}}); err == nil {
 		t.Error("an input of another shape was taken")
+	}
+}
+
+// TestMemory trains under bounds of memory, which the network keeps by computing parts of itself twice, and compares the weights with those without a bound.
+func TestMemory(t *testing.T) {
+	free := trainer(t, small(), train.Options{Threads: 1})
+	need := free.Program().Size().ArenaBytes
+	want := learn(t, 1, 2)
+	saved := false
+	for _, part := range []int64{90, 80, 70} {
+		r, err := train.New(config(small(), train.Options{Threads: 1, MaxBytes: need * part / 100}))
+		if err != nil {
+			continue
+		}
+		saved = true
+		if got := r.Program().Size().ArenaBytes; got > need*part/100 || r.Segments() < 2 {
+			t.Errorf("a bound of %d %%: %d bytes in %d segments; unbound %d", part, got, r.Segments(), need)
+		}
+		if got := stepsOf(t, r, 2); got != want {
+			t.Errorf("a bound of %d %% changes the weights", part)
+		}
+	}
+	if !saved {
+		t.Error("no bound below what an unbound step takes could be kept")
+	}
+	if _, err := train.New(config(small(), train.Options{MaxBytes: 1000})); err == nil || !strings.Contains(err.Error(), "a smaller batch needs less") {
+		t.Errorf("a bound of 1000 bytes: %v", err)
 	}
 }
