@@ -56,7 +56,7 @@ func (t *told) read(text string) bool {
 		h, _ := strconv.ParseFloat(m[1], 64)
 		min, _ := strconv.ParseFloat(m[2], 64)
 		s, _ := strconv.ParseFloat(m[3], 64)
-		if s += 60*min + 3600*h; s < 1e8 {
+		if s += float64(60*min) + float64(3600*h); s < 1e8 {
 			t.duration = time.Duration(s * float64(time.Second))
 		}
 	}

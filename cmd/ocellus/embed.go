@@ -2,22 +2,19 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
-	"strings"
+	"slices"
 
 	"github.com/spf13/cobra"
 
-	"github.com/ocellus-vision/ocellus/kernels"
+	"github.com/ocellus-vision/ocellus/camera"
+	"github.com/ocellus-vision/ocellus/cmd/internal/sources"
+	"github.com/ocellus-vision/ocellus/cmd/internal/tasks"
 	"github.com/ocellus-vision/ocellus/model/task/embed"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
-
-// vectorOf is the result of embed for one picture.
-type vectorOf struct {
-	File   string    `json:"file"`
-	Vector []float32 `json:"vector"`
-}
 
 // likeness is the result of embed for two pictures.
 type likeness struct {
@@ -35,7 +32,7 @@ func newEmbed() *cobra.Command {
 length. Two pictures are compared: the cosine of the angle between their vectors,
 1 for the same and around 0 for pictures with nothing in common.
 
-Each INPUT is a picture (JPEG, PNG, WebP, BMP, GIF), a folder or a pattern in quotes.
+` + sources.Forms + `
 --json prints the vectors, one object a line; --npy writes them as the rows of a
 NumPy array, in the order in which they are printed.
 
@@ -55,50 +52,29 @@ middle of the picture goes in as RGB from -1 to 1.`,
 				return err
 			}
 			defer end()
-			var list []string
-			for _, arg := range args {
-				more, err := inputs(arg)
-				if err != nil {
-					return err
-				}
-				list = append(list, more...)
-			}
-			p, c, err := v.load(112, 112)
+			net, err := v.load(112, 112)
 			if err != nil {
 				return err
 			}
-			net, err := embed.New(p, c)
-			if err != nil {
-				return fmt.Errorf("%s: %w", v.model, err)
-			}
-			ctx, cancel := interruptible(cmd)
-			defer cancel()
 			var files []string
 			var all [][]float32
-			failed := each(ctx, cmd.ErrOrStderr(), list, func(path string, pic kernels.Picture) error {
-				vector := make([]float32, net.Size())
-				if err := net.Embed(ctx, vector, pic); err != nil {
-					return err
+			two := len(args) == 2 && onePicture(args[0]) && onePicture(args[1]) // then their similarity is what was asked for
+			v.seen = func(name string, _ *camera.Frame, r tasks.Result) bool {
+				files, all = append(files, name), append(all, slices.Clone(r.(*tasks.Vector).V))
+				return v.asJSON || !two
+			}
+			var failed error
+			for _, arg := range args {
+				if err := v.run(cmd, arg, "", func() ([]*tasks.Task, error) { return []*tasks.Task{tasks.Embed(net)}, nil }); err != nil {
+					failed = errors.Join(failed, err)
 				}
-				files, all = append(files, path), append(all, vector)
-				if v.asJSON {
-					return writeJSON(cmd.OutOrStdout(), vectorOf{path, vector})
-				}
-				if len(args) == 2 && len(list) == 2 { // their similarity is what was asked for
-					return nil
-				}
-				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", path, glance(vector))
-				return err
-			})
-			if failed != nil && ctx.Err() != nil {
-				return failed
 			}
 			if npy != "" && len(all) > 0 {
 				if err := writeRows(npy, all); err != nil {
 					return err
 				}
 			}
-			if failed == nil && len(list) == 2 {
+			if failed == nil && len(all) == 2 && (two || files[0] != files[1]) {
 				s := likeness{[2]string{files[0], files[1]}, round(embed.Similarity(all[0], all[1]), 6)}
 				if v.asJSON {
 					return writeJSON(cmd.OutOrStdout(), s)
@@ -114,14 +90,10 @@ middle of the picture goes in as RGB from -1 to 1.`,
 	return cmd
 }
 
-// glance shows how a vector begins.
-func glance(v []float32) string {
-	var b strings.Builder
-	for _, x := range v[:min(len(v), 4)] {
-		fmt.Fprintf(&b, "%+.4f ", x)
-	}
-	fmt.Fprintf(&b, "... (%d)", len(v))
-	return b.String()
+// onePicture says whether an INPUT is one picture.
+func onePicture(arg string) bool {
+	in, err := sources.Open(arg, sources.Options{})
+	return err == nil && in.Stills && in.Total == 1
 }
 
 // writeRows writes vectors of one length as an array [len(rows), length].

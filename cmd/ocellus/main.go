@@ -14,6 +14,12 @@ import (
 // verbs holds the constructor of every verb. A verb is one file: its constructor, its flags, and a RunE that writes results to
 // cmd.OutOrStdout and everything else to cmd.ErrOrStderr.
 var verbs = []func() *cobra.Command{
+	newDemo,
+	newRun,
+	newPedestrians,
+	newScene,
+	newFace,
+	newSources,
 	newDoctor,
 	newInfer,
 	newInspect,
@@ -28,17 +34,18 @@ var verbs = []func() *cobra.Command{
 
 // Exit statuses besides 0.
 const (
-	statusFailed = 1
-	statusUsage  = 2
+	statusFailed    = 1
+	statusUsage     = 2
+	statusDifferent = 3 // verify: different persons
 )
 
-// exitError is an error that ends the program with a status of its own. Other errors of a verb end it with statusFailed.
+// exitError is an error that ends the program with a status of its own, without a word where err is nil. Other errors of a verb end it with statusFailed.
 type exitError struct {
 	status int
 	err    error
 }
 
-func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Error() string { return fmt.Sprint(e.err) }
 func (e *exitError) Unwrap() error { return e.err }
 
 // usageErrorf returns an error that means the command line was wrong.
@@ -56,12 +63,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	began := false // whether the command line was understood
 	for _, c := range root.Commands() {
-		if inner := c.RunE; inner != nil {
-			c.RunE = func(c *cobra.Command, args []string) error {
-				began = true
-				return inner(c, args)
-			}
-		}
+		onBegin(c, func() { began = true })
 	}
 	cmd, err := root.ExecuteC()
 	if err == nil {
@@ -75,11 +77,26 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case !began:
 		status = statusUsage
 	}
-	fmt.Fprintf(stderr, "ocellus: %v\n", err)
+	if exit == nil || exit.err != nil {
+		fmt.Fprintf(stderr, "ocellus: %v\n", err)
+	}
 	if status == statusUsage {
 		fmt.Fprintf(stderr, "Run '%s --help' for usage.\n", cmd.CommandPath())
 	}
 	return status
+}
+
+// onBegin calls do when a verb, or one below it, begins to run.
+func onBegin(c *cobra.Command, do func()) {
+	if inner := c.RunE; inner != nil {
+		c.RunE = func(c *cobra.Command, args []string) error {
+			do()
+			return inner(c, args)
+		}
+	}
+	for _, below := range c.Commands() {
+		onBegin(below, do)
+	}
 }
 
 func newRoot() *cobra.Command {

@@ -37,21 +37,35 @@ func call(args ...string) (status int, stdout, stderr string) {
 // start runs one command line in a process of its own.
 func start(t *testing.T, env []string, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], args...)
-	var out, errOut bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errOut
-	cmd.Env = append(append(os.Environ(), asProgram+"=1"), env...)
-	err := cmd.Run()
+	cmd, out, errOut := program(args...)
+	cmd.Env = append(cmd.Env, env...)
+	begin(t, cmd)
 	var exit *exec.ExitError
-	switch {
-	case errors.Is(err, syscall.ENOEXEC):
-		t.Skip("the emulated test cannot start a program of its own architecture")
-	case errors.As(err, &exit):
+	if err := cmd.Wait(); errors.As(err, &exit) {
 		status = exit.ExitCode()
-	case err != nil:
+	} else if err != nil {
 		t.Fatal(err)
 	}
 	return status, out.String(), errOut.String()
+}
+
+// program is one command line, to be run in a process of its own.
+func program(args ...string) (cmd *exec.Cmd, stdout, stderr *bytes.Buffer) {
+	cmd = exec.Command(os.Args[0], args...)
+	stdout, stderr = new(bytes.Buffer), new(bytes.Buffer)
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	return cmd, stdout, stderr
+}
+
+func begin(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	switch err := cmd.Start(); {
+	case errors.Is(err, syscall.ENOEXEC):
+		t.Skip("the emulated test cannot start a program of its own architecture")
+	case err != nil:
+		t.Fatal(err)
+	}
 }
 
 func TestDoctorText(t *testing.T) {

@@ -312,12 +312,12 @@ func TestVisionRefuses(t *testing.T) {
 		status int
 		stderr string
 	}{
-		{"detect", 2, "name a picture, a folder or a pattern"},
+		{"detect", 2, "name a picture, a folder, a clip or a camera"},
 		{"detect A", 2, "--model M.onnx is missing"},
 		{"detect --model N A B C", 2, `"C" is too much`},
 		{"detect --model none.onnx A", 1, "none.onnx"},
 		{"detect --model N none.png", 1, "none.png"},
-		{"detect --model N rtsp://camera/1", 1, "pictures, folders of them and patterns are read here"},
+		{"detect --model N nothing:1", 1, `nothing is known here by the name "nothing"`},
 		{"detect --model N --order gbr A", 2, `--order: "gbr" is none of rgb, bgr, grey`},
 		{"detect --model N --score 2 A", 2, "--score: 2 is not in 0..1"},
 		{"detect --model N --std 0 A", 2, "--std"},

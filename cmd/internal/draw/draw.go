@@ -139,12 +139,16 @@ type Box struct {
 	Class  int
 	Text   string
 	Points [][2]float64
+	Trail  [][2]float64 // where the thing came from
 }
 
 // Boxes draws boxes, the first ones on top. Texts stand at their boxes where they hide least, above them where they can.
 func (c *Canvas) Boxes(boxes []Box) {
 	whole := func(v float64) int { return int(math.Round(math.Min(math.Max(v, -1e6), 1e6))) }
 	rects := make([]image.Rectangle, len(boxes))
+	for i := range boxes {
+		c.trail(boxes[i].Trail, Colour(boxes[i].Class))
+	}
 	for i := len(boxes) - 1; i >= 0; i-- {
 		b := &boxes[i]
 		r := image.Rect(whole(b.Rect[0]), whole(b.Rect[1]), whole(b.Rect[0]+b.Rect[2]), whole(b.Rect[1]+b.Rect[3]))
@@ -199,6 +203,22 @@ func (c *Canvas) hides(tag image.Rectangle, boxes []image.Rectangle) float64 {
 	return sum
 }
 
+// trail draws a line through points.
+func (c *Canvas) trail(points [][2]float64, col color.RGBA) {
+	for i := 1; i < len(points); i++ {
+		p, q := points[i-1], points[i]
+		length := math.Hypot(q[0]-p[0], q[1]-p[1])
+		if !(length < 1e5) {
+			continue
+		}
+		n := int(length) + 1
+		for j := range n {
+			f := float64(j) / float64(n)
+			c.dot(p[0]+f*(q[0]-p[0]), p[1]+f*(q[1]-p[1]), float64(c.line)/2, col)
+		}
+	}
+}
+
 // dot fills a disc.
 func (c *Canvas) dot(x, y, radius float64, col color.RGBA) {
 	if !(math.Abs(x) < 1e6 && math.Abs(y) < 1e6) {
@@ -223,6 +243,17 @@ func (c *Canvas) Lines(lines []string, classes []int) {
 	}
 }
 
+// Palette is the colours of classes.
+type Palette [256]color.RGBA
+
+// Colours is the Palette of Colour.
+var Colours = func() (p Palette) {
+	for i := range p {
+		p[i] = Colour(i)
+	}
+	return p
+}()
+
 // Legend is a class in a label map.
 type Legend struct {
 	Class int
@@ -230,14 +261,10 @@ type Legend struct {
 	Clear bool // nothing is laid over its pixels
 }
 
-// Labels returns the picture with the colours of a label map laid over it, one class a pixel, its borders drawn, and a legend below.
-func Labels(img *image.RGBA, labels []uint8, legend []Legend) *image.RGBA {
+// Labels lays the colours of a label map, one class a pixel, over a picture and draws the borders between them.
+func Labels(img *image.RGBA, labels []uint8, legend []Legend, colours *Palette) {
 	w, h := img.Rect.Dx(), img.Rect.Dy()
-	var colours [256]color.RGBA
 	var skip [256]bool
-	for i := range colours {
-		colours[i] = Colour(i)
-	}
 	for _, l := range legend {
 		skip[uint8(l.Class)] = l.Clear
 	}
@@ -256,14 +283,42 @@ func Labels(img *image.RGBA, labels []uint8, legend []Legend) *image.RGBA {
 			}
 		}
 	}
-	return below(img, legend)
+}
+
+// Layers is all that is drawn on one picture.
+type Layers struct {
+	Labels  []uint8 // class of each pixel; nil for none
+	Colours *Palette
+	Legend  []Legend
+	Boxes   []Box
+	Lines   []string
+	Classes []int // of Lines
+}
+
+// Reset empties the layers.
+func (l *Layers) Reset() {
+	*l = Layers{Legend: l.Legend[:0], Boxes: l.Boxes[:0], Lines: l.Lines[:0], Classes: l.Classes[:0]}
+}
+
+// Put draws the layers on a picture and returns it, with the legend below.
+func (l *Layers) Put(img *image.RGBA) *image.RGBA {
+	if len(l.Labels) == img.Rect.Dx()*img.Rect.Dy() {
+		Labels(img, l.Labels, l.Legend, l.Colours)
+	}
+	c := On(img)
+	c.Boxes(l.Boxes)
+	c.Lines(l.Lines, l.Classes)
+	if len(l.Legend) > 0 {
+		return below(img, l.Legend, l.Colours)
+	}
+	return img
 }
 
 // half mixes a picture's byte with nearly as much of a colour's.
 func half(p, c uint8) uint8 { return uint8((uint(p)*9 + uint(c)*11 + 10) / 20) }
 
 // below returns img with a legend under it.
-func below(img *image.RGBA, legend []Legend) *image.RGBA {
+func below(img *image.RGBA, legend []Legend, colours *Palette) *image.RGBA {
 	c := On(img)
 	w, h := img.Rect.Dx(), img.Rect.Dy()
 	row, swatch := c.height+c.pad, c.height
@@ -281,9 +336,6 @@ func below(img *image.RGBA, legend []Legend) *image.RGBA {
 		entries = append(entries, entry{l, x, y})
 		x += wide
 	}
-	if len(entries) == 0 {
-		return img
-	}
 	out := image.NewRGBA(image.Rect(0, 0, w, y+row))
 	draw.Draw(out, out.Rect, image.NewUniform(color.White), image.Point{}, draw.Src)
 	draw.Draw(out, img.Rect, img, image.Point{}, draw.Src)
@@ -291,7 +343,7 @@ func below(img *image.RGBA, legend []Legend) *image.RGBA {
 	for _, e := range entries {
 		s := image.Rect(e.x, e.y, e.x+swatch, e.y+swatch)
 		if !e.Clear {
-			c.fill(s, Colour(e.Class))
+			c.fill(s, colours[uint8(e.Class)])
 		}
 		c.frame(s, 1, dark)
 		c.text(s.Max.X+c.pad, e.y, e.Text, dark)
@@ -300,10 +352,10 @@ func below(img *image.RGBA, legend []Legend) *image.RGBA {
 }
 
 // Map returns a label map as a picture whose palette indices are the classes.
-func Map(labels []uint8, w, h int) *image.Paletted {
-	p := make(color.Palette, 256)
+func Map(labels []uint8, w, h int, colours *Palette) *image.Paletted {
+	p := make(color.Palette, len(colours))
 	for i := range p {
-		p[i] = Colour(i)
+		p[i] = colours[i]
 	}
 	return &image.Paletted{Pix: labels, Stride: w, Rect: image.Rect(0, 0, w, h), Palette: p}
 }

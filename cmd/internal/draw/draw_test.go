@@ -114,6 +114,16 @@ func TestBoxes(t *testing.T) {
 	}
 }
 
+func TestTrail(t *testing.T) {
+	img := grey(200, 100)
+	On(img).Boxes([]Box{{Rect: [4]float64{150, 10, 20, 40}, Class: 4, Trail: [][2]float64{{20, 80}, {100, 80}, {160, 50}}}})
+	for _, at := range []image.Point{{30, 80}, {90, 80}, {130, 65}} {
+		if c := img.RGBAAt(at.X, at.Y); c != Colour(4) {
+			t.Errorf("at %v: %v, want %v", at, c, Colour(4))
+		}
+	}
+}
+
 // TestTagsKeepApart draws boxes whose texts would lie on one another.
 func TestTagsKeepApart(t *testing.T) {
 	c := On(grey(640, 480))
@@ -137,7 +147,7 @@ func TestTagsKeepApart(t *testing.T) {
 func TestAnything(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
 	boxes := []Box{
-		{Rect: [4]float64{nan, nan, nan, nan}, Text: "x", Points: [][2]float64{{nan, nan}, {inf, -inf}}},
+		{Rect: [4]float64{nan, nan, nan, nan}, Text: "x", Points: [][2]float64{{nan, nan}, {inf, -inf}}, Trail: [][2]float64{{0, 0}, {nan, 1}, {inf, 1}, {1e9, 1}}},
 		{Rect: [4]float64{-inf, -inf, inf, inf}, Text: "x", Class: -1}, {Rect: [4]float64{5, 5, 0, 0}, Text: "x", Class: 1 << 30},
 		{Rect: [4]float64{-50, -50, 1e9, 1e9}, Text: "a text that is longer than the picture is wide, by far, whatever its size"},
 	}
@@ -146,7 +156,8 @@ func TestAnything(t *testing.T) {
 		c := On(img)
 		c.Boxes(boxes)
 		c.Lines([]string{"a", "b"}, []int{0, 1})
-		Labels(grey(size.X, size.Y), make([]uint8, size.X*size.Y), []Legend{{0, "a long name for a class", false}, {255, "b", true}})
+		l := Layers{Labels: make([]uint8, size.X*size.Y), Colours: &Colours, Legend: []Legend{{0, "a long name for a class", false}, {255, "b", true}}, Boxes: boxes}
+		l.Put(grey(size.X, size.Y))
 	}
 }
 
@@ -157,7 +168,8 @@ func TestLabels(t *testing.T) {
 			labels[i] = 3
 		}
 	}
-	got := Labels(grey(100, 80), labels, []Legend{{3, "road 50 %", false}, {0, "background 50 %", true}})
+	layers := Layers{Labels: labels, Colours: &Colours, Legend: []Legend{{3, "road 50 %", false}, {0, "background 50 %", true}}}
+	got := layers.Put(grey(100, 80))
 	if got.Rect.Dx() != 100 || got.Rect.Dy() <= 90 {
 		t.Errorf("size %v: no room for a legend", got.Rect)
 	}
@@ -186,7 +198,7 @@ func TestLabels(t *testing.T) {
 }
 
 func TestMap(t *testing.T) {
-	m := Map([]uint8{0, 7, 255, 1}, 2, 2)
+	m := Map([]uint8{0, 7, 255, 1}, 2, 2, &Colours)
 	if m.ColorIndexAt(1, 0) != 7 || m.ColorIndexAt(0, 1) != 255 || m.At(1, 0) != color.Color(Colour(7)) {
 		t.Errorf("%v", m)
 	}

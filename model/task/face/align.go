@@ -73,7 +73,7 @@ func newAligner(w, h int, order kernels.Format) aligner {
 	a := aligner{w: w, h: h, order: order}
 	scale := float64(h) / templateSide
 	for i, p := range template {
-		a.target[i] = [2]float64{float64(p[0]*scale) + (float64(w)-float64(templateSide*scale))/2, p[1] * scale}
+		a.target[i] = [2]float64{float64(p[0]*scale) + float64((float64(w)-float64(templateSide*scale))/2), p[1] * scale}
 	}
 	return a
 }

@@ -1,6 +1,7 @@
 package face
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -41,7 +42,7 @@ func (e *TooFewError) Error() string {
 }
 
 // peopleFor returns how many people make n pairs.
-func peopleFor(n int) int { return int(math.Ceil((1 + math.Sqrt(1+8*float64(n))) / 2)) }
+func peopleFor(n int) int { return int(math.Ceil((1 + math.Sqrt(1+float64(8*float64(n)))) / 2)) }
 
 // confidence is that of the intervals.
 const confidence = 0.95
@@ -77,7 +78,7 @@ func Calibrate(same, other []float64, target float64) (Calibration, error) {
 	}
 	sorted := slices.Sorted(slices.Values(other))
 	next := sorted[n-1-allowed] // the greatest similarity that must stay below
-	threshold := math.Floor(next*1e4+1) / 1e4
+	threshold := math.Floor(float64(next*1e4)+1) / 1e4
 	if !(threshold > next) {
 		threshold = math.Nextafter(next, math.Inf(1))
 	}
@@ -133,4 +134,24 @@ func (c *Calibration) Check() error {
 		return errors.New("the calibration holds impossible numbers: calibrate again")
 	}
 	return nil
+}
+
+// MetaKey is the key under which the metadata of a network that embeds faces holds its Calibration, as a JSON object.
+const MetaKey = "ocellus.face.calibration"
+
+// FromMeta returns the Calibration in a network's metadata; nil where there is none.
+func FromMeta(meta map[string]string) (*Calibration, error) {
+	text, ok := meta[MetaKey]
+	if !ok {
+		return nil, nil
+	}
+	c := new(Calibration)
+	err := json.Unmarshal([]byte(text), c)
+	if err == nil {
+		err = c.Check()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("metadata %q: %w", MetaKey, err)
+	}
+	return c, nil
 }

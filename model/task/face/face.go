@@ -199,7 +199,7 @@ func (r *Recogniser) Central(ctx context.Context, pic kernels.Picture) (Face, []
 		return Face{}, nil, ErrNoFace
 	}
 	off := func(f Face) float64 {
-		return math.Hypot(f.Box[0]+f.Box[2]/2-float64(pic.W)/2, f.Box[1]+f.Box[3]/2-float64(pic.H)/2)
+		return math.Hypot(f.Box[0]+float64(f.Box[2]/2)-float64(float64(pic.W)/2), f.Box[1]+float64(f.Box[3]/2)-float64(float64(pic.H)/2))
 	}
 	f := slices.MinFunc(faces, func(a, b Face) int { return cmp.Compare(off(a), off(b)) })
 	return r.vectorOf(ctx, pic, f)

@@ -54,7 +54,7 @@ func (g *Gate) Refuse(f *Face) string {
 }
 
 // straight is where along the way from the eyes to the mouth the nose is in template.
-var straight = (template[2][1] - (template[0][1]+template[1][1])/2) / ((template[3][1]+template[4][1])/2 - (template[0][1]+template[1][1])/2)
+var straight = (template[2][1] - float64((template[0][1]+template[1][1])/2)) / (float64((template[3][1]+template[4][1])/2) - float64((template[0][1]+template[1][1])/2))
 
 // judge measures a face. A face that cannot be aligned has no quality: all zero.
 func (a *aligner) judge(pic kernels.Picture, l *Landmarks) Quality {
@@ -73,8 +73,8 @@ func (a *aligner) judge(pic kernels.Picture, l *Landmarks) Quality {
 
 // pose returns Turn and Nod: the nose against the line from the middle of the eyes to the middle of the mouth.
 func pose(l *Landmarks) (turn, nod float64) {
-	ex, ey := (l[0][0]+l[1][0])/2, (l[0][1]+l[1][1])/2
-	mx, my := (l[3][0]+l[4][0])/2, (l[3][1]+l[4][1])/2
+	ex, ey := float64((l[0][0]+l[1][0])/2), float64((l[0][1]+l[1][1])/2)
+	mx, my := float64((l[3][0]+l[4][0])/2), float64((l[3][1]+l[4][1])/2)
 	dx, dy := mx-ex, my-ey
 	down := math.Hypot(dx, dy)
 	eyes := math.Hypot(l[1][0]-l[0][0], l[1][1]-l[0][1])
@@ -84,7 +84,7 @@ func pose(l *Landmarks) (turn, nod float64) {
 	nx, ny := l[2][0]-ex, l[2][1]-ey
 	along := (float64(nx*dx) + float64(ny*dy)) / down
 	turn = (float64(nx*dy) - float64(ny*dx)) / down / eyes
-	return turn, (along - straight*down) / eyes
+	return turn, (along - float64(straight*down)) / eyes
 }
 
 // focus returns the mean square of the Laplacian in variances of the brightness, and the standard deviation of the brightness, of the middle half

@@ -9,7 +9,7 @@ func ClopperPearson(k, n int, confidence float64) (low, high float64) {
 	if k < 0 || n < 1 || k > n || !(confidence > 0 && confidence < 1) {
 		panic("metric: ClopperPearson: no such count")
 	}
-	tail := (1 - confidence) / 2
+	tail := float64((1 - confidence) / 2)
 	low, high = 0, 1
 	if k > 0 {
 		low = betaQuantile(tail, float64(k), float64(n-k+1))
@@ -24,7 +24,7 @@ func ClopperPearson(k, n int, confidence float64) (low, high float64) {
 func betaQuantile(p, a, b float64) float64 {
 	low, high := 0.0, 1.0
 	for range 2000 { // halving ends at neighbouring numbers, however small
-		mid := low + (high-low)/2
+		mid := low + float64((high-low)/2)
 		if mid == low || mid == high {
 			break
 		}
@@ -49,7 +49,7 @@ func regularBeta(x, a, b float64) float64 {
 		return 1 - regularBeta(1-x, b, a)
 	}
 	gamma := func(v float64) float64 { l, _ := math.Lgamma(v); return l }
-	front := math.Exp(gamma(a+b) - gamma(a) - gamma(b) + a*math.Log(x) + b*math.Log1p(-x))
+	front := math.Exp(gamma(a+b) - gamma(a) - gamma(b) + float64(a*math.Log(x)) + float64(b*math.Log1p(-x)))
 	const tiny = 1e-300
 	apart := func(v float64) float64 {
 		if math.Abs(v) < tiny {
@@ -58,15 +58,15 @@ func regularBeta(x, a, b float64) float64 {
 		return v
 	}
 	// I = front/a / (1 + d1/(1 + d2/(1 + ...))).
-	c, d := 1.0, 1/apart(1-(a+b)*x/(a+1))
+	c, d := 1.0, 1/apart(1-float64((a+b)*x/(a+1)))
 	f := d
 	for m := 1.0; m < 1e6; m++ {
-		even := m * (b - m) * x / ((a + 2*m - 1) * (a + 2*m))
-		d, c = 1/apart(1+even*d), apart(1+even/c)
+		even := m * (b - m) * x / ((a + float64(2*m) - 1) * (a + float64(2*m)))
+		d, c = 1/apart(1+float64(even*d)), apart(1+even/c)
 		f *= c * d
-		odd := -(a + m) * (a + b + m) * x / ((a + 2*m) * (a + 2*m + 1))
-		d, c = 1/apart(1+odd*d), apart(1+odd/c)
-		step := c * d
+		odd := -(a + m) * (a + b + m) * x / ((a + float64(2*m)) * (a + float64(2*m) + 1))
+		d, c = 1/apart(1+float64(odd*d)), apart(1+odd/c)
+		step := float64(c * d)
 		f *= step
 		if math.Abs(step-1) < 1e-15 {
 			break

@@ -126,7 +126,7 @@ func (v *verifier) best(weight []int, fold int) (float64, bool) {
 
 // between returns a threshold that accepts high and refuses low.
 func between(high, low float64) float64 {
-	if m := high + (low-high)/2; m > low && m <= high {
+	if m := high + float64((low-high)/2); m > low && m <= high {
 		return m
 	}
 	return high
@@ -194,7 +194,7 @@ func (v *verifier) eer(weight []int) float64 {
 		gap, change := (1-lastTAR)-lastFAR, (far-lastFAR)+(tar-lastTAR)
 		eer = lastFAR
 		if change > 0 {
-			eer += gap / change * (far - lastFAR)
+			eer += float64(gap / change * (far - lastFAR))
 		}
 		return false
 	})

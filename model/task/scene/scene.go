@@ -71,8 +71,11 @@ func New(p *model.Program, c card.Card) (*Parser, error) {
 			return nil, err
 		}
 	}
-	return &Parser{net: net}, nil
+	return Of(net), nil
 }
+
+// Of returns a Parser over a Segmenter of any classes.
+func Of(net *segment.Segmenter) *Parser { return &Parser{net: net} }
 
 // Card returns the card in force.
 func (p *Parser) Card() card.Card { return p.net.Card() }

@@ -1,0 +1,126 @@
+// Package nets finds, reads and compiles the networks that look at pictures: those in the program and those of the user.
+package nets
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+
+	"github.com/ocellus-vision/ocellus/cmd/internal/cards"
+	"github.com/ocellus-vision/ocellus/model"
+	"github.com/ocellus-vision/ocellus/model/onnx"
+	"github.com/ocellus-vision/ocellus/model/task/card"
+	"github.com/ocellus-vision/ocellus/model/task/picture"
+	"github.com/ocellus-vision/ocellus/model/zoo"
+)
+
+// Request says which network is wanted and what is known of it.
+type Request struct {
+	Default       string    // name in model/zoo, where File is empty
+	File          string    // .onnx
+	Card          card.Card // comes before the card beside the file and that in its metadata
+	Width, Height int       // of the input where nothing says
+	Threads       int       // 0: one per CPU
+}
+
+// Net is a network that is ready to be used. Its Program serves many Sessions.
+type Net struct {
+	Name    string // for people: the file, or that it is the program's own
+	SHA256  string // of the file
+	Program *model.Program
+	Card    card.Card
+	Meta    map[string]string
+}
+
+// maxBytes is the largest file of a network that is read at once; larger ones have their weights in other files.
+const maxBytes = 2 << 30
+
+// Load reads, describes and compiles a network. Where the program has none of the name, the error is a *zoo.MissingError.
+func Load(r Request) (*Net, error) {
+	n := &Net{Name: r.File}
+	var g *model.Graph
+	var side card.Card
+	var err error
+	if r.File == "" {
+		b, err := zoo.Default(r.Default)
+		if err != nil {
+			return nil, err
+		}
+		n.Name, n.SHA256 = "the program's own "+r.Default, digest(b)
+		if g, err = onnx.Read(b); err != nil {
+			return nil, fmt.Errorf("%s: %w", n.Name, err)
+		}
+	} else {
+		if side, err = cards.Beside(r.File); err != nil {
+			return nil, err
+		}
+		if g, err = onnx.ReadFile(r.File); err != nil {
+			return nil, err
+		}
+		if n.SHA256, err = digestFile(r.File); err != nil {
+			return nil, err
+		}
+	}
+	meta, err := card.FromMeta(g.Meta)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", n.Name, err)
+	}
+	n.Meta = g.Meta
+	n.Card = r.Card.Over(side).Over(meta)
+	if err := n.compile(g, r); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *Net) compile(g *model.Graph, r Request) error {
+	w, h := r.Width, r.Height
+	if n.Card.Input.Size != "" {
+		var err error
+		if w, h, err = card.ParseSize(n.Card.Input.Size); err != nil {
+			return fmt.Errorf("%s: %w", n.Name, err)
+		}
+	}
+	if len(g.Inputs) != 1 {
+		return fmt.Errorf("%s: the network has %d inputs; pictures go to networks of one", n.Name, len(g.Inputs))
+	}
+	shape, err := picture.Shape(g.Inputs[0].Shape, w, h)
+	if err != nil {
+		return fmt.Errorf("%s: %w", n.Name, err)
+	}
+	n.Program, err = model.Compile(g, model.Options{Inputs: map[string][]int{g.Inputs[0].Name: shape}, Threads: r.Threads, Consume: true})
+	runtime.GC() // what was only needed for compiling goes now, and not during the first runs
+	if err != nil {
+		return fmt.Errorf("%s: %w", n.Name, err)
+	}
+	switch gotW, gotH, err := picture.InputSize(n.Program); {
+	case err != nil:
+		return fmt.Errorf("%s: %w", n.Name, err)
+	case n.Card.Input.Size != "" && (gotW != w || gotH != h):
+		return fmt.Errorf("%s: the network takes pictures of %dx%d, not %s", n.Name, gotW, gotH, n.Card.Input.Size)
+	}
+	return nil
+}
+
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+func digestFile(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if info.Size() > maxBytes {
+		return "", errors.New(path + ": larger than 2 GiB")
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	return digest(b), nil
+}

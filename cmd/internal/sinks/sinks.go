@@ -1,0 +1,161 @@
+// Package sinks writes pictures of results where the user wants them: a picture, a folder, an animated GIF, a video.
+package sinks
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"image"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ocellus-vision/ocellus/camera/ffmpeg"
+	"github.com/ocellus-vision/ocellus/cmd/internal/pictures"
+)
+
+// UsageError is about the OUTPUT that was named, not about writing to it.
+type UsageError struct{ text string }
+
+func (e *UsageError) Error() string { return e.text }
+
+func usagef(format string, args ...any) error { return &UsageError{fmt.Sprintf(format, args...)} }
+
+var errSize = errors.New("the pictures of a clip must all be of one size, of at most 65535 pixels a side")
+
+// Forms says what an OUTPUT may be, for help texts.
+const Forms = `OUTPUT is a picture (.png, .jpg; of a clip the last frame), a folder, an animation
+(.gif) or a video (.mp4, .mkv, .avi, .webm, .mov: through ffmpeg).`
+
+// Output is an OUTPUT. The nil Output takes pictures and does nothing.
+type Output struct {
+	path   string
+	folder bool
+	stills bool
+	only   string
+	taken  map[string]bool
+	clip   clip        // a GIF or a video
+	last   *image.RGBA // of a clip whose last frame is wanted
+	files  int
+}
+
+// clip is a file of many frames.
+type clip interface {
+	write(img *image.RGBA, at time.Time) error
+	close() error
+}
+
+// Options say what an Output is for.
+type Options struct {
+	Stills bool   // the pictures are of files, which results are named after; else they are frames of a clip
+	Total  int    // pictures, where it is known
+	Only   string // the extension that files must have, or ""
+}
+
+// Open prepares an OUTPUT; "" is the nil Output.
+func Open(path string, o Options) (*Output, error) {
+	if path == "" {
+		return nil, nil
+	}
+	out := &Output{path: path, stills: o.Stills, only: o.Only, taken: map[string]bool{}}
+	info, err := os.Stat(path)
+	ext := strings.ToLower(filepath.Ext(path))
+	isClip := ext == ".gif" || slices.Contains(ffmpeg.Extensions, ext)
+	switch {
+	case err == nil && info.IsDir(), strings.HasSuffix(path, "/"), ext == "":
+		out.folder = true
+		return out, os.MkdirAll(path, 0o777)
+	case o.Only != "" && ext != o.Only:
+		return nil, usagef("%s: it is written as %s", path, o.Only)
+	case o.Stills && o.Total > 1 && !isClip:
+		return nil, usagef("%s: %d pictures need a folder", path, o.Total)
+	case ext == ".gif":
+		out.clip = newGIF(path)
+		return out, nil
+	case isClip:
+		out.clip = &video{path: path}
+		return out, nil
+	case !pictures.Writable(path):
+		return nil, usagef("%s: pictures are written as .png or .jpg, clips as .gif or %s", path, strings.Join(ffmpeg.Extensions, ", "))
+	}
+	return out, nil
+}
+
+// Path returns the file for what becomes of a source's picture, with an extension where that is not given.
+func (o *Output) Path(source, ext string) (string, error) {
+	path := o.path
+	if o.folder {
+		stem := strings.TrimSuffix(filepath.Base(source), filepath.Ext(source))
+		name := stem + ext
+		for i := 2; o.taken[name]; i++ {
+			name = fmt.Sprintf("%s_%d%s", stem, i, ext)
+		}
+		o.taken[name] = true
+		path = filepath.Join(o.path, name)
+	}
+	if a, err := os.Stat(path); err == nil {
+		if b, err := os.Stat(source); err == nil && os.SameFile(a, b) {
+			return "", fmt.Errorf("%s: the result would be written over the picture", path)
+		}
+	}
+	return path, nil
+}
+
+// Write takes the picture of a result, which came from a file (or "") as the frame of this number and time. It keeps img.
+func (o *Output) Write(source string, seq uint64, at time.Time, img *image.RGBA) error {
+	switch {
+	case o == nil:
+		return nil
+	case o.clip != nil:
+		o.files = 1
+		if err := o.clip.write(img, at); err != nil {
+			return fmt.Errorf("%s: %w", o.path, err)
+		}
+		return nil
+	case !o.stills && !o.folder:
+		o.last = img
+		return nil
+	}
+	ext := ".png"
+	if e := strings.ToLower(filepath.Ext(source)); e == ".jpg" || e == ".jpeg" {
+		ext = ".jpg"
+	}
+	path := filepath.Join(o.path, fmt.Sprintf("frame_%06d.jpg", seq))
+	if o.stills {
+		var err error
+		if path, err = o.Path(source, ext); err != nil {
+			return err
+		}
+	}
+	o.files++
+	return pictures.Write(path, img)
+}
+
+// Close finishes what is written.
+func (o *Output) Close() error {
+	switch {
+	case o == nil:
+		return nil
+	case o.clip != nil:
+		if err := o.clip.close(); err != nil {
+			return fmt.Errorf("%s: %w", o.path, err)
+		}
+	case o.last != nil:
+		o.files = 1
+		return pictures.Write(o.path, o.last)
+	}
+	return nil
+}
+
+// String says what was written: "out.mp4", "25 pictures in out".
+func (o *Output) String() string {
+	switch {
+	case o == nil || o.files == 0:
+		return ""
+	case o.folder:
+		return fmt.Sprintf("%d %s in %s", o.files, cmp.Or(map[bool]string{true: "picture"}[o.files == 1], "pictures"), o.path)
+	}
+	return o.path
+}

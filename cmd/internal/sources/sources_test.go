@@ -1,0 +1,106 @@
+package sources
+
+import (
+	"fmt"
+	"image"
+	"image/png"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ocellus-vision/ocellus/camera"
+)
+
+// kindOf says what a source is, a supervised one by what it supervises.
+func kindOf(s camera.Source) string {
+	if v, ok := s.(*camera.Supervisor); ok {
+		return "again " + fmt.Sprintf("%T", v.Source)
+	}
+	return fmt.Sprintf("%T", s)
+}
+
+func TestOpen(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	for _, name := range []string{"a.png", "b.PNG", "c.jpeg"} {
+		f, err := os.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := png.Encode(f, image.NewGray(image.Rect(0, 0, 2, 2))); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	for _, name := range []string{"clip.gif", "clip.mjpg", "clip.y4m", "clip.mp4", "synth:odd.png"} {
+		if err := os.WriteFile(name, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := exec.LookPath("ffmpeg")
+	ffmpeg := err == nil
+	for _, c := range []struct {
+		arg, kind    string
+		live, stills bool
+		total        int
+	}{
+		{"a.png", "*still.Source", false, true, 1},
+		{".", "*still.Source", false, true, 5},
+		{"?.*", "*still.Source", false, true, 3},
+		{"synth:odd.png", "*still.Source", false, true, 1},
+		{"clip.gif", "*still.Source", false, false, 0},
+		{"clip.mjpg", "*mjpeg.Stream", false, false, 0},
+		{"clip.y4m", "*mjpeg.Stream", false, false, 0},
+		{"-", "*mjpeg.Stream", false, false, 0},
+		{"/dev/video0", "again *v4l2.Source", true, false, 0},
+		{"v4l2:/dev/video1?size=640x480&fps=15", "again *v4l2.Source", true, false, 0},
+		{"http://user:secret@camera/stream.mjpg", "again *mjpeg.HTTP", true, false, 0},
+		{"https://camera/video?x=1", "again *mjpeg.HTTP", true, false, 0},
+		{"synth:street?frames=9", "*synth.Source", true, false, 9},
+		{"synth:portrait?pace=free", "*synth.Source", false, false, 0},
+		{"clip.mp4", "*ffmpeg.Source", false, false, 0},
+		{"ffmpeg:a.png", "*ffmpeg.Source", false, false, 0},
+		{"http://camera/live.m3u8", "*ffmpeg.Source", false, false, 0},
+		{"rtsp://user:secret@camera/1", "again *ffmpeg.Source", true, false, 0},
+		{"ffmpeg:rtsp://camera/1", "again *ffmpeg.Source", true, false, 0},
+	} {
+		in, err := Open(c.arg, Options{})
+		if strings.Contains(c.kind, "ffmpeg") && !ffmpeg {
+			if err == nil || !strings.Contains(err.Error(), "ffmpeg") {
+				t.Errorf("%s: %v", c.arg, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", c.arg, err)
+			continue
+		}
+		if kind := kindOf(in.Source); kind != c.kind || in.Live != c.live || in.Stills != c.stills || in.Total != c.total {
+			t.Errorf("%s: %s live %v stills %v total %d; want %+v", c.arg, kind, in.Live, in.Stills, in.Total, c)
+		}
+		if s := in.Source.String(); strings.Contains(s, "secret") {
+			t.Errorf("%s: shows a password: %s", c.arg, s)
+		}
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for arg, want := range map[string]string{
+		"": "empty", "none.jpg": "none.jpg", "none.mp4": "none.mp4", "none/": "none", "*.png": "no file matches", "nothing:1": "INPUT is",
+		"v4l2:/dev/video0?size=x": "size", "synth:moon": "moon", "none.y4m": "none.y4m",
+	} {
+		if _, err := Open(arg, Options{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", arg, err)
+		}
+	}
+	dir, err := filepath.Abs(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dir, Options{}); err == nil || !strings.Contains(err.Error(), "no pictures") {
+		t.Errorf("an empty folder: %v", err)
+	}
+}

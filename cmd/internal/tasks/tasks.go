@@ -1,0 +1,78 @@
+// Package tasks makes what networks see fit for a pipeline, for people and for programs: each task fills a Result from a frame, and a Result draws
+// itself, writes itself as JSON and as text.
+package tasks
+
+import (
+	"context"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/ocellus-vision/ocellus/camera"
+	"github.com/ocellus-vision/ocellus/camera/pipeline"
+	"github.com/ocellus-vision/ocellus/cmd/internal/draw"
+	"github.com/ocellus-vision/ocellus/cmd/internal/frames"
+	"github.com/ocellus-vision/ocellus/kernels"
+)
+
+// Task is something to look for.
+type Task struct {
+	Name     string
+	Priority int // as in pipeline.Task
+	// Open returns a Worker for one camera. follow says that frames follow one another in time: things are tracked.
+	Open func(follow bool) (Worker, error)
+}
+
+// Worker looks at the frames of one camera, one at a time.
+type Worker interface {
+	New() Result
+	// Look replaces what is in result, which New made, by what a picture shows.
+	Look(ctx context.Context, pic kernels.Picture, at time.Time, result Result) error
+}
+
+// Result is what a task saw in one picture.
+type Result interface {
+	// Draw adds what was seen to the picture's layers. steady says that it is one of a clip: what stands beside the picture keeps its size.
+	Draw(l *draw.Layers, steady bool)
+	// Fields adds the members of a JSON object.
+	Fields(o *Object)
+	// Line says it in a few words.
+	Line() string
+	// Rows adds lines of a table.
+	Rows(b *strings.Builder)
+}
+
+// runner is a Worker in a pipeline.
+type runner struct{ w Worker }
+
+// Pipeline returns the task as a pipeline runs it. follow is as in Open.
+func (t *Task) Pipeline(follow bool) *pipeline.Task {
+	return &pipeline.Task{Name: t.Name, Priority: t.Priority, Open: func(string) (pipeline.Runner, error) {
+		w, err := t.Open(follow)
+		return runner{w}, err
+	}}
+}
+
+func (r runner) New() any { return r.w.New() }
+
+func (r runner) Run(ctx context.Context, f *camera.Frame, _ int, result any) error {
+	pic, err := frames.Picture(f)
+	if err != nil {
+		return err
+	}
+	return r.w.Look(ctx, pic, f.Time, result.(Result))
+}
+
+// round cuts a number to this many decimals.
+func round(v float64, decimals int) float64 {
+	p := math.Pow10(decimals)
+	return math.Round(v*p) / p
+}
+
+// roundBox cuts a box to hundredths of a pixel.
+func roundBox(b [4]float64) [4]float64 {
+	for i, v := range b {
+		b[i] = round(v, 2)
+	}
+	return b
+}

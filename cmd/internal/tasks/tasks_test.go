@@ -1,0 +1,98 @@
+package tasks
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/ocellus-vision/ocellus/cmd/internal/draw"
+	"github.com/ocellus-vision/ocellus/model/task/classify"
+	"github.com/ocellus-vision/ocellus/model/task/detect"
+	"github.com/ocellus-vision/ocellus/model/task/digit"
+	"github.com/ocellus-vision/ocellus/model/task/face"
+	"github.com/ocellus-vision/ocellus/model/task/scene"
+)
+
+func TestObject(t *testing.T) {
+	var o Object
+	var b bytes.Buffer
+	o.Add("z", 1)
+	o.Add("a&b", "<x>")
+	if err := o.Write(&b); err != nil || b.String() != "{\"z\":1,\"a&b\":\"<x>\"}\n" {
+		t.Errorf("%q, %v", b.String(), err)
+	}
+	b.Reset()
+	o.Add("n", math.NaN())
+	if err := o.Write(&b); err == nil || b.Len() != 0 {
+		t.Errorf("NaN: %q, %v", b.String(), err)
+	}
+	if err := o.Write(&b); err != nil || b.String() != "{}\n" {
+		t.Errorf("empty: %q, %v", b.String(), err)
+	}
+}
+
+// results are one of each kind, of a picture of 4x1.
+func results() map[string]Result {
+	box := [4]float64{1.23456, 2, 3, 4}
+	return map[string]Result{
+		`{"pedestrians":[{"box":[1.23,2,3,4],"score":0.87654,"track":3},{"box":[1.23,2,3,4],"score":0.5}]}`: &People{[]Person{{Box: box, Score: 0.876543, Track: 3}, {Box: box, Score: 0.5}}},
+		`{"pedestrians":[]}`: &People{},
+		`{"scene":[{"class":3,"label":"road","share":0.66667},{"class":0,"label":"sky","share":0.33333}],"map":"m.png"}`: &Areas{Width: 4, Height: 1, Labels: []uint8{3, 3, 0, 0},
+			Shares: []scene.Share{{Class: 3, Label: "road", Share: 2.0 / 3}, {Class: 0, Label: "sky", Share: 1.0 / 3}}, Map: "m.png", parser: &parser{name: "scene", colours: &draw.Colours}},
+		`{"faces":[{"box":[1.23,2,3,4],"score":0.9,"landmarks":[[1.11,0],[0,0],[0,0],[0,0],[0,0]],"quality":{"eyes":30,"sharpness":0,"contrast":0,"turn":0,"nod":0,"inside":1},"name":"Ada","similarity":0.7123}]}`: &FaceList{
+			[]face.Identity{{Face: face.Face{Box: box, Score: 0.9, Landmarks: face.Landmarks{{1.111, 0}}, Quality: face.Quality{Eyes: 30, Inside: 1}}, Name: "Ada", Similarity: 0.71234}}, true},
+		`{"faces":[{"box":[1.23,2,3,4],"score":0,"landmarks":[[0,0],[0,0],[0,0],[0,0],[0,0]],"quality":{"eyes":0,"sharpness":0,"contrast":0,"turn":0,"nod":0,"inside":0},"name":"unknown","reason":"small"}]}`: &FaceList{
+			[]face.Identity{{Face: face.Face{Box: box}, Name: "unknown", Reason: "small"}}, true},
+		`{"head":"yolox","detections":[{"box":[1.23,2,3,4],"score":0.5,"class":1,"label":"cat"}]}`: &Objects{"yolox", []detect.Detection{{Box: box, Score: 0.5, Class: 1, Label: "cat"}}},
+		`{"classes":[{"class":1,"label":"cat","score":0.5}]}`:                                      &Classes{[]classify.Class{{Class: 1, Label: "cat", Score: 0.5}}},
+		`{"digit":{"value":7,"score":0.99}}`:                                                       &Read{digit.Digit{Value: 7, Score: 0.99}},
+		`{"vector":[1,0]}`:                                                                         &Vector{[]float32{1, 0}},
+	}
+}
+
+func TestResults(t *testing.T) {
+	for want, r := range results() {
+		var o Object
+		var b bytes.Buffer
+		r.Fields(&o)
+		if err := o.Write(&b); err != nil || strings.TrimSpace(b.String()) != want {
+			t.Errorf("%s\nwant %s, %v", b.String(), want, err)
+		}
+		if !json.Valid(b.Bytes()) {
+			t.Errorf("%s is no JSON", b.String())
+		}
+		var rows strings.Builder
+		r.Rows(&rows)
+		if text := rows.String(); text != "" && (!strings.HasSuffix(text, "\n") || !strings.HasPrefix(text, "  ")) {
+			t.Errorf("%s: rows %q", want, text)
+		}
+		var l draw.Layers
+		r.Draw(&l, false)
+		r.Draw(&l, true)
+	}
+}
+
+func TestLines(t *testing.T) {
+	p := face.Identity{Name: "Ada"}
+	for want, r := range map[string]Result{
+		"0 pedestrians": &People{}, "1 pedestrian": &People{List: make([]Person, 1)}, "2 faces (Ada)": &FaceList{[]face.Identity{p, {Name: "unknown"}}, true},
+		"road 62 % sky 20 % tree 10 %": &Areas{Shares: []scene.Share{{Label: "road", Share: 0.62}, {Label: "sky", Share: 0.2}, {Label: "tree", Share: 0.1}, {Label: "car", Share: 0.08}}},
+	} {
+		if got := r.Line(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// TestNamesKeepTheirColours asks that a person's colour does not depend on who else is seen.
+func TestNamesKeepTheirColours(t *testing.T) {
+	a := face.Identity{Name: "Ada"}
+	var one, two draw.Layers
+	(&FaceList{[]face.Identity{a}, true}).Draw(&one, true)
+	(&FaceList{[]face.Identity{{Name: "Grace"}, a}, true}).Draw(&two, true)
+	if one.Boxes[0].Class != two.Boxes[1].Class || !strings.Contains(one.Boxes[0].Text, "Ada") {
+		t.Errorf("%+v, %+v", one.Boxes, two.Boxes)
+	}
+}

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ocellus-vision/ocellus/camera"
+	"github.com/ocellus-vision/ocellus/camera/synth"
+	"github.com/ocellus-vision/ocellus/cmd/internal/tasks"
+	"github.com/ocellus-vision/ocellus/model/zoo"
+)
+
+func newDemo() *cobra.Command {
+	var r runner
+	cmd := &cobra.Command{
+		Use:   "demo [FOLDER]",
+		Short: "Show what the program sees, on a drawn street and drawn portraits",
+		Long: `Demo lets the networks in the program look at a street and at portraits that the
+program draws itself, and compares what they see with what was drawn. Pictures, clips
+and results go to FOLDER (out). Clips are .mp4 where ffmpeg is installed, else .gif.
+
+What is drawn only looks like the world: it shows that everything works, not how well.
+'ocellus run' does the same with a camera or pictures of your own.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			end, err := r.begin()
+			if err != nil {
+				return err
+			}
+			defer end()
+			r.stderr = cmd.ErrOrStderr()
+			r.tasks = []string{"pedestrians"}
+			files, err := r.files()
+			if err != nil {
+				return err
+			}
+			folder := "out"
+			if len(args) > 0 {
+				folder = args[0]
+			}
+			if err := os.MkdirAll(folder, 0o777); err != nil {
+				return err
+			}
+			return r.demo(cmd, folder, files)
+		},
+	}
+	r.engine.flags(cmd)
+	f := cmd.Flags()
+	f.IntVar(&r.frames, "frames", 60, "how many frames of the street")
+	f.StringArrayVar(&r.models, "model", nil, "`NAME=FILE`: a network of your own for pedestrians, scene, face_detector or face_embedder")
+	return cmd
+}
+
+// demo runs the parts for which there are networks.
+func (r *runner) demo(cmd *cobra.Command, folder string, files map[string]string) error {
+	begun := time.Now()
+	var street []string
+	for _, t := range []string{"pedestrians", "scene"} {
+		if has(files, t) {
+			street = append(street, t)
+		}
+	}
+	portraits := has(files, zoo.FaceDetector)
+	if len(street) == 0 && !portraits {
+		return errors.New("this build holds no networks: try 'ocellus detect --model M.onnx synth:street' with a network of your own, " +
+			"or give demo some with --model pedestrians=M.onnx")
+	}
+	out := cmd.OutOrStdout()
+	if len(street) > 0 {
+		t := truth{}
+		if err := r.part(cmd, folder, "street", fmt.Sprintf("synth:street?seed=7&size=640x480&pace=free&frames=%d", max(r.frames, 1)), street, files, t.street); err != nil {
+			return err
+		}
+		t.print(out, street)
+	}
+	if portraits {
+		t := truth{}
+		if err := r.part(cmd, folder, "portraits", "synth:portrait?seed=7&size=480x360&people=4&pace=free&frames=40", []string{"faces"}, files, t.portrait); err != nil {
+			return err
+		}
+		t.print(out, []string{"faces"})
+	}
+	_, err := fmt.Fprintf(out, "%s holds the pictures, clips and results; all took %.1f s\n", folder, time.Since(begun).Seconds())
+	return err
+}
+
+// has says whether there is a network for a task or a default of the zoo.
+func has(files map[string]string, name string) bool {
+	if files[name] != "" {
+		return true
+	}
+	standard := name
+	if i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == name }); i >= 0 {
+		standard = kinds[i].standard
+	}
+	_, err := zoo.Default(standard)
+	return err == nil
+}
+
+// part lets tasks look at a drawn source and writes NAME.jsonl, NAME.jpg and NAME.mp4 or NAME.gif.
+func (r *runner) part(cmd *cobra.Command, folder, name, source string, names []string, files map[string]string,
+	seen func(string, *camera.Frame, tasks.Result) bool) error {
+	path := func(ext string) string { return filepath.Join(folder, name+ext) }
+	lines, err := os.Create(path(".jsonl"))
+	if err != nil {
+		return err
+	}
+	defer lines.Close()
+	clip := ".gif"
+	if _, err := exec.LookPath("ffmpeg"); err == nil {
+		clip = ".mp4"
+	}
+	part := *r
+	part.frames, part.tasks, part.stdout, part.asJSON, part.seen, part.also = 0, names, lines, true, seen, []string{path(clip)}
+	if err := part.run(cmd, source, path(".jpg"), func() ([]*tasks.Task, error) { return part.load(files) }); err != nil {
+		return err
+	}
+	return lines.Close()
+}
+
+// truth counts what was seen of what was drawn.
+type truth struct {
+	there, found, wrong int // people or faces
+	right, pixels       int
+}
+
+// least is how much of a person must be visible, and how many pixels high, to count.
+const (
+	leastVisible = 0.5
+	leastHeight  = 40
+)
+
+func (t *truth) street(_ string, f *camera.Frame, r tasks.Result) bool {
+	drawn, ok := f.Truth.(*synth.Truth)
+	if !ok {
+		return true
+	}
+	switch r := r.(type) {
+	case *tasks.People:
+		var people, others [][4]float64 // others neither count nor are wrong
+		for _, o := range drawn.Objects {
+			switch {
+			case o.Class == synth.Pedestrian && o.Visibility >= leastVisible && o.Box[3] >= leastHeight:
+				people = append(people, o.Box)
+			case o.Class == synth.Pedestrian || o.Class == synth.Bicyclist:
+				others = append(others, o.Box)
+			}
+		}
+		var boxes [][4]float64
+		for _, p := range r.List {
+			boxes = append(boxes, p.Box)
+		}
+		t.match(boxes, people, others)
+	case *tasks.Areas:
+		for i, class := range r.Labels {
+			if drawn.Labels[i] == synth.Void {
+				continue
+			}
+			t.pixels++
+			if class == drawn.Labels[i] {
+				t.right++
+			}
+		}
+	}
+	return true
+}
+
+func (t *truth) portrait(_ string, f *camera.Frame, r tasks.Result) bool {
+	drawn, ok := f.Truth.(*synth.Truth)
+	list, isFaces := r.(*tasks.FaceList)
+	if !ok || !isFaces {
+		return true
+	}
+	var faces, boxes [][4]float64
+	for _, x := range drawn.Faces {
+		faces = append(faces, x.Box)
+	}
+	for _, x := range list.List {
+		boxes = append(boxes, x.Box)
+	}
+	t.match(boxes, faces, nil)
+	return true
+}
+
+// match counts boxes that overlap what was drawn by half, best first, each thing once.
+func (t *truth) match(found, drawn, others [][4]float64) {
+	taken := make([]bool, len(drawn))
+	for _, b := range found {
+		at, most := -1, 0.5
+		for i, d := range drawn {
+			if o := overlap(b, d); !taken[i] && o >= most {
+				at, most = i, o
+			}
+		}
+		switch {
+		case at >= 0:
+			taken[at] = true
+			t.found++
+		case !slices.ContainsFunc(others, func(o [4]float64) bool { return overlap(b, o) >= 0.5 }):
+			t.wrong++
+		}
+	}
+	t.there += len(drawn)
+}
+
+// overlap is the intersection over union of two boxes x, y, width, height.
+func overlap(a, b [4]float64) float64 {
+	w := min(a[0]+a[2], b[0]+b[2]) - max(a[0], b[0])
+	h := min(a[1]+a[3], b[1]+b[3]) - max(a[1], b[1])
+	if w <= 0 || h <= 0 {
+		return 0
+	}
+	return w * h / (a[2]*a[3] + b[2]*b[3] - w*h)
+}
+
+func (t *truth) print(out interface{ Write([]byte) (int, error) }, names []string) {
+	var b strings.Builder
+	for _, name := range names {
+		switch {
+		case name == "scene" && t.pixels > 0:
+			fmt.Fprintf(&b, "scene: %.1f %% of the pixels named as they were drawn\n", 100*float64(t.right)/float64(t.pixels))
+		case name != "scene":
+			fmt.Fprintf(&b, "%s: %d of %d found, %d found that were not drawn\n", name, t.found, t.there, t.wrong)
+		}
+	}
+	fmt.Fprint(out, b.String())
+}

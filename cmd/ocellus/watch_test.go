@@ -1,0 +1,272 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"image/gif"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ocellus-vision/ocellus/cmd/internal/pictures"
+	"github.com/ocellus-vision/ocellus/model"
+	"github.com/ocellus-vision/ocellus/model/layer"
+	"github.com/ocellus-vision/ocellus/model/zoo"
+)
+
+// people writes a card that calls class 0 of a network person.
+func people(t *testing.T, net string) string {
+	t.Helper()
+	if err := os.WriteFile(strings.TrimSuffix(net, ".onnx")+".yaml", []byte("labels: [person, car]\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return net
+}
+
+// street is twelve drawn frames, as fast as they are taken.
+const street = "synth:street?size=64x32&fps=10&pace=free&frames=12"
+
+// lineOf is a result of pedestrians on a clip.
+type lineOf struct {
+	Source        string
+	Frame         int
+	Time          time.Time
+	Width, Height int
+	Pedestrians   []struct {
+		Box   [4]float64
+		Score float64
+		Track int
+	}
+}
+
+func TestPedestriansOfAClip(t *testing.T) {
+	net, dir := people(t, network(t, finder)), t.TempDir()
+	out := filepath.Join(dir, "seen.gif")
+	status, stdout, stderr := call("pedestrians", "--model", net, street, out, "--json")
+	lines := strings.Split(strings.TrimSpace(stdout), "\n")
+	if status != 0 || len(lines) != 12 {
+		t.Fatalf("status %d, %q\n%s", status, stdout, stderr)
+	}
+	var last time.Time
+	for i, text := range lines {
+		var l lineOf
+		d := json.NewDecoder(strings.NewReader(text))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&l); err != nil {
+			t.Fatal(err)
+		}
+		// What finder finds of class 0 is at 0..8 x 8..16 of the input: the left upper 16x16 of the frame.
+		if l.Frame != i || l.Width != 64 || l.Height != 32 || len(l.Pedestrians) != 1 || l.Pedestrians[0].Box != [4]float64{0, 0, 16, 16} || l.Pedestrians[0].Score != 0.8 {
+			t.Errorf("%s", text)
+		}
+		if id := l.Pedestrians[0].Track; i > 2 && id != 1 {
+			t.Errorf("frame %d: track %d, want 1", i, id)
+		}
+		if i > 0 && l.Time.Sub(last).Round(time.Millisecond) != 100*time.Millisecond {
+			t.Errorf("frame %d comes %v after the one before", i, l.Time.Sub(last))
+		}
+		last = l.Time
+	}
+	if !strings.Contains(stderr, "12 frames") || !strings.Contains(stderr, "wrote "+out) {
+		t.Errorf("%q", stderr)
+	}
+	b, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g, err := gif.DecodeAll(bytes.NewReader(b)); err != nil || len(g.Image) != 12 || g.Delay[3] != 10 {
+		t.Errorf("%v, %v", g, err)
+	}
+}
+
+func TestRunSeveralTasks(t *testing.T) {
+	net, dir := people(t, network(t, finder)), t.TempDir()
+	seg := network(t, func(g *model.Graph, in *model.Value) *model.Value { return g.Add("output", &layer.Identity{}, in) })
+	args := []string{"run", "--task", "pedestrians,segment", "--model", "pedestrians=" + net, "--model", "segment=" + seg}
+	status, stdout, stderr := call(append(args, street, filepath.Join(dir, "out")+"/", "--frames", "5", "--json", "--map", filepath.Join(dir, "maps"))...)
+	lines := strings.Split(strings.TrimSpace(stdout), "\n")
+	if status != 0 || len(lines) != 5 {
+		t.Fatalf("status %d, %q\n%s", status, stdout, stderr)
+	}
+	for i, text := range lines {
+		var l struct {
+			Frame       int
+			Pedestrians []any
+			Classes     []any
+			Map         string
+		}
+		if err := json.Unmarshal([]byte(text), &l); err != nil || l.Frame != i || len(l.Pedestrians) != 1 || len(l.Classes) == 0 {
+			t.Errorf("%s: %v", text, err)
+		}
+		if m, err := pictures.Read(l.Map); err != nil || m.W != 64 || m.H != 32 {
+			t.Errorf("label map %q: %v", l.Map, err)
+		}
+	}
+	files, _ := filepath.Glob(filepath.Join(dir, "out", "frame_00000?.jpg"))
+	if len(files) != 5 {
+		t.Errorf("%v", files)
+	}
+	// In real time every result is a line of its own, with its age.
+	live := strings.Replace(street, "pace=free", "pace=real", 1)
+	status, stdout, stderr = call(append(args, live, filepath.Join(dir, "last.png"), "--json")...)
+	if status != 0 || !strings.Contains(stderr, "from capture to result: p50") || !strings.Contains(stderr, "dropped") {
+		t.Fatalf("status %d\n%s", status, stderr)
+	}
+	counts := map[string]int{}
+	for text := range strings.Lines(stdout) {
+		var l map[string]json.RawMessage
+		if err := json.Unmarshal([]byte(text), &l); err != nil || l["age_ms"] == nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		for _, key := range []string{"pedestrians", "classes"} {
+			if l[key] != nil {
+				counts[key]++
+			}
+		}
+	}
+	if counts["pedestrians"] == 0 || counts["classes"] == 0 {
+		t.Errorf("%v", counts)
+	}
+	if _, err := pictures.Read(filepath.Join(dir, "last.png")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSceneNamesClasses(t *testing.T) {
+	net := network(t, func(g *model.Graph, in *model.Value) *model.Value { return g.Add("output", &layer.Identity{}, in) })
+	pic := scene(t, filepath.Join(t.TempDir(), "a.png"))
+	status, stdout, stderr := call("scene", "--model", net, "--mean", "0", "--std", "1", pic, "--json")
+	var r struct {
+		File  string
+		Scene []struct {
+			Label string
+			Share float64
+		}
+	}
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil || status != 0 || r.File != pic || len(r.Scene) != 2 || r.Scene[0].Share != 0.5 {
+		t.Errorf("status %d, %q, %q", status, stdout, stderr)
+	}
+}
+
+// TestInterrupt stops the program as a user does, while it looks at a camera.
+func TestInterrupt(t *testing.T) {
+	net := people(t, network(t, finder))
+	cmd, stdout, stderr := program("pedestrians", "--model", net, "synth:street?size=64x32&fps=50", "--json")
+	begin(t, cmd)
+	time.Sleep(time.Second)
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, stderr)
+	}
+	if !strings.Contains(stderr.String(), "a second") || !strings.Contains(stderr.String(), "p99") {
+		t.Errorf("no summary: %q", stderr)
+	}
+	if text := stdout.String(); text == "" || !strings.HasSuffix(text, "}\n") {
+		t.Errorf("the last line is not whole: %q", text[max(len(text)-100, 0):])
+	}
+}
+
+func TestWatchRefuses(t *testing.T) {
+	net, dir := people(t, network(t, finder)), t.TempDir()
+	cars := network(t, means)
+	for _, c := range []struct {
+		args   string
+		status int
+		stderr string
+	}{
+		{"pedestrians", 2, "the INPUT"},
+		{"pedestrians A B C", 2, `"C" is too much`},
+		{"pedestrians --model N --frames -1 " + street, 2, "--frames -1"},
+		{"pedestrians --model N --view " + street, 2, "--view needs a terminal"},
+		{"pedestrians --model N synth:moon", 1, "moon"},
+		{"pedestrians --model M " + street, 1, "outputs"},
+		{"run --task jump " + street, 2, "the tasks are pedestrians"},
+		{"run --task scene,scene " + street, 2, "scene is there twice"},
+		{"run --task classify,segment " + street, 2, "take one"},
+		{"run --task detect " + street, 2, "--model detect=M.onnx"},
+		{"run --model N " + street, 2, "write NAME=FILE"},
+		{"run --model jump=N " + street, 2, `there is no "jump"`},
+		{"run --model faces=N " + street, 2, "face_detector"},
+		{"sources now", 2, "unknown command"},
+		{"demo --model jump=N", 2, `there is no "jump"`},
+	} {
+		args := strings.Fields(strings.NewReplacer("=N", "="+net).Replace(c.args))
+		for i, a := range args {
+			switch a {
+			case "N":
+				args[i] = net
+			case "M":
+				args[i] = cars
+			}
+		}
+		t.Chdir(dir)
+		status, _, stderr := call(args...)
+		if status != c.status || !strings.Contains(stderr, c.stderr) {
+			t.Errorf("%s: status %d, %q; want %d, %q", c.args, status, stderr, c.status, c.stderr)
+		}
+	}
+}
+
+// TestWithoutNetworks asks each verb whose network is not in the build what to do.
+func TestWithoutNetworks(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for verb, name := range map[string]string{"pedestrians": zoo.Pedestrian, "scene": zoo.Scene, "face identify": zoo.FaceDetector} {
+		if _, err := zoo.Default(name); err == nil {
+			continue
+		}
+		status, _, stderr := call(append(strings.Fields(verb), street)...)
+		if status != 1 || !strings.Contains(stderr, "this build holds no "+strings.ReplaceAll(name, "_", " ")+" network: name one of your own with --") {
+			t.Errorf("%s: status %d, %q", verb, status, stderr)
+		}
+	}
+}
+
+func TestSources(t *testing.T) {
+	status, stdout, stderr := call("sources")
+	if status != 0 || stdout == "" || stderr != "" {
+		t.Errorf("status %d, %q, %q", status, stdout, stderr)
+	}
+	status, stdout, _ = call("sources", "--json")
+	for line := range strings.Lines(stdout) {
+		var r sourceRecord
+		if err := json.Unmarshal([]byte(line), &r); err != nil || r.Source == "" || r.Modes == nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	if status != 0 {
+		t.Errorf("status %d", status)
+	}
+}
+
+func TestDemo(t *testing.T) {
+	net, dir := people(t, network(t, finder)), filepath.Join(t.TempDir(), "new")
+	status, stdout, stderr := call("demo", dir, "--frames", "3", "--model", "pedestrians="+net)
+	if status != 0 || !strings.Contains(stdout, "pedestrians: ") {
+		t.Fatalf("status %d, %q, %q", status, stdout, stderr)
+	}
+	if p, err := pictures.Read(filepath.Join(dir, "street.jpg")); err != nil || p.W != 640 || p.H < 480 {
+		t.Errorf("%dx%d, %v", p.W, p.H, err)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "street.jsonl"))
+	if err != nil || bytes.Count(b, []byte("\n")) != 3 {
+		t.Errorf("%q, %v", b, err)
+	}
+	clips, _ := filepath.Glob(filepath.Join(dir, "street.[gm][ip][f4]"))
+	if len(clips) != 1 {
+		t.Errorf("clips: %v", clips)
+	}
+}
+
+func TestMatch(t *testing.T) {
+	a, b, c := [4]float64{0, 0, 10, 10}, [4]float64{100, 0, 10, 10}, [4]float64{200, 0, 10, 10}
+	m := truth{}
+	m.match([][4]float64{a, {0, 1, 10, 10}, c, {300, 0, 9, 9}}, [][4]float64{a, b}, [][4]float64{c})
+	if m.there != 2 || m.found != 1 || m.wrong != 2 { // what finds a again is wrong, and what is nowhere; what is neither counts not
+		t.Errorf("%+v", m)
+	}
+}
