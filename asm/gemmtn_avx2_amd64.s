@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func GemmTN6x16F32AVX2(args *GemmTNArgs)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·GemmTN6x16F32AVX2(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), AX
 	MOVQ (AX), R12
@@ -82,6 +82,7 @@ tile6x16span:
 tile6x16position:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
+	PREFETCHT1   64(DI)
 	VBROADCASTSS (SI), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
@@ -197,6 +198,7 @@ tile5x16span:
 tile5x16position:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
+	PREFETCHT1   64(DI)
 	VBROADCASTSS (SI), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
@@ -298,6 +300,7 @@ tile4x16span:
 tile4x16position:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
+	PREFETCHT1   64(DI)
 	VBROADCASTSS (SI), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
@@ -385,6 +388,7 @@ tile3x16span:
 tile3x16position:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
+	PREFETCHT1   64(DI)
 	VBROADCASTSS (SI), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
@@ -458,6 +462,7 @@ tile2x16span:
 tile2x16position:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
+	PREFETCHT1   64(DI)
 	VBROADCASTSS (SI), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
@@ -517,6 +522,7 @@ tile1x16span:
 tile1x16position:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
+	PREFETCHT1   64(DI)
 	VBROADCASTSS (SI), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5

@@ -171,6 +171,12 @@ func (t target) tile(rows, vectors int, label string) {
 	if t.wide {
 		free = 6
 	}
+	if vectors == 2 {
+		// The columns of the next strip, which lie far apart in memory.
+		for line := range t.bytes() / 32 {
+			PREFETCHT1(Mem{Base: ptrB, Disp: 2*t.bytes() + 64*line})
+		}
+	}
 	for r := range rows {
 		a := t.vector(2 + r%free)
 		VBROADCASTSS(Mem{Base: ptrA, Disp: 4 * r}, a)
