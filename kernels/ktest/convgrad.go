@@ -318,6 +318,7 @@ func convGradFamily() Family {
 			for _, p := range []Problem{
 				convGrad{batch(56, 64, 64, 3, 1), gradBias, kernels.OrderNHWC}.problem(),
 				convGrad{batch(7, 512, 512, 3, 1), gradRepack, kernels.OrderNHWC}.problem(),
+				convGrad{batch(14, 256, 256, 3, 1), gradRepack, kernels.OrderNHWC}.problem(),
 				convGrad{batch(7, 512, 512, 3, 1), gradRepack, kernels.OrderONNX}.problem(),
 				convGrad{batch(7, 512, 512, 3, 1), gradWeight, kernels.OrderONNX}.problem(),
 				convGrad{batch(7, 320, 1280, 1, 1), gradRepack, kernels.OrderNHWC}.problem(),
