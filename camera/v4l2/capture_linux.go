@@ -23,11 +23,11 @@ type capture struct {
 	path string // where the camera was found
 	layout
 	memory  [][]byte
-	buf     buffer // of the ioctl at hand
-	seq     uint64 // how many pictures the camera has taken, as far as the driver says
-	last    uint32 // the driver's number of the picture before
-	started bool   // last is valid
-	good    time.Time
+	buf     buffer              // of the ioctl at hand
+	seq     uint64              // how many pictures the camera has taken, as far as the driver says
+	last    uint32              // the driver's number of the picture before
+	started bool                // last is valid
+	good    time.Time           // when the sink was done with the last good picture
 	before  Stats               // at the last good picture
 	faults  [len(dropped)]error // what camera.Warn is told of each kind
 }
@@ -174,14 +174,13 @@ func (c *capture) loop(ctx context.Context, sink camera.Sink) error {
 	c.good, c.before = time.Now(), c.s.Stats()
 	for ctx.Err() == nil {
 		left := c.s.timeout - time.Since(c.good)
-		if left <= 0 {
-			return c.frozen()
-		}
-		events, err := c.p.wait(left)
-		if err != nil {
+		events, err := c.p.wait(max(left, 0)) // if late, a picture may be there all the same
+		switch {
+		case err != nil:
 			return c.explain("wait for", err)
-		}
-		if events == 0 {
+		case events == 0 && left <= 0:
+			return c.frozen()
+		case events == 0:
 			continue
 		}
 		c.buf = buffer{typ: bufTypeVideoCapture, memory: memoryMMAP}
@@ -204,11 +203,14 @@ func (c *capture) loop(ctx context.Context, sink camera.Sink) error {
 			}
 			return err
 		}
-		if f != nil {
-			c.good = time.Now()
+		switch {
+		case f != nil:
 			c.s.counts.frames.Add(1)
 			c.before = c.s.Stats()
 			sink(f)
+			c.good = time.Now()
+		case left <= 0:
+			return c.frozen()
 		}
 	}
 	return nil

@@ -270,6 +270,16 @@ func TestRunFrozen(t *testing.T) {
 	}
 }
 
+// TestSlowSink lets the sink take longer than the camera may: the camera is not to blame.
+func TestSlowSink(t *testing.T) {
+	k := newFake("GREY", 4, 2, 4, picture{data: ramp(8, 0)}, picture{data: ramp(8, 0)}, picture{data: ramp(8, 0)}, unplugged)
+	frames := 0
+	err := k.source("?timeout=10ms").Run(t.Context(), func(f *camera.Frame) { frames++; f.Release(); time.Sleep(30 * time.Millisecond) })
+	if !errors.Is(err, unix.ENODEV) || frames != 3 {
+		t.Errorf("%d frames, %v", frames, err)
+	}
+}
+
 func TestRunStops(t *testing.T) {
 	k := newFake("GREY", 4, 2, 4, picture{data: ramp(8, 0)})
 	ctx, cancel := context.WithCancel(t.Context())
