@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL         := /bin/bash
 .SHELLFLAGS   := -o pipefail -c
-.PHONY: help demo build test test-device fuzz bench bench-peers generate lint cross clean setup
+.PHONY: help demo build test test-device fuzz bench bench-peers bench-train generate lint cross clean setup
 
 GO          ?= go
 # Go refuses to build where git distrusts the folder's owner, unless told to leave the revision out.
@@ -47,6 +47,9 @@ bench: ## speed of the kernels beside the peak of the CPU; BENCH=regexp selects
 
 bench-peers: build ## latency, load time and memory beside ONNX Runtime's; ARGS='--only resnet18 --rounds 1' selects
 	@scripts/bench_peers.sh $(ARGS)
+
+bench-train: build ## a step of training beside PyTorch's; ARGS='3 resnet18:8' selects rounds and networks
+	@scripts/bench_train.sh $(ARGS)
 
 generate: ## write asm/ again from gen/
 	cd gen && $(GO) generate ./...

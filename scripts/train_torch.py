@@ -121,7 +121,7 @@ def main():
     net, shape, classes = NETS[a.net]()
     net.train()
     x, y = torch.randn(a.batch, *shape), torch.arange(a.batch) % classes
-    if a.channels_last:
+    if a.channels_last and x.dim() == 4:
         net, x = net.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
     opt = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4)
     times = []

@@ -37,6 +37,13 @@ func (b *Builder) Input(name string, c, h, w int) *model.Value {
 	return v
 }
 
+// Features adds an input [N,C] of float32 with an open batch.
+func (b *Builder) Features(name string, c int) *model.Value {
+	v := b.Graph.Input(name, tensor.Float32, model.Symbol("N"), model.Dim{Size: c})
+	b.shape[v] = []int{1, c}
+	return v
+}
+
 // Output makes a value an output under a name.
 func (b *Builder) Output(name string, v *model.Value) {
 	v.Name = name

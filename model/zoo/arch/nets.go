@@ -15,6 +15,7 @@ var Nets = map[string]func(seed uint64) *model.Graph{
 	"digits_relu":       DigitsReLU,
 	"digits_sigmoid":    DigitsSigmoid,
 	"mobilenet_v2":      MobileNetV2,
+	"mobilenet_v2_head": MobileNetV2Head,
 	"resnet18":          ResNet18,
 }
 
@@ -144,5 +145,13 @@ func MobileNetV2(seed uint64) *model.Graph {
 	x = b.GlobalAvg(b.convBN6(x, ConvSpec{Out: 1280}))
 	b.Gain(1)
 	b.Output("logits", b.Dense(x, 1000))
+	return b.Graph
+}
+
+// MobileNetV2Head is its last layer alone: what is trained where features are cached. Input features [N,1280].
+func MobileNetV2Head(seed uint64) *model.Graph {
+	b := NewBuilder("mobilenet_v2_head", seed)
+	b.Gain(1)
+	b.Output("logits", b.Dense(b.Features("features", 1280), 1000))
 	return b.Graph
 }
