@@ -394,3 +394,43 @@ func TestSessionsShareAProgram(t *testing.T) {
 		wg.Wait()
 	}
 }
+
+// TestResizeHasOneDefinition compares the fast form of a resizing with the plain one, bit for bit.
+func TestResizeHasOneDefinition(t *testing.T) {
+	for _, r := range []layer.Resize{
+		{Mode: "nearest", Coordinates: "asymmetric", Nearest: "floor"},
+		{Mode: "nearest", Coordinates: "half_pixel", Nearest: "round_prefer_floor"},
+		{Mode: "linear", Coordinates: "half_pixel", Nearest: "floor"},
+		{Mode: "linear", Coordinates: "align_corners", Nearest: "floor"},
+		{Mode: "cubic", Coordinates: "half_pixel", Nearest: "floor", CubicA: -0.75},
+	} {
+		for _, size := range [][2]int64{{14, 18}, {7, 18}, {5, 4}, {21, 9}} {
+			b := newNet(5)
+			x := b.Input("x", tensor.Float32, model.Fixed(2, 12, 7, 9)...)
+			y := b.Add("resize", &r, b.conv(x, 12, 12, 3, layer.Window{Pads: []int{1, 1, 1, 1}}, 1), nil, nil, ints(2, 12, size[0], size[1]))
+			b.Output(b.conv(y, 12, 5, 1, layer.Window{}, 1))
+			var out [2]*tensor.Tensor
+			for i, plain := range []bool{true, false} {
+				p, err := model.Compile(b.Graph, model.Options{Plain: plain, Threads: 2})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !plain && slices.ContainsFunc(p.Steps(), func(s model.StepInfo) bool { return s.Op == "ToNCHW" && s.Name == "conv1" }) {
+					t.Errorf("%+v to %v has no fast form", r, size)
+				}
+				in := tensor.New(tensor.Float32, 2, 12, 7, 9)
+				for k, d := 0, in.Float32s(); k < len(d); k++ {
+					d[k] = float32(k*7919%1000)/500 - 1
+				}
+				s := p.NewSession()
+				if err := s.Run(context.Background(), model.Tensors{"x": in}, nil); err != nil {
+					t.Fatal(err)
+				}
+				out[i] = s.Output(0)
+			}
+			if !slices.Equal(tensor.Bits[uint32](out[0]), tensor.Bits[uint32](out[1])) {
+				t.Errorf("%+v to %v: the fast form differs from the plain one", r, size)
+			}
+		}
+	}
+}

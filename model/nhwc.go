@@ -171,6 +171,10 @@ func (l *layouts) lower(o *op) bool {
 		return f32 && (l.reduce(o, f) || l.channelSums(o, f))
 	case *layer.Transpose:
 		return l.transpose(o, f)
+	case *layer.Resize:
+		return f32 && l.resize(o, o.in[0].shape(), f.Mode == "nearest", f.Planar, false)
+	case *layer.ResizeGrad:
+		return f32 && l.resize(o, f.Shape, f.Resize.Mode == "nearest", f.Planar, true)
 	case *layer.Reshape:
 		return l.shuffle(o)
 	}

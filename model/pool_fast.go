@@ -94,3 +94,40 @@ func (l *layouts) reduce(o *op, r *layer.Reduce) bool {
 	l.emit(o.name, &view{}, []*val{mid}, y)
 	return true
 }
+
+// interpolated is a resizing of an image, or its gradient, channels last.
+type interpolated struct {
+	fastOp
+	kind string
+	plan *kernels.Interpolation
+}
+
+func (r *interpolated) Kind() string { return r.kind }
+
+func (r *interpolated) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	r.plan.Run(e.Team, out[0].Float32s(), in[0].Float32s())
+	return nil
+}
+
+// resize emits the fast form of a resizing of an image along its rows and columns, or of the gradient of one; s is the shape of what was resized.
+func (l *layouts) resize(o *op, s []int, nearest bool, planar func([]layer.Info) (rows, columns layer.Taps, ok bool), back bool) bool {
+	in := o.infos()
+	if o.in[0].layout == NHWC {
+		in[0].Shape = first(in[0].Shape)
+	}
+	for _, v := range o.in[1:] {
+		if v != nil && !v.constant() {
+			return false
+		}
+	}
+	rows, columns, ok := planar(in)
+	if !ok || len(s) != 4 {
+		return false
+	}
+	plan := kernels.NewInterpolation(kernels.InterpolationShape{N: s[0], H: s[2], W: s[3], C: s[1], Y: kernels.Taps(rows), X: kernels.Taps(columns), Copy: nearest})
+	if back {
+		plan = plan.Gradient()
+	}
+	l.emit(o.name, &interpolated{kind: o.op.Kind(), plan: plan}, []*val{l.nhwc(o.in[0])}, becomes(o.out[0]))
+	return true
+}

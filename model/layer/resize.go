@@ -424,6 +424,37 @@ func (r *Resize) plan(in []Info) (*resizePlan, error) {
 	return p, nil
 }
 
+// Planar returns how a Resize of an image [N,C,H,W] changes its rows and its columns; an axis that stays as it is has no taps. ok is false
+// where it changes other axes, or has outputs that lie outside.
+func (r *Resize) Planar(in []Info) (rows, columns Taps, ok bool) {
+	p, err := r.plan(in)
+	if err != nil || len(in[0].Shape) != 4 || sizeOf(in[0].Shape) == 0 {
+		return rows, columns, false
+	}
+	w := in[0].Shape[3]
+	for _, q := range p.passes {
+		switch {
+		case q.inner == w && q.n == in[0].Shape[2] && rows.Index == nil && columns.Index == nil && q.outer == in[0].Shape[0]*in[0].Shape[1]:
+			rows = q.taps
+		case q.inner == 1 && q.n == w:
+			columns = q.taps
+		default:
+			return rows, columns, false
+		}
+		for _, index := range q.taps.Index {
+			if len(index) == 0 {
+				return rows, columns, false
+			}
+		}
+	}
+	return rows, columns, true
+}
+
+// Planar returns how the Resize changed its input, which dy is the gradient of.
+func (g *ResizeGrad) Planar(in []Info) (rows, columns Taps, ok bool) {
+	return g.Resize.Planar(g.resized(in))
+}
+
 func (p *resizePlan) Forward(e *Env, in, out []*tensor.Tensor) error {
 	if out[0].Len() == 0 {
 		return nil
