@@ -13,17 +13,17 @@ func blocks(dst []byte, img *image.RGBA, colours int) []byte {
 		if y > 0 {
 			dst = append(dst, "\r\n"...)
 		}
-		var fore, back color.RGBA // in force; alpha 0: none yet
+		fore, back := -1, -1 // in force; -1: none yet
 		for x := range w {
 			up, low := img.RGBAAt(x, y), color.RGBA{A: 255}
 			if y+1 < h {
 				low = img.RGBAAt(x, y+1)
 			}
-			if up != fore {
-				dst, fore = escape(dst, "38", up, colours), up
+			if i := shown(up, colours); i != fore {
+				dst, fore = escape(dst, "38", i, colours), i
 			}
-			if low != back {
-				dst, back = escape(dst, "48", low, colours), low
+			if i := shown(low, colours); i != back {
+				dst, back = escape(dst, "48", i, colours), i
 			}
 			dst = append(dst, "▀"...)
 		}
@@ -32,14 +32,22 @@ func blocks(dst []byte, img *image.RGBA, colours int) []byte {
 	return dst
 }
 
-// escape appends the change to a colour: of 2²⁴ or, where the terminal has 256, of the nearest of those.
-func escape(dst []byte, what string, c color.RGBA, colours int) []byte {
+// shown is the number of a colour: 0xRRGGBB, or, where the terminal has 256, the place of the nearest of those.
+func shown(c color.RGBA, colours int) int {
+	if colours == 256 {
+		return index256(c)
+	}
+	return int(c.R)<<16 | int(c.G)<<8 | int(c.B)
+}
+
+// escape appends the change to a colour.
+func escape(dst []byte, what string, c, colours int) []byte {
 	dst = append(append(dst, "\x1b["...), what...)
 	if colours == 256 {
-		dst = strconv.AppendInt(append(dst, ";5;"...), int64(index256(c)), 10)
+		dst = strconv.AppendInt(append(dst, ";5;"...), int64(c), 10)
 	} else {
 		dst = append(dst, ";2"...)
-		for _, v := range [3]uint8{c.R, c.G, c.B} {
+		for _, v := range [3]int{c >> 16, c >> 8 & 255, c & 255} {
 			dst = strconv.AppendInt(append(dst, ';'), int64(v), 10)
 		}
 	}

@@ -57,7 +57,7 @@ func (p *Progress) line(done int, took time.Duration, what string) string {
 		full := min(done, p.total) * barWidth / p.total
 		fmt.Fprintf(&b, "%s%s %d/%d", strings.Repeat("█", full), strings.Repeat("░", barWidth-full), done, p.total)
 	} else {
-		fmt.Fprintf(&b, "%d frames", done)
+		fmt.Fprintf(&b, "frame %d", done)
 	}
 	fmt.Fprintf(&b, "  %.1f/s", rate)
 	if p.total > done && rate > 0 {

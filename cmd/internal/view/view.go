@@ -21,6 +21,8 @@ type Size struct {
 type Terminal struct {
 	out     io.Writer
 	size    func() (Size, bool)
+	asked   bool // whether it knows sixels
+	ask     func() bool
 	sixel   bool
 	colours int // 256 or 1<<24
 	begun   bool
@@ -28,14 +30,14 @@ type Terminal struct {
 	painter frames.Painter
 }
 
-// Open returns the terminal that a file is, asking it through standard input, where that is the same terminal, whether it knows sixels. ok is false where
-// out is no terminal.
+// Open returns the terminal that a file is; ok is false where it is none.
 func Open(out *os.File) (t *Terminal, ok bool) {
 	size := func() (Size, bool) { return sizeOf(out) }
 	if _, ok := size(); !ok {
 		return nil, false
 	}
-	return &Terminal{out: out, size: size, sixel: knowsSixels(os.Stdin, out), colours: coloursOf(os.Getenv)}, true
+	ask := func() bool { return knowsSixels(os.Stdin, out) }
+	return &Terminal{out: out, size: size, ask: ask, colours: coloursOf(os.Getenv)}, true
 }
 
 // Is says whether a file is a terminal.
@@ -53,8 +55,12 @@ func coloursOf(env func(string) string) int {
 	return 256
 }
 
-// Show shows a picture, as large as fits above one line of text, in the place of the one before.
+// Show shows a picture, as large as fits above one line of text, in the place of the one before. The first time it asks the terminal, through standard
+// input, whether it knows sixels.
 func (t *Terminal) Show(img *image.RGBA, status string) error {
+	if !t.asked {
+		t.asked, t.sixel = true, t.ask()
+	}
 	s, ok := t.size()
 	if !ok || s.Columns < 2 || s.Rows < 3 {
 		s.Columns, s.Rows = 80, 24

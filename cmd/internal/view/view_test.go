@@ -202,7 +202,7 @@ func TestSaysSixel(t *testing.T) {
 
 func TestShow(t *testing.T) {
 	var out bytes.Buffer
-	term := &Terminal{out: &out, size: func() (Size, bool) { return Size{Columns: 40, Rows: 11}, true }, colours: 1 << 24}
+	term := &Terminal{out: &out, size: func() (Size, bool) { return Size{Columns: 40, Rows: 11}, true }, ask: func() bool { return false }, colours: 1 << 24}
 	for range 2 {
 		if err := term.Show(shades(640, 480), "two\x1b[31m lines\nthat are longer than the terminal is wide"); err != nil {
 			t.Fatal(err)
@@ -253,7 +253,7 @@ func TestProgress(t *testing.T) {
 	p.total = 0
 	p.Step(6, strings.Repeat("x", 100))
 	text := out.String()[strings.LastIndex(out.String(), "\r")+1:]
-	if !strings.HasPrefix(text, "6 frames  2.0/s  xxx") || len(text) != 59+len("\x1b[K") || strings.Contains(out.String(), "soon") {
+	if !strings.HasPrefix(text, "frame 6  2.0/s  xxx") || len(text) != 59+len("\x1b[K") || strings.Contains(out.String(), "soon") {
 		t.Errorf("%q", text)
 	}
 	p.Close()

@@ -1,6 +1,7 @@
 package metric
 
 import (
+	"encoding/json"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -55,4 +56,20 @@ func quantile(sorted []float64, q float64) float64 {
 	i := int(at)
 	j := min(i+1, len(sorted)-1)
 	return sorted[i] + float64((at-float64(i))*(sorted[j]-sorted[i]))
+}
+
+// MarshalJSON implements json.Marshaler. What could not be measured is null.
+func (e Estimate) MarshalJSON() ([]byte, error) {
+	number := func(v float64) *float64 {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil
+		}
+		return &v
+	}
+	return json.Marshal(struct {
+		Value *float64 `json:"value"`
+		Low   *float64 `json:"low"`
+		High  *float64 `json:"high"`
+		N     int      `json:"n"`
+	}{number(e.Value), number(e.Low), number(e.High), e.N})
 }
