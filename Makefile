@@ -2,13 +2,15 @@
 .DEFAULT_GOAL := help
 SHELL         := /bin/bash
 .SHELLFLAGS   := -o pipefail -c
-.PHONY: help demo build test test-device fuzz bench bench-peers bench-train generate lint cross clean setup
+.PHONY: help demo build test test-device fuzz bench bench-peers bench-train generate lint cross gocv clean setup
 
 GO          ?= go
 # Go refuses to build where git distrusts the folder's owner, unless told to leave the revision out.
 BUILDVCS    := $(if $(shell git rev-parse HEAD 2>/dev/null),true,false)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PLATFORMS   := amd64 arm64 arm riscv64
+# Of gocv only what opens cameras and clips: all of it does not build with Debian 12's OpenCV.
+GOCV_TAGS   := gocv,gocv_specific_modules,gocv_videoio
 TOTALS      ?= out/tests.txt
 # How long to fuzz each target: "make fuzz" for a minute, "make test" not at all.
 FUZZTIME    ?=
@@ -27,6 +29,13 @@ demo: build ## build, and examine this machine
 
 build: ## build bin/ocellus: one static file
 	$(GO) build -buildvcs=$(BUILDVCS) -trimpath -o bin/ocellus ./cmd/ocellus
+
+gocv: export CGO_ENABLED = 1
+gocv: ## build bin/ocellus-gocv, which reads and writes through OpenCV, and test that; installs libopencv-dev where that is allowed
+	@.ci/setup libopencv-dev pkg-config g++
+	@if ! pkg-config --exists opencv4; then echo "no OpenCV here: skipped (Debian 12: sudo apt-get install libopencv-dev pkg-config g++)"; exit 0; fi; \
+	set -x; $(GO) build -buildvcs=$(BUILDVCS) -trimpath -tags $(GOCV_TAGS) -o bin/ocellus-gocv ./cmd/ocellus && \
+	$(GO) run ./internal/testall -parts gocv
 
 setup: ## install what the tests use (qemu, binutils), where that is allowed
 	@.ci/setup

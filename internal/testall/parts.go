@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -45,6 +46,8 @@ func allParts(fuzztime time.Duration) []part {
 			name: "device", what: "cameras in an emulated ARM computer",
 			env: []string{"OCELLUS_DEVICE=1"}, flags: []string{"-timeout=8m"}, packages: []string{"./internal/device"}, missing: noDevice,
 		},
+		{name: "gocv", what: "camera/gocv with OpenCV", env: []string{"CGO_ENABLED=1"}, packages: []string{"./camera/gocv"},
+			flags: []string{"-tags=gocv,gocv_specific_modules,gocv_videoio,matprofile"}, missing: noOpenCV},
 		{name: "gen", what: "the generators", dir: "gen", packages: every, missing: nothing},
 		{name: "fuzz", what: fmt.Sprintf("each target for %v", fuzztime), fuzz: fuzztime, missing: nothing},
 	}
@@ -78,6 +81,17 @@ func emulated(arch, qemu string, packages []string, env ...string) part {
 			return ""
 		},
 	}
+}
+
+// noOpenCV says why nothing can be built with OpenCV here, or "".
+func noOpenCV() string {
+	if exec.Command("pkg-config", "--exists", "opencv4").Run() != nil {
+		return "OpenCV is not installed (make gocv installs it on Debian)"
+	}
+	if !have("g++") {
+		return "it needs a C++ compiler (Debian: sudo apt install g++)"
+	}
+	return ""
 }
 
 // noRace says why the race detector cannot run here, or "".
