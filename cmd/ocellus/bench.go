@@ -192,7 +192,11 @@ func (e *engine) loadStep(name string, inputs []string, batch int) (*loaded, err
 			}
 		}
 	}
-	targets := map[string]train.Target{"label": {DType: tensor.Int32, Shape: []int{batch}}}
+	label, err := labelShape(g, shapes)
+	if err != nil {
+		return nil, err
+	}
+	targets := map[string]train.Target{"label": {DType: tensor.Int32, Shape: label}}
 	t, err := train.New(train.Config{
 		Graph: g, EmbedOptions: train.EmbedOptions{Inputs: shapes}, Loss: train.Loss([]train.LossSpec{{Kind: "cross_entropy"}}, targets),
 		Options: train.Options{Threads: e.team()},
@@ -225,6 +229,19 @@ func (e *engine) loadStep(name string, inputs []string, batch int) (*loaded, err
 		},
 		size: t.Size,
 	}, nil
+}
+
+// labelShape returns the shape of the labels that a network's first output is compared with: that without the classes.
+func labelShape(g *model.Graph, inputs map[string][]int) ([]int, error) {
+	p, err := model.Compile(g, model.Options{Inputs: inputs})
+	if err != nil {
+		return nil, err
+	}
+	out := p.Outputs()
+	if len(out) == 0 || len(out[0].Shape) < 2 {
+		return nil, fmt.Errorf("the first output is no scores of classes")
+	}
+	return slices.Delete(slices.Clone(out[0].Shape), 1, 2), nil
 }
 
 func (r *benchResult) table(cmd *cobra.Command) error {

@@ -2,14 +2,13 @@
 package training
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,7 +17,7 @@ import (
 	"github.com/ocellus-vision/ocellus/cmd/internal/version"
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/onnx"
-	"github.com/ocellus-vision/ocellus/model/tensor"
+	"github.com/ocellus-vision/ocellus/model/task/card"
 	"github.com/ocellus-vision/ocellus/model/train"
 	"github.com/ocellus-vision/ocellus/model/train/data"
 	"github.com/ocellus-vision/ocellus/model/train/recipe"
@@ -36,6 +35,7 @@ type Job struct {
 	hashes   map[string]string // of the data's files
 	options  train.Options
 	metadata map[string]string
+	card     card.Card
 }
 
 // Prepare reads a recipe and its data, builds the network and plans the step.
@@ -47,6 +47,9 @@ func Prepare(file, dir string, o train.Options) (*Job, error) {
 	j := &Job{Recipe: r, options: o}
 	if j.learn, j.valid, err = r.Open(dir); err != nil {
 		return nil, err
+	}
+	if j.card, err = cardOf(r); err != nil {
+		return nil, fmt.Errorf("%s: card: %w", file, err)
 	}
 	if build := arch.Nets[r.Net]; build != nil {
 		j.Graph = build(r.Seed)
@@ -144,7 +147,7 @@ func (j *Job) Run(ctx context.Context, checkpoint string, progress func(train.Pr
 		ID: j.id, Trainer: j.Trainer, Set: j.learn, Batch: r.Batch, PerEpoch: r.PerEpoch, Epochs: r.Epochs, Seed: r.Seed, Schedule: r.Schedule,
 		Optimiser: r.Optimiser, Average: r.Average, Every: r.Every, Checkpoint: checkpoint, Progress: progress,
 		Evaluate: func(ctx context.Context) (map[string]float64, error) {
-			return Measure(ctx, j.Graph, j.valid, j.options.Threads)
+			return j.measure(ctx)
 		},
 	}
 	return run.Do(ctx)
@@ -159,6 +162,13 @@ func (j *Job) Write(name string, h *train.History) error {
 		if v != "" {
 			j.Graph.Meta[k] = v
 		}
+	}
+	if j.Recipe.Card != nil {
+		b, err := json.Marshal(j.card)
+		if err != nil {
+			return err
+		}
+		j.Graph.Meta[card.MetaKey] = string(b)
 	}
 	if n := len(h.Metrics); n > 0 {
 		values, err := json.Marshal(h.Metrics[n-1].Values)
@@ -178,42 +188,18 @@ func (j *Job) Write(name string, h *train.History) error {
 	})
 }
 
-// batch is how many examples are measured at a time.
-const batch = 64
-
-// Measure runs a network on a set: the error of a classifier, in percent of the examples.
-func Measure(ctx context.Context, g *model.Graph, set data.Set, threads int) (map[string]float64, error) {
-	shapes, _ := Shapes(g, set.Fields(), batch)
-	p, err := model.Compile(g, model.Options{Inputs: shapes, Threads: threads})
+// cardOf returns the card of a recipe's network: what the recipe says of it, and how its data are normalised.
+func cardOf(r *recipe.Recipe) (card.Card, error) {
+	text, err := json.Marshal(r.Card)
 	if err != nil {
-		return nil, err
+		return card.Card{}, err
 	}
-	s, wrong, in := p.NewSession(), 0, model.Tensors{}
-	err = data.Walk(ctx, set, batch, func(feeds model.Tensors, first, count int) error {
-		for name := range shapes {
-			in[name] = feeds[name]
-		}
-		if err := s.Run(ctx, in, nil); err != nil {
-			return err
-		}
-		labels := feeds["label"]
-		if labels == nil || labels.DType() != tensor.Int32 {
-			return errors.New("the examples have no label")
-		}
-		scores := s.Output(0).Float32s()
-		n := len(scores) / batch
-		for i, l := range tensor.Data[int32](labels)[:count] {
-			best, at := float32(math.Inf(-1)), -1
-			for k, v := range scores[i*n : (i+1)*n] {
-				if v > best {
-					best, at = v, k
-				}
-			}
-			if at != int(l) {
-				wrong++
-			}
-		}
-		return nil
-	})
-	return map[string]float64{"error": 100 * float64(wrong) / float64(set.Len())}, err
+	var c card.Card
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&c); err != nil {
+		return card.Card{}, err
+	}
+	c.Input = c.Input.Over(card.Input{Order: "rgb", Mean: r.Data.Normal.Mean, Std: r.Data.Normal.Std})
+	return c, c.Check()
 }

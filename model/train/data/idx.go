@@ -128,9 +128,3 @@ func (d *Digits) Read(i int, r *Rand, dst []*tensor.Tensor) error {
 	}
 	return nil
 }
-
-// Files names where examples are.
-type Files struct {
-	Images string `yaml:"images"`
-	Labels string `yaml:"labels"`
-}

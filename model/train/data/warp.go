@@ -33,11 +33,10 @@ func (w Warp) Draw(r *Rand) Affine {
 	return a
 }
 
-// at returns where in the old picture position (x, y) of the new one lies, in pixels from the first pixel's centre.
-func (a Affine) at(x, y, w, h int) (float64, float64) {
-	cx, cy := float64(float64(w-1)/2), float64(float64(h-1)/2)
-	dx, dy := float64(x)-cx, float64(y)-cy
-	return float64(a.XX*dx) + float64(a.XY*dy) + a.X0 + cx, float64(a.YX*dx) + float64(a.YY*dy) + a.Y0 + cy
+// from returns where in the old picture, of sw x sh pixels, position (x, y) of the new one, of w x h, lies, in pixels from the first pixel's centre.
+func (a Affine) from(x, y, w, h, sw, sh int) (float64, float64) {
+	dx, dy := float64(x)-float64(float64(w-1)/2), float64(y)-float64(float64(h-1)/2)
+	return float64(a.XX*dx) + float64(a.XY*dy) + a.X0 + float64(float64(sw-1)/2), float64(a.YX*dx) + float64(a.YY*dy) + a.Y0 + float64(float64(sh-1)/2)
 }
 
 // grey writes a grey picture changed by a, values 0 to 1, interpolated between pixels; what lies outside is 0.
@@ -50,7 +49,7 @@ func (a Affine) grey(dst []float32, src []byte, h, w int) {
 	}
 	for y := range h {
 		for x := range w {
-			u, v := a.at(x, y, w, h)
+			u, v := a.from(x, y, w, h, w, h)
 			i, j := int(math.Floor(u)), int(math.Floor(v))
 			fu, fv := u-float64(i), v-float64(j)
 			top := pixel(i, j) + float64(fu*(pixel(i+1, j)-pixel(i, j)))

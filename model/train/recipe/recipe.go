@@ -33,6 +33,7 @@ type Recipe struct {
 	Schedule  train.Schedule      `yaml:"schedule"`
 	Average   float64             `yaml:"average"` // of the weights, kept at each step
 	Terms     string              `yaml:"terms"`   // of the data, for the network's metadata
+	Card      map[string]any      `yaml:"card"`    // how a task feeds the network and reads its outputs, beyond what Data says; for its metadata
 }
 
 // Data says what examples are made of.
@@ -41,7 +42,13 @@ type Data struct {
 	Train   data.Files `yaml:"train"`
 	Valid   data.Files `yaml:"valid"`
 	Classes int        `yaml:"classes"`
-	Augment data.Warp  `yaml:"augment"`
+	// Of pictures:
+	Size    string       `yaml:"size"`       // WIDTHxHEIGHT that is trained on
+	Stride  int          `yaml:"stride"`     // of labels: one for each block of so many pixels across and down
+	Void    int          `yaml:"void"`       // the label that does not count
+	Normal  data.Normal  `yaml:"normal"`
+	Memory  int64        `yaml:"memory"` // MiB of decoded pictures that are kept; 0 stands for 1024
+	Augment data.Augment `yaml:"augment"`
 }
 
 // Read reads a recipe from a file. The error shows the line.
@@ -96,6 +103,7 @@ func (r *Recipe) check() error {
 // sets opens the data of each kind: what is trained on, and what is measured on.
 var sets = map[string]func(d Data, dir string) (learn, valid data.Set, err error){
 	"digits": digits,
+	"labels": labels,
 }
 
 // Open opens the data of a recipe, in a folder.
@@ -118,7 +126,36 @@ func digits(d Data, dir string) (learn, valid data.Set, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	l.Warp = d.Augment
+	l.Warp = d.Augment.Warp
 	v, err := open(d.Valid)
+	return l, v, err
+}
+
+// parseSize reads "480x360".
+func parseSize(s string) (w, h int, err error) {
+	if n, err := fmt.Sscanf(s, "%dx%d", &w, &h); n != 2 || err != nil || fmt.Sprintf("%dx%d", w, h) != s || min(w, h) < 1 || max(w, h) > 1<<13 {
+		return 0, 0, fmt.Errorf("data: the size is %q; write it as 480x360", s)
+	}
+	return w, h, nil
+}
+
+// memory is the bound of decoded pictures in bytes.
+func (d *Data) memory() int64 {
+	if d.Memory == 0 {
+		return 1 << 30
+	}
+	return d.Memory << 20
+}
+
+func labels(d Data, dir string) (learn, valid data.Set, err error) {
+	s := data.LabelSpec{Stride: max(1, d.Stride), Classes: d.Classes, Void: d.Void, Normal: d.Normal, Augment: d.Augment, Memory: d.memory()}
+	if s.W, s.H, err = parseSize(d.Size); err != nil {
+		return nil, nil, err
+	}
+	l, err := data.OpenLabels(filepath.Join(dir, d.Train.Pictures), s)
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := data.OpenLabels(filepath.Join(dir, d.Valid.Pictures), s)
 	return l, v, err
 }

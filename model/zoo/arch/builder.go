@@ -20,6 +20,7 @@ type Builder struct {
 	shape map[*model.Value][]int // with a batch of 1
 	count map[string]int
 	gain  float64
+	open  bool // height and width of inputs and outputs are
 }
 
 // NewBuilder returns a Builder of an empty Graph.
@@ -50,6 +51,9 @@ func (b *Builder) Output(name string, v *model.Value) {
 	v.DType = tensor.Float32
 	v.Shape = model.Fixed(b.shape[v]...)
 	v.Shape[0] = model.Symbol("N")
+	for i := 2; b.open && i < len(v.Shape); i++ {
+		v.Shape[i] = model.Symbol(v.Name + "." + string("HW"[i-2]))
+	}
 	b.Graph.Output(v)
 }
 

@@ -17,6 +17,7 @@ var Nets = map[string]func(seed uint64) *model.Graph{
 	"mobilenet_v2":      MobileNetV2,
 	"mobilenet_v2_head": MobileNetV2Head,
 	"resnet18":          ResNet18,
+	"scene":             SceneParser,
 }
 
 // Names lists the networks, sorted.

@@ -50,3 +50,17 @@ func TestSeed(t *testing.T) {
 		t.Error("two seeds draw the same weights")
 	}
 }
+
+// TestSceneSize asks that the parser of scenes keeps its bounds: a million parameters, and 1.5·10⁹ multiply-accumulates for a picture of 480x360.
+func TestSceneSize(t *testing.T) {
+	p, err := model.Compile(arch.SceneParser(1), model.Options{Threads: 1, Inputs: map[string][]int{"image": {1, 3, 368, 480}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if z := p.Size(); z.Params > 1e6 || z.MACs > 1.5e9*368/360 {
+		t.Errorf("%d parameters, %d multiply-accumulates at 480x368", z.Params, z.MACs)
+	}
+	if got := p.Outputs()[0].Shape; !slices.Equal(got, []int{1, 11, 184, 240}) {
+		t.Errorf("scores of shape %v", got)
+	}
+}
