@@ -16,6 +16,7 @@ import (
 var verbs = []func() *cobra.Command{
 	newDemo,
 	newRun,
+	newEval,
 	newPedestrians,
 	newScene,
 	newFace,

@@ -19,8 +19,8 @@ import (
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
-// scene writes a picture of 64x32 whose left half is red and whose right half is green.
-func scene(t *testing.T, path string) string {
+// twoHalves writes a picture of 64x32 whose left half is red and whose right half is green.
+func twoHalves(t *testing.T, path string) string {
 	t.Helper()
 	img := image.NewRGBA(image.Rect(0, 0, 64, 32))
 	for y := range 32 {
@@ -67,7 +67,7 @@ func finder(g *model.Graph, in *model.Value) *model.Value {
 
 func TestDetect(t *testing.T) {
 	net, dir := network(t, finder), t.TempDir()
-	pic, out := scene(t, filepath.Join(dir, "a.png")), filepath.Join(dir, "out.png")
+	pic, out := twoHalves(t, filepath.Join(dir, "a.png")), filepath.Join(dir, "out.png")
 	status, stdout, stderr := call("detect", "--model", net, pic, out, "--json")
 	if status != 0 || stderr != "" || strings.Count(stdout, "\n") != 1 {
 		t.Fatalf("status %d, %q, %q", status, stdout, stderr)
@@ -124,8 +124,8 @@ func TestDetect(t *testing.T) {
 
 func TestDetectFolder(t *testing.T) {
 	net, dir, out := network(t, finder), t.TempDir(), filepath.Join(t.TempDir(), "new", "folder")
-	scene(t, filepath.Join(dir, "a.jpg"))
-	scene(t, filepath.Join(dir, "b.png"))
+	twoHalves(t, filepath.Join(dir, "a.jpg"))
+	twoHalves(t, filepath.Join(dir, "b.png"))
 	if err := os.WriteFile(filepath.Join(dir, "broken.png"), []byte("\x89PNG\r\n\x1a\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func TestDetectFolder(t *testing.T) {
 
 func TestClassify(t *testing.T) {
 	net, dir := network(t, means), t.TempDir()
-	pic := scene(t, filepath.Join(dir, "a.png"))
+	pic := twoHalves(t, filepath.Join(dir, "a.png"))
 	card := filepath.Join(dir, "card.yaml")
 	// Of the left three quarters two thirds are red: means 133.3, 66.7 and 0, in units of 100 their softmax is e^1.333, e^0.667 and 1 over the sum.
 	if err := os.WriteFile(card, []byte("labels: [red, green, blue]\ninput: {region: [0, 0, 0.75, 1], fit: stretch, mean: [0], std: [100], resample: area}\n"), 0o666); err != nil {
@@ -184,7 +184,7 @@ func TestSegment(t *testing.T) {
 	// The greatest channel is the class.
 	net := network(t, func(g *model.Graph, in *model.Value) *model.Value { return g.Add("output", &layer.Identity{}, in) })
 	dir := t.TempDir()
-	pic, mapped := scene(t, filepath.Join(dir, "a.png")), filepath.Join(dir, "map.png")
+	pic, mapped := twoHalves(t, filepath.Join(dir, "a.png")), filepath.Join(dir, "map.png")
 	status, stdout, stderr := call("segment", "--model", net, "--mean", "0", "--std", "1", pic, filepath.Join(dir, "out.png"), "--map", mapped, "--json")
 	var r struct {
 		File, Map     string
@@ -220,7 +220,7 @@ func TestSegment(t *testing.T) {
 
 func TestEmbed(t *testing.T) {
 	net, dir := network(t, means), t.TempDir()
-	a := scene(t, filepath.Join(dir, "a.png"))
+	a := twoHalves(t, filepath.Join(dir, "a.png"))
 	b := filepath.Join(dir, "b.png")
 	blue := image.NewRGBA(image.Rect(0, 0, 8, 8))
 	for i := range blue.Pix {
@@ -297,8 +297,8 @@ func TestBadPictures(t *testing.T) {
 
 func TestVisionRefuses(t *testing.T) {
 	net, dir := network(t, finder), t.TempDir()
-	pic := scene(t, filepath.Join(dir, "a.png"))
-	scene(t, filepath.Join(dir, "b.png"))
+	pic := twoHalves(t, filepath.Join(dir, "a.png"))
+	twoHalves(t, filepath.Join(dir, "b.png"))
 	card := filepath.Join(dir, "card.yaml")
 	if err := os.WriteFile(card, []byte("head: yolov5\ninput:\n  ordr: rgb\n"), 0o666); err != nil {
 		t.Fatal(err)

@@ -137,7 +137,7 @@ func TestRunSeveralTasks(t *testing.T) {
 
 func TestSceneNamesClasses(t *testing.T) {
 	net := network(t, func(g *model.Graph, in *model.Value) *model.Value { return g.Add("output", &layer.Identity{}, in) })
-	pic := scene(t, filepath.Join(t.TempDir(), "a.png"))
+	pic := twoHalves(t, filepath.Join(t.TempDir(), "a.png"))
 	status, stdout, stderr := call("scene", "--model", net, "--mean", "0", "--std", "1", pic, "--json")
 	var r struct {
 		File  string
