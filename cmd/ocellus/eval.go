@@ -225,7 +225,7 @@ type sceneFigures struct {
 }
 
 func (f sceneFigures) rows() []row {
-	list := []row{{"mean IoU", f.MeanIoU}, {"pixel accuracy", f.PixelAccuracy}, {"class average", f.ClassAverage}}
+	list := []row{{"mean IoU", f.MIoU}, {"pixel accuracy", f.Accuracy}, {"class average", f.Average}}
 	for i, v := range f.IoU {
 		list = append(list, row{"IoU " + f.labels[i], v})
 	}
@@ -254,7 +254,7 @@ func (e *evaluation) scene(ctx context.Context) (figures, error) {
 	for _, c := range scene.CamVid {
 		f.labels = append(f.labels, c.Label)
 	}
-	var list []metric.Confusion
+	var list []*metric.Confusion
 	for _, x := range all {
 		if !among(names, x.File) {
 			continue
@@ -278,8 +278,11 @@ func (e *evaluation) scene(ctx context.Context) (figures, error) {
 		c.Add(truth, seen.Labels)
 		list = append(list, c)
 	}
+	if err := e.some(len(list)); err != nil {
+		return nil, err
+	}
 	f.Segmentation = metric.Segment(list)
-	return f, e.some(len(list))
+	return f, nil
 }
 
 type faceFigures struct {

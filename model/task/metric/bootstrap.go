@@ -52,7 +52,7 @@ func Bootstrap(n int, figure func(times []int) float64) Estimate {
 
 // quantile returns the q-quantile of sorted numbers, between two where it falls between them.
 func quantile(sorted []float64, q float64) float64 {
-	at := q * float64(len(sorted)-1)
+	at := float64(q * float64(len(sorted)-1))
 	i := int(at)
 	j := min(i+1, len(sorted)-1)
 	return sorted[i] + float64((at-float64(i))*(sorted[j]-sorted[i]))
@@ -72,4 +72,18 @@ func (e Estimate) MarshalJSON() ([]byte, error) {
 		High  *float64 `json:"high"`
 		N     int      `json:"n"`
 	}{number(e.Value), number(e.Low), number(e.High), e.N})
+}
+
+// Errors returns the part of right and wrong answers that is wrong, with an interval over them.
+func Errors(wrong []bool) Estimate {
+	return Bootstrap(len(wrong), func(times []int) float64 {
+		n, all := 0, 0
+		for i, k := range times {
+			all += k
+			if wrong[i] {
+				n += k
+			}
+		}
+		return float64(n) / float64(all)
+	})
 }

@@ -46,7 +46,7 @@ type Detection struct {
 func Detect(pictures []Picture) Detection {
 	var grades [10]*graded
 	for i := range grades {
-		grades[i] = grade(pictures, 0.5+float64(i)*0.05)
+		grades[i] = grade(pictures, 0.5+float64(float64(i)*0.05))
 	}
 	d := Detection{Pictures: len(pictures)}
 	for _, p := range pictures {

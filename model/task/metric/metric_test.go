@@ -96,30 +96,6 @@ func TestMissRate(t *testing.T) {
 	}
 }
 
-func TestSegment(t *testing.T) {
-	// Classes 0 and 1; 9 is void. Class 0: 6 true, 4 right, 5 given; class 1: 4 true, 2 right, 4 given; one pixel is given what is no class.
-	truth := []uint8{0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 9, 9}
-	given := []uint8{0, 0, 0, 0, 1, 1, 1, 1, 0, 7, 0, 1}
-	c := NewConfusion(2)
-	c.Add(truth, given)
-	s := Segment([]Confusion{c})
-	if !near(s.PixelAccuracy.Value, 0.6) || !near(s.ClassAverage.Value, (4.0/6+2.0/4)/2) {
-		t.Errorf("%+v", s)
-	}
-	if a, b := 4.0/(6+5-4), 2.0/(4+4-2); !near(s.IoU[0].Value, a) || !near(s.IoU[1].Value, b) || !near(s.MeanIoU.Value, (a+b)/2) {
-		t.Errorf("%+v, want %g and %g", s, a, b)
-	}
-	// A class that appears nowhere has no part in the means.
-	d := NewConfusion(3)
-	d.Add(truth, given)
-	if got := Segment([]Confusion{d, d}); !near(got.MeanIoU.Value, s.MeanIoU.Value) || !math.IsNaN(got.IoU[2].Value) || got.MeanIoU.N != 2 {
-		t.Errorf("%+v", got)
-	}
-	if got := Segment(nil); !math.IsNaN(got.MeanIoU.Value) {
-		t.Errorf("%+v", got)
-	}
-}
-
 func TestErrors(t *testing.T) {
 	wrong := make([]bool, 1000)
 	for i := range 20 {
