@@ -50,6 +50,11 @@ func rgb(p data.Pixels) kernels.Picture {
 	return kernels.Picture{Format: kernels.RGB, W: p.W, H: p.H, Stride: 3 * p.W, Pix: p.Pix}
 }
 
+// estimate adds a figure and its interval.
+func estimate(figures map[string]float64, name string, e metric.Estimate) {
+	figures[name], figures[name+"_low"], figures[name+"_high"] = e.Value, e.Low, e.High
+}
+
 // segmented measures labels of pixels as package segment gives them for whole pictures.
 func segmented(ctx context.Context, g *model.Graph, c card.Card, set *data.Labels, threads int) (map[string]float64, error) {
 	p, err := compile(g, c, threads)
@@ -60,7 +65,7 @@ func segmented(ctx context.Context, g *model.Graph, c card.Card, set *data.Label
 	if err != nil {
 		return nil, err
 	}
-	all := metric.NewConfusion(set.Classes)
+	var all []metric.Confusion
 	for i := range set.Len() {
 		pic, truth, err := set.Picture(i)
 		if err != nil {
@@ -73,9 +78,19 @@ func segmented(ctx context.Context, g *model.Graph, c card.Card, set *data.Label
 		if err := s.Labels(given); err != nil {
 			return nil, err
 		}
-		all.Add(truth.Pix, given)
+		one := metric.NewConfusion(set.Classes)
+		one.Add(truth.Pix, given)
+		all = append(all, one)
 	}
-	return map[string]float64{"miou": all.MIoU(), "pixel_accuracy": all.Accuracy(), "class_average": all.Average()}, nil
+	m := metric.Segment(all)
+	figures := map[string]float64{"pictures": float64(m.Pictures)}
+	estimate(figures, "miou", m.MeanIoU)
+	estimate(figures, "pixel_accuracy", m.PixelAccuracy)
+	estimate(figures, "class_average", m.ClassAverage)
+	for k, e := range m.IoU {
+		figures["iou "+c.Label(k)] = e.Value
+	}
+	return figures, nil
 }
 
 // batch is how many examples are measured at a time.

@@ -43,9 +43,9 @@ type Data struct {
 	Valid   data.Files `yaml:"valid"`
 	Classes int        `yaml:"classes"`
 	// Of pictures:
-	Size    string       `yaml:"size"`       // WIDTHxHEIGHT that is trained on
-	Stride  int          `yaml:"stride"`     // of labels: one for each block of so many pixels across and down
-	Void    int          `yaml:"void"`       // the label that does not count
+	Size    string       `yaml:"size"`   // WIDTHxHEIGHT that is trained on
+	Stride  int          `yaml:"stride"` // of labels: one for each block of so many pixels across and down
+	Void    int          `yaml:"void"`   // the label that does not count
 	Normal  data.Normal  `yaml:"normal"`
 	Memory  int64        `yaml:"memory"` // MiB of decoded pictures that are kept; 0 stands for 1024
 	Augment data.Augment `yaml:"augment"`
