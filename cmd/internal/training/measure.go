@@ -65,7 +65,7 @@ func segmented(ctx context.Context, g *model.Graph, c card.Card, set *data.Label
 	if err != nil {
 		return nil, err
 	}
-	var all []metric.Confusion
+	var all []*metric.Confusion
 	for i := range set.Len() {
 		pic, truth, err := set.Picture(i)
 		if err != nil {
@@ -83,10 +83,10 @@ func segmented(ctx context.Context, g *model.Graph, c card.Card, set *data.Label
 		all = append(all, one)
 	}
 	m := metric.Segment(all)
-	figures := map[string]float64{"pictures": float64(m.Pictures)}
-	estimate(figures, "miou", m.MeanIoU)
-	estimate(figures, "pixel_accuracy", m.PixelAccuracy)
-	estimate(figures, "class_average", m.ClassAverage)
+	figures := map[string]float64{"pictures": float64(set.Len())}
+	estimate(figures, "miou", m.MIoU)
+	estimate(figures, "pixel_accuracy", m.Accuracy)
+	estimate(figures, "class_average", m.Average)
 	for k, e := range m.IoU {
 		figures["iou "+c.Label(k)] = e.Value
 	}
