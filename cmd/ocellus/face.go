@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -246,11 +247,8 @@ func rateText(c *face.Calibration) string {
 
 // percent writes a rate with two digits that count.
 func percent(v float64) string {
-	text := fmt.Sprintf("%.2g", 100*v)
-	if strings.Contains(text, "e") {
-		text = strings.TrimRight(fmt.Sprintf("%.8f", 100*v), "0")
-	}
-	return text + " %"
+	short, _ := strconv.ParseFloat(strconv.FormatFloat(100*v, 'g', 2, 64), 64)
+	return strconv.FormatFloat(short, 'f', -1, 64) + " %"
 }
 
 // similarity is the cosine of two vectors of length 1.

@@ -29,8 +29,8 @@ type Gate struct {
 
 // Enrolling is the Gate for pictures of people who are to be known, Live the one for faces that are compared with them.
 var (
-	Enrolling = Gate{Eyes: 24, Sharpness: 0.004, Contrast: 16, Turn: 0.25, Nod: 0.25, Inside: 0.95}
-	Live      = Gate{Eyes: 12, Sharpness: 0.002, Contrast: 10, Turn: 0.35, Nod: 0.35, Inside: 0.85}
+	Enrolling = Gate{Eyes: 24, Sharpness: 0.02, Contrast: 16, Turn: 0.3, Nod: 0.25, Inside: 0.95}
+	Live      = Gate{Eyes: 12, Sharpness: 0.01, Contrast: 10, Turn: 0.45, Nod: 0.35, Inside: 0.85}
 )
 
 // Refuse says why a face does not pass, or "".
