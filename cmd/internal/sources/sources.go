@@ -9,10 +9,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ocellus-vision/ocellus/camera"
 	"github.com/ocellus-vision/ocellus/camera/ffmpeg"
+	"github.com/ocellus-vision/ocellus/camera/gocv"
 	"github.com/ocellus-vision/ocellus/camera/mjpeg"
 	"github.com/ocellus-vision/ocellus/camera/still"
 	"github.com/ocellus-vision/ocellus/camera/synth"
@@ -26,6 +28,7 @@ const Forms = `INPUT is
   clip.mp4, rtsp://..., ffmpeg:...     anything that ffmpeg reads, where it is installed
   http://.../stream.mjpg               a camera that sends JPEGs
   synth:street?seed=7&fps=15           a drawn street
+  gocv:0, gocv:clip.avi                through OpenCV, in builds with -tags gocv
   -                                    Y4M or Motion JPEG on standard input`
 
 // Input is an INPUT that was understood. Nothing is connected before Source.Run.
@@ -78,6 +81,8 @@ func address(scheme, arg string, o Options) (*Input, error) {
 		return live[*v4l2.Source](o)(v4l2.New(arg))
 	case "synth":
 		return drawn(arg)
+	case "gocv":
+		return opencv(strings.TrimPrefix(arg, "gocv:"), o)
 	case "ffmpeg":
 		return child(strings.TrimPrefix(arg, "ffmpeg:"), o)
 	case "http", "https":
@@ -128,6 +133,21 @@ func child(arg string, o Options) (*Input, error) {
 	scheme, _, isURL := strings.Cut(arg, "://")
 	if isURL && slices.Contains(endless, strings.ToLower(scheme)) {
 		return live[*ffmpeg.Source](o)(s, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Input{Source: s}, nil
+}
+
+// opencv opens what OpenCV reads: a camera by its number, a stream, or a clip.
+func opencv(arg string, o Options) (*Input, error) {
+	_, err := strconv.Atoi(arg)
+	scheme, _, isURL := strings.Cut(arg, "://")
+	goesOn := err == nil || isURL && slices.Contains(endless, strings.ToLower(scheme))
+	s, err := gocv.Open(arg, gocv.Options{Live: goesOn})
+	if goesOn {
+		return live[camera.Source](o)(s, err)
 	}
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/ocellus-vision/ocellus/camera"
+	"github.com/ocellus-vision/ocellus/camera/gocv"
 )
 
 // kindOf says what a source is, a supervised one by what it supervises.
@@ -82,6 +83,19 @@ func TestOpen(t *testing.T) {
 		}
 		if s := in.Source.String(); strings.Contains(s, "secret") {
 			t.Errorf("%s: shows a password: %s", c.arg, s)
+		}
+	}
+}
+
+// TestOpenCV asks a program without OpenCV how to build it.
+func TestOpenCV(t *testing.T) {
+	for _, arg := range []string{"gocv:0", "gocv:clip.avi"} {
+		in, err := Open(arg, Options{})
+		switch {
+		case !gocv.Built && (err == nil || !strings.Contains(err.Error(), "gocv")):
+			t.Errorf("%s: %v", arg, err)
+		case gocv.Built && (err != nil || in.Live != (arg == "gocv:0")):
+			t.Errorf("%s: %+v, %v", arg, in, err)
 		}
 	}
 }
