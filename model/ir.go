@@ -24,7 +24,8 @@ type val struct {
 	info   layer.Info // Value is set for constants
 	known  bool       // info holds type and shape; otherwise running tells
 	layout Layout
-	def    *op // nil for inputs and constants
+	def    *op   // nil for inputs and constants
+	params int64 // of a constant that was computed: the parameters that went into it
 }
 
 func (v *val) constant() bool { return v.info.Value != nil }
@@ -184,6 +185,7 @@ func (p *ir) infer(limit int64) error {
 			if v != nil {
 				known = known && v.known
 				fold = fold && v.constant()
+				o.params += v.params
 			}
 		}
 		if !known {
@@ -282,7 +284,7 @@ func (p *ir) fold(o *op, env *layer.Env) error {
 	}
 	for i, v := range o.out {
 		if v != nil {
-			v.info.Value = out[i]
+			v.info.Value, v.params = out[i], o.params
 		}
 	}
 	return nil

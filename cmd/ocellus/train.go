@@ -80,7 +80,7 @@ with finite differences in float64.`,
 			if err != nil {
 				return err
 			}
-			if err := job.Write(out, h); err != nil {
+			if err := job.Write(ctx, out, h); err != nil {
 				return err
 			}
 			if curve != "" {

@@ -153,14 +153,15 @@ func (j *Job) Run(ctx context.Context, checkpoint string, progress func(train.Pr
 	return run.Do(ctx)
 }
 
-// Write writes the network with its provenance and what was measured last.
-func (j *Job) Write(name string, h *train.History) error {
-	if j.Graph.Meta == nil {
-		j.Graph.Meta = map[string]string{}
+// Write writes the network with its provenance and what was measured last; of a recipe that says half, after rounding.
+func (j *Job) Write(ctx context.Context, name string, h *train.History) error {
+	g := j.Graph
+	if g.Meta == nil {
+		g.Meta = map[string]string{}
 	}
 	for k, v := range j.metadata {
 		if v != "" {
-			j.Graph.Meta[k] = v
+			g.Meta[k] = v
 		}
 	}
 	if j.Recipe.Card != nil {
@@ -168,17 +169,29 @@ func (j *Job) Write(name string, h *train.History) error {
 		if err != nil {
 			return err
 		}
-		j.Graph.Meta[card.MetaKey] = string(b)
+		g.Meta[card.MetaKey] = string(b)
+	}
+	g.Doc = j.Recipe.About
+	if j.Recipe.Half {
+		half, err := halved(g)
+		if err != nil {
+			return err
+		}
+		g, j.Graph = half, half
+		m, err := j.measure(ctx)
+		if err != nil {
+			return err
+		}
+		h.Metrics = append(h.Metrics, train.Measure{Step: h.Step, Values: m})
 	}
 	if n := len(h.Metrics); n > 0 {
 		values, err := json.Marshal(h.Metrics[n-1].Values)
 		if err != nil {
 			return err
 		}
-		j.Graph.Meta["ocellus.metrics"] = string(values)
+		g.Meta["ocellus.metrics"] = string(values)
 	}
-	j.Graph.Doc = j.Recipe.About
-	b, err := onnx.Write(j.Graph)
+	b, err := onnx.Write(g)
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ type Recipe struct {
 	Optimiser train.OptimiserSpec `yaml:"optimiser"`
 	Schedule  train.Schedule      `yaml:"schedule"`
 	Average   float64             `yaml:"average"` // of the weights, kept at each step
+	Half      bool                `yaml:"half"`    // weights are written as float16
 	Terms     string              `yaml:"terms"`   // of the data, for the network's metadata
 	Card      map[string]any      `yaml:"card"`    // how a task feeds the network and reads its outputs, beyond what Data says; for its metadata
 }
