@@ -244,6 +244,9 @@ func TestSources(t *testing.T) {
 }
 
 func TestDemo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("drawing takes a while where it is emulated")
+	}
 	net, dir := people(t, network(t, finder)), filepath.Join(t.TempDir(), "new")
 	status, stdout, stderr := call("demo", dir, "--frames", "3", "--model", "pedestrians="+net)
 	if status != 0 || !strings.Contains(stdout, "pedestrians: ") {

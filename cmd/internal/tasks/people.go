@@ -47,7 +47,10 @@ type Person struct {
 }
 
 // People is the Result of Pedestrians.
-type People struct{ List []Person }
+type People struct {
+	List   []Person
+	points [][2]float64 // of the trails
+}
 
 func (p *people) New() Result { return &People{} }
 
@@ -72,7 +75,7 @@ const trailLength = 60
 
 // follow gives people the numbers of their tracks.
 func (p *people) follow(r *People, at time.Time) {
-	p.seen = p.seen[:0]
+	p.seen, r.points = p.seen[:0], r.points[:0]
 	for _, x := range r.List {
 		b := track.Box{X: float32(x.Box[0]), Y: float32(x.Box[1]), W: float32(x.Box[2]), H: float32(x.Box[3])}
 		p.seen = append(p.seen, track.Detection{Box: b, Score: float32(x.Score)})
@@ -88,8 +91,9 @@ func (p *people) follow(r *People, at time.Time) {
 		foot := t.Foot()
 		trail = append(trail, [2]float64{float64(foot.X), float64(foot.Y)})
 		p.trails[t.ID] = trail
-		x := &r.List[t.Detection]
-		x.Track, x.trail = t.ID, slices.Clone(trail)
+		x, first := &r.List[t.Detection], len(r.points)
+		r.points = append(r.points, trail...)
+		x.Track, x.trail = t.ID, r.points[first:]
 	}
 	for _, t := range p.tracker.Left() {
 		delete(p.trails, t.ID)

@@ -2,17 +2,23 @@ package tasks
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ocellus-vision/ocellus/cmd/internal/draw"
+	"github.com/ocellus-vision/ocellus/cmd/internal/nets"
+	"github.com/ocellus-vision/ocellus/kernels"
+	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/task/classify"
 	"github.com/ocellus-vision/ocellus/model/task/detect"
 	"github.com/ocellus-vision/ocellus/model/task/digit"
 	"github.com/ocellus-vision/ocellus/model/task/face"
 	"github.com/ocellus-vision/ocellus/model/task/scene"
+	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
 func TestObject(t *testing.T) {
@@ -37,7 +43,7 @@ func TestObject(t *testing.T) {
 func results() map[string]Result {
 	box := [4]float64{1.23456, 2, 3, 4}
 	return map[string]Result{
-		`{"pedestrians":[{"box":[1.23,2,3,4],"score":0.87654,"track":3},{"box":[1.23,2,3,4],"score":0.5}]}`: &People{[]Person{{Box: box, Score: 0.876543, Track: 3}, {Box: box, Score: 0.5}}},
+		`{"pedestrians":[{"box":[1.23,2,3,4],"score":0.87654,"track":3},{"box":[1.23,2,3,4],"score":0.5}]}`: &People{List: []Person{{Box: box, Score: 0.876543, Track: 3}, {Box: box, Score: 0.5}}},
 		`{"pedestrians":[]}`: &People{},
 		`{"scene":[{"class":3,"label":"road","share":0.66667},{"class":0,"label":"sky","share":0.33333}],"map":"m.png"}`: &Areas{Width: 4, Height: 1, Labels: []uint8{3, 3, 0, 0},
 			Shares: []scene.Share{{Class: 3, Label: "road", Share: 2.0 / 3}, {Class: 0, Label: "sky", Share: 1.0 / 3}}, Map: "m.png", parser: &parser{name: "scene", colours: &draw.Colours}},
@@ -94,5 +100,73 @@ func TestNamesKeepTheirColours(t *testing.T) {
 	(&FaceList{[]face.Identity{{Name: "Grace"}, a}, true}).Draw(&two, true)
 	if one.Boxes[0].Class != two.Boxes[1].Class || !strings.Contains(one.Boxes[0].Text, "Ada") {
 		t.Errorf("%+v, %+v", one.Boxes, two.Boxes)
+	}
+}
+
+// street is a Net with an input of 32x32 that answers to any picture: one output of a decoded YOLO, with a person, or scores of three classes.
+func street(tb testing.TB, x *tensor.Tensor) *nets.Net {
+	tb.Helper()
+	g := &model.Graph{}
+	g.Input("image", tensor.Float32, model.Fixed(1, 3, 32, 32)...)
+	g.Output(model.Const("out", x))
+	p, err := model.Compile(g, model.Options{Threads: 1})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return &nets.Net{Name: "street", Program: p}
+}
+
+// workers are those of tasks that can be tried without files.
+func workers(tb testing.TB) map[string]Worker {
+	tb.Helper()
+	v := make([]float32, 63*6)
+	copy(v, []float32{16, 16, 8, 16, 0.9, 1})
+	all := map[string]Worker{}
+	for _, t := range []*Task{Pedestrians(street(tb, tensor.Of(v, 1, 63, 6))), Scene(street(tb, tensor.Of(make([]float32, 11*16), 1, 11, 4, 4)))} {
+		w, err := t.Open(true)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		all[t.Name] = w
+	}
+	return all
+}
+
+var frame = kernels.Picture{Format: kernels.RGB, W: 64, H: 48, Stride: 192, Pix: make([]uint8, 64*48*3)}
+
+// TestLookDoesNotAllocate runs tasks in steady state, from the frame to the result, tracks and trails included.
+func TestLookDoesNotAllocate(t *testing.T) {
+	for name, w := range workers(t) {
+		at, r := time.Unix(0, 0), w.New()
+		look := func() {
+			at = at.Add(100 * time.Millisecond)
+			if err := w.Look(context.Background(), frame, at, r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 * trailLength {
+			look()
+		}
+		if n := testing.AllocsPerRun(100, look); n != 0 {
+			t.Errorf("%s: %g allocations a frame", name, n)
+		}
+		if p, ok := r.(*People); ok && (len(p.List) != 1 || p.List[0].Track != 1 || len(p.List[0].trail) != trailLength) {
+			t.Errorf("%+v", p.List)
+		}
+	}
+}
+
+func BenchmarkLook(b *testing.B) {
+	for name, w := range workers(b) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			at, r := time.Unix(0, 0), w.New()
+			for b.Loop() {
+				at = at.Add(100 * time.Millisecond)
+				if err := w.Look(context.Background(), frame, at, r); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
