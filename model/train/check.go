@@ -178,7 +178,7 @@ func weighted(t *Tape, values []layer.Ref) layer.Ref {
 		}
 		w := tensor.New(tensor.Float64, info.Shape...)
 		for i, d := 0, tensor.Data[float64](w); i < len(d); i++ {
-			if d[i] = 0.5 + rng.Float64(); rng.IntN(2) == 0 {
+			if d[i] = 0.5 + float64(rng.Float64()*1); rng.IntN(2) == 0 {
 				d[i] = -d[i]
 			}
 		}
@@ -255,7 +255,7 @@ func (c *gradientCase) inputs() (in []*tensor.Tensor, vary []bool) {
 		r := [2]float64{o.low, o.high}
 		x := grid[r]
 		for i, k := range rng.Perm(len(x)) {
-			*x[k] = o.low + (o.high-o.low)*(float64(i)+0.3+0.4*rng.Float64())/float64(len(x))
+			*x[k] = o.low + float64((o.high-o.low)*(float64(i)+0.3+float64(0.4*rng.Float64()))/float64(len(x)))
 			for _, p := range c.avoid {
 				if d := *x[k] - p; math.Abs(d) < 10*gradientStep {
 					*x[k] = p + math.Copysign(10*gradientStep, d)
