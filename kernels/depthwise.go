@@ -21,7 +21,7 @@ type Depthwise struct {
 	groups     int        // of channels
 	wide       *Depthwise // the same with wideC channels, where there are fewer
 	taps       []int
-	gather     *gathered  // nil where pixels are read where they lie
+	gather     *gathered // nil where pixels are read where they lie
 }
 
 // gathered is how a block of channels is computed after its pixels were copied to lie one after the other. It serves pixels that are

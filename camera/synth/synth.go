@@ -56,7 +56,7 @@ func Parse(uri string) (Options, error) {
 	var o Options
 	rest, ok := strings.CutPrefix(uri, "synth:")
 	if !ok {
-		return o, fmt.Errorf("synth: %q does not begin with synth:", uri)
+		return o, fmt.Errorf("synth: %q lacks synth: at its beginning", uri)
 	}
 	scene, query, _ := strings.Cut(rest, "?")
 	o.Scene = scene

@@ -304,7 +304,6 @@ type street struct {
 	miss    float64 // share of detections that are missed by chance
 	tremble float64 // of detections' edges, heights
 	ghosts  float64 // invented detections a frame
-	shake   float64
 }
 
 func newStreet(seed uint64, n int) *street {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -127,7 +126,6 @@ type session struct {
 	object  tasks.Object
 	layers  draw.Layers
 	painter frames.Painter
-	text    bytes.Buffer
 	latest  []*pipeline.Event // of each task, of a camera with several
 	drawn   uint64            // Seq of the frame that was drawn last
 	events  int
