@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ocellus-vision/ocellus/cmd/internal/version"
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/onnx"
 	"github.com/ocellus-vision/ocellus/model/task/card"
@@ -116,7 +115,6 @@ func (j *Job) identify(file string) error {
 		"ocellus.seed":          fmt.Sprint(j.Recipe.Seed),
 		"ocellus.data_sha256":   string(files),
 		"ocellus.data_terms":    j.Recipe.Terms,
-		"ocellus.version":       version.Get().String(),
 	}
 	return nil
 }

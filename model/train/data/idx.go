@@ -34,7 +34,7 @@ func readIdx(r *bufio.Reader) (shape []int, elements []byte, err error) {
 	if magic, err := r.Peek(2); err == nil && magic[0] == 0x1f && magic[1] == 0x8b {
 		z, err := gzip.NewReader(r)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, fmt.Errorf("what gzip compressed is damaged: %w", err)
 		}
 		defer z.Close()
 		r = bufio.NewReader(z)
