@@ -8,6 +8,7 @@ import (
 	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/task/card"
+	"github.com/ocellus-vision/ocellus/model/task/detect"
 	"github.com/ocellus-vision/ocellus/model/task/metric"
 	"github.com/ocellus-vision/ocellus/model/task/picture"
 	"github.com/ocellus-vision/ocellus/model/task/segment"
@@ -18,6 +19,8 @@ import (
 // measure runs the network on the examples that are kept from training, by the kind of data.
 func (j *Job) measure(ctx context.Context) (map[string]float64, error) {
 	switch set := j.valid.(type) {
+	case *data.Boxes:
+		return detected(ctx, j.Graph, j.card, set, j.options.Threads)
 	case *data.Labels:
 		return segmented(ctx, j.Graph, j.card, set, j.options.Threads)
 	default:
@@ -50,9 +53,49 @@ func rgb(p data.Pixels) kernels.Picture {
 	return kernels.Picture{Format: kernels.RGB, W: p.W, H: p.H, Stride: 3 * p.W, Pix: p.Pix}
 }
 
-// estimate adds a figure and its interval.
-func estimate(figures map[string]float64, name string, e metric.Estimate) {
-	figures[name], figures[name+"_low"], figures[name+"_high"] = e.Value, e.Low, e.High
+// faint is the least score that counts in a curve of precision over recall.
+const faint = 0.02
+
+// detected measures boxes as package detect finds them in whole pictures.
+func detected(ctx context.Context, g *model.Graph, c card.Card, set *data.Boxes, threads int) (map[string]float64, error) {
+	p, err := compile(g, c, threads)
+	if err != nil {
+		return nil, err
+	}
+	c.Score = faint
+	d, err := detect.New(p, c)
+	if err != nil {
+		return nil, err
+	}
+	var all []metric.Picture
+	for i := range set.Len() {
+		pic, objects, err := set.Picture(i)
+		if err != nil {
+			return nil, err
+		}
+		found, err := d.Detect(ctx, rgb(pic))
+		if err != nil {
+			return nil, err
+		}
+		var one metric.Picture
+		for _, f := range found {
+			if f.Label == set.Label {
+				one.Found = append(one.Found, metric.Found{Box: f.Box, Score: f.Score})
+			}
+		}
+		for _, o := range objects {
+			switch {
+			case o.Label != set.Label:
+			case o.Ignore:
+				one.Ignore = append(one.Ignore, o.Box)
+			default:
+				one.Truth = append(one.Truth, o.Box)
+			}
+		}
+		all = append(all, one)
+	}
+	m := metric.Detect(all)
+	return map[string]float64{"ap50": m.AP50.Value, "ap50_low": m.AP50.Low, "ap50_high": m.AP50.High, "ap": m.AP.Value, "miss_rate": m.MissRate.Value}, nil
 }
 
 // segmented measures labels of pixels as package segment gives them for whole pictures.
@@ -83,14 +126,8 @@ func segmented(ctx context.Context, g *model.Graph, c card.Card, set *data.Label
 		all = append(all, one)
 	}
 	m := metric.Segment(all)
-	figures := map[string]float64{"pictures": float64(set.Len())}
-	estimate(figures, "miou", m.MIoU)
-	estimate(figures, "pixel_accuracy", m.Accuracy)
-	estimate(figures, "class_average", m.Average)
-	for k, e := range m.IoU {
-		figures["iou "+c.Label(k)] = e.Value
-	}
-	return figures, nil
+	return map[string]float64{"miou": m.MIoU.Value, "miou_low": m.MIoU.Low, "miou_high": m.MIoU.High, "pixel_accuracy": m.Accuracy.Value,
+		"class_average": m.Average.Value}, nil
 }
 
 // batch is how many examples are measured at a time.

@@ -217,6 +217,26 @@ func TestFastestDet(t *testing.T) {
 	}
 }
 
+func TestCentre(t *testing.T) {
+	var o outputs
+	v := o.add("cells", 1, 5, 2, 3)
+	// Cells of 3x2 for 24x16: the middle of cell (1, 1) is (12, 12). Scores are logits; sides e^0, e^ln½, e^ln2, e^0 cells of 8 pixels. The neighbour
+	// on the right scores less.
+	for i := range 6 {
+		v[i] = -9
+	}
+	v[4], v[5] = 0, -0.5
+	for k, x := range []float32{0, -math.Ln2, math.Ln2, 0} {
+		v[(k+1)*6+4], v[(k+1)*6+5] = x, x
+	}
+	logits := true
+	name, got := o.decode(t, card.Card{Score: 0.3, Logits: &logits}, 24, 16)
+	near(t, name, got, box{x0: 4, y0: 8, x1: 28, y1: 20, score: 0.5})
+	if name != "centre" {
+		t.Errorf("taken for %s", name)
+	}
+}
+
 func TestYuNet(t *testing.T) {
 	var o outputs
 	for _, kind := range []struct {
@@ -414,6 +434,7 @@ func samples() map[string]func() (o outputs, w, h int) {
 		},
 		"nanodet_plus": func() (o outputs, w, h int) { o.add("output", 1, 85, 112); return o, 64, 64 },
 		"fastestdet":   func() (o outputs, w, h int) { o.add("758", 1, 85, 2, 2); return o, 32, 32 },
+		"centre":       func() (o outputs, w, h int) { o.add("cells", 1, 5, 4, 4); return o, 32, 32 },
 		"yunet": func() (o outputs, w, h int) {
 			for _, n := range []int{1, 1, 4, 10} {
 				for _, c := range []int{16, 4, 1} {

@@ -90,6 +90,11 @@ var families = []family{
 		match: matchFastestDet,
 	},
 	{
+		name: "centre", want: "one output [5,h,w]",
+		card:  card.Card{Input: card.Input{Order: "rgb", Fit: "letterbox", Pad: []float64{127.5}}, Score: 0.3, IoU: 0.5},
+		match: matchCentre,
+	},
+	{
 		name: "blazeface", want: "boxes [N,4+2 for each landmark] and scores [N,1]", faces: true,
 		card: card.Card{
 			Input: card.Input{Order: "rgb", Fit: "letterbox", Mean: []float64{127.5}, Std: []float64{127.5}}, Score: 0.6, IoU: 0.3,

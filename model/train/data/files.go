@@ -2,7 +2,9 @@ package data
 
 // Files names where examples are.
 type Files struct {
-	Images   string `yaml:"images"`   // idx file
-	Labels   string `yaml:"labels"`   // idx file
-	Pictures string `yaml:"pictures"` // folder
+	Images   string   `yaml:"images"`   // idx file; or the folder of annotated pictures, where it is not that of the annotations
+	Labels   string   `yaml:"labels"`   // idx file
+	Pictures string   `yaml:"pictures"` // folder
+	Boxes    string   `yaml:"boxes"`    // annotations: a .jsonl or a COCO file, or a folder of PASCAL VOC
+	Match    []string `yaml:"match"`    // patterns of the names of pictures that are taken; without any, all that are not held out
 }

@@ -48,6 +48,9 @@ type Data struct {
 	Stride  int          `yaml:"stride"` // of labels: one for each block of so many pixels across and down
 	Void    int          `yaml:"void"`   // the label that does not count
 	Normal  data.Normal  `yaml:"normal"`
+	Label   string       `yaml:"label"` // of the boxes that are found
+	Least   float64      `yaml:"least"` // pixels: the height below which a box is not learnt
+	Compose data.Compose `yaml:"compose"`
 	Memory  int64        `yaml:"memory"` // MiB of decoded pictures that are kept; 0 stands for 1024
 	Augment data.Augment `yaml:"augment"`
 }
@@ -103,6 +106,7 @@ func (r *Recipe) check() error {
 
 // sets opens the data of each kind: what is trained on, and what is measured on.
 var sets = map[string]func(d Data, dir string) (learn, valid data.Set, err error){
+	"boxes":  boxes,
 	"digits": digits,
 	"labels": labels,
 }
@@ -159,4 +163,47 @@ func labels(d Data, dir string) (learn, valid data.Set, err error) {
 	}
 	v, err := data.OpenLabels(filepath.Join(dir, d.Valid.Pictures), s)
 	return l, v, err
+}
+
+func boxes(d Data, dir string) (learn, valid data.Set, err error) {
+	s := data.BoxSpec{Stride: max(1, d.Stride), Label: d.Label, Least: d.Least, Normal: d.Normal, Augment: d.Augment, Compose: d.Compose, Memory: d.memory()}
+	if s.W, s.H, err = parseSize(d.Size); err != nil {
+		return nil, nil, err
+	}
+	open := func(f data.Files, without []string) ([]data.Annotated, error) {
+		images := f.Images
+		if images != "" {
+			images = filepath.Join(dir, images)
+		}
+		all, err := data.ReadAnnotations(filepath.Join(dir, f.Boxes), images)
+		return slices.DeleteFunc(all, func(a data.Annotated) bool {
+			return len(f.Match) > 0 && !matches(f.Match, a.File) || matches(without, a.File)
+		}), err
+	}
+	held := []string(nil)
+	if d.Train.Boxes == d.Valid.Boxes {
+		held = d.Valid.Match
+	}
+	a, err := open(d.Train, held)
+	if err != nil {
+		return nil, nil, err
+	}
+	l, err := data.OpenBoxes(a, dir, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	if a, err = open(d.Valid, nil); err != nil {
+		return nil, nil, err
+	}
+	s.Compose = data.Compose{}
+	v, err := data.OpenBoxes(a, dir, s)
+	return l, v, err
+}
+
+// matches says whether a file's name matches one of the patterns.
+func matches(patterns []string, file string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		ok, err := filepath.Match(p, filepath.Base(file))
+		return ok && err == nil
+	})
 }

@@ -125,6 +125,7 @@ func filled(name string, n int, value float32) *model.Value {
 type ConvSpec struct {
 	Out, K, Stride, Groups, Dilation int // zeros stand for ones
 	Valid, NoBias                    bool
+	Bias                             float32 // that every output begins with
 }
 
 func (s *ConvSpec) window() layer.Window {
@@ -142,7 +143,7 @@ func (b *Builder) Conv(x *model.Value, s ConvSpec) *model.Value {
 	name := b.name("conv")
 	in := []*model.Value{x, b.weights(name+".weight", c*k*k, s.Out, c, k, k)}
 	if !s.NoBias {
-		in = append(in, filled(name+".bias", s.Out, 0))
+		in = append(in, filled(name+".bias", s.Out, s.Bias))
 	}
 	return b.add(name, &layer.Conv{Window: s.window(), Groups: g}, in...)
 }

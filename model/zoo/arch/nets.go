@@ -16,6 +16,7 @@ var Nets = map[string]func(seed uint64) *model.Graph{
 	"digits_sigmoid":    DigitsSigmoid,
 	"mobilenet_v2":      MobileNetV2,
 	"mobilenet_v2_head": MobileNetV2Head,
+	"pedestrian":        PedestrianDetector,
 	"resnet18":          ResNet18,
 	"scene":             SceneParser,
 }

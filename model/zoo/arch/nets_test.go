@@ -65,3 +65,18 @@ func TestSceneSize(t *testing.T) {
 		t.Errorf("scores of shape %v", got)
 	}
 }
+
+// TestPedestrianSize asks that the detector of people keeps its bounds: a million parameters, and 0.6·10⁹ multiply-accumulates for a picture of 480x360,
+// which it sees at 480x352.
+func TestPedestrianSize(t *testing.T) {
+	p, err := model.Compile(arch.PedestrianDetector(1), model.Options{Threads: 1, Inputs: map[string][]int{"image": {1, 3, 352, 480}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if z := p.Size(); z.Params > 1e6 || z.MACs > 600_000_000 {
+		t.Errorf("%d parameters, %d multiply-accumulates at 480x352", z.Params, z.MACs)
+	}
+	if got := p.Outputs()[0].Shape; !slices.Equal(got, []int{1, 5, 44, 60}) {
+		t.Errorf("cells of shape %v", got)
+	}
+}
