@@ -29,8 +29,8 @@ func allParts(fuzztime time.Duration) []part {
 	}
 	every := []string{"./..."}
 	arithmetic := []string{"./kernels/...", "./model", "./cmd/..."}
-	networks := emulated("arm64", "qemu-aarch64-static", []string{"./model/onnx"})
-	networks.name, networks.what = "arm64-networks", "digests of real networks, "+networks.what
+	networks := emulated("arm64", "qemu-aarch64-static", []string{"./model/onnx", "./model/train"})
+	networks.name, networks.what = "arm64-networks", "digests of networks and of training, "+networks.what
 	networks.flags = append(networks.flags, "-run=Digest")
 	return []part{
 		{name: "native", what: "every package", packages: every, missing: nothing},
