@@ -3,12 +3,16 @@ package training
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
+	"path/filepath"
 
+	"github.com/ocellus-vision/ocellus/cmd/internal/dataset"
 	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/task/card"
 	"github.com/ocellus-vision/ocellus/model/task/detect"
+	"github.com/ocellus-vision/ocellus/model/task/embed"
 	"github.com/ocellus-vision/ocellus/model/task/metric"
 	"github.com/ocellus-vision/ocellus/model/task/picture"
 	"github.com/ocellus-vision/ocellus/model/task/segment"
@@ -21,6 +25,8 @@ func (j *Job) measure(ctx context.Context) (map[string]float64, error) {
 	switch set := j.valid.(type) {
 	case *data.Boxes:
 		return detected(ctx, j.Graph, j.card, set, j.options.Threads)
+	case *data.Faces:
+		return j.verified(ctx)
 	case *data.Labels:
 		return segmented(ctx, j.Graph, j.card, set, j.options.Threads)
 	default:
@@ -96,6 +102,54 @@ func detected(ctx context.Context, g *model.Graph, c card.Card, set *data.Boxes,
 	}
 	m := metric.Detect(all)
 	return map[string]float64{"ap50": m.AP50.Value, "ap50_low": m.AP50.Low, "ap50_high": m.AP50.High, "ap": m.AP.Value, "miss_rate": m.MissRate.Value}, nil
+}
+
+// verified measures pairs of faces as package embed compares them.
+func (j *Job) verified(ctx context.Context) (map[string]float64, error) {
+	valid := j.Recipe.Data.Valid
+	pairs, err := dataset.ReadPairs(filepath.Join(j.dir, valid.Pairs), filepath.Join(j.dir, valid.Pictures))
+	if err != nil {
+		return nil, err
+	}
+	p, err := compile(j.Graph, j.card, j.options.Threads)
+	if err != nil {
+		return nil, err
+	}
+	e, err := embed.New(p, j.card)
+	if err != nil {
+		return nil, err
+	}
+	known := map[string][]float32{}
+	vector := func(file string) ([]float32, error) {
+		if v := known[file]; v != nil {
+			return v, nil
+		}
+		pic, err := data.ReadPicture(file)
+		if err != nil {
+			return nil, err
+		}
+		v := make([]float32, e.Size())
+		if err := e.Embed(ctx, v, rgb(pic)); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		known[file] = v
+		return v, nil
+	}
+	var all []metric.Pair
+	for _, pair := range pairs {
+		a, err := vector(pair.FileA)
+		if err != nil {
+			return nil, err
+		}
+		b, err := vector(pair.FileB)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, metric.Pair{A: pair.A, B: pair.B, Same: pair.A == pair.B, Similarity: embed.Similarity(a, b)})
+	}
+	v := metric.Verify(all)
+	return map[string]float64{"accuracy": v.Accuracy.Value, "accuracy_low": v.Accuracy.Low, "accuracy_high": v.Accuracy.High, "eer": v.EER.Value,
+		"tar_far_1": v.TAR1.Value}, nil
 }
 
 // segmented measures labels of pixels as package segment gives them for whole pictures.

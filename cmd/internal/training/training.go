@@ -30,6 +30,7 @@ type Job struct {
 	Trainer  *train.Trainer
 	learn    data.Set
 	valid    data.Set
+	dir      string // of the data
 	id       string
 	hashes   map[string]string // of the data's files
 	options  train.Options
@@ -43,7 +44,7 @@ func Prepare(file, dir string, o train.Options) (*Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &Job{Recipe: r, options: o}
+	j := &Job{Recipe: r, dir: dir, options: o}
 	if j.learn, j.valid, err = r.Open(dir); err != nil {
 		return nil, err
 	}
@@ -86,13 +87,16 @@ func Shapes(g *model.Graph, fields []data.Field, n int) (inputs map[string][]int
 	return inputs, targets
 }
 
+// mostNamed is the most files of data whose digests are written one by one.
+const mostNamed = 16
+
 // identify hashes the recipe, the network's weights and the data.
 func (j *Job) identify(file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	all := sha256.New()
+	all, files := sha256.New(), sha256.New()
 	all.Write(text)
 	for _, c := range j.Graph.Constants() {
 		all.Write(c.Const.Raw())
@@ -105,15 +109,19 @@ func (j *Job) identify(file string) error {
 		}
 		j.hashes[filepath.Base(name)] = h
 		io.WriteString(all, h)
+		io.WriteString(files, h)
+	}
+	if n := len(j.learn.Files()) + len(j.valid.Files()); n > mostNamed {
+		j.hashes = map[string]string{fmt.Sprintf("%d files, one after the other", n): hex.EncodeToString(files.Sum(nil))}
 	}
 	j.id = hex.EncodeToString(all.Sum(nil))
 	sum := sha256.Sum256(text)
-	files, _ := json.Marshal(j.hashes)
+	hashes, _ := json.Marshal(j.hashes)
 	j.metadata = map[string]string{
 		"ocellus.recipe":        j.Recipe.Name,
 		"ocellus.recipe_sha256": hex.EncodeToString(sum[:]),
 		"ocellus.seed":          fmt.Sprint(j.Recipe.Seed),
-		"ocellus.data_sha256":   string(files),
+		"ocellus.data_sha256":   string(hashes),
 		"ocellus.data_terms":    j.Recipe.Terms,
 	}
 	return nil
@@ -147,6 +155,9 @@ func (j *Job) Run(ctx context.Context, checkpoint string, progress func(train.Pr
 		Evaluate: func(ctx context.Context) (map[string]float64, error) {
 			return j.measure(ctx)
 		},
+	}
+	if s, ok := j.learn.(data.Sampled); ok {
+		run.Sampler = s.Sampler()
 	}
 	return run.Do(ctx)
 }

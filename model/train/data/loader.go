@@ -35,6 +35,9 @@ type Sampler interface {
 	Batch(seed, step uint64, index []int)
 }
 
+// Sampled is a Set that says how it is sampled.
+type Sampled interface{ Sampler() Sampler }
+
 // Epochs takes every example once an epoch, in a new random order each.
 type Epochs struct {
 	N     int

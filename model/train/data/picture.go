@@ -2,6 +2,7 @@ package data
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -96,6 +97,8 @@ func ReadLabels(name string) (Pixels, error) {
 	return p, nil
 }
 
+var errNoPictures = errors.New("there are no pictures in it")
+
 // pictureFiles lists the pictures in a folder whose names do not end in any of the suffixes, sorted.
 func pictureFiles(dir string, without ...string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
@@ -113,7 +116,7 @@ func pictureFiles(dir string, without ...string) ([]string, error) {
 		files = append(files, filepath.Join(dir, e.Name()))
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("%s: there are no pictures in it", dir)
+		return nil, fmt.Errorf("%s: %w", dir, errNoPictures)
 	}
 	return files, nil
 }

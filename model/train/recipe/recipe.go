@@ -51,6 +51,7 @@ type Data struct {
 	Label   string       `yaml:"label"` // of the boxes that are found
 	Least   float64      `yaml:"least"` // pixels: the height below which a box is not learnt
 	Compose data.Compose `yaml:"compose"`
+	Region  []float64    `yaml:"region"` // of faces: x, y, width, height of the part that is taken, in shares of the picture
 	Memory  int64        `yaml:"memory"` // MiB of decoded pictures that are kept; 0 stands for 1024
 	Augment data.Augment `yaml:"augment"`
 }
@@ -108,6 +109,7 @@ func (r *Recipe) check() error {
 var sets = map[string]func(d Data, dir string) (learn, valid data.Set, err error){
 	"boxes":  boxes,
 	"digits": digits,
+	"faces":  faces,
 	"labels": labels,
 }
 
@@ -206,4 +208,26 @@ func matches(patterns []string, file string) bool {
 		ok, err := filepath.Match(p, filepath.Base(file))
 		return ok && err == nil
 	})
+}
+
+func faces(d Data, dir string) (learn, valid data.Set, err error) {
+	s := data.FaceSpec{Region: d.Region, Normal: d.Normal, Augment: d.Augment, Memory: d.memory()}
+	if s.W, s.H, err = parseSize(d.Size); err != nil {
+		return nil, nil, err
+	}
+	if d.Valid.Pairs == "" {
+		return nil, nil, errors.New("data: valid: pairs, a file of pairs as LFW's, is needed to measure faces")
+	}
+	open := func(f data.Files) (*data.Faces, error) {
+		if s.Without = f.Without; s.Without != "" {
+			s.Without = filepath.Join(dir, s.Without)
+		}
+		return data.OpenFaces(filepath.Join(dir, f.Pictures), s)
+	}
+	l, err := open(d.Train)
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := open(d.Valid)
+	return l, v, err
 }

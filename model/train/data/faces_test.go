@@ -1,0 +1,134 @@
+package data
+
+import (
+	"fmt"
+	"image/color"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ocellus-vision/ocellus/model/tensor"
+)
+
+// crowd writes folders of pictures of 10x8 pixels, each of one colour: red is the number of the person, green that of the picture.
+func crowd(t *testing.T, counts ...int) string {
+	dir := t.TempDir()
+	for p, n := range counts {
+		folder := filepath.Join(dir, fmt.Sprintf("p%02d", p))
+		if err := os.Mkdir(folder, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			plain(t, filepath.Join(folder, fmt.Sprintf("%d.png", i)), 10, 8, color.NRGBA{uint8(p), uint8(i), 0, 255})
+		}
+	}
+	return dir
+}
+
+// TestFaces reads pictures and labels, and asks that those who are left out are.
+func TestFaces(t *testing.T) {
+	dir := crowd(t, 2, 1, 3)
+	names := filepath.Join(t.TempDir(), "out.txt")
+	if err := os.WriteFile(names, []byte("p01\n\nnobody\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	f, err := OpenFaces(dir, FaceSpec{W: 4, H: 4, Without: names})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Len() != 5 || len(f.People) != 2 || f.People[1] != "p02" {
+		t.Fatalf("%d pictures of %v", f.Len(), f.People)
+	}
+	dst := []*tensor.Tensor{tensor.New(tensor.Float32, 3, 4, 4), tensor.New(tensor.Int32)}
+	if err := f.Read(4, nil, dst); err != nil {
+		t.Fatal(err)
+	}
+	if pix := dst[0].Float32s(); tensor.Data[int32](dst[1])[0] != 1 || pix[0] != 2 || pix[16] != 2 || pix[15] != 2 {
+		t.Errorf("label %d, pixels %v", tensor.Data[int32](dst[1])[0], pix)
+	}
+	for _, c := range []struct {
+		dir  string
+		spec FaceSpec
+		say  string
+	}{
+		{crowd(t, 4), FaceSpec{W: 4, H: 4}, "1 people"},
+		{dir, FaceSpec{W: 4, H: 4, Region: []float64{0.5, 0, 0.6, 1}}, "inside 0..1"},
+		{dir, FaceSpec{W: 4, H: 4, Without: names + "x"}, "out.txtx"},
+		{dir, FaceSpec{}, "0x0"},
+	} {
+		if _, err := OpenFaces(c.dir, c.spec); err == nil || !strings.Contains(err.Error(), c.say) {
+			t.Errorf("%v; %q was expected", err, c.say)
+		}
+	}
+}
+
+// TestFaceRegion takes a part of a picture whose pixels tell where they were.
+func TestFaceRegion(t *testing.T) {
+	dir := street(t) // 8x4 pixels, red 10·x, green 20·y
+	if err := os.Mkdir(filepath.Join(dir, "a"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(dir, "a.png"), filepath.Join(dir, "a", "1.png")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "b"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	plain(t, filepath.Join(dir, "b", "1.png"), 1, 1, color.Black)
+	f, err := OpenFaces(dir, FaceSpec{W: 4, H: 2, Region: []float64{0.25, 0.5, 0.5, 0.5}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pix := read(t, f, nil)[0].Float32s()
+	for y := range 2 {
+		for x := range 4 {
+			if r, g := pix[y*4+x], pix[8+y*4+x]; r != float32(10*(x+2)) || g != float32(20*(y+2)) {
+				t.Errorf("pixel %d, %d is %g, %g", x, y, r, g)
+			}
+		}
+	}
+}
+
+// TestPairs asks that a batch holds pairs of different people, other pictures where there are others, that it depends on seed and step alone, and that people
+// are drawn by the square root of the number of their pictures.
+func TestPairs(t *testing.T) {
+	counts := []int{1, 4, 9, 1, 1, 16, 1, 1, 1, 1, 4, 4}
+	f, err := OpenFaces(crowd(t, counts...), FaceSpec{W: 1, H: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, drawn, steps := f.Sampler(), make([]float64, len(counts)), 20000
+	for step := range uint64(steps) {
+		index, again := make([]int, 2), make([]int, 2)
+		s.Batch(3, step, index)
+		f.Sampler().Batch(3, step, again)
+		a, b := f.labels[index[0]], f.labels[index[1]]
+		if a != b || index[0] == index[1] && counts[a] > 1 || index[0] != again[0] || index[1] != again[1] {
+			t.Fatalf("step %d: pictures %v of people %d and %d; again %v", step, index, a, b, again)
+		}
+		drawn[a]++
+	}
+	sum := 0.0
+	for _, n := range counts {
+		sum += math.Sqrt(float64(n))
+	}
+	for p, n := range counts {
+		want := math.Sqrt(float64(n)) / sum
+		// Six standard deviations of a count of independent draws.
+		if got := drawn[p] / float64(steps); math.Abs(got-want) > 6*math.Sqrt(want*(1-want)/float64(steps)) {
+			t.Errorf("person %d with %d pictures: drawn in %.4f of the batches, not %.4f", p, n, got, want)
+		}
+	}
+	index, seen := make([]int, 2*len(counts)), map[int]int{}
+	s.Batch(1, 2, index)
+	for _, i := range index {
+		seen[f.labels[i]]++
+	}
+	for p := range counts {
+		if seen[p] != 2 {
+			t.Errorf("a batch with room for all has person %d %d times", p, seen[p])
+		}
+	}
+}
