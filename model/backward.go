@@ -1,6 +1,7 @@
 package model
 
 import (
+	"math"
 	"slices"
 
 	"github.com/ocellus-vision/ocellus/kernels"
@@ -133,17 +134,42 @@ func (*normGrad) Kind() string { return "BatchNormTrainGrad" }
 
 func (g *normGrad) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 	x, c := in[0].Float32s(), in[1].Len()
-	dx, dgain, dbias := optional(out, 0), optional(out, 1), optional(out, 2)
-	if dx == nil {
-		dx = e.Floats(len(x))
-	}
-	if dgain == nil {
-		dgain = e.Floats(c)
-	}
-	if dbias == nil {
-		dbias = e.Floats(c)
-	}
+	dx, dgain, dbias := given(e, out, 0, len(x)), given(e, out, 1, c), given(e, out, 2, c)
 	kernels.BatchNormGrad(e.Team, dx, dgain, dbias, in[4].Float32s(), x, optional(in, 5), g.act, in[1].Float32s(), in[2].Float32s(), in[3].Float32s(), g.epsilon)
+	return nil
+}
+
+// frozenNormGrad is the gradient of a batch normalisation whose mean and variance are given: inputs x or nil, scale, mean, variance, dy.
+type frozenNormGrad struct {
+	fastOp
+	epsilon float64
+}
+
+func (*frozenNormGrad) Kind() string { return "BatchNormGrad" }
+
+func (g *frozenNormGrad) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	dy, c := in[4].Float32s(), in[1].Len()
+	gain, mean, variance := in[1].Float32s(), in[2].Float32s(), in[3].Float32s()
+	inverse := e.Floats(c)
+	for i, v := range variance {
+		inverse[i] = float32(1 / math.Sqrt(float64(v)+g.epsilon))
+	}
+	dbias, dgain := given(e, out, 2, c), optional(out, 1)
+	kernels.ChannelSum(e.Team, dbias, dy)
+	if dgain != nil {
+		kernels.ChannelDot(e.Team, dgain, dy, in[0].Float32s())
+		for i := range dgain {
+			dgain[i] = float32((dgain[i] - float32(dbias[i]*mean[i])) * inverse[i])
+		}
+	}
+	if dx := optional(out, 0); dx != nil {
+		t := normTasks.Get().(*normTask)
+		t.scale, t.shift = e.Floats(c), e.Floats(c)
+		for i := range t.scale {
+			t.scale[i], t.shift[i] = float32(gain[i]*inverse[i]), 0
+		}
+		t.run(e, dx, dy, c, kernels.Act{})
+	}
 	return nil
 }
 
@@ -217,6 +243,8 @@ func (l *layouts) lowerGrad(o *op) bool {
 		return l.normGrad(o, g.Epsilon, kernels.Act{})
 	case *normGradAct:
 		return l.normGrad(o, g.Epsilon, g.act)
+	case *layer.BatchNormGrad:
+		return l.frozenNormGrad(o, g.Epsilon)
 	case *layer.MaxPoolGrad:
 		return l.poolGrad(o, kernels.PoolMax, &g.MaxPool.Window, false, o.in[0], o.in[1], o.in[2])
 	case *layer.LpPoolGrad:
@@ -279,6 +307,17 @@ func (l *layouts) normTrain(o *op, epsilon float32, act kernels.Act) bool {
 	return true
 }
 
+// frozenNorm emits a batch normalisation whose numbers are not all constants.
+func (l *layouts) frozenNorm(o *op, b *layer.BatchNorm) bool {
+	x := o.in[0]
+	if !x.filled() {
+		return false
+	}
+	o.in[0] = l.channelsLast(x)
+	l.emit(o.name, &normTrain{epsilon: float64(b.Epsilon), c: x.shape()[1], frozen: true}, o.in, becomesLast(o.out[0]))
+	return true
+}
+
 func (l *layouts) normGrad(o *op, epsilon float32, act kernels.Act) bool {
 	if !o.in[0].filled() {
 		return false
@@ -290,6 +329,20 @@ func (l *layouts) normGrad(o *op, epsilon float32, act kernels.Act) bool {
 	}
 	becomesLast(o.out[0])
 	l.emit(o.name, &normGrad{epsilon: epsilon, act: act}, o.in, o.out...)
+	return true
+}
+
+func (l *layouts) frozenNormGrad(o *op, epsilon float32) bool {
+	dy := o.in[4]
+	if !dy.filled() || o.out[1] != nil && o.in[0] == nil {
+		return false
+	}
+	if o.in[0] != nil {
+		o.in[0] = l.channelsLast(o.in[0])
+	}
+	o.in[4] = l.channelsLast(dy)
+	becomesLast(o.out[0])
+	l.emit(o.name, &frozenNormGrad{epsilon: float64(epsilon)}, o.in, o.out...)
 	return true
 }
 

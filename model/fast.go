@@ -358,7 +358,7 @@ func (l *layouts) elementwiseFast(o *op) bool {
 		c := x.shape()[1]
 		scale, shift := affine(o, 0, c)
 		if scale == nil {
-			return false
+			return l.frozenNorm(o, f)
 		}
 		a, b := make([]float32, c), make([]float32, c)
 		for i := range a {

@@ -103,6 +103,14 @@ func optional(in []*tensor.Tensor, i int) []float32 {
 	return in[i].Float32s()
 }
 
+// given returns the elements of an output, or n floats of scratch memory where nobody wants it.
+func given(e *layer.Env, out []*tensor.Tensor, i, n int) []float32 {
+	if f := optional(out, i); f != nil {
+		return f
+	}
+	return e.Floats(n)
+}
+
 // liveDense is a fully connected layer with activation: inputs x [M,K], weights [K,N] or with turned [N,K], and bias [N] or nil.
 type liveDense struct {
 	fastOp
@@ -239,27 +247,33 @@ func convShape(c *layer.Conv, x, w, y []int) (s kernels.Conv2D, ok bool) {
 	return s, s.OH() == out[0] && s.OW() == out[1] && y[0] > 0
 }
 
-// normTrain is batch normalisation over the batch with activation: inputs x, scale, bias, channels last; outputs y, mean, variance.
+// normTrain is batch normalisation with activation: inputs x, channels last, scale and bias; outputs y, mean and variance of the batch. Where it is
+// frozen, mean and variance are inputs 3 and 4, and there is one output.
 type normTrain struct {
 	fastOp
 	epsilon float64
 	act     kernels.Act
 	c       int
+	frozen  bool
 }
 
-func (n *normTrain) Kind() string { return "BatchNormTrain" }
+func (n *normTrain) Kind() string {
+	if n.frozen {
+		return "BatchNormalization"
+	}
+	return "BatchNormTrain"
+}
 
 func (n *normTrain) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 	t := normTasks.Get().(*normTask)
-	mean, variance := optional(out, 1), optional(out, 2)
-	if mean == nil {
-		mean = e.Floats(n.c)
-	}
-	if variance == nil {
-		variance = e.Floats(n.c)
-	}
 	x := in[0].Float32s()
-	kernels.BatchNormStats(e.Team, mean, variance, x)
+	var mean, variance []float32
+	if n.frozen {
+		mean, variance = in[3].Float32s(), in[4].Float32s()
+	} else {
+		mean, variance = given(e, out, 1, n.c), given(e, out, 2, n.c)
+		kernels.BatchNormStats(e.Team, mean, variance, x)
+	}
 	gain, bias := in[1].Float32s(), in[2].Float32s()
 	t.scale, t.shift = e.Floats(n.c), e.Floats(n.c)
 	for i := range n.c {
@@ -267,11 +281,7 @@ func (n *normTrain) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 		t.scale[i] = float32(f)
 		t.shift[i] = float32(float64(bias[i]) - float64(float64(mean[i])*f))
 	}
-	t.x, t.y, t.act = x, out[0].Float32s(), n.act
-	t.piece = max(1, mapPiece/n.c) * n.c
-	e.Team.Run(t, (len(x)+t.piece-1)/t.piece)
-	*t = normTask{}
-	normTasks.Put(t)
+	t.run(e, out[0].Float32s(), x, n.c, n.act)
 	return nil
 }
 
@@ -282,6 +292,15 @@ type normTask struct {
 }
 
 var normTasks = sync.Pool{New: func() any { return new(normTask) }}
+
+// run computes y = act(x·scale + shift) for rows of c channels, and gives the task back.
+func (t *normTask) run(e *layer.Env, y, x []float32, c int, act kernels.Act) {
+	t.x, t.y, t.act = x, y, act
+	t.piece = max(1, mapPiece/c) * c
+	e.Team.Run(t, (len(x)+t.piece-1)/t.piece)
+	*t = normTask{}
+	normTasks.Put(t)
+}
 
 func (t *normTask) Tile(i, _ int) {
 	from, to := i*t.piece, min((i+1)*t.piece, len(t.x))

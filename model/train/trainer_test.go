@@ -104,9 +104,14 @@ func feeds(seed uint64) model.Tensors {
 }
 
 // gradient is the gradient of every parameter for one batch, by name.
-func gradient(t *testing.T, o train.Options) (float32, map[string][]float32) {
+func gradient(t *testing.T, o train.Options, frozen bool) (float32, map[string][]float32) {
 	t.Helper()
-	r := trainer(t, small(), o)
+	c := config(small(), o)
+	c.Frozen = frozen
+	r, err := train.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
 	loss, err := r.Gradients(context.Background(), feeds(0))
 	if err != nil {
 		t.Fatal(err)
@@ -121,8 +126,15 @@ func gradient(t *testing.T, o train.Options) (float32, map[string][]float32) {
 // TestFastGradients compares the compiled form of a step with the layers' own plain one. The two add up in another order: each sum of n terms
 // may differ by n·2⁻²⁴ of the sum of magnitudes, which gradients of one size stand for here.
 func TestFastGradients(t *testing.T) {
-	want, plain := gradient(t, train.Options{Plain: true, Threads: 1})
-	got, fast := gradient(t, train.Options{Threads: 2})
+	for _, frozen := range []bool{false, true} {
+		want, plain := gradient(t, train.Options{Plain: true, Threads: 1}, frozen)
+		got, fast := gradient(t, train.Options{Threads: 2}, frozen)
+		compare(t, want, got, plain, fast)
+	}
+}
+
+func compare(t *testing.T, want, got float32, plain, fast map[string][]float32) {
+	t.Helper()
 	const terms = examples * 16 * 16 * 9
 	tolerance := terms * math.Pow(2, -24)
 	if math.Abs(float64(got-want)) > tolerance*float64(want) {
