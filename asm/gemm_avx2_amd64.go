@@ -4,7 +4,7 @@
 
 package asm
 
-// Gemm6x16F32AVX2 computes Tiles tiles of up to 6 rows and 16 columns; see GemmArgs.
+// Gemm6x16F32AVX2 computes Tiles tiles of up to 6 rows and 16 columns, or 12 and 8; see GemmArgs.
 //
 //go:noescape
 func Gemm6x16F32AVX2(args *GemmArgs)

@@ -40,7 +40,7 @@ GLOBL gemmMask<>(SB), RODATA|NOPTR, $128
 
 // func Gemm6x16F32AVX2(args *GemmArgs)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·Gemm6x16F32AVX2(SB), NOSPLIT, $56-8
+TEXT ·Gemm6x16F32AVX2(SB), NOSPLIT, $72-8
 	MOVQ args+0(FP), AX
 	MOVQ (AX), BX
 	MOVQ BX, (SP)
@@ -54,8 +54,10 @@ TEXT ·Gemm6x16F32AVX2(SB), NOSPLIT, $56-8
 	MOVQ BX, 32(SP)
 	MOVQ 128(AX), CX
 	MOVQ 120(AX), DX
+	CMPQ CX, $0x08
+	JLE  columns8
 	CMPQ CX, $0x10
-	JNE  ragged1
+	JNE  ragged16
 	CMPQ DX, $0x06
 	JEQ  tile6x16
 	CMPQ DX, $0x05
@@ -68,7 +70,7 @@ TEXT ·Gemm6x16F32AVX2(SB), NOSPLIT, $56-8
 	JEQ  tile2x16
 	JMP  tile1x16
 
-ragged1:
+ragged16:
 	CMPQ DX, $0x06
 	JEQ  tile6x16ragged
 	CMPQ DX, $0x05
@@ -80,6 +82,58 @@ ragged1:
 	CMPQ DX, $0x02
 	JEQ  tile2x16ragged
 	JMP  tile1x16ragged
+
+columns8:
+	CMPQ CX, $0x08
+	JNE  ragged8
+	CMPQ DX, $0x0c
+	JEQ  tile12x8
+	CMPQ DX, $0x0b
+	JEQ  tile11x8
+	CMPQ DX, $0x0a
+	JEQ  tile10x8
+	CMPQ DX, $0x09
+	JEQ  tile9x8
+	CMPQ DX, $0x08
+	JEQ  tile8x8
+	CMPQ DX, $0x07
+	JEQ  tile7x8
+	CMPQ DX, $0x06
+	JEQ  tile6x8
+	CMPQ DX, $0x05
+	JEQ  tile5x8
+	CMPQ DX, $0x04
+	JEQ  tile4x8
+	CMPQ DX, $0x03
+	JEQ  tile3x8
+	CMPQ DX, $0x02
+	JEQ  tile2x8
+	JMP  tile1x8
+
+ragged8:
+	CMPQ DX, $0x0c
+	JEQ  tile12x8ragged
+	CMPQ DX, $0x0b
+	JEQ  tile11x8ragged
+	CMPQ DX, $0x0a
+	JEQ  tile10x8ragged
+	CMPQ DX, $0x09
+	JEQ  tile9x8ragged
+	CMPQ DX, $0x08
+	JEQ  tile8x8ragged
+	CMPQ DX, $0x07
+	JEQ  tile7x8ragged
+	CMPQ DX, $0x06
+	JEQ  tile6x8ragged
+	CMPQ DX, $0x05
+	JEQ  tile5x8ragged
+	CMPQ DX, $0x04
+	JEQ  tile4x8ragged
+	CMPQ DX, $0x03
+	JEQ  tile3x8ragged
+	CMPQ DX, $0x02
+	JEQ  tile2x8ragged
+	JMP  tile1x8ragged
 
 tile6x16:
 	MOVQ    args+0(FP), AX
@@ -111,16 +165,16 @@ tile6x16bias:
 	TESTQ   BX, BX
 	JEQ     tile6x16zero
 	VMOVUPS (BX), Y4
-	VMOVUPS 32(BX), Y5
 	VMOVAPS Y4, Y6
-	VMOVAPS Y5, Y7
 	VMOVAPS Y4, Y8
-	VMOVAPS Y5, Y9
 	VMOVAPS Y4, Y10
-	VMOVAPS Y5, Y11
 	VMOVAPS Y4, Y12
-	VMOVAPS Y5, Y13
 	VMOVAPS Y4, Y14
+	VMOVUPS 32(BX), Y5
+	VMOVAPS Y5, Y7
+	VMOVAPS Y5, Y9
+	VMOVAPS Y5, Y11
+	VMOVAPS Y5, Y13
 	VMOVAPS Y5, Y15
 	JMP     tile6x16start
 
@@ -280,7 +334,7 @@ tile6x16act:
 
 tile6x16leaky:
 	VBROADCASTSS 176(AX), Y0
-	VXORPS       Y1, Y1, Y1
+	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
 	VBLENDVPS    Y3, Y4, Y2, Y4
@@ -375,14 +429,14 @@ tile5x16bias:
 	TESTQ   BX, BX
 	JEQ     tile5x16zero
 	VMOVUPS (BX), Y4
-	VMOVUPS 32(BX), Y5
 	VMOVAPS Y4, Y6
-	VMOVAPS Y5, Y7
 	VMOVAPS Y4, Y8
-	VMOVAPS Y5, Y9
 	VMOVAPS Y4, Y10
-	VMOVAPS Y5, Y11
 	VMOVAPS Y4, Y12
+	VMOVUPS 32(BX), Y5
+	VMOVAPS Y5, Y7
+	VMOVAPS Y5, Y9
+	VMOVAPS Y5, Y11
 	VMOVAPS Y5, Y13
 	JMP     tile5x16start
 
@@ -526,7 +580,7 @@ tile5x16act:
 
 tile5x16leaky:
 	VBROADCASTSS 176(AX), Y0
-	VXORPS       Y1, Y1, Y1
+	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
 	VBLENDVPS    Y3, Y4, Y2, Y4
@@ -609,12 +663,12 @@ tile4x16bias:
 	TESTQ   BX, BX
 	JEQ     tile4x16zero
 	VMOVUPS (BX), Y4
-	VMOVUPS 32(BX), Y5
 	VMOVAPS Y4, Y6
-	VMOVAPS Y5, Y7
 	VMOVAPS Y4, Y8
-	VMOVAPS Y5, Y9
 	VMOVAPS Y4, Y10
+	VMOVUPS 32(BX), Y5
+	VMOVAPS Y5, Y7
+	VMOVAPS Y5, Y9
 	VMOVAPS Y5, Y11
 	JMP     tile4x16start
 
@@ -742,7 +796,7 @@ tile4x16act:
 
 tile4x16leaky:
 	VBROADCASTSS 176(AX), Y0
-	VXORPS       Y1, Y1, Y1
+	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
 	VBLENDVPS    Y3, Y4, Y2, Y4
@@ -813,10 +867,10 @@ tile3x16bias:
 	TESTQ   BX, BX
 	JEQ     tile3x16zero
 	VMOVUPS (BX), Y4
-	VMOVUPS 32(BX), Y5
 	VMOVAPS Y4, Y6
-	VMOVAPS Y5, Y7
 	VMOVAPS Y4, Y8
+	VMOVUPS 32(BX), Y5
+	VMOVAPS Y5, Y7
 	VMOVAPS Y5, Y9
 	JMP     tile3x16start
 
@@ -928,7 +982,7 @@ tile3x16act:
 
 tile3x16leaky:
 	VBROADCASTSS 176(AX), Y0
-	VXORPS       Y1, Y1, Y1
+	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
 	VBLENDVPS    Y3, Y4, Y2, Y4
@@ -987,8 +1041,8 @@ tile2x16bias:
 	TESTQ   BX, BX
 	JEQ     tile2x16zero
 	VMOVUPS (BX), Y4
-	VMOVUPS 32(BX), Y5
 	VMOVAPS Y4, Y6
+	VMOVUPS 32(BX), Y5
 	VMOVAPS Y5, Y7
 	JMP     tile2x16start
 
@@ -1084,7 +1138,7 @@ tile2x16act:
 
 tile2x16leaky:
 	VBROADCASTSS 176(AX), Y0
-	VXORPS       Y1, Y1, Y1
+	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
 	VBLENDVPS    Y3, Y4, Y2, Y4
@@ -1210,7 +1264,7 @@ tile1x16act:
 
 tile1x16leaky:
 	VBROADCASTSS 176(AX), Y0
-	VXORPS       Y1, Y1, Y1
+	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
 	VBLENDVPS    Y3, Y4, Y2, Y4
@@ -1268,16 +1322,16 @@ tile6x16raggedbias:
 	TESTQ   BX, BX
 	JEQ     tile6x16raggedzero
 	VMOVUPS (BX), Y4
-	VMOVUPS 32(BX), Y5
 	VMOVAPS Y4, Y6
-	VMOVAPS Y5, Y7
 	VMOVAPS Y4, Y8
-	VMOVAPS Y5, Y9
 	VMOVAPS Y4, Y10
-	VMOVAPS Y5, Y11
 	VMOVAPS Y4, Y12
-	VMOVAPS Y5, Y13
 	VMOVAPS Y4, Y14
+	VMOVUPS 32(BX), Y5
+	VMOVAPS Y5, Y7
+	VMOVAPS Y5, Y9
+	VMOVAPS Y5, Y11
+	VMOVAPS Y5, Y13
 	VMOVAPS Y5, Y15
 	JMP     tile6x16raggedstart
 
@@ -1454,7 +1508,7 @@ tile6x16raggedact:
 
 tile6x16raggedleaky:
 	VBROADCASTSS 176(AX), Y0
-	VXORPS       Y1, Y1, Y1
+	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
 	VBLENDVPS    Y3, Y4, Y2, Y4
@@ -1559,14 +1613,14 @@ tile5x16raggedbias:
 	TESTQ   BX, BX
 	JEQ     tile5x16raggedzero
 	VMOVUPS (BX), Y4
-	VMOVUPS 32(BX), Y5
 	VMOVAPS Y4, Y6
-	VMOVAPS Y5, Y7
 	VMOVAPS Y4, Y8
-	VMOVAPS Y5, Y9
 	VMOVAPS Y4, Y10
-	VMOVAPS Y5, Y11
 	VMOVAPS Y4, Y12
+	VMOVUPS 32(BX), Y5
+	VMOVAPS Y5, Y7
+	VMOVAPS Y5, Y9
+	VMOVAPS Y5, Y11
 	VMOVAPS Y5, Y13
 	JMP     tile5x16raggedstart
 
@@ -1725,7 +1779,7 @@ tile5x16raggedact:
 
 tile5x16raggedleaky:
 	VBROADCASTSS 176(AX), Y0
-	VXORPS       Y1, Y1, Y1
+	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
 	VBLENDVPS    Y3, Y4, Y2, Y4
@@ -1818,12 +1872,12 @@ tile4x16raggedbias:
 	TESTQ   BX, BX
 	JEQ     tile4x16raggedzero
 	VMOVUPS (BX), Y4
-	VMOVUPS 32(BX), Y5
 	VMOVAPS Y4, Y6
-	VMOVAPS Y5, Y7
 	VMOVAPS Y4, Y8
-	VMOVAPS Y5, Y9
 	VMOVAPS Y4, Y10
+	VMOVUPS 32(BX), Y5
+	VMOVAPS Y5, Y7
+	VMOVAPS Y5, Y9
 	VMOVAPS Y5, Y11
 	JMP     tile4x16raggedstart
 
@@ -1964,7 +2018,7 @@ tile4x16raggedact:
 
 tile4x16raggedleaky:
 	VBROADCASTSS 176(AX), Y0
-	VXORPS       Y1, Y1, Y1
+	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
 	VBLENDVPS    Y3, Y4, Y2, Y4
@@ -2045,10 +2099,10 @@ tile3x16raggedbias:
 	TESTQ   BX, BX
 	JEQ     tile3x16raggedzero
 	VMOVUPS (BX), Y4
-	VMOVUPS 32(BX), Y5
 	VMOVAPS Y4, Y6
-	VMOVAPS Y5, Y7
 	VMOVAPS Y4, Y8
+	VMOVUPS 32(BX), Y5
+	VMOVAPS Y5, Y7
 	VMOVAPS Y5, Y9
 	JMP     tile3x16raggedstart
 
@@ -2171,7 +2225,7 @@ tile3x16raggedact:
 
 tile3x16raggedleaky:
 	VBROADCASTSS 176(AX), Y0
-	VXORPS       Y1, Y1, Y1
+	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
 	VBLENDVPS    Y3, Y4, Y2, Y4
@@ -2240,8 +2294,8 @@ tile2x16raggedbias:
 	TESTQ   BX, BX
 	JEQ     tile2x16raggedzero
 	VMOVUPS (BX), Y4
-	VMOVUPS 32(BX), Y5
 	VMOVAPS Y4, Y6
+	VMOVUPS 32(BX), Y5
 	VMOVAPS Y5, Y7
 	JMP     tile2x16raggedstart
 
@@ -2346,7 +2400,7 @@ tile2x16raggedact:
 
 tile2x16raggedleaky:
 	VBROADCASTSS 176(AX), Y0
-	VXORPS       Y1, Y1, Y1
+	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
 	VBLENDVPS    Y3, Y4, Y2, Y4
@@ -2489,7 +2543,7 @@ tile1x16raggedact:
 
 tile1x16raggedleaky:
 	VBROADCASTSS 176(AX), Y0
-	VXORPS       Y1, Y1, Y1
+	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
 	VBLENDVPS    Y3, Y4, Y2, Y4
@@ -2515,6 +2569,5284 @@ tile1x16raggedstore:
 	ADDQ       DX, 8(SP)
 	DECQ       32(SP)
 	JNZ        tile1x16ragged
+	JMP        done
+
+tile12x8:
+	MOVQ    args+0(FP), AX
+	CMPQ    144(AX), $0x00
+	JEQ     tile12x8bias
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y9
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y10
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y11
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y12
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y13
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y14
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y15
+	JMP     tile12x8start
+
+tile12x8bias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile12x8zero
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y5
+	VMOVAPS Y4, Y6
+	VMOVAPS Y4, Y7
+	VMOVAPS Y4, Y8
+	VMOVAPS Y4, Y9
+	VMOVAPS Y4, Y10
+	VMOVAPS Y4, Y11
+	VMOVAPS Y4, Y12
+	VMOVAPS Y4, Y13
+	VMOVAPS Y4, Y14
+	VMOVAPS Y4, Y15
+	JMP     tile12x8start
+
+tile12x8zero:
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	VXORPS X8, X8, X8
+	VXORPS X9, X9, X9
+	VXORPS X10, X10, X10
+	VXORPS X11, X11, X11
+	VXORPS X12, X12, X12
+	VXORPS X13, X13, X13
+	VXORPS X14, X14, X14
+	VXORPS X15, X15, X15
+
+tile12x8start:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile12x8end
+
+tile12x8step:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVLQSX 4(R13), BX
+	TESTQ   BX, BX
+	LEAQ    (BP)(BX*4), BX
+	CMOVQLT R15, BX
+	MOVLQSX 8(R13), CX
+	TESTQ   CX, CX
+	LEAQ    (BP)(CX*4), CX
+	CMOVQLT R15, CX
+	MOVLQSX 12(R13), DX
+	TESTQ   DX, DX
+	LEAQ    (BP)(DX*4), DX
+	CMOVQLT R15, DX
+	MOVLQSX 16(R13), SI
+	TESTQ   SI, SI
+	LEAQ    (BP)(SI*4), SI
+	CMOVQLT R15, SI
+	MOVLQSX 20(R13), DI
+	TESTQ   DI, DI
+	LEAQ    (BP)(DI*4), DI
+	CMOVQLT R15, DI
+	MOVLQSX 24(R13), R8
+	TESTQ   R8, R8
+	LEAQ    (BP)(R8*4), R8
+	CMOVQLT R15, R8
+	MOVLQSX 28(R13), R9
+	TESTQ   R9, R9
+	LEAQ    (BP)(R9*4), R9
+	CMOVQLT R15, R9
+	MOVLQSX 32(R13), R10
+	TESTQ   R10, R10
+	LEAQ    (BP)(R10*4), R10
+	CMOVQLT R15, R10
+	MOVLQSX 36(R13), R11
+	TESTQ   R11, R11
+	LEAQ    (BP)(R11*4), R11
+	CMOVQLT R15, R11
+	MOVLQSX 40(R13), R12
+	TESTQ   R12, R12
+	LEAQ    (BP)(R12*4), R12
+	CMOVQLT R15, R12
+	MOVLQSX 44(R13), R13
+	TESTQ   R13, R13
+	LEAQ    (BP)(R13*4), R13
+	CMOVQLT R15, R13
+	MOVQ    args+0(FP), BP
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile12x8k:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (BX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (CX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (DX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (SI)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (DI)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y9
+	VBROADCASTSS (R8)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VBROADCASTSS (R9)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y11
+	VBROADCASTSS (R10)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VBROADCASTSS (R11)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y13
+	VBROADCASTSS (R12)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VBROADCASTSS (R13)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y15
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile12x8k
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile12x8step
+
+tile12x8end:
+	MOVQ   args+0(FP), AX
+	MOVQ   24(SP), BX
+	TESTQ  BX, BX
+	JEQ    tile12x8act
+	MOVQ   72(AX), CX
+	VADDPS (BX), Y4, Y4
+	ADDQ   CX, BX
+	VADDPS (BX), Y5, Y5
+	ADDQ   CX, BX
+	VADDPS (BX), Y6, Y6
+	ADDQ   CX, BX
+	VADDPS (BX), Y7, Y7
+	ADDQ   CX, BX
+	VADDPS (BX), Y8, Y8
+	ADDQ   CX, BX
+	VADDPS (BX), Y9, Y9
+	ADDQ   CX, BX
+	VADDPS (BX), Y10, Y10
+	ADDQ   CX, BX
+	VADDPS (BX), Y11, Y11
+	ADDQ   CX, BX
+	VADDPS (BX), Y12, Y12
+	ADDQ   CX, BX
+	VADDPS (BX), Y13, Y13
+	ADDQ   CX, BX
+	VADDPS (BX), Y14, Y14
+	ADDQ   CX, BX
+	VADDPS (BX), Y15, Y15
+	ADDQ   CX, BX
+	MOVQ   BX, 24(SP)
+
+tile12x8act:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile12x8store
+	JGT          tile12x8leaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
+	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
+	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
+	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
+	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
+	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMAXPS       Y12, Y0, Y12
+	VMINPS       Y12, Y1, Y12
+	VMAXPS       Y13, Y0, Y13
+	VMINPS       Y13, Y1, Y13
+	VMAXPS       Y14, Y0, Y14
+	VMINPS       Y14, Y1, Y14
+	VMAXPS       Y15, Y0, Y15
+	VMINPS       Y15, Y1, Y15
+	JMP          tile12x8store
+
+tile12x8leaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+	VMULPS       Y0, Y5, Y2
+	VCMPPS       $0x1e, Y1, Y5, Y3
+	VBLENDVPS    Y3, Y5, Y2, Y5
+	VMULPS       Y0, Y6, Y2
+	VCMPPS       $0x1e, Y1, Y6, Y3
+	VBLENDVPS    Y3, Y6, Y2, Y6
+	VMULPS       Y0, Y7, Y2
+	VCMPPS       $0x1e, Y1, Y7, Y3
+	VBLENDVPS    Y3, Y7, Y2, Y7
+	VMULPS       Y0, Y8, Y2
+	VCMPPS       $0x1e, Y1, Y8, Y3
+	VBLENDVPS    Y3, Y8, Y2, Y8
+	VMULPS       Y0, Y9, Y2
+	VCMPPS       $0x1e, Y1, Y9, Y3
+	VBLENDVPS    Y3, Y9, Y2, Y9
+	VMULPS       Y0, Y10, Y2
+	VCMPPS       $0x1e, Y1, Y10, Y3
+	VBLENDVPS    Y3, Y10, Y2, Y10
+	VMULPS       Y0, Y11, Y2
+	VCMPPS       $0x1e, Y1, Y11, Y3
+	VBLENDVPS    Y3, Y11, Y2, Y11
+	VMULPS       Y0, Y12, Y2
+	VCMPPS       $0x1e, Y1, Y12, Y3
+	VBLENDVPS    Y3, Y12, Y2, Y12
+	VMULPS       Y0, Y13, Y2
+	VCMPPS       $0x1e, Y1, Y13, Y3
+	VBLENDVPS    Y3, Y13, Y2, Y13
+	VMULPS       Y0, Y14, Y2
+	VCMPPS       $0x1e, Y1, Y14, Y3
+	VBLENDVPS    Y3, Y14, Y2, Y14
+	VMULPS       Y0, Y15, Y2
+	VCMPPS       $0x1e, Y1, Y15, Y3
+	VBLENDVPS    Y3, Y15, Y2, Y15
+
+tile12x8store:
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS Y4, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y5, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y6, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y7, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y8, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y9, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y10, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y11, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y12, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y13, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y14, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y15, (BX)
+	ADDQ    CX, BX
+	MOVQ    BX, 16(SP)
+	MOVQ    104(AX), DX
+	ADDQ    DX, (SP)
+	MOVQ    112(AX), DX
+	ADDQ    DX, 8(SP)
+	DECQ    32(SP)
+	JNZ     tile12x8
+	JMP     done
+
+tile11x8:
+	MOVQ    args+0(FP), AX
+	CMPQ    144(AX), $0x00
+	JEQ     tile11x8bias
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y9
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y10
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y11
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y12
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y13
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y14
+	JMP     tile11x8start
+
+tile11x8bias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile11x8zero
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y5
+	VMOVAPS Y4, Y6
+	VMOVAPS Y4, Y7
+	VMOVAPS Y4, Y8
+	VMOVAPS Y4, Y9
+	VMOVAPS Y4, Y10
+	VMOVAPS Y4, Y11
+	VMOVAPS Y4, Y12
+	VMOVAPS Y4, Y13
+	VMOVAPS Y4, Y14
+	JMP     tile11x8start
+
+tile11x8zero:
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	VXORPS X8, X8, X8
+	VXORPS X9, X9, X9
+	VXORPS X10, X10, X10
+	VXORPS X11, X11, X11
+	VXORPS X12, X12, X12
+	VXORPS X13, X13, X13
+	VXORPS X14, X14, X14
+
+tile11x8start:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile11x8end
+
+tile11x8step:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVLQSX 4(R13), BX
+	TESTQ   BX, BX
+	LEAQ    (BP)(BX*4), BX
+	CMOVQLT R15, BX
+	MOVLQSX 8(R13), CX
+	TESTQ   CX, CX
+	LEAQ    (BP)(CX*4), CX
+	CMOVQLT R15, CX
+	MOVLQSX 12(R13), DX
+	TESTQ   DX, DX
+	LEAQ    (BP)(DX*4), DX
+	CMOVQLT R15, DX
+	MOVLQSX 16(R13), SI
+	TESTQ   SI, SI
+	LEAQ    (BP)(SI*4), SI
+	CMOVQLT R15, SI
+	MOVLQSX 20(R13), DI
+	TESTQ   DI, DI
+	LEAQ    (BP)(DI*4), DI
+	CMOVQLT R15, DI
+	MOVLQSX 24(R13), R8
+	TESTQ   R8, R8
+	LEAQ    (BP)(R8*4), R8
+	CMOVQLT R15, R8
+	MOVLQSX 28(R13), R9
+	TESTQ   R9, R9
+	LEAQ    (BP)(R9*4), R9
+	CMOVQLT R15, R9
+	MOVLQSX 32(R13), R10
+	TESTQ   R10, R10
+	LEAQ    (BP)(R10*4), R10
+	CMOVQLT R15, R10
+	MOVLQSX 36(R13), R11
+	TESTQ   R11, R11
+	LEAQ    (BP)(R11*4), R11
+	CMOVQLT R15, R11
+	MOVLQSX 40(R13), R12
+	TESTQ   R12, R12
+	LEAQ    (BP)(R12*4), R12
+	CMOVQLT R15, R12
+	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile11x8k:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (BX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (CX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (DX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (SI)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (DI)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y9
+	VBROADCASTSS (R8)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VBROADCASTSS (R9)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y11
+	VBROADCASTSS (R10)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VBROADCASTSS (R11)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y13
+	VBROADCASTSS (R12)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile11x8k
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile11x8step
+
+tile11x8end:
+	MOVQ   args+0(FP), AX
+	MOVQ   24(SP), BX
+	TESTQ  BX, BX
+	JEQ    tile11x8act
+	MOVQ   72(AX), CX
+	VADDPS (BX), Y4, Y4
+	ADDQ   CX, BX
+	VADDPS (BX), Y5, Y5
+	ADDQ   CX, BX
+	VADDPS (BX), Y6, Y6
+	ADDQ   CX, BX
+	VADDPS (BX), Y7, Y7
+	ADDQ   CX, BX
+	VADDPS (BX), Y8, Y8
+	ADDQ   CX, BX
+	VADDPS (BX), Y9, Y9
+	ADDQ   CX, BX
+	VADDPS (BX), Y10, Y10
+	ADDQ   CX, BX
+	VADDPS (BX), Y11, Y11
+	ADDQ   CX, BX
+	VADDPS (BX), Y12, Y12
+	ADDQ   CX, BX
+	VADDPS (BX), Y13, Y13
+	ADDQ   CX, BX
+	VADDPS (BX), Y14, Y14
+	ADDQ   CX, BX
+	MOVQ   BX, 24(SP)
+
+tile11x8act:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile11x8store
+	JGT          tile11x8leaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
+	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
+	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
+	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
+	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
+	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMAXPS       Y12, Y0, Y12
+	VMINPS       Y12, Y1, Y12
+	VMAXPS       Y13, Y0, Y13
+	VMINPS       Y13, Y1, Y13
+	VMAXPS       Y14, Y0, Y14
+	VMINPS       Y14, Y1, Y14
+	JMP          tile11x8store
+
+tile11x8leaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+	VMULPS       Y0, Y5, Y2
+	VCMPPS       $0x1e, Y1, Y5, Y3
+	VBLENDVPS    Y3, Y5, Y2, Y5
+	VMULPS       Y0, Y6, Y2
+	VCMPPS       $0x1e, Y1, Y6, Y3
+	VBLENDVPS    Y3, Y6, Y2, Y6
+	VMULPS       Y0, Y7, Y2
+	VCMPPS       $0x1e, Y1, Y7, Y3
+	VBLENDVPS    Y3, Y7, Y2, Y7
+	VMULPS       Y0, Y8, Y2
+	VCMPPS       $0x1e, Y1, Y8, Y3
+	VBLENDVPS    Y3, Y8, Y2, Y8
+	VMULPS       Y0, Y9, Y2
+	VCMPPS       $0x1e, Y1, Y9, Y3
+	VBLENDVPS    Y3, Y9, Y2, Y9
+	VMULPS       Y0, Y10, Y2
+	VCMPPS       $0x1e, Y1, Y10, Y3
+	VBLENDVPS    Y3, Y10, Y2, Y10
+	VMULPS       Y0, Y11, Y2
+	VCMPPS       $0x1e, Y1, Y11, Y3
+	VBLENDVPS    Y3, Y11, Y2, Y11
+	VMULPS       Y0, Y12, Y2
+	VCMPPS       $0x1e, Y1, Y12, Y3
+	VBLENDVPS    Y3, Y12, Y2, Y12
+	VMULPS       Y0, Y13, Y2
+	VCMPPS       $0x1e, Y1, Y13, Y3
+	VBLENDVPS    Y3, Y13, Y2, Y13
+	VMULPS       Y0, Y14, Y2
+	VCMPPS       $0x1e, Y1, Y14, Y3
+	VBLENDVPS    Y3, Y14, Y2, Y14
+
+tile11x8store:
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS Y4, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y5, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y6, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y7, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y8, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y9, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y10, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y11, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y12, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y13, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y14, (BX)
+	ADDQ    CX, BX
+	MOVQ    BX, 16(SP)
+	MOVQ    104(AX), DX
+	ADDQ    DX, (SP)
+	MOVQ    112(AX), DX
+	ADDQ    DX, 8(SP)
+	DECQ    32(SP)
+	JNZ     tile11x8
+	JMP     done
+
+tile10x8:
+	MOVQ    args+0(FP), AX
+	CMPQ    144(AX), $0x00
+	JEQ     tile10x8bias
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y9
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y10
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y11
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y12
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y13
+	JMP     tile10x8start
+
+tile10x8bias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile10x8zero
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y5
+	VMOVAPS Y4, Y6
+	VMOVAPS Y4, Y7
+	VMOVAPS Y4, Y8
+	VMOVAPS Y4, Y9
+	VMOVAPS Y4, Y10
+	VMOVAPS Y4, Y11
+	VMOVAPS Y4, Y12
+	VMOVAPS Y4, Y13
+	JMP     tile10x8start
+
+tile10x8zero:
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	VXORPS X8, X8, X8
+	VXORPS X9, X9, X9
+	VXORPS X10, X10, X10
+	VXORPS X11, X11, X11
+	VXORPS X12, X12, X12
+	VXORPS X13, X13, X13
+
+tile10x8start:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile10x8end
+
+tile10x8step:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVLQSX 4(R13), BX
+	TESTQ   BX, BX
+	LEAQ    (BP)(BX*4), BX
+	CMOVQLT R15, BX
+	MOVLQSX 8(R13), CX
+	TESTQ   CX, CX
+	LEAQ    (BP)(CX*4), CX
+	CMOVQLT R15, CX
+	MOVLQSX 12(R13), DX
+	TESTQ   DX, DX
+	LEAQ    (BP)(DX*4), DX
+	CMOVQLT R15, DX
+	MOVLQSX 16(R13), SI
+	TESTQ   SI, SI
+	LEAQ    (BP)(SI*4), SI
+	CMOVQLT R15, SI
+	MOVLQSX 20(R13), DI
+	TESTQ   DI, DI
+	LEAQ    (BP)(DI*4), DI
+	CMOVQLT R15, DI
+	MOVLQSX 24(R13), R8
+	TESTQ   R8, R8
+	LEAQ    (BP)(R8*4), R8
+	CMOVQLT R15, R8
+	MOVLQSX 28(R13), R9
+	TESTQ   R9, R9
+	LEAQ    (BP)(R9*4), R9
+	CMOVQLT R15, R9
+	MOVLQSX 32(R13), R10
+	TESTQ   R10, R10
+	LEAQ    (BP)(R10*4), R10
+	CMOVQLT R15, R10
+	MOVLQSX 36(R13), R11
+	TESTQ   R11, R11
+	LEAQ    (BP)(R11*4), R11
+	CMOVQLT R15, R11
+	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile10x8k:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (BX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (CX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (DX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (SI)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (DI)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y9
+	VBROADCASTSS (R8)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VBROADCASTSS (R9)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y11
+	VBROADCASTSS (R10)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VBROADCASTSS (R11)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y13
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile10x8k
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile10x8step
+
+tile10x8end:
+	MOVQ   args+0(FP), AX
+	MOVQ   24(SP), BX
+	TESTQ  BX, BX
+	JEQ    tile10x8act
+	MOVQ   72(AX), CX
+	VADDPS (BX), Y4, Y4
+	ADDQ   CX, BX
+	VADDPS (BX), Y5, Y5
+	ADDQ   CX, BX
+	VADDPS (BX), Y6, Y6
+	ADDQ   CX, BX
+	VADDPS (BX), Y7, Y7
+	ADDQ   CX, BX
+	VADDPS (BX), Y8, Y8
+	ADDQ   CX, BX
+	VADDPS (BX), Y9, Y9
+	ADDQ   CX, BX
+	VADDPS (BX), Y10, Y10
+	ADDQ   CX, BX
+	VADDPS (BX), Y11, Y11
+	ADDQ   CX, BX
+	VADDPS (BX), Y12, Y12
+	ADDQ   CX, BX
+	VADDPS (BX), Y13, Y13
+	ADDQ   CX, BX
+	MOVQ   BX, 24(SP)
+
+tile10x8act:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile10x8store
+	JGT          tile10x8leaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
+	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
+	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
+	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
+	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
+	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMAXPS       Y12, Y0, Y12
+	VMINPS       Y12, Y1, Y12
+	VMAXPS       Y13, Y0, Y13
+	VMINPS       Y13, Y1, Y13
+	JMP          tile10x8store
+
+tile10x8leaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+	VMULPS       Y0, Y5, Y2
+	VCMPPS       $0x1e, Y1, Y5, Y3
+	VBLENDVPS    Y3, Y5, Y2, Y5
+	VMULPS       Y0, Y6, Y2
+	VCMPPS       $0x1e, Y1, Y6, Y3
+	VBLENDVPS    Y3, Y6, Y2, Y6
+	VMULPS       Y0, Y7, Y2
+	VCMPPS       $0x1e, Y1, Y7, Y3
+	VBLENDVPS    Y3, Y7, Y2, Y7
+	VMULPS       Y0, Y8, Y2
+	VCMPPS       $0x1e, Y1, Y8, Y3
+	VBLENDVPS    Y3, Y8, Y2, Y8
+	VMULPS       Y0, Y9, Y2
+	VCMPPS       $0x1e, Y1, Y9, Y3
+	VBLENDVPS    Y3, Y9, Y2, Y9
+	VMULPS       Y0, Y10, Y2
+	VCMPPS       $0x1e, Y1, Y10, Y3
+	VBLENDVPS    Y3, Y10, Y2, Y10
+	VMULPS       Y0, Y11, Y2
+	VCMPPS       $0x1e, Y1, Y11, Y3
+	VBLENDVPS    Y3, Y11, Y2, Y11
+	VMULPS       Y0, Y12, Y2
+	VCMPPS       $0x1e, Y1, Y12, Y3
+	VBLENDVPS    Y3, Y12, Y2, Y12
+	VMULPS       Y0, Y13, Y2
+	VCMPPS       $0x1e, Y1, Y13, Y3
+	VBLENDVPS    Y3, Y13, Y2, Y13
+
+tile10x8store:
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS Y4, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y5, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y6, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y7, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y8, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y9, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y10, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y11, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y12, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y13, (BX)
+	ADDQ    CX, BX
+	MOVQ    BX, 16(SP)
+	MOVQ    104(AX), DX
+	ADDQ    DX, (SP)
+	MOVQ    112(AX), DX
+	ADDQ    DX, 8(SP)
+	DECQ    32(SP)
+	JNZ     tile10x8
+	JMP     done
+
+tile9x8:
+	MOVQ    args+0(FP), AX
+	CMPQ    144(AX), $0x00
+	JEQ     tile9x8bias
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y9
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y10
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y11
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y12
+	JMP     tile9x8start
+
+tile9x8bias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile9x8zero
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y5
+	VMOVAPS Y4, Y6
+	VMOVAPS Y4, Y7
+	VMOVAPS Y4, Y8
+	VMOVAPS Y4, Y9
+	VMOVAPS Y4, Y10
+	VMOVAPS Y4, Y11
+	VMOVAPS Y4, Y12
+	JMP     tile9x8start
+
+tile9x8zero:
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	VXORPS X8, X8, X8
+	VXORPS X9, X9, X9
+	VXORPS X10, X10, X10
+	VXORPS X11, X11, X11
+	VXORPS X12, X12, X12
+
+tile9x8start:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile9x8end
+
+tile9x8step:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVLQSX 4(R13), BX
+	TESTQ   BX, BX
+	LEAQ    (BP)(BX*4), BX
+	CMOVQLT R15, BX
+	MOVLQSX 8(R13), CX
+	TESTQ   CX, CX
+	LEAQ    (BP)(CX*4), CX
+	CMOVQLT R15, CX
+	MOVLQSX 12(R13), DX
+	TESTQ   DX, DX
+	LEAQ    (BP)(DX*4), DX
+	CMOVQLT R15, DX
+	MOVLQSX 16(R13), SI
+	TESTQ   SI, SI
+	LEAQ    (BP)(SI*4), SI
+	CMOVQLT R15, SI
+	MOVLQSX 20(R13), DI
+	TESTQ   DI, DI
+	LEAQ    (BP)(DI*4), DI
+	CMOVQLT R15, DI
+	MOVLQSX 24(R13), R8
+	TESTQ   R8, R8
+	LEAQ    (BP)(R8*4), R8
+	CMOVQLT R15, R8
+	MOVLQSX 28(R13), R9
+	TESTQ   R9, R9
+	LEAQ    (BP)(R9*4), R9
+	CMOVQLT R15, R9
+	MOVLQSX 32(R13), R10
+	TESTQ   R10, R10
+	LEAQ    (BP)(R10*4), R10
+	CMOVQLT R15, R10
+	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile9x8k:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (BX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (CX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (DX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (SI)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (DI)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y9
+	VBROADCASTSS (R8)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VBROADCASTSS (R9)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y11
+	VBROADCASTSS (R10)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile9x8k
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile9x8step
+
+tile9x8end:
+	MOVQ   args+0(FP), AX
+	MOVQ   24(SP), BX
+	TESTQ  BX, BX
+	JEQ    tile9x8act
+	MOVQ   72(AX), CX
+	VADDPS (BX), Y4, Y4
+	ADDQ   CX, BX
+	VADDPS (BX), Y5, Y5
+	ADDQ   CX, BX
+	VADDPS (BX), Y6, Y6
+	ADDQ   CX, BX
+	VADDPS (BX), Y7, Y7
+	ADDQ   CX, BX
+	VADDPS (BX), Y8, Y8
+	ADDQ   CX, BX
+	VADDPS (BX), Y9, Y9
+	ADDQ   CX, BX
+	VADDPS (BX), Y10, Y10
+	ADDQ   CX, BX
+	VADDPS (BX), Y11, Y11
+	ADDQ   CX, BX
+	VADDPS (BX), Y12, Y12
+	ADDQ   CX, BX
+	MOVQ   BX, 24(SP)
+
+tile9x8act:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile9x8store
+	JGT          tile9x8leaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
+	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
+	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
+	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
+	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
+	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMAXPS       Y12, Y0, Y12
+	VMINPS       Y12, Y1, Y12
+	JMP          tile9x8store
+
+tile9x8leaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+	VMULPS       Y0, Y5, Y2
+	VCMPPS       $0x1e, Y1, Y5, Y3
+	VBLENDVPS    Y3, Y5, Y2, Y5
+	VMULPS       Y0, Y6, Y2
+	VCMPPS       $0x1e, Y1, Y6, Y3
+	VBLENDVPS    Y3, Y6, Y2, Y6
+	VMULPS       Y0, Y7, Y2
+	VCMPPS       $0x1e, Y1, Y7, Y3
+	VBLENDVPS    Y3, Y7, Y2, Y7
+	VMULPS       Y0, Y8, Y2
+	VCMPPS       $0x1e, Y1, Y8, Y3
+	VBLENDVPS    Y3, Y8, Y2, Y8
+	VMULPS       Y0, Y9, Y2
+	VCMPPS       $0x1e, Y1, Y9, Y3
+	VBLENDVPS    Y3, Y9, Y2, Y9
+	VMULPS       Y0, Y10, Y2
+	VCMPPS       $0x1e, Y1, Y10, Y3
+	VBLENDVPS    Y3, Y10, Y2, Y10
+	VMULPS       Y0, Y11, Y2
+	VCMPPS       $0x1e, Y1, Y11, Y3
+	VBLENDVPS    Y3, Y11, Y2, Y11
+	VMULPS       Y0, Y12, Y2
+	VCMPPS       $0x1e, Y1, Y12, Y3
+	VBLENDVPS    Y3, Y12, Y2, Y12
+
+tile9x8store:
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS Y4, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y5, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y6, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y7, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y8, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y9, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y10, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y11, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y12, (BX)
+	ADDQ    CX, BX
+	MOVQ    BX, 16(SP)
+	MOVQ    104(AX), DX
+	ADDQ    DX, (SP)
+	MOVQ    112(AX), DX
+	ADDQ    DX, 8(SP)
+	DECQ    32(SP)
+	JNZ     tile9x8
+	JMP     done
+
+tile8x8:
+	MOVQ    args+0(FP), AX
+	CMPQ    144(AX), $0x00
+	JEQ     tile8x8bias
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y9
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y10
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y11
+	JMP     tile8x8start
+
+tile8x8bias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile8x8zero
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y5
+	VMOVAPS Y4, Y6
+	VMOVAPS Y4, Y7
+	VMOVAPS Y4, Y8
+	VMOVAPS Y4, Y9
+	VMOVAPS Y4, Y10
+	VMOVAPS Y4, Y11
+	JMP     tile8x8start
+
+tile8x8zero:
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	VXORPS X8, X8, X8
+	VXORPS X9, X9, X9
+	VXORPS X10, X10, X10
+	VXORPS X11, X11, X11
+
+tile8x8start:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile8x8end
+
+tile8x8step:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVLQSX 4(R13), BX
+	TESTQ   BX, BX
+	LEAQ    (BP)(BX*4), BX
+	CMOVQLT R15, BX
+	MOVLQSX 8(R13), CX
+	TESTQ   CX, CX
+	LEAQ    (BP)(CX*4), CX
+	CMOVQLT R15, CX
+	MOVLQSX 12(R13), DX
+	TESTQ   DX, DX
+	LEAQ    (BP)(DX*4), DX
+	CMOVQLT R15, DX
+	MOVLQSX 16(R13), SI
+	TESTQ   SI, SI
+	LEAQ    (BP)(SI*4), SI
+	CMOVQLT R15, SI
+	MOVLQSX 20(R13), DI
+	TESTQ   DI, DI
+	LEAQ    (BP)(DI*4), DI
+	CMOVQLT R15, DI
+	MOVLQSX 24(R13), R8
+	TESTQ   R8, R8
+	LEAQ    (BP)(R8*4), R8
+	CMOVQLT R15, R8
+	MOVLQSX 28(R13), R9
+	TESTQ   R9, R9
+	LEAQ    (BP)(R9*4), R9
+	CMOVQLT R15, R9
+	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile8x8k:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (BX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (CX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (DX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (SI)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (DI)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y9
+	VBROADCASTSS (R8)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VBROADCASTSS (R9)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y11
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile8x8k
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile8x8step
+
+tile8x8end:
+	MOVQ   args+0(FP), AX
+	MOVQ   24(SP), BX
+	TESTQ  BX, BX
+	JEQ    tile8x8act
+	MOVQ   72(AX), CX
+	VADDPS (BX), Y4, Y4
+	ADDQ   CX, BX
+	VADDPS (BX), Y5, Y5
+	ADDQ   CX, BX
+	VADDPS (BX), Y6, Y6
+	ADDQ   CX, BX
+	VADDPS (BX), Y7, Y7
+	ADDQ   CX, BX
+	VADDPS (BX), Y8, Y8
+	ADDQ   CX, BX
+	VADDPS (BX), Y9, Y9
+	ADDQ   CX, BX
+	VADDPS (BX), Y10, Y10
+	ADDQ   CX, BX
+	VADDPS (BX), Y11, Y11
+	ADDQ   CX, BX
+	MOVQ   BX, 24(SP)
+
+tile8x8act:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile8x8store
+	JGT          tile8x8leaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
+	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
+	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
+	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
+	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
+	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	JMP          tile8x8store
+
+tile8x8leaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+	VMULPS       Y0, Y5, Y2
+	VCMPPS       $0x1e, Y1, Y5, Y3
+	VBLENDVPS    Y3, Y5, Y2, Y5
+	VMULPS       Y0, Y6, Y2
+	VCMPPS       $0x1e, Y1, Y6, Y3
+	VBLENDVPS    Y3, Y6, Y2, Y6
+	VMULPS       Y0, Y7, Y2
+	VCMPPS       $0x1e, Y1, Y7, Y3
+	VBLENDVPS    Y3, Y7, Y2, Y7
+	VMULPS       Y0, Y8, Y2
+	VCMPPS       $0x1e, Y1, Y8, Y3
+	VBLENDVPS    Y3, Y8, Y2, Y8
+	VMULPS       Y0, Y9, Y2
+	VCMPPS       $0x1e, Y1, Y9, Y3
+	VBLENDVPS    Y3, Y9, Y2, Y9
+	VMULPS       Y0, Y10, Y2
+	VCMPPS       $0x1e, Y1, Y10, Y3
+	VBLENDVPS    Y3, Y10, Y2, Y10
+	VMULPS       Y0, Y11, Y2
+	VCMPPS       $0x1e, Y1, Y11, Y3
+	VBLENDVPS    Y3, Y11, Y2, Y11
+
+tile8x8store:
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS Y4, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y5, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y6, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y7, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y8, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y9, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y10, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y11, (BX)
+	ADDQ    CX, BX
+	MOVQ    BX, 16(SP)
+	MOVQ    104(AX), DX
+	ADDQ    DX, (SP)
+	MOVQ    112(AX), DX
+	ADDQ    DX, 8(SP)
+	DECQ    32(SP)
+	JNZ     tile8x8
+	JMP     done
+
+tile7x8:
+	MOVQ    args+0(FP), AX
+	CMPQ    144(AX), $0x00
+	JEQ     tile7x8bias
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y9
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y10
+	JMP     tile7x8start
+
+tile7x8bias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile7x8zero
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y5
+	VMOVAPS Y4, Y6
+	VMOVAPS Y4, Y7
+	VMOVAPS Y4, Y8
+	VMOVAPS Y4, Y9
+	VMOVAPS Y4, Y10
+	JMP     tile7x8start
+
+tile7x8zero:
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	VXORPS X8, X8, X8
+	VXORPS X9, X9, X9
+	VXORPS X10, X10, X10
+
+tile7x8start:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile7x8end
+
+tile7x8step:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVLQSX 4(R13), BX
+	TESTQ   BX, BX
+	LEAQ    (BP)(BX*4), BX
+	CMOVQLT R15, BX
+	MOVLQSX 8(R13), CX
+	TESTQ   CX, CX
+	LEAQ    (BP)(CX*4), CX
+	CMOVQLT R15, CX
+	MOVLQSX 12(R13), DX
+	TESTQ   DX, DX
+	LEAQ    (BP)(DX*4), DX
+	CMOVQLT R15, DX
+	MOVLQSX 16(R13), SI
+	TESTQ   SI, SI
+	LEAQ    (BP)(SI*4), SI
+	CMOVQLT R15, SI
+	MOVLQSX 20(R13), DI
+	TESTQ   DI, DI
+	LEAQ    (BP)(DI*4), DI
+	CMOVQLT R15, DI
+	MOVLQSX 24(R13), R8
+	TESTQ   R8, R8
+	LEAQ    (BP)(R8*4), R8
+	CMOVQLT R15, R8
+	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile7x8k:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (BX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (CX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (DX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (SI)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (DI)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y9
+	VBROADCASTSS (R8)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile7x8k
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile7x8step
+
+tile7x8end:
+	MOVQ   args+0(FP), AX
+	MOVQ   24(SP), BX
+	TESTQ  BX, BX
+	JEQ    tile7x8act
+	MOVQ   72(AX), CX
+	VADDPS (BX), Y4, Y4
+	ADDQ   CX, BX
+	VADDPS (BX), Y5, Y5
+	ADDQ   CX, BX
+	VADDPS (BX), Y6, Y6
+	ADDQ   CX, BX
+	VADDPS (BX), Y7, Y7
+	ADDQ   CX, BX
+	VADDPS (BX), Y8, Y8
+	ADDQ   CX, BX
+	VADDPS (BX), Y9, Y9
+	ADDQ   CX, BX
+	VADDPS (BX), Y10, Y10
+	ADDQ   CX, BX
+	MOVQ   BX, 24(SP)
+
+tile7x8act:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile7x8store
+	JGT          tile7x8leaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
+	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
+	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
+	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
+	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
+	VMINPS       Y10, Y1, Y10
+	JMP          tile7x8store
+
+tile7x8leaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+	VMULPS       Y0, Y5, Y2
+	VCMPPS       $0x1e, Y1, Y5, Y3
+	VBLENDVPS    Y3, Y5, Y2, Y5
+	VMULPS       Y0, Y6, Y2
+	VCMPPS       $0x1e, Y1, Y6, Y3
+	VBLENDVPS    Y3, Y6, Y2, Y6
+	VMULPS       Y0, Y7, Y2
+	VCMPPS       $0x1e, Y1, Y7, Y3
+	VBLENDVPS    Y3, Y7, Y2, Y7
+	VMULPS       Y0, Y8, Y2
+	VCMPPS       $0x1e, Y1, Y8, Y3
+	VBLENDVPS    Y3, Y8, Y2, Y8
+	VMULPS       Y0, Y9, Y2
+	VCMPPS       $0x1e, Y1, Y9, Y3
+	VBLENDVPS    Y3, Y9, Y2, Y9
+	VMULPS       Y0, Y10, Y2
+	VCMPPS       $0x1e, Y1, Y10, Y3
+	VBLENDVPS    Y3, Y10, Y2, Y10
+
+tile7x8store:
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS Y4, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y5, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y6, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y7, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y8, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y9, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y10, (BX)
+	ADDQ    CX, BX
+	MOVQ    BX, 16(SP)
+	MOVQ    104(AX), DX
+	ADDQ    DX, (SP)
+	MOVQ    112(AX), DX
+	ADDQ    DX, 8(SP)
+	DECQ    32(SP)
+	JNZ     tile7x8
+	JMP     done
+
+tile6x8:
+	MOVQ    args+0(FP), AX
+	CMPQ    144(AX), $0x00
+	JEQ     tile6x8bias
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y9
+	JMP     tile6x8start
+
+tile6x8bias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile6x8zero
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y5
+	VMOVAPS Y4, Y6
+	VMOVAPS Y4, Y7
+	VMOVAPS Y4, Y8
+	VMOVAPS Y4, Y9
+	JMP     tile6x8start
+
+tile6x8zero:
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	VXORPS X8, X8, X8
+	VXORPS X9, X9, X9
+
+tile6x8start:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile6x8end
+
+tile6x8step:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVLQSX 4(R13), BX
+	TESTQ   BX, BX
+	LEAQ    (BP)(BX*4), BX
+	CMOVQLT R15, BX
+	MOVLQSX 8(R13), CX
+	TESTQ   CX, CX
+	LEAQ    (BP)(CX*4), CX
+	CMOVQLT R15, CX
+	MOVLQSX 12(R13), DX
+	TESTQ   DX, DX
+	LEAQ    (BP)(DX*4), DX
+	CMOVQLT R15, DX
+	MOVLQSX 16(R13), SI
+	TESTQ   SI, SI
+	LEAQ    (BP)(SI*4), SI
+	CMOVQLT R15, SI
+	MOVLQSX 20(R13), DI
+	TESTQ   DI, DI
+	LEAQ    (BP)(DI*4), DI
+	CMOVQLT R15, DI
+	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile6x8k:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (BX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (CX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (DX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (SI)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (DI)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y9
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile6x8k
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile6x8step
+
+tile6x8end:
+	MOVQ   args+0(FP), AX
+	MOVQ   24(SP), BX
+	TESTQ  BX, BX
+	JEQ    tile6x8act
+	MOVQ   72(AX), CX
+	VADDPS (BX), Y4, Y4
+	ADDQ   CX, BX
+	VADDPS (BX), Y5, Y5
+	ADDQ   CX, BX
+	VADDPS (BX), Y6, Y6
+	ADDQ   CX, BX
+	VADDPS (BX), Y7, Y7
+	ADDQ   CX, BX
+	VADDPS (BX), Y8, Y8
+	ADDQ   CX, BX
+	VADDPS (BX), Y9, Y9
+	ADDQ   CX, BX
+	MOVQ   BX, 24(SP)
+
+tile6x8act:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile6x8store
+	JGT          tile6x8leaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
+	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
+	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
+	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
+	VMINPS       Y9, Y1, Y9
+	JMP          tile6x8store
+
+tile6x8leaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+	VMULPS       Y0, Y5, Y2
+	VCMPPS       $0x1e, Y1, Y5, Y3
+	VBLENDVPS    Y3, Y5, Y2, Y5
+	VMULPS       Y0, Y6, Y2
+	VCMPPS       $0x1e, Y1, Y6, Y3
+	VBLENDVPS    Y3, Y6, Y2, Y6
+	VMULPS       Y0, Y7, Y2
+	VCMPPS       $0x1e, Y1, Y7, Y3
+	VBLENDVPS    Y3, Y7, Y2, Y7
+	VMULPS       Y0, Y8, Y2
+	VCMPPS       $0x1e, Y1, Y8, Y3
+	VBLENDVPS    Y3, Y8, Y2, Y8
+	VMULPS       Y0, Y9, Y2
+	VCMPPS       $0x1e, Y1, Y9, Y3
+	VBLENDVPS    Y3, Y9, Y2, Y9
+
+tile6x8store:
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS Y4, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y5, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y6, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y7, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y8, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y9, (BX)
+	ADDQ    CX, BX
+	MOVQ    BX, 16(SP)
+	MOVQ    104(AX), DX
+	ADDQ    DX, (SP)
+	MOVQ    112(AX), DX
+	ADDQ    DX, 8(SP)
+	DECQ    32(SP)
+	JNZ     tile6x8
+	JMP     done
+
+tile5x8:
+	MOVQ    args+0(FP), AX
+	CMPQ    144(AX), $0x00
+	JEQ     tile5x8bias
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y8
+	JMP     tile5x8start
+
+tile5x8bias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile5x8zero
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y5
+	VMOVAPS Y4, Y6
+	VMOVAPS Y4, Y7
+	VMOVAPS Y4, Y8
+	JMP     tile5x8start
+
+tile5x8zero:
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	VXORPS X8, X8, X8
+
+tile5x8start:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile5x8end
+
+tile5x8step:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVLQSX 4(R13), BX
+	TESTQ   BX, BX
+	LEAQ    (BP)(BX*4), BX
+	CMOVQLT R15, BX
+	MOVLQSX 8(R13), CX
+	TESTQ   CX, CX
+	LEAQ    (BP)(CX*4), CX
+	CMOVQLT R15, CX
+	MOVLQSX 12(R13), DX
+	TESTQ   DX, DX
+	LEAQ    (BP)(DX*4), DX
+	CMOVQLT R15, DX
+	MOVLQSX 16(R13), SI
+	TESTQ   SI, SI
+	LEAQ    (BP)(SI*4), SI
+	CMOVQLT R15, SI
+	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile5x8k:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (BX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (CX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (DX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (SI)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile5x8k
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile5x8step
+
+tile5x8end:
+	MOVQ   args+0(FP), AX
+	MOVQ   24(SP), BX
+	TESTQ  BX, BX
+	JEQ    tile5x8act
+	MOVQ   72(AX), CX
+	VADDPS (BX), Y4, Y4
+	ADDQ   CX, BX
+	VADDPS (BX), Y5, Y5
+	ADDQ   CX, BX
+	VADDPS (BX), Y6, Y6
+	ADDQ   CX, BX
+	VADDPS (BX), Y7, Y7
+	ADDQ   CX, BX
+	VADDPS (BX), Y8, Y8
+	ADDQ   CX, BX
+	MOVQ   BX, 24(SP)
+
+tile5x8act:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile5x8store
+	JGT          tile5x8leaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
+	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
+	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
+	VMINPS       Y8, Y1, Y8
+	JMP          tile5x8store
+
+tile5x8leaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+	VMULPS       Y0, Y5, Y2
+	VCMPPS       $0x1e, Y1, Y5, Y3
+	VBLENDVPS    Y3, Y5, Y2, Y5
+	VMULPS       Y0, Y6, Y2
+	VCMPPS       $0x1e, Y1, Y6, Y3
+	VBLENDVPS    Y3, Y6, Y2, Y6
+	VMULPS       Y0, Y7, Y2
+	VCMPPS       $0x1e, Y1, Y7, Y3
+	VBLENDVPS    Y3, Y7, Y2, Y7
+	VMULPS       Y0, Y8, Y2
+	VCMPPS       $0x1e, Y1, Y8, Y3
+	VBLENDVPS    Y3, Y8, Y2, Y8
+
+tile5x8store:
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS Y4, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y5, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y6, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y7, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y8, (BX)
+	ADDQ    CX, BX
+	MOVQ    BX, 16(SP)
+	MOVQ    104(AX), DX
+	ADDQ    DX, (SP)
+	MOVQ    112(AX), DX
+	ADDQ    DX, 8(SP)
+	DECQ    32(SP)
+	JNZ     tile5x8
+	JMP     done
+
+tile4x8:
+	MOVQ    args+0(FP), AX
+	CMPQ    144(AX), $0x00
+	JEQ     tile4x8bias
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y7
+	JMP     tile4x8start
+
+tile4x8bias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile4x8zero
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y5
+	VMOVAPS Y4, Y6
+	VMOVAPS Y4, Y7
+	JMP     tile4x8start
+
+tile4x8zero:
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+
+tile4x8start:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile4x8end
+
+tile4x8step:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVLQSX 4(R13), BX
+	TESTQ   BX, BX
+	LEAQ    (BP)(BX*4), BX
+	CMOVQLT R15, BX
+	MOVLQSX 8(R13), CX
+	TESTQ   CX, CX
+	LEAQ    (BP)(CX*4), CX
+	CMOVQLT R15, CX
+	MOVLQSX 12(R13), DX
+	TESTQ   DX, DX
+	LEAQ    (BP)(DX*4), DX
+	CMOVQLT R15, DX
+	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile4x8k:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (BX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (CX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (DX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile4x8k
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile4x8step
+
+tile4x8end:
+	MOVQ   args+0(FP), AX
+	MOVQ   24(SP), BX
+	TESTQ  BX, BX
+	JEQ    tile4x8act
+	MOVQ   72(AX), CX
+	VADDPS (BX), Y4, Y4
+	ADDQ   CX, BX
+	VADDPS (BX), Y5, Y5
+	ADDQ   CX, BX
+	VADDPS (BX), Y6, Y6
+	ADDQ   CX, BX
+	VADDPS (BX), Y7, Y7
+	ADDQ   CX, BX
+	MOVQ   BX, 24(SP)
+
+tile4x8act:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile4x8store
+	JGT          tile4x8leaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
+	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
+	VMINPS       Y7, Y1, Y7
+	JMP          tile4x8store
+
+tile4x8leaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+	VMULPS       Y0, Y5, Y2
+	VCMPPS       $0x1e, Y1, Y5, Y3
+	VBLENDVPS    Y3, Y5, Y2, Y5
+	VMULPS       Y0, Y6, Y2
+	VCMPPS       $0x1e, Y1, Y6, Y3
+	VBLENDVPS    Y3, Y6, Y2, Y6
+	VMULPS       Y0, Y7, Y2
+	VCMPPS       $0x1e, Y1, Y7, Y3
+	VBLENDVPS    Y3, Y7, Y2, Y7
+
+tile4x8store:
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS Y4, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y5, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y6, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y7, (BX)
+	ADDQ    CX, BX
+	MOVQ    BX, 16(SP)
+	MOVQ    104(AX), DX
+	ADDQ    DX, (SP)
+	MOVQ    112(AX), DX
+	ADDQ    DX, 8(SP)
+	DECQ    32(SP)
+	JNZ     tile4x8
+	JMP     done
+
+tile3x8:
+	MOVQ    args+0(FP), AX
+	CMPQ    144(AX), $0x00
+	JEQ     tile3x8bias
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y6
+	JMP     tile3x8start
+
+tile3x8bias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile3x8zero
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y5
+	VMOVAPS Y4, Y6
+	JMP     tile3x8start
+
+tile3x8zero:
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+
+tile3x8start:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile3x8end
+
+tile3x8step:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVLQSX 4(R13), BX
+	TESTQ   BX, BX
+	LEAQ    (BP)(BX*4), BX
+	CMOVQLT R15, BX
+	MOVLQSX 8(R13), CX
+	TESTQ   CX, CX
+	LEAQ    (BP)(CX*4), CX
+	CMOVQLT R15, CX
+	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile3x8k:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (BX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (CX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile3x8k
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile3x8step
+
+tile3x8end:
+	MOVQ   args+0(FP), AX
+	MOVQ   24(SP), BX
+	TESTQ  BX, BX
+	JEQ    tile3x8act
+	MOVQ   72(AX), CX
+	VADDPS (BX), Y4, Y4
+	ADDQ   CX, BX
+	VADDPS (BX), Y5, Y5
+	ADDQ   CX, BX
+	VADDPS (BX), Y6, Y6
+	ADDQ   CX, BX
+	MOVQ   BX, 24(SP)
+
+tile3x8act:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile3x8store
+	JGT          tile3x8leaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
+	VMINPS       Y6, Y1, Y6
+	JMP          tile3x8store
+
+tile3x8leaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+	VMULPS       Y0, Y5, Y2
+	VCMPPS       $0x1e, Y1, Y5, Y3
+	VBLENDVPS    Y3, Y5, Y2, Y5
+	VMULPS       Y0, Y6, Y2
+	VCMPPS       $0x1e, Y1, Y6, Y3
+	VBLENDVPS    Y3, Y6, Y2, Y6
+
+tile3x8store:
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS Y4, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y5, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y6, (BX)
+	ADDQ    CX, BX
+	MOVQ    BX, 16(SP)
+	MOVQ    104(AX), DX
+	ADDQ    DX, (SP)
+	MOVQ    112(AX), DX
+	ADDQ    DX, 8(SP)
+	DECQ    32(SP)
+	JNZ     tile3x8
+	JMP     done
+
+tile2x8:
+	MOVQ    args+0(FP), AX
+	CMPQ    144(AX), $0x00
+	JEQ     tile2x8bias
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPS (BX), Y5
+	JMP     tile2x8start
+
+tile2x8bias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile2x8zero
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y5
+	JMP     tile2x8start
+
+tile2x8zero:
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+
+tile2x8start:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile2x8end
+
+tile2x8step:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVLQSX 4(R13), BX
+	TESTQ   BX, BX
+	LEAQ    (BP)(BX*4), BX
+	CMOVQLT R15, BX
+	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile2x8k:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (BX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile2x8k
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile2x8step
+
+tile2x8end:
+	MOVQ   args+0(FP), AX
+	MOVQ   24(SP), BX
+	TESTQ  BX, BX
+	JEQ    tile2x8act
+	MOVQ   72(AX), CX
+	VADDPS (BX), Y4, Y4
+	ADDQ   CX, BX
+	VADDPS (BX), Y5, Y5
+	ADDQ   CX, BX
+	MOVQ   BX, 24(SP)
+
+tile2x8act:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile2x8store
+	JGT          tile2x8leaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	JMP          tile2x8store
+
+tile2x8leaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+	VMULPS       Y0, Y5, Y2
+	VCMPPS       $0x1e, Y1, Y5, Y3
+	VBLENDVPS    Y3, Y5, Y2, Y5
+
+tile2x8store:
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS Y4, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Y5, (BX)
+	ADDQ    CX, BX
+	MOVQ    BX, 16(SP)
+	MOVQ    104(AX), DX
+	ADDQ    DX, (SP)
+	MOVQ    112(AX), DX
+	ADDQ    DX, 8(SP)
+	DECQ    32(SP)
+	JNZ     tile2x8
+	JMP     done
+
+tile1x8:
+	MOVQ    args+0(FP), AX
+	CMPQ    144(AX), $0x00
+	JEQ     tile1x8bias
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS (BX), Y4
+	JMP     tile1x8start
+
+tile1x8bias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile1x8zero
+	VMOVUPS (BX), Y4
+	JMP     tile1x8start
+
+tile1x8zero:
+	VXORPS X4, X4, X4
+
+tile1x8start:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile1x8end
+
+tile1x8step:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile1x8k:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile1x8k
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile1x8step
+
+tile1x8end:
+	MOVQ   args+0(FP), AX
+	MOVQ   24(SP), BX
+	TESTQ  BX, BX
+	JEQ    tile1x8act
+	MOVQ   72(AX), CX
+	VADDPS (BX), Y4, Y4
+	ADDQ   CX, BX
+	MOVQ   BX, 24(SP)
+
+tile1x8act:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile1x8store
+	JGT          tile1x8leaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	JMP          tile1x8store
+
+tile1x8leaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+
+tile1x8store:
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS Y4, (BX)
+	ADDQ    CX, BX
+	MOVQ    BX, 16(SP)
+	MOVQ    104(AX), DX
+	ADDQ    DX, (SP)
+	MOVQ    112(AX), DX
+	ADDQ    DX, 8(SP)
+	DECQ    32(SP)
+	JNZ     tile1x8
+	JMP     done
+
+tile12x8ragged:
+	MOVQ       args+0(FP), AX
+	CMPQ       144(AX), $0x00
+	JEQ        tile12x8raggedbias
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS (BX), Y2, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y6
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y7
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y8
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y9
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y10
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y11
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y12
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y13
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y14
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y15
+	JMP        tile12x8raggedstart
+
+tile12x8raggedbias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile12x8raggedzero
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y5
+	VMOVAPS Y4, Y6
+	VMOVAPS Y4, Y7
+	VMOVAPS Y4, Y8
+	VMOVAPS Y4, Y9
+	VMOVAPS Y4, Y10
+	VMOVAPS Y4, Y11
+	VMOVAPS Y4, Y12
+	VMOVAPS Y4, Y13
+	VMOVAPS Y4, Y14
+	VMOVAPS Y4, Y15
+	JMP     tile12x8raggedstart
+
+tile12x8raggedzero:
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	VXORPS X8, X8, X8
+	VXORPS X9, X9, X9
+	VXORPS X10, X10, X10
+	VXORPS X11, X11, X11
+	VXORPS X12, X12, X12
+	VXORPS X13, X13, X13
+	VXORPS X14, X14, X14
+	VXORPS X15, X15, X15
+
+tile12x8raggedstart:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile12x8raggedend
+
+tile12x8raggedstep:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVLQSX 4(R13), BX
+	TESTQ   BX, BX
+	LEAQ    (BP)(BX*4), BX
+	CMOVQLT R15, BX
+	MOVLQSX 8(R13), CX
+	TESTQ   CX, CX
+	LEAQ    (BP)(CX*4), CX
+	CMOVQLT R15, CX
+	MOVLQSX 12(R13), DX
+	TESTQ   DX, DX
+	LEAQ    (BP)(DX*4), DX
+	CMOVQLT R15, DX
+	MOVLQSX 16(R13), SI
+	TESTQ   SI, SI
+	LEAQ    (BP)(SI*4), SI
+	CMOVQLT R15, SI
+	MOVLQSX 20(R13), DI
+	TESTQ   DI, DI
+	LEAQ    (BP)(DI*4), DI
+	CMOVQLT R15, DI
+	MOVLQSX 24(R13), R8
+	TESTQ   R8, R8
+	LEAQ    (BP)(R8*4), R8
+	CMOVQLT R15, R8
+	MOVLQSX 28(R13), R9
+	TESTQ   R9, R9
+	LEAQ    (BP)(R9*4), R9
+	CMOVQLT R15, R9
+	MOVLQSX 32(R13), R10
+	TESTQ   R10, R10
+	LEAQ    (BP)(R10*4), R10
+	CMOVQLT R15, R10
+	MOVLQSX 36(R13), R11
+	TESTQ   R11, R11
+	LEAQ    (BP)(R11*4), R11
+	CMOVQLT R15, R11
+	MOVLQSX 40(R13), R12
+	TESTQ   R12, R12
+	LEAQ    (BP)(R12*4), R12
+	CMOVQLT R15, R12
+	MOVLQSX 44(R13), R13
+	TESTQ   R13, R13
+	LEAQ    (BP)(R13*4), R13
+	CMOVQLT R15, R13
+	MOVQ    args+0(FP), BP
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile12x8raggedk:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (BX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (CX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (DX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (SI)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (DI)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y9
+	VBROADCASTSS (R8)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VBROADCASTSS (R9)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y11
+	VBROADCASTSS (R10)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VBROADCASTSS (R11)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y13
+	VBROADCASTSS (R12)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VBROADCASTSS (R13)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y15
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile12x8raggedk
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile12x8raggedstep
+
+tile12x8raggedend:
+	MOVQ       args+0(FP), AX
+	MOVQ       24(SP), BX
+	TESTQ      BX, BX
+	JEQ        tile12x8raggedact
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       72(AX), CX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y4, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y5, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y6, Y6
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y7, Y7
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y8, Y8
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y9, Y9
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y10, Y10
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y11, Y11
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y12, Y12
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y13, Y13
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y14, Y14
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y15, Y15
+	ADDQ       CX, BX
+	MOVQ       BX, 24(SP)
+
+tile12x8raggedact:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile12x8raggedstore
+	JGT          tile12x8raggedleaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
+	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
+	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
+	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
+	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
+	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMAXPS       Y12, Y0, Y12
+	VMINPS       Y12, Y1, Y12
+	VMAXPS       Y13, Y0, Y13
+	VMINPS       Y13, Y1, Y13
+	VMAXPS       Y14, Y0, Y14
+	VMINPS       Y14, Y1, Y14
+	VMAXPS       Y15, Y0, Y15
+	VMINPS       Y15, Y1, Y15
+	JMP          tile12x8raggedstore
+
+tile12x8raggedleaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+	VMULPS       Y0, Y5, Y2
+	VCMPPS       $0x1e, Y1, Y5, Y3
+	VBLENDVPS    Y3, Y5, Y2, Y5
+	VMULPS       Y0, Y6, Y2
+	VCMPPS       $0x1e, Y1, Y6, Y3
+	VBLENDVPS    Y3, Y6, Y2, Y6
+	VMULPS       Y0, Y7, Y2
+	VCMPPS       $0x1e, Y1, Y7, Y3
+	VBLENDVPS    Y3, Y7, Y2, Y7
+	VMULPS       Y0, Y8, Y2
+	VCMPPS       $0x1e, Y1, Y8, Y3
+	VBLENDVPS    Y3, Y8, Y2, Y8
+	VMULPS       Y0, Y9, Y2
+	VCMPPS       $0x1e, Y1, Y9, Y3
+	VBLENDVPS    Y3, Y9, Y2, Y9
+	VMULPS       Y0, Y10, Y2
+	VCMPPS       $0x1e, Y1, Y10, Y3
+	VBLENDVPS    Y3, Y10, Y2, Y10
+	VMULPS       Y0, Y11, Y2
+	VCMPPS       $0x1e, Y1, Y11, Y3
+	VBLENDVPS    Y3, Y11, Y2, Y11
+	VMULPS       Y0, Y12, Y2
+	VCMPPS       $0x1e, Y1, Y12, Y3
+	VBLENDVPS    Y3, Y12, Y2, Y12
+	VMULPS       Y0, Y13, Y2
+	VCMPPS       $0x1e, Y1, Y13, Y3
+	VBLENDVPS    Y3, Y13, Y2, Y13
+	VMULPS       Y0, Y14, Y2
+	VCMPPS       $0x1e, Y1, Y14, Y3
+	VBLENDVPS    Y3, Y14, Y2, Y14
+	VMULPS       Y0, Y15, Y2
+	VCMPPS       $0x1e, Y1, Y15, Y3
+	VBLENDVPS    Y3, Y15, Y2, Y15
+
+tile12x8raggedstore:
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS Y4, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y5, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y6, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y7, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y8, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y9, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y10, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y11, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y12, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y13, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y14, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y15, Y2, (BX)
+	ADDQ       CX, BX
+	MOVQ       BX, 16(SP)
+	MOVQ       104(AX), DX
+	ADDQ       DX, (SP)
+	MOVQ       112(AX), DX
+	ADDQ       DX, 8(SP)
+	DECQ       32(SP)
+	JNZ        tile12x8ragged
+	JMP        done
+
+tile11x8ragged:
+	MOVQ       args+0(FP), AX
+	CMPQ       144(AX), $0x00
+	JEQ        tile11x8raggedbias
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS (BX), Y2, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y6
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y7
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y8
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y9
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y10
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y11
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y12
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y13
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y14
+	JMP        tile11x8raggedstart
+
+tile11x8raggedbias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile11x8raggedzero
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y5
+	VMOVAPS Y4, Y6
+	VMOVAPS Y4, Y7
+	VMOVAPS Y4, Y8
+	VMOVAPS Y4, Y9
+	VMOVAPS Y4, Y10
+	VMOVAPS Y4, Y11
+	VMOVAPS Y4, Y12
+	VMOVAPS Y4, Y13
+	VMOVAPS Y4, Y14
+	JMP     tile11x8raggedstart
+
+tile11x8raggedzero:
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	VXORPS X8, X8, X8
+	VXORPS X9, X9, X9
+	VXORPS X10, X10, X10
+	VXORPS X11, X11, X11
+	VXORPS X12, X12, X12
+	VXORPS X13, X13, X13
+	VXORPS X14, X14, X14
+
+tile11x8raggedstart:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile11x8raggedend
+
+tile11x8raggedstep:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVLQSX 4(R13), BX
+	TESTQ   BX, BX
+	LEAQ    (BP)(BX*4), BX
+	CMOVQLT R15, BX
+	MOVLQSX 8(R13), CX
+	TESTQ   CX, CX
+	LEAQ    (BP)(CX*4), CX
+	CMOVQLT R15, CX
+	MOVLQSX 12(R13), DX
+	TESTQ   DX, DX
+	LEAQ    (BP)(DX*4), DX
+	CMOVQLT R15, DX
+	MOVLQSX 16(R13), SI
+	TESTQ   SI, SI
+	LEAQ    (BP)(SI*4), SI
+	CMOVQLT R15, SI
+	MOVLQSX 20(R13), DI
+	TESTQ   DI, DI
+	LEAQ    (BP)(DI*4), DI
+	CMOVQLT R15, DI
+	MOVLQSX 24(R13), R8
+	TESTQ   R8, R8
+	LEAQ    (BP)(R8*4), R8
+	CMOVQLT R15, R8
+	MOVLQSX 28(R13), R9
+	TESTQ   R9, R9
+	LEAQ    (BP)(R9*4), R9
+	CMOVQLT R15, R9
+	MOVLQSX 32(R13), R10
+	TESTQ   R10, R10
+	LEAQ    (BP)(R10*4), R10
+	CMOVQLT R15, R10
+	MOVLQSX 36(R13), R11
+	TESTQ   R11, R11
+	LEAQ    (BP)(R11*4), R11
+	CMOVQLT R15, R11
+	MOVLQSX 40(R13), R12
+	TESTQ   R12, R12
+	LEAQ    (BP)(R12*4), R12
+	CMOVQLT R15, R12
+	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile11x8raggedk:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (BX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (CX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (DX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (SI)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (DI)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y9
+	VBROADCASTSS (R8)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VBROADCASTSS (R9)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y11
+	VBROADCASTSS (R10)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VBROADCASTSS (R11)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y13
+	VBROADCASTSS (R12)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile11x8raggedk
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile11x8raggedstep
+
+tile11x8raggedend:
+	MOVQ       args+0(FP), AX
+	MOVQ       24(SP), BX
+	TESTQ      BX, BX
+	JEQ        tile11x8raggedact
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       72(AX), CX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y4, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y5, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y6, Y6
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y7, Y7
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y8, Y8
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y9, Y9
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y10, Y10
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y11, Y11
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y12, Y12
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y13, Y13
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y14, Y14
+	ADDQ       CX, BX
+	MOVQ       BX, 24(SP)
+
+tile11x8raggedact:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile11x8raggedstore
+	JGT          tile11x8raggedleaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
+	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
+	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
+	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
+	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
+	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMAXPS       Y12, Y0, Y12
+	VMINPS       Y12, Y1, Y12
+	VMAXPS       Y13, Y0, Y13
+	VMINPS       Y13, Y1, Y13
+	VMAXPS       Y14, Y0, Y14
+	VMINPS       Y14, Y1, Y14
+	JMP          tile11x8raggedstore
+
+tile11x8raggedleaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+	VMULPS       Y0, Y5, Y2
+	VCMPPS       $0x1e, Y1, Y5, Y3
+	VBLENDVPS    Y3, Y5, Y2, Y5
+	VMULPS       Y0, Y6, Y2
+	VCMPPS       $0x1e, Y1, Y6, Y3
+	VBLENDVPS    Y3, Y6, Y2, Y6
+	VMULPS       Y0, Y7, Y2
+	VCMPPS       $0x1e, Y1, Y7, Y3
+	VBLENDVPS    Y3, Y7, Y2, Y7
+	VMULPS       Y0, Y8, Y2
+	VCMPPS       $0x1e, Y1, Y8, Y3
+	VBLENDVPS    Y3, Y8, Y2, Y8
+	VMULPS       Y0, Y9, Y2
+	VCMPPS       $0x1e, Y1, Y9, Y3
+	VBLENDVPS    Y3, Y9, Y2, Y9
+	VMULPS       Y0, Y10, Y2
+	VCMPPS       $0x1e, Y1, Y10, Y3
+	VBLENDVPS    Y3, Y10, Y2, Y10
+	VMULPS       Y0, Y11, Y2
+	VCMPPS       $0x1e, Y1, Y11, Y3
+	VBLENDVPS    Y3, Y11, Y2, Y11
+	VMULPS       Y0, Y12, Y2
+	VCMPPS       $0x1e, Y1, Y12, Y3
+	VBLENDVPS    Y3, Y12, Y2, Y12
+	VMULPS       Y0, Y13, Y2
+	VCMPPS       $0x1e, Y1, Y13, Y3
+	VBLENDVPS    Y3, Y13, Y2, Y13
+	VMULPS       Y0, Y14, Y2
+	VCMPPS       $0x1e, Y1, Y14, Y3
+	VBLENDVPS    Y3, Y14, Y2, Y14
+
+tile11x8raggedstore:
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS Y4, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y5, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y6, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y7, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y8, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y9, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y10, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y11, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y12, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y13, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y14, Y2, (BX)
+	ADDQ       CX, BX
+	MOVQ       BX, 16(SP)
+	MOVQ       104(AX), DX
+	ADDQ       DX, (SP)
+	MOVQ       112(AX), DX
+	ADDQ       DX, 8(SP)
+	DECQ       32(SP)
+	JNZ        tile11x8ragged
+	JMP        done
+
+tile10x8ragged:
+	MOVQ       args+0(FP), AX
+	CMPQ       144(AX), $0x00
+	JEQ        tile10x8raggedbias
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS (BX), Y2, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y6
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y7
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y8
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y9
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y10
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y11
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y12
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y13
+	JMP        tile10x8raggedstart
+
+tile10x8raggedbias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile10x8raggedzero
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y5
+	VMOVAPS Y4, Y6
+	VMOVAPS Y4, Y7
+	VMOVAPS Y4, Y8
+	VMOVAPS Y4, Y9
+	VMOVAPS Y4, Y10
+	VMOVAPS Y4, Y11
+	VMOVAPS Y4, Y12
+	VMOVAPS Y4, Y13
+	JMP     tile10x8raggedstart
+
+tile10x8raggedzero:
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	VXORPS X8, X8, X8
+	VXORPS X9, X9, X9
+	VXORPS X10, X10, X10
+	VXORPS X11, X11, X11
+	VXORPS X12, X12, X12
+	VXORPS X13, X13, X13
+
+tile10x8raggedstart:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile10x8raggedend
+
+tile10x8raggedstep:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVLQSX 4(R13), BX
+	TESTQ   BX, BX
+	LEAQ    (BP)(BX*4), BX
+	CMOVQLT R15, BX
+	MOVLQSX 8(R13), CX
+	TESTQ   CX, CX
+	LEAQ    (BP)(CX*4), CX
+	CMOVQLT R15, CX
+	MOVLQSX 12(R13), DX
+	TESTQ   DX, DX
+	LEAQ    (BP)(DX*4), DX
+	CMOVQLT R15, DX
+	MOVLQSX 16(R13), SI
+	TESTQ   SI, SI
+	LEAQ    (BP)(SI*4), SI
+	CMOVQLT R15, SI
+	MOVLQSX 20(R13), DI
+	TESTQ   DI, DI
+	LEAQ    (BP)(DI*4), DI
+	CMOVQLT R15, DI
+	MOVLQSX 24(R13), R8
+	TESTQ   R8, R8
+	LEAQ    (BP)(R8*4), R8
+	CMOVQLT R15, R8
+	MOVLQSX 28(R13), R9
+	TESTQ   R9, R9
+	LEAQ    (BP)(R9*4), R9
+	CMOVQLT R15, R9
+	MOVLQSX 32(R13), R10
+	TESTQ   R10, R10
+	LEAQ    (BP)(R10*4), R10
+	CMOVQLT R15, R10
+	MOVLQSX 36(R13), R11
+	TESTQ   R11, R11
+	LEAQ    (BP)(R11*4), R11
+	CMOVQLT R15, R11
+	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile10x8raggedk:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (BX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (CX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (DX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (SI)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (DI)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y9
+	VBROADCASTSS (R8)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VBROADCASTSS (R9)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y11
+	VBROADCASTSS (R10)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VBROADCASTSS (R11)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y13
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile10x8raggedk
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile10x8raggedstep
+
+tile10x8raggedend:
+	MOVQ       args+0(FP), AX
+	MOVQ       24(SP), BX
+	TESTQ      BX, BX
+	JEQ        tile10x8raggedact
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       72(AX), CX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y4, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y5, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y6, Y6
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y7, Y7
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y8, Y8
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y9, Y9
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y10, Y10
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y11, Y11
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y12, Y12
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y13, Y13
+	ADDQ       CX, BX
+	MOVQ       BX, 24(SP)
+
+tile10x8raggedact:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile10x8raggedstore
+	JGT          tile10x8raggedleaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
+	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
+	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
+	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
+	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
+	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMAXPS       Y12, Y0, Y12
+	VMINPS       Y12, Y1, Y12
+	VMAXPS       Y13, Y0, Y13
+	VMINPS       Y13, Y1, Y13
+	JMP          tile10x8raggedstore
+
+tile10x8raggedleaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+	VMULPS       Y0, Y5, Y2
+	VCMPPS       $0x1e, Y1, Y5, Y3
+	VBLENDVPS    Y3, Y5, Y2, Y5
+	VMULPS       Y0, Y6, Y2
+	VCMPPS       $0x1e, Y1, Y6, Y3
+	VBLENDVPS    Y3, Y6, Y2, Y6
+	VMULPS       Y0, Y7, Y2
+	VCMPPS       $0x1e, Y1, Y7, Y3
+	VBLENDVPS    Y3, Y7, Y2, Y7
+	VMULPS       Y0, Y8, Y2
+	VCMPPS       $0x1e, Y1, Y8, Y3
+	VBLENDVPS    Y3, Y8, Y2, Y8
+	VMULPS       Y0, Y9, Y2
+	VCMPPS       $0x1e, Y1, Y9, Y3
+	VBLENDVPS    Y3, Y9, Y2, Y9
+	VMULPS       Y0, Y10, Y2
+	VCMPPS       $0x1e, Y1, Y10, Y3
+	VBLENDVPS    Y3, Y10, Y2, Y10
+	VMULPS       Y0, Y11, Y2
+	VCMPPS       $0x1e, Y1, Y11, Y3
+	VBLENDVPS    Y3, Y11, Y2, Y11
+	VMULPS       Y0, Y12, Y2
+	VCMPPS       $0x1e, Y1, Y12, Y3
+	VBLENDVPS    Y3, Y12, Y2, Y12
+	VMULPS       Y0, Y13, Y2
+	VCMPPS       $0x1e, Y1, Y13, Y3
+	VBLENDVPS    Y3, Y13, Y2, Y13
+
+tile10x8raggedstore:
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS Y4, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y5, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y6, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y7, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y8, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y9, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y10, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y11, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y12, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y13, Y2, (BX)
+	ADDQ       CX, BX
+	MOVQ       BX, 16(SP)
+	MOVQ       104(AX), DX
+	ADDQ       DX, (SP)
+	MOVQ       112(AX), DX
+	ADDQ       DX, 8(SP)
+	DECQ       32(SP)
+	JNZ        tile10x8ragged
+	JMP        done
+
+tile9x8ragged:
+	MOVQ       args+0(FP), AX
+	CMPQ       144(AX), $0x00
+	JEQ        tile9x8raggedbias
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS (BX), Y2, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y6
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y7
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y8
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y9
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y10
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y11
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y12
+	JMP        tile9x8raggedstart
+
+tile9x8raggedbias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile9x8raggedzero
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y5
+	VMOVAPS Y4, Y6
+	VMOVAPS Y4, Y7
+	VMOVAPS Y4, Y8
+	VMOVAPS Y4, Y9
+	VMOVAPS Y4, Y10
+	VMOVAPS Y4, Y11
+	VMOVAPS Y4, Y12
+	JMP     tile9x8raggedstart
+
+tile9x8raggedzero:
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	VXORPS X8, X8, X8
+	VXORPS X9, X9, X9
+	VXORPS X10, X10, X10
+	VXORPS X11, X11, X11
+	VXORPS X12, X12, X12
+
+tile9x8raggedstart:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile9x8raggedend
+
+tile9x8raggedstep:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVLQSX 4(R13), BX
+	TESTQ   BX, BX
+	LEAQ    (BP)(BX*4), BX
+	CMOVQLT R15, BX
+	MOVLQSX 8(R13), CX
+	TESTQ   CX, CX
+	LEAQ    (BP)(CX*4), CX
+	CMOVQLT R15, CX
+	MOVLQSX 12(R13), DX
+	TESTQ   DX, DX
+	LEAQ    (BP)(DX*4), DX
+	CMOVQLT R15, DX
+	MOVLQSX 16(R13), SI
+	TESTQ   SI, SI
+	LEAQ    (BP)(SI*4), SI
+	CMOVQLT R15, SI
+	MOVLQSX 20(R13), DI
+	TESTQ   DI, DI
+	LEAQ    (BP)(DI*4), DI
+	CMOVQLT R15, DI
+	MOVLQSX 24(R13), R8
+	TESTQ   R8, R8
+	LEAQ    (BP)(R8*4), R8
+	CMOVQLT R15, R8
+	MOVLQSX 28(R13), R9
+	TESTQ   R9, R9
+	LEAQ    (BP)(R9*4), R9
+	CMOVQLT R15, R9
+	MOVLQSX 32(R13), R10
+	TESTQ   R10, R10
+	LEAQ    (BP)(R10*4), R10
+	CMOVQLT R15, R10
+	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile9x8raggedk:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (BX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (CX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (DX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (SI)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (DI)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y9
+	VBROADCASTSS (R8)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VBROADCASTSS (R9)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y11
+	VBROADCASTSS (R10)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile9x8raggedk
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile9x8raggedstep
+
+tile9x8raggedend:
+	MOVQ       args+0(FP), AX
+	MOVQ       24(SP), BX
+	TESTQ      BX, BX
+	JEQ        tile9x8raggedact
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       72(AX), CX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y4, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y5, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y6, Y6
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y7, Y7
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y8, Y8
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y9, Y9
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y10, Y10
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y11, Y11
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y12, Y12
+	ADDQ       CX, BX
+	MOVQ       BX, 24(SP)
+
+tile9x8raggedact:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile9x8raggedstore
+	JGT          tile9x8raggedleaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
+	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
+	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
+	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
+	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
+	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMAXPS       Y12, Y0, Y12
+	VMINPS       Y12, Y1, Y12
+	JMP          tile9x8raggedstore
+
+tile9x8raggedleaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+	VMULPS       Y0, Y5, Y2
+	VCMPPS       $0x1e, Y1, Y5, Y3
+	VBLENDVPS    Y3, Y5, Y2, Y5
+	VMULPS       Y0, Y6, Y2
+	VCMPPS       $0x1e, Y1, Y6, Y3
+	VBLENDVPS    Y3, Y6, Y2, Y6
+	VMULPS       Y0, Y7, Y2
+	VCMPPS       $0x1e, Y1, Y7, Y3
+	VBLENDVPS    Y3, Y7, Y2, Y7
+	VMULPS       Y0, Y8, Y2
+	VCMPPS       $0x1e, Y1, Y8, Y3
+	VBLENDVPS    Y3, Y8, Y2, Y8
+	VMULPS       Y0, Y9, Y2
+	VCMPPS       $0x1e, Y1, Y9, Y3
+	VBLENDVPS    Y3, Y9, Y2, Y9
+	VMULPS       Y0, Y10, Y2
+	VCMPPS       $0x1e, Y1, Y10, Y3
+	VBLENDVPS    Y3, Y10, Y2, Y10
+	VMULPS       Y0, Y11, Y2
+	VCMPPS       $0x1e, Y1, Y11, Y3
+	VBLENDVPS    Y3, Y11, Y2, Y11
+	VMULPS       Y0, Y12, Y2
+	VCMPPS       $0x1e, Y1, Y12, Y3
+	VBLENDVPS    Y3, Y12, Y2, Y12
+
+tile9x8raggedstore:
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS Y4, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y5, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y6, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y7, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y8, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y9, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y10, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y11, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y12, Y2, (BX)
+	ADDQ       CX, BX
+	MOVQ       BX, 16(SP)
+	MOVQ       104(AX), DX
+	ADDQ       DX, (SP)
+	MOVQ       112(AX), DX
+	ADDQ       DX, 8(SP)
+	DECQ       32(SP)
+	JNZ        tile9x8ragged
+	JMP        done
+
+tile8x8ragged:
+	MOVQ       args+0(FP), AX
+	CMPQ       144(AX), $0x00
+	JEQ        tile8x8raggedbias
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS (BX), Y2, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y6
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y7
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y8
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y9
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y10
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y11
+	JMP        tile8x8raggedstart
+
+tile8x8raggedbias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile8x8raggedzero
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y5
+	VMOVAPS Y4, Y6
+	VMOVAPS Y4, Y7
+	VMOVAPS Y4, Y8
+	VMOVAPS Y4, Y9
+	VMOVAPS Y4, Y10
+	VMOVAPS Y4, Y11
+	JMP     tile8x8raggedstart
+
+tile8x8raggedzero:
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	VXORPS X8, X8, X8
+	VXORPS X9, X9, X9
+	VXORPS X10, X10, X10
+	VXORPS X11, X11, X11
+
+tile8x8raggedstart:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile8x8raggedend
+
+tile8x8raggedstep:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVLQSX 4(R13), BX
+	TESTQ   BX, BX
+	LEAQ    (BP)(BX*4), BX
+	CMOVQLT R15, BX
+	MOVLQSX 8(R13), CX
+	TESTQ   CX, CX
+	LEAQ    (BP)(CX*4), CX
+	CMOVQLT R15, CX
+	MOVLQSX 12(R13), DX
+	TESTQ   DX, DX
+	LEAQ    (BP)(DX*4), DX
+	CMOVQLT R15, DX
+	MOVLQSX 16(R13), SI
+	TESTQ   SI, SI
+	LEAQ    (BP)(SI*4), SI
+	CMOVQLT R15, SI
+	MOVLQSX 20(R13), DI
+	TESTQ   DI, DI
+	LEAQ    (BP)(DI*4), DI
+	CMOVQLT R15, DI
+	MOVLQSX 24(R13), R8
+	TESTQ   R8, R8
+	LEAQ    (BP)(R8*4), R8
+	CMOVQLT R15, R8
+	MOVLQSX 28(R13), R9
+	TESTQ   R9, R9
+	LEAQ    (BP)(R9*4), R9
+	CMOVQLT R15, R9
+	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile8x8raggedk:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (BX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (CX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (DX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (SI)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (DI)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y9
+	VBROADCASTSS (R8)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VBROADCASTSS (R9)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y11
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile8x8raggedk
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile8x8raggedstep
+
+tile8x8raggedend:
+	MOVQ       args+0(FP), AX
+	MOVQ       24(SP), BX
+	TESTQ      BX, BX
+	JEQ        tile8x8raggedact
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       72(AX), CX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y4, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y5, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y6, Y6
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y7, Y7
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y8, Y8
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y9, Y9
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y10, Y10
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y11, Y11
+	ADDQ       CX, BX
+	MOVQ       BX, 24(SP)
+
+tile8x8raggedact:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile8x8raggedstore
+	JGT          tile8x8raggedleaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
+	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
+	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
+	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
+	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
+	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	JMP          tile8x8raggedstore
+
+tile8x8raggedleaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+	VMULPS       Y0, Y5, Y2
+	VCMPPS       $0x1e, Y1, Y5, Y3
+	VBLENDVPS    Y3, Y5, Y2, Y5
+	VMULPS       Y0, Y6, Y2
+	VCMPPS       $0x1e, Y1, Y6, Y3
+	VBLENDVPS    Y3, Y6, Y2, Y6
+	VMULPS       Y0, Y7, Y2
+	VCMPPS       $0x1e, Y1, Y7, Y3
+	VBLENDVPS    Y3, Y7, Y2, Y7
+	VMULPS       Y0, Y8, Y2
+	VCMPPS       $0x1e, Y1, Y8, Y3
+	VBLENDVPS    Y3, Y8, Y2, Y8
+	VMULPS       Y0, Y9, Y2
+	VCMPPS       $0x1e, Y1, Y9, Y3
+	VBLENDVPS    Y3, Y9, Y2, Y9
+	VMULPS       Y0, Y10, Y2
+	VCMPPS       $0x1e, Y1, Y10, Y3
+	VBLENDVPS    Y3, Y10, Y2, Y10
+	VMULPS       Y0, Y11, Y2
+	VCMPPS       $0x1e, Y1, Y11, Y3
+	VBLENDVPS    Y3, Y11, Y2, Y11
+
+tile8x8raggedstore:
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS Y4, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y5, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y6, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y7, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y8, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y9, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y10, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y11, Y2, (BX)
+	ADDQ       CX, BX
+	MOVQ       BX, 16(SP)
+	MOVQ       104(AX), DX
+	ADDQ       DX, (SP)
+	MOVQ       112(AX), DX
+	ADDQ       DX, 8(SP)
+	DECQ       32(SP)
+	JNZ        tile8x8ragged
+	JMP        done
+
+tile7x8ragged:
+	MOVQ       args+0(FP), AX
+	CMPQ       144(AX), $0x00
+	JEQ        tile7x8raggedbias
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS (BX), Y2, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y6
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y7
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y8
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y9
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y10
+	JMP        tile7x8raggedstart
+
+tile7x8raggedbias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile7x8raggedzero
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y5
+	VMOVAPS Y4, Y6
+	VMOVAPS Y4, Y7
+	VMOVAPS Y4, Y8
+	VMOVAPS Y4, Y9
+	VMOVAPS Y4, Y10
+	JMP     tile7x8raggedstart
+
+tile7x8raggedzero:
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	VXORPS X8, X8, X8
+	VXORPS X9, X9, X9
+	VXORPS X10, X10, X10
+
+tile7x8raggedstart:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile7x8raggedend
+
+tile7x8raggedstep:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVLQSX 4(R13), BX
+	TESTQ   BX, BX
+	LEAQ    (BP)(BX*4), BX
+	CMOVQLT R15, BX
+	MOVLQSX 8(R13), CX
+	TESTQ   CX, CX
+	LEAQ    (BP)(CX*4), CX
+	CMOVQLT R15, CX
+	MOVLQSX 12(R13), DX
+	TESTQ   DX, DX
+	LEAQ    (BP)(DX*4), DX
+	CMOVQLT R15, DX
+	MOVLQSX 16(R13), SI
+	TESTQ   SI, SI
+	LEAQ    (BP)(SI*4), SI
+	CMOVQLT R15, SI
+	MOVLQSX 20(R13), DI
+	TESTQ   DI, DI
+	LEAQ    (BP)(DI*4), DI
+	CMOVQLT R15, DI
+	MOVLQSX 24(R13), R8
+	TESTQ   R8, R8
+	LEAQ    (BP)(R8*4), R8
+	CMOVQLT R15, R8
+	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile7x8raggedk:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (BX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (CX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (DX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (SI)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (DI)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y9
+	VBROADCASTSS (R8)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile7x8raggedk
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile7x8raggedstep
+
+tile7x8raggedend:
+	MOVQ       args+0(FP), AX
+	MOVQ       24(SP), BX
+	TESTQ      BX, BX
+	JEQ        tile7x8raggedact
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       72(AX), CX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y4, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y5, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y6, Y6
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y7, Y7
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y8, Y8
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y9, Y9
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y10, Y10
+	ADDQ       CX, BX
+	MOVQ       BX, 24(SP)
+
+tile7x8raggedact:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile7x8raggedstore
+	JGT          tile7x8raggedleaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
+	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
+	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
+	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
+	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
+	VMINPS       Y10, Y1, Y10
+	JMP          tile7x8raggedstore
+
+tile7x8raggedleaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+	VMULPS       Y0, Y5, Y2
+	VCMPPS       $0x1e, Y1, Y5, Y3
+	VBLENDVPS    Y3, Y5, Y2, Y5
+	VMULPS       Y0, Y6, Y2
+	VCMPPS       $0x1e, Y1, Y6, Y3
+	VBLENDVPS    Y3, Y6, Y2, Y6
+	VMULPS       Y0, Y7, Y2
+	VCMPPS       $0x1e, Y1, Y7, Y3
+	VBLENDVPS    Y3, Y7, Y2, Y7
+	VMULPS       Y0, Y8, Y2
+	VCMPPS       $0x1e, Y1, Y8, Y3
+	VBLENDVPS    Y3, Y8, Y2, Y8
+	VMULPS       Y0, Y9, Y2
+	VCMPPS       $0x1e, Y1, Y9, Y3
+	VBLENDVPS    Y3, Y9, Y2, Y9
+	VMULPS       Y0, Y10, Y2
+	VCMPPS       $0x1e, Y1, Y10, Y3
+	VBLENDVPS    Y3, Y10, Y2, Y10
+
+tile7x8raggedstore:
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS Y4, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y5, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y6, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y7, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y8, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y9, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y10, Y2, (BX)
+	ADDQ       CX, BX
+	MOVQ       BX, 16(SP)
+	MOVQ       104(AX), DX
+	ADDQ       DX, (SP)
+	MOVQ       112(AX), DX
+	ADDQ       DX, 8(SP)
+	DECQ       32(SP)
+	JNZ        tile7x8ragged
+	JMP        done
+
+tile6x8ragged:
+	MOVQ       args+0(FP), AX
+	CMPQ       144(AX), $0x00
+	JEQ        tile6x8raggedbias
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS (BX), Y2, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y6
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y7
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y8
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y9
+	JMP        tile6x8raggedstart
+
+tile6x8raggedbias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile6x8raggedzero
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y5
+	VMOVAPS Y4, Y6
+	VMOVAPS Y4, Y7
+	VMOVAPS Y4, Y8
+	VMOVAPS Y4, Y9
+	JMP     tile6x8raggedstart
+
+tile6x8raggedzero:
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	VXORPS X8, X8, X8
+	VXORPS X9, X9, X9
+
+tile6x8raggedstart:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile6x8raggedend
+
+tile6x8raggedstep:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVLQSX 4(R13), BX
+	TESTQ   BX, BX
+	LEAQ    (BP)(BX*4), BX
+	CMOVQLT R15, BX
+	MOVLQSX 8(R13), CX
+	TESTQ   CX, CX
+	LEAQ    (BP)(CX*4), CX
+	CMOVQLT R15, CX
+	MOVLQSX 12(R13), DX
+	TESTQ   DX, DX
+	LEAQ    (BP)(DX*4), DX
+	CMOVQLT R15, DX
+	MOVLQSX 16(R13), SI
+	TESTQ   SI, SI
+	LEAQ    (BP)(SI*4), SI
+	CMOVQLT R15, SI
+	MOVLQSX 20(R13), DI
+	TESTQ   DI, DI
+	LEAQ    (BP)(DI*4), DI
+	CMOVQLT R15, DI
+	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile6x8raggedk:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (BX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (CX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (DX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (SI)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (DI)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y9
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile6x8raggedk
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile6x8raggedstep
+
+tile6x8raggedend:
+	MOVQ       args+0(FP), AX
+	MOVQ       24(SP), BX
+	TESTQ      BX, BX
+	JEQ        tile6x8raggedact
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       72(AX), CX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y4, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y5, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y6, Y6
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y7, Y7
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y8, Y8
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y9, Y9
+	ADDQ       CX, BX
+	MOVQ       BX, 24(SP)
+
+tile6x8raggedact:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile6x8raggedstore
+	JGT          tile6x8raggedleaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
+	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
+	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
+	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
+	VMINPS       Y9, Y1, Y9
+	JMP          tile6x8raggedstore
+
+tile6x8raggedleaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+	VMULPS       Y0, Y5, Y2
+	VCMPPS       $0x1e, Y1, Y5, Y3
+	VBLENDVPS    Y3, Y5, Y2, Y5
+	VMULPS       Y0, Y6, Y2
+	VCMPPS       $0x1e, Y1, Y6, Y3
+	VBLENDVPS    Y3, Y6, Y2, Y6
+	VMULPS       Y0, Y7, Y2
+	VCMPPS       $0x1e, Y1, Y7, Y3
+	VBLENDVPS    Y3, Y7, Y2, Y7
+	VMULPS       Y0, Y8, Y2
+	VCMPPS       $0x1e, Y1, Y8, Y3
+	VBLENDVPS    Y3, Y8, Y2, Y8
+	VMULPS       Y0, Y9, Y2
+	VCMPPS       $0x1e, Y1, Y9, Y3
+	VBLENDVPS    Y3, Y9, Y2, Y9
+
+tile6x8raggedstore:
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS Y4, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y5, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y6, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y7, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y8, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y9, Y2, (BX)
+	ADDQ       CX, BX
+	MOVQ       BX, 16(SP)
+	MOVQ       104(AX), DX
+	ADDQ       DX, (SP)
+	MOVQ       112(AX), DX
+	ADDQ       DX, 8(SP)
+	DECQ       32(SP)
+	JNZ        tile6x8ragged
+	JMP        done
+
+tile5x8ragged:
+	MOVQ       args+0(FP), AX
+	CMPQ       144(AX), $0x00
+	JEQ        tile5x8raggedbias
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS (BX), Y2, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y6
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y7
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y8
+	JMP        tile5x8raggedstart
+
+tile5x8raggedbias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile5x8raggedzero
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y5
+	VMOVAPS Y4, Y6
+	VMOVAPS Y4, Y7
+	VMOVAPS Y4, Y8
+	JMP     tile5x8raggedstart
+
+tile5x8raggedzero:
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	VXORPS X8, X8, X8
+
+tile5x8raggedstart:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile5x8raggedend
+
+tile5x8raggedstep:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVLQSX 4(R13), BX
+	TESTQ   BX, BX
+	LEAQ    (BP)(BX*4), BX
+	CMOVQLT R15, BX
+	MOVLQSX 8(R13), CX
+	TESTQ   CX, CX
+	LEAQ    (BP)(CX*4), CX
+	CMOVQLT R15, CX
+	MOVLQSX 12(R13), DX
+	TESTQ   DX, DX
+	LEAQ    (BP)(DX*4), DX
+	CMOVQLT R15, DX
+	MOVLQSX 16(R13), SI
+	TESTQ   SI, SI
+	LEAQ    (BP)(SI*4), SI
+	CMOVQLT R15, SI
+	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile5x8raggedk:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (BX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (CX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (DX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (SI)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile5x8raggedk
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile5x8raggedstep
+
+tile5x8raggedend:
+	MOVQ       args+0(FP), AX
+	MOVQ       24(SP), BX
+	TESTQ      BX, BX
+	JEQ        tile5x8raggedact
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       72(AX), CX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y4, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y5, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y6, Y6
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y7, Y7
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y8, Y8
+	ADDQ       CX, BX
+	MOVQ       BX, 24(SP)
+
+tile5x8raggedact:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile5x8raggedstore
+	JGT          tile5x8raggedleaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
+	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
+	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
+	VMINPS       Y8, Y1, Y8
+	JMP          tile5x8raggedstore
+
+tile5x8raggedleaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+	VMULPS       Y0, Y5, Y2
+	VCMPPS       $0x1e, Y1, Y5, Y3
+	VBLENDVPS    Y3, Y5, Y2, Y5
+	VMULPS       Y0, Y6, Y2
+	VCMPPS       $0x1e, Y1, Y6, Y3
+	VBLENDVPS    Y3, Y6, Y2, Y6
+	VMULPS       Y0, Y7, Y2
+	VCMPPS       $0x1e, Y1, Y7, Y3
+	VBLENDVPS    Y3, Y7, Y2, Y7
+	VMULPS       Y0, Y8, Y2
+	VCMPPS       $0x1e, Y1, Y8, Y3
+	VBLENDVPS    Y3, Y8, Y2, Y8
+
+tile5x8raggedstore:
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS Y4, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y5, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y6, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y7, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y8, Y2, (BX)
+	ADDQ       CX, BX
+	MOVQ       BX, 16(SP)
+	MOVQ       104(AX), DX
+	ADDQ       DX, (SP)
+	MOVQ       112(AX), DX
+	ADDQ       DX, 8(SP)
+	DECQ       32(SP)
+	JNZ        tile5x8ragged
+	JMP        done
+
+tile4x8ragged:
+	MOVQ       args+0(FP), AX
+	CMPQ       144(AX), $0x00
+	JEQ        tile4x8raggedbias
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS (BX), Y2, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y6
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y7
+	JMP        tile4x8raggedstart
+
+tile4x8raggedbias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile4x8raggedzero
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y5
+	VMOVAPS Y4, Y6
+	VMOVAPS Y4, Y7
+	JMP     tile4x8raggedstart
+
+tile4x8raggedzero:
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+
+tile4x8raggedstart:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile4x8raggedend
+
+tile4x8raggedstep:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVLQSX 4(R13), BX
+	TESTQ   BX, BX
+	LEAQ    (BP)(BX*4), BX
+	CMOVQLT R15, BX
+	MOVLQSX 8(R13), CX
+	TESTQ   CX, CX
+	LEAQ    (BP)(CX*4), CX
+	CMOVQLT R15, CX
+	MOVLQSX 12(R13), DX
+	TESTQ   DX, DX
+	LEAQ    (BP)(DX*4), DX
+	CMOVQLT R15, DX
+	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile4x8raggedk:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (BX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (CX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (DX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile4x8raggedk
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile4x8raggedstep
+
+tile4x8raggedend:
+	MOVQ       args+0(FP), AX
+	MOVQ       24(SP), BX
+	TESTQ      BX, BX
+	JEQ        tile4x8raggedact
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       72(AX), CX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y4, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y5, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y6, Y6
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y7, Y7
+	ADDQ       CX, BX
+	MOVQ       BX, 24(SP)
+
+tile4x8raggedact:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile4x8raggedstore
+	JGT          tile4x8raggedleaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
+	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
+	VMINPS       Y7, Y1, Y7
+	JMP          tile4x8raggedstore
+
+tile4x8raggedleaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+	VMULPS       Y0, Y5, Y2
+	VCMPPS       $0x1e, Y1, Y5, Y3
+	VBLENDVPS    Y3, Y5, Y2, Y5
+	VMULPS       Y0, Y6, Y2
+	VCMPPS       $0x1e, Y1, Y6, Y3
+	VBLENDVPS    Y3, Y6, Y2, Y6
+	VMULPS       Y0, Y7, Y2
+	VCMPPS       $0x1e, Y1, Y7, Y3
+	VBLENDVPS    Y3, Y7, Y2, Y7
+
+tile4x8raggedstore:
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS Y4, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y5, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y6, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y7, Y2, (BX)
+	ADDQ       CX, BX
+	MOVQ       BX, 16(SP)
+	MOVQ       104(AX), DX
+	ADDQ       DX, (SP)
+	MOVQ       112(AX), DX
+	ADDQ       DX, 8(SP)
+	DECQ       32(SP)
+	JNZ        tile4x8ragged
+	JMP        done
+
+tile3x8ragged:
+	MOVQ       args+0(FP), AX
+	CMPQ       144(AX), $0x00
+	JEQ        tile3x8raggedbias
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS (BX), Y2, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y6
+	JMP        tile3x8raggedstart
+
+tile3x8raggedbias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile3x8raggedzero
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y5
+	VMOVAPS Y4, Y6
+	JMP     tile3x8raggedstart
+
+tile3x8raggedzero:
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+
+tile3x8raggedstart:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile3x8raggedend
+
+tile3x8raggedstep:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVLQSX 4(R13), BX
+	TESTQ   BX, BX
+	LEAQ    (BP)(BX*4), BX
+	CMOVQLT R15, BX
+	MOVLQSX 8(R13), CX
+	TESTQ   CX, CX
+	LEAQ    (BP)(CX*4), CX
+	CMOVQLT R15, CX
+	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile3x8raggedk:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (BX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (CX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile3x8raggedk
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile3x8raggedstep
+
+tile3x8raggedend:
+	MOVQ       args+0(FP), AX
+	MOVQ       24(SP), BX
+	TESTQ      BX, BX
+	JEQ        tile3x8raggedact
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       72(AX), CX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y4, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y5, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y6, Y6
+	ADDQ       CX, BX
+	MOVQ       BX, 24(SP)
+
+tile3x8raggedact:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile3x8raggedstore
+	JGT          tile3x8raggedleaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
+	VMINPS       Y6, Y1, Y6
+	JMP          tile3x8raggedstore
+
+tile3x8raggedleaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+	VMULPS       Y0, Y5, Y2
+	VCMPPS       $0x1e, Y1, Y5, Y3
+	VBLENDVPS    Y3, Y5, Y2, Y5
+	VMULPS       Y0, Y6, Y2
+	VCMPPS       $0x1e, Y1, Y6, Y3
+	VBLENDVPS    Y3, Y6, Y2, Y6
+
+tile3x8raggedstore:
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS Y4, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y5, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y6, Y2, (BX)
+	ADDQ       CX, BX
+	MOVQ       BX, 16(SP)
+	MOVQ       104(AX), DX
+	ADDQ       DX, (SP)
+	MOVQ       112(AX), DX
+	ADDQ       DX, 8(SP)
+	DECQ       32(SP)
+	JNZ        tile3x8ragged
+	JMP        done
+
+tile2x8ragged:
+	MOVQ       args+0(FP), AX
+	CMPQ       144(AX), $0x00
+	JEQ        tile2x8raggedbias
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS (BX), Y2, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y5
+	JMP        tile2x8raggedstart
+
+tile2x8raggedbias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile2x8raggedzero
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y5
+	JMP     tile2x8raggedstart
+
+tile2x8raggedzero:
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+
+tile2x8raggedstart:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile2x8raggedend
+
+tile2x8raggedstep:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVLQSX 4(R13), BX
+	TESTQ   BX, BX
+	LEAQ    (BP)(BX*4), BX
+	CMOVQLT R15, BX
+	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile2x8raggedk:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (BX)(R15*4), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile2x8raggedk
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile2x8raggedstep
+
+tile2x8raggedend:
+	MOVQ       args+0(FP), AX
+	MOVQ       24(SP), BX
+	TESTQ      BX, BX
+	JEQ        tile2x8raggedact
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       72(AX), CX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y4, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y5, Y5
+	ADDQ       CX, BX
+	MOVQ       BX, 24(SP)
+
+tile2x8raggedact:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile2x8raggedstore
+	JGT          tile2x8raggedleaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	JMP          tile2x8raggedstore
+
+tile2x8raggedleaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+	VMULPS       Y0, Y5, Y2
+	VCMPPS       $0x1e, Y1, Y5, Y3
+	VBLENDVPS    Y3, Y5, Y2, Y5
+
+tile2x8raggedstore:
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS Y4, Y2, (BX)
+	ADDQ       CX, BX
+	VMASKMOVPS Y5, Y2, (BX)
+	ADDQ       CX, BX
+	MOVQ       BX, 16(SP)
+	MOVQ       104(AX), DX
+	ADDQ       DX, (SP)
+	MOVQ       112(AX), DX
+	ADDQ       DX, 8(SP)
+	DECQ       32(SP)
+	JNZ        tile2x8ragged
+	JMP        done
+
+tile1x8ragged:
+	MOVQ       args+0(FP), AX
+	CMPQ       144(AX), $0x00
+	JEQ        tile1x8raggedbias
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS (BX), Y2, Y4
+	JMP        tile1x8raggedstart
+
+tile1x8raggedbias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tile1x8raggedzero
+	VMOVUPS (BX), Y4
+	JMP     tile1x8raggedstart
+
+tile1x8raggedzero:
+	VXORPS X4, X4, X4
+
+tile1x8raggedstart:
+	MOVQ  24(AX), R14
+	MOVQ  88(AX), BX
+	MOVQ  8(SP), CX
+	MOVQ  CX, 48(SP)
+	TESTQ BX, BX
+	JEQ   tile1x8raggedend
+
+tile1x8raggedstep:
+	MOVQ    BX, 40(SP)
+	MOVQ    args+0(FP), AX
+	MOVQ    80(AX), BX
+	MOVQ    (SP), BP
+	LEAQ    (BP)(BX*4), BP
+	MOVQ    16(AX), R15
+	LEAQ    (R15)(BX*4), R15
+	MOVQ    48(SP), R13
+	MOVLQSX (R13), AX
+	TESTQ   AX, AX
+	LEAQ    (BP)(AX*4), AX
+	CMOVQLT R15, AX
+	MOVQ    args+0(FP), BP
+	MOVQ    160(BP), R13
+	ADDQ    R14, R13
+	MOVQ    80(BP), R15
+	MOVQ    32(BP), BP
+	NEGQ    R15
+
+tile1x8raggedk:
+	VMOVUPS      (R14), Y0
+	VBROADCASTSS (AX)(R15*4), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R14
+	INCQ         R15
+	JNZ          tile1x8raggedk
+	MOVQ         args+0(FP), AX
+	MOVQ         96(AX), BX
+	ADDQ         BX, 48(SP)
+	MOVQ         40(SP), BX
+	DECQ         BX
+	JNZ          tile1x8raggedstep
+
+tile1x8raggedend:
+	MOVQ       args+0(FP), AX
+	MOVQ       24(SP), BX
+	TESTQ      BX, BX
+	JEQ        tile1x8raggedact
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       72(AX), CX
+	VMASKMOVPS (BX), Y2, Y0
+	VADDPS     Y0, Y4, Y4
+	ADDQ       CX, BX
+	MOVQ       BX, 24(SP)
+
+tile1x8raggedact:
+	MOVQ         152(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tile1x8raggedstore
+	JGT          tile1x8raggedleaky
+	VBROADCASTSS 168(AX), Y0
+	VBROADCASTSS 172(AX), Y1
+	VMAXPS       Y4, Y0, Y4
+	VMINPS       Y4, Y1, Y4
+	JMP          tile1x8raggedstore
+
+tile1x8raggedleaky:
+	VBROADCASTSS 176(AX), Y0
+	VXORPS       X1, X1, X1
+	VMULPS       Y0, Y4, Y2
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VBLENDVPS    Y3, Y4, Y2, Y4
+
+tile1x8raggedstore:
+	MOVQ       128(AX), DX
+	NEGQ       DX
+	LEAQ       gemmMask<>+0(SB), R8
+	VMOVUPS    64(R8)(DX*4), Y2
+	VMOVUPS    96(R8)(DX*4), Y3
+	MOVQ       16(SP), BX
+	MOVQ       64(AX), CX
+	VMASKMOVPS Y4, Y2, (BX)
+	ADDQ       CX, BX
+	MOVQ       BX, 16(SP)
+	MOVQ       104(AX), DX
+	ADDQ       DX, (SP)
+	MOVQ       112(AX), DX
+	ADDQ       DX, 8(SP)
+	DECQ       32(SP)
+	JNZ        tile1x8ragged
 
 done:
 	VZEROUPPER

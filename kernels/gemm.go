@@ -362,6 +362,11 @@ func gemmLines(isa ISA, x *asm.GemmArgs, columns, height int, lines []gemmLine) 
 		y := *x
 		y.Bias = add(x.Bias, 4*col)
 		y.Cols = min(per*panel, columns-col)
+		high := height
+		if n := narrowRows(isa, y.Cols); n > 0 {
+			high = n
+			y.AStep, y.OffStep = x.AStep/height*high, x.OffStep/height*high
+		}
 		b := add(x.B, col/panel*x.BPanel)
 		for s, done := 0, 0; ; {
 			ns := min(partSteps, steps-s)
@@ -384,7 +389,7 @@ func gemmLines(isa ISA, x *asm.GemmArgs, columns, height int, lines []gemmLine) 
 				for i := range lines {
 					l := &lines[i]
 					y.A, y.Offs, y.C = add(x.A, l.a+4*c), add(l.offs, s*x.OffStride), add(x.C, l.c+4*col)
-					rowStrips(isa, &y, l.rows, height)
+					rowStrips(isa, &y, l.rows, high)
 				}
 				y.Load = 1
 				done += nk * ns

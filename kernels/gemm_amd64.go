@@ -24,6 +24,14 @@ func streamRows(isa ISA) int {
 	return rows
 }
 
+// narrowRows returns the rows of the largest tile of so few columns, if it is higher than others, or 0.
+func narrowRows(isa ISA, cols int) int {
+	if isa == AVX2 && cols <= panel/2 {
+		return 12
+	}
+	return 0
+}
+
 func gemmTile(isa ISA, args *asm.GemmArgs) {
 	switch isa {
 	case AVX512:

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/ocellus-vision/ocellus/kernels"
+	"github.com/ocellus-vision/ocellus/kernels/ktest"
+	"github.com/ocellus-vision/ocellus/kernels/ref"
 )
 
 // TestGemmRefuses gives wrong arguments and asserts that nothing is written.
@@ -119,4 +121,30 @@ func TestConvRefuses(t *testing.T) {
 			t.Fatalf("element %d was written before a panic", i)
 		}
 	}
+}
+
+// TestGemmTilesOfEveryHeightAndWidth compares products that one or two tiles compute, with the ends that their sums may have, with ref.
+func TestGemmTilesOfEveryHeightAndWidth(t *testing.T) {
+	acts := []kernels.Act{{}, {Kind: kernels.ActClip, Lo: -0.5, Hi: 0.75}, {Kind: kernels.ActLeaky, Alpha: 0.1}}
+	onEveryISA(t, func(isa kernels.ISA) {
+		for m := 1; m <= 25; m++ {
+			for n := 1; n <= 41; n++ {
+				i := 41*m + n
+				k, act := 1+i%7, acts[i%len(acts)]
+				mem := ktest.NewMem(uint64(i), ktest.Spread)
+				a, b, bias := mem.F32(m*k), mem.F32(k*n), mem.F32(n)
+				var res []float32
+				if i%4 == 0 {
+					res = mem.F32(m * n)
+				}
+				got, want := mem.Out("dst", m*n)
+				kernels.Gemm(nil, got, n, a, k, m, kernels.PackB(b, n, k, n, bias), res, n, act)
+				ref.Gemm(want, n, a, k, b, n, bias, res, n, m, n, k, act)
+				if d := mem.Diff(); d != "" {
+					t.Errorf("%v: %dx%dx%d, act %d: %s", isa, m, n, k, act.Kind, d)
+				}
+				mem.Release()
+			}
+		}
+	})
 }

@@ -10,13 +10,21 @@ var ymm = []reg.VecPhysical{
 	reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7, reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15,
 }
 
-// avx2 computes 6 rows of one panel: 12 accumulators, two registers of B, two for broadcasts.
+// avx2 computes 6 rows of one panel, or 12 of half of one: 12 accumulators, two registers of B, two for broadcasts.
 type avx2 struct{ window Mem }
 
-func (*avx2) name() string           { return "AVX2" }
-func (*avx2) shape() (int, int)      { return 6, 1 }
-func (*avx2) vectors(panels int) int { return 2 * panels }
-func (*avx2) raggedCopies() bool     { return true }
+func (*avx2) name() string                { return "AVX2" }
+func (*avx2) doc() string                 { return ", or 12 and 8" }
+func (*avx2) shapes() []shape             { return []shape{{6, 1, false}, {12, 1, true}} }
+func (*avx2) bytes() int                  { return 32 }
+func (*avx2) vectors(s shape) int         { return s.columns() / 8 }
+func (*avx2) raggedCopies() bool          { return true }
+func (*avx2) vec(i int) reg.VecPhysical   { return ymm[i] }
+func (*avx2) tail(shape) int              { return 0 }
+func (*avx2) loadB(shape, int)            {}
+func (*avx2) masks(reg.GPPhysical, shape) {}
+
+func (*avx2) finish(shape, int, reg.Register, []reg.VecPhysical) {}
 
 // data declares a window over which a load slides to make the mask of the first Cols of 16 columns.
 func (t *avx2) data() {
@@ -39,79 +47,60 @@ func (t *avx2) edge(args reg.GPPhysical) {
 	}
 }
 
-func (*avx2) masks(reg.GPPhysical, int) {}
-
-func (*avx2) acc(rows, panels, r, v int) reg.VecPhysical { return ymm[4+2*r+v] }
+func (t *avx2) acc(s shape, r, v int) reg.VecPhysical { return ymm[4+r*t.vectors(s)+v] }
 
 // mask loads the mask of the valid columns of half a panel into Y2 or Y3.
 func (*avx2) mask(i int) reg.VecPhysical { return ymm[2+i] }
 
-func (t *avx2) load(m Mem, v reg.VecPhysical, _, i int, ragged bool) {
+func (*avx2) bias(m Mem, y reg.VecPhysical, _ shape, _ int) { VMOVUPS(m, y) }
+
+func (t *avx2) load(m Mem, s shape, r, v int, ragged bool) {
 	if ragged {
-		VMASKMOVPS(m, t.mask(i), v)
+		VMASKMOVPS(m, t.mask(v), t.acc(s, r, v))
 	} else {
-		VMOVUPS(m, v)
+		VMOVUPS(m, t.acc(s, r, v))
 	}
 }
 
-func (t *avx2) store(v reg.VecPhysical, m Mem, _, i int, ragged bool) {
+func (t *avx2) store(m Mem, s shape, r, v int, ragged bool) {
 	if ragged {
-		VMASKMOVPS(v, t.mask(i), m)
+		VMASKMOVPS(t.acc(s, r, v), t.mask(v), m)
 	} else {
-		VMOVUPS(v, m)
+		VMOVUPS(t.acc(s, r, v), m)
 	}
 }
 
-func (t *avx2) addMem(m Mem, v reg.VecPhysical, panels, i int, ragged bool) {
+func (t *avx2) addMem(m Mem, s shape, r, v int, ragged bool) {
+	y := t.acc(s, r, v)
 	if ragged {
-		t.load(m, ymm[0], panels, i, true)
-		VADDPS(ymm[0], v, v)
+		VMASKMOVPS(m, t.mask(v), ymm[0])
+		VADDPS(ymm[0], y, y)
 	} else {
-		VADDPS(m, v, v)
+		VADDPS(m, y, y)
 	}
 }
 
-func (t *avx2) inner(rows, panels int) {
-	VMOVUPS(Mem{Base: ptrB}, ymm[0])
-	VMOVUPS(Mem{Base: ptrB, Disp: 32}, ymm[1])
-	for r := range rows {
+func (t *avx2) inner(s shape) {
+	for v := range t.vectors(s) {
+		VMOVUPS(Mem{Base: ptrB, Disp: 32 * v}, ymm[v])
+	}
+	for r := range s.rows {
 		a := ymm[2+r%2]
 		VBROADCASTSS(Mem{Base: rowPtr[r], Index: idx, Scale: 4}, a)
-		VFMADD231PS(ymm[0], a, t.acc(rows, panels, r, 0))
-		VFMADD231PS(ymm[1], a, t.acc(rows, panels, r, 1))
-	}
-}
-
-func (t *avx2) clip(rows, panels int, args reg.GPPhysical) {
-	lo, hi := ymm[0], ymm[1]
-	VBROADCASTSS(field(args, "Lo"), lo)
-	VBROADCASTSS(field(args, "Hi"), hi)
-	for r := range rows {
-		for v := range 2 {
-			y := t.acc(rows, panels, r, v)
-			// Both return their second source unless the first is greater (less): a NaN in y stays.
-			VMAXPS(y, lo, y)
-			VMINPS(y, hi, y)
+		for v := range t.vectors(s) {
+			VFMADD231PS(ymm[v], a, t.acc(s, r, v))
 		}
 	}
 }
 
-func (t *avx2) leaky(rows, panels int, args reg.GPPhysical) {
-	alpha, zero, scaled := ymm[0], ymm[1], ymm[2]
-	VBROADCASTSS(field(args, "Alpha"), alpha)
-	VXORPS(zero, zero, zero)
-	for r := range rows {
-		for v := range 2 {
-			y := t.acc(rows, panels, r, v)
-			VMULPS(alpha, y, scaled)
-			VCMPPS(Imm(0x1e), zero, y, ymm[3]) // y > 0, quiet
-			VBLENDVPS(ymm[3], y, scaled, y)
-		}
-	}
+func (*avx2) leaky(y reg.VecPhysical) {
+	VMULPS(ymm[0], y, ymm[2])
+	VCMPPS(Imm(0x1e), ymm[1], y, ymm[3]) // y > 0, quiet
+	VBLENDVPS(ymm[3], y, ymm[2], y)
 }
 
-func (*avx2) ahead(rows int) reg.GPPhysical {
-	if rows < len(rowPtr) {
+func (*avx2) ahead(s shape) reg.GPPhysical {
+	if s.rows < len(rowPtr) {
 		return rowPtr[len(rowPtr)-1]
 	}
 	return nil

@@ -1,7 +1,8 @@
 // Command gemm writes the GEMM tiles for amd64 (asm/gemm_avx2_amd64.s, asm/gemm_avx512_amd64.s) and the argument struct
 // that all tiles share (asm/gemm_args.go).
 //
-// A tile of Rows x 16 (AVX2) or Rows x 32 (AVX-512) outputs stays in registers while k runs. Rows of A are read through a
+// A tile of Rows x 16 (AVX2) or Rows x 32 (AVX-512) outputs stays in registers while k runs; tiles of half a panel less serve columns that
+// leave half of the last panel empty. Rows of A are read through a
 // table of offsets, one entry for each row and kernel position, so that a dense GEMM and a convolution without
 // im2col are the same code (Dukhan: The indirect convolution algorithm, 2019). B comes in packed panels of 16 columns.
 package main
@@ -10,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"slices"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -48,22 +50,41 @@ var (
 	stride = reg.RBP
 )
 
+// shape is that of a tile: rows by panels of 16 columns, or 8 fewer.
+type shape struct {
+	rows, panels int
+	half         bool // at most 8 columns of the last panel are valid
+}
+
+func (s shape) columns() int {
+	if s.half {
+		return 16*s.panels - 8
+	}
+	return 16 * s.panels
+}
+
 // target is an instruction set: how wide a panel is in vectors, and the instructions that differ.
 type target interface {
 	name() string
-	shape() (rows, panels int) // largest tile
-	vectors(panels int) int    // accumulators per row
-	acc(rows, panels, r, v int) reg.VecPhysical
-	masks(cols reg.GPPhysical, panels int)
-	load(m Mem, v reg.VecPhysical, panels, i int, ragged bool)
-	store(v reg.VecPhysical, m Mem, panels, i int, ragged bool)
-	addMem(m Mem, v reg.VecPhysical, panels, i int, ragged bool)
-	inner(rows, panels int)
-	ahead(rows int) reg.GPPhysical // a register for the address to prefetch, if one is free in tiles of that height
-	clip(rows, panels int, args reg.GPPhysical)
-	leaky(rows, panels int, args reg.GPPhysical)
-	raggedCopies() bool       // whether a ragged edge needs code of its own
-	edge(args reg.GPPhysical) // prepares that code's loads and stores; may use RDX and R8
+	doc() string     // of what is narrower
+	shapes() []shape // highest tiles, from wide to narrow
+	bytes() int      // of a vector
+	vectors(s shape) int
+	acc(s shape, r, v int) reg.VecPhysical // one register may serve two rows
+	masks(cols reg.GPPhysical, s shape)
+	bias(m Mem, y reg.VecPhysical, s shape, v int)
+	load(m Mem, s shape, r, v int, ragged bool)
+	store(m Mem, s shape, r, v int, ragged bool)
+	addMem(m Mem, s shape, r, v int, ragged bool)
+	inner(s shape)
+	tail(s shape) int                                                // how many of the last products of a sum finish computes; 0 for none
+	loadB(s shape, i int)                                            // of the i-th of them
+	finish(s shape, r int, c reg.Register, limits []reg.VecPhysical) // computes them for a row, clips and stores
+	ahead(s shape) reg.GPPhysical                                    // a register for the address to prefetch, if one is free in tiles of that shape
+	leaky(y reg.VecPhysical)                                         // with alpha and zero in vec(0) and vec(1)
+	vec(i int) reg.VecPhysical                                       // no accumulator
+	raggedCopies() bool                                              // whether a ragged edge needs code of its own
+	edge(args reg.GPPhysical)                                        // prepares that code's loads and stores; may use RDX and R8
 	data()
 }
 
@@ -72,19 +93,20 @@ func field(base reg.Register, name string) Mem {
 }
 
 // locals of the frame.
-type frame struct{ a, offs, c, res, tiles, steps, stepOffs Mem }
+type frame struct{ a, offs, c, res, tiles, steps, stepOffs, k, tail Mem }
 
 func generate(t target) {
 	ConstraintExpr("!purego")
 	x86.Declare("GemmArgs")
 	t.data()
-	maxRows, maxPanels := t.shape()
-	name := fmt.Sprintf("Gemm%dx%dF32%s", maxRows, 16*maxPanels, t.name())
+	shapes := t.shapes()
+	largest := shapes[0]
+	name := fmt.Sprintf("Gemm%dx%dF32%s", largest.rows, largest.columns(), t.name())
 	TEXT(name, NOSPLIT, "func(args *GemmArgs)")
-	Doc(fmt.Sprintf("%s computes Tiles tiles of up to %d rows and %d columns; see GemmArgs.", name, maxRows, 16*maxPanels))
+	Doc(fmt.Sprintf("%s computes Tiles tiles of up to %d rows and %d columns%s; see GemmArgs.", name, largest.rows, largest.columns(), t.doc()))
 	Pragma("noescape")
-	l := AllocLocal(56)
-	f := &frame{l, l.Offset(8), l.Offset(16), l.Offset(24), l.Offset(32), l.Offset(40), l.Offset(48)}
+	l := AllocLocal(72)
+	f := &frame{l, l.Offset(8), l.Offset(16), l.Offset(24), l.Offset(32), l.Offset(40), l.Offset(48), l.Offset(56), l.Offset(64)}
 	args := reg.RAX
 	Load(Param("args"), args)
 	for _, c := range []struct {
@@ -97,15 +119,15 @@ func generate(t target) {
 	MOVQ(field(args, "Cols"), reg.RCX)
 	MOVQ(field(args, "Rows"), reg.RDX)
 	type variant struct {
-		rows, panels int
-		ragged       bool
-		label        string
+		shape
+		ragged bool
+		label  string
 	}
 	var variants []variant
-	// jump emits the choice of the number of rows for one number of panels.
-	jump := func(panels int, ragged bool) {
-		for r := maxRows; r >= 1; r-- {
-			v := variant{r, panels, ragged, fmt.Sprintf("tile%dx%d", r, panels*16)}
+	// jump emits the choice of the number of rows for one number of columns.
+	jump := func(s shape, ragged bool) {
+		for r := s.rows; r >= 1; r-- {
+			v := variant{shape{r, s.panels, s.half}, ragged, fmt.Sprintf("tile%dx%d", r, s.columns())}
 			if ragged {
 				v.label += "ragged"
 			}
@@ -118,40 +140,53 @@ func generate(t target) {
 			variants = append(variants, v)
 		}
 	}
-	for p := maxPanels; p >= 1; p-- {
-		next := fmt.Sprintf("panels%d", p-1)
-		if p > 1 {
-			CMPQ(reg.RCX, U8(16*(p-1)))
-			JLE(LabelRef(next))
+	for i, s := range shapes {
+		last := i == len(shapes)-1
+		if !last {
+			CMPQ(reg.RCX, U8(shapes[i+1].columns()))
+			JLE(LabelRef(fmt.Sprintf("columns%d", shapes[i+1].columns())))
 		}
-		t.masks(reg.RCX, p)
+		t.masks(reg.RCX, s)
 		if t.raggedCopies() {
-			CMPQ(reg.RCX, U8(16*p))
-			JNE(LabelRef(fmt.Sprintf("ragged%d", p)))
-			jump(p, false)
-			Label(fmt.Sprintf("ragged%d", p))
+			CMPQ(reg.RCX, U8(s.columns()))
+			JNE(LabelRef(fmt.Sprintf("ragged%d", s.columns())))
+			jump(s, false)
+			Label(fmt.Sprintf("ragged%d", s.columns()))
 		}
-		jump(p, t.raggedCopies())
-		if p > 1 {
-			Label(next)
+		jump(s, t.raggedCopies())
+		if !last {
+			Label(fmt.Sprintf("columns%d", shapes[i+1].columns()))
 		}
 	}
 	for _, v := range variants {
-		tile(t, f, v.rows, v.panels, v.ragged, v.label)
+		tile(t, f, v.shape, v.ragged, v.label)
 	}
 	Label("done")
 	VZEROUPPER()
 	RET()
 }
 
+// accs returns the accumulators, row by row.
+func accs(t target, s shape) []reg.VecPhysical {
+	var all []reg.VecPhysical
+	for r := range s.rows {
+		for v := range t.vectors(s) {
+			if y := t.acc(s, r, v); !slices.Contains(all, y) {
+				all = append(all, y)
+			}
+		}
+	}
+	return all
+}
+
 // tile emits the loop over tiles of one shape.
-func tile(t target, f *frame, rows, panels int, ragged bool, label string) {
-	nv := t.vectors(panels)
+func tile(t target, f *frame, s shape, ragged bool, label string) {
+	rows, panels, nv := s.rows, s.panels, t.vectors(s)
 	args, ptr, ld := reg.RAX, reg.RBX, reg.RCX
-	each := func(do func(r, v int, m Mem)) {
-		for r := 0; r < rows; r++ {
-			for v := 0; v < nv; v++ {
-				do(r, v, Mem{Base: ptr, Disp: 64 * panels / nv * v})
+	each := func(do func(m Mem, s shape, r, v int, ragged bool)) {
+		for r := range rows {
+			for v := range nv {
+				do(Mem{Base: ptr, Disp: t.bytes() * v}, s, r, v, ragged)
 			}
 			if r < rows-1 {
 				ADDQ(ld, ptr)
@@ -168,28 +203,25 @@ func tile(t target, f *frame, rows, panels int, ragged bool, label string) {
 	}
 	MOVQ(f.c, ptr)
 	MOVQ(field(args, "LDC"), ld)
-	each(func(r, v int, m Mem) { t.load(m, t.acc(rows, panels, r, v), panels, v, ragged) })
+	each(t.load)
 	JMP(LabelRef(label + "start"))
 	Label(label + "bias")
 	MOVQ(field(args, "Bias"), ptr)
 	TESTQ(ptr, ptr)
 	JEQ(LabelRef(label + "zero"))
-	for r := 0; r < rows; r++ {
-		for v := 0; v < nv; v++ {
-			if r == 0 {
-				VMOVUPS(Mem{Base: ptr, Disp: 64 * panels / nv * v}, t.acc(rows, panels, 0, v))
-			} else {
-				VMOVAPS(t.acc(rows, panels, 0, v), t.acc(rows, panels, r, v))
+	for v := range nv {
+		first := t.acc(s, 0, v)
+		t.bias(Mem{Base: ptr, Disp: t.bytes() * v}, first, s, v)
+		for r := range rows {
+			if y := t.acc(s, r, v); y != t.acc(s, max(0, r-1), v) {
+				VMOVAPS(first, y)
 			}
 		}
 	}
 	JMP(LabelRef(label + "start"))
 	Label(label + "zero")
-	for r := 0; r < rows; r++ {
-		for v := 0; v < nv; v++ {
-			a := t.acc(rows, panels, r, v)
-			VXORPS(a.AsX(), a.AsX(), a.AsX())
-		}
+	for _, y := range accs(t, s) {
+		VXORPS(y.AsX(), y.AsX(), y.AsX())
 	}
 
 	Label(label + "start")
@@ -204,7 +236,28 @@ func tile(t target, f *frame, rows, panels int, ragged bool, label string) {
 	// Row pointers point K floats on, so that one negative index serves all of them.
 	base, zeros, table := stride, idx, rowPtr[11] // the table's register is the last row's
 	Load(Param("args"), args)
-	MOVQ(field(args, "K"), reg.RBX)
+	tail := t.tail(s)
+	k := field(args, "K")
+	if tail > 0 {
+		// The last step's end is for finish, where there is nothing but clipping to do behind it.
+		MOVQ(k, reg.RDX)
+		XORL(reg.ECX, reg.ECX)
+		CMPQ(reg.RBX, Imm(1))
+		JNE(LabelRef(label + "whole"))
+		CMPQ(reg.RDX, U8(tail))
+		JLE(LabelRef(label + "whole"))
+		CMPQ(field(args, "Act"), Imm(1))
+		JGT(LabelRef(label + "whole"))
+		CMPQ(f.res, Imm(0))
+		JNE(LabelRef(label + "whole"))
+		MOVL(U32(tail), reg.ECX)
+		SUBQ(reg.RCX, reg.RDX)
+		Label(label + "whole")
+		MOVQ(reg.RCX, f.tail)
+		MOVQ(reg.RDX, f.k)
+		k = f.k
+	}
+	MOVQ(k, reg.RBX)
 	MOVQ(f.a, base)
 	LEAQ(Mem{Base: base, Index: reg.RBX, Scale: 4}, base)
 	MOVQ(field(args, "Zero"), zeros)
@@ -217,16 +270,19 @@ func tile(t target, f *frame, rows, panels int, ragged bool, label string) {
 		CMOVQLT(zeros, rowPtr[r])
 	}
 	Load(Param("args"), stride)
-	ahead := t.ahead(rows)
+	ahead := t.ahead(s)
 	if ahead != nil {
 		MOVQ(field(stride, "Ahead"), ahead)
 		ADDQ(ptrB, ahead)
 	}
-	MOVQ(field(stride, "K"), idx)
+	if tail == 0 {
+		k = field(stride, "K")
+	}
+	MOVQ(k, idx)
 	MOVQ(field(stride, "BPanel"), stride)
 	NEGQ(idx)
 	Label(label + "k")
-	t.inner(rows, panels)
+	t.inner(s)
 	if ahead != nil {
 		for p := range panels {
 			m := Mem{Base: ahead}
@@ -240,6 +296,10 @@ func tile(t target, f *frame, rows, panels int, ragged bool, label string) {
 	ADDQ(Imm(64), ptrB)
 	INCQ(idx)
 	JNZ(LabelRef(label + "k"))
+	if tail > 0 {
+		CMPQ(f.tail, Imm(0))
+		JNE(LabelRef(label + "tail"))
+	}
 	Load(Param("args"), reg.RAX)
 	MOVQ(field(reg.RAX, "OffStride"), reg.RBX)
 	ADDQ(reg.RBX, f.stepOffs)
@@ -256,7 +316,7 @@ func tile(t target, f *frame, rows, panels int, ragged bool, label string) {
 		t.edge(args)
 	}
 	MOVQ(field(args, "LDR"), ld)
-	each(func(r, v int, m Mem) { t.addMem(m, t.acc(rows, panels, r, v), panels, v, ragged) })
+	each(t.addMem)
 	ADDQ(ld, ptr)
 	MOVQ(ptr, f.res)
 	Label(label + "act")
@@ -264,19 +324,28 @@ func tile(t target, f *frame, rows, panels int, ragged bool, label string) {
 	CMPQ(reg.RDX, Imm(1))
 	JLT(LabelRef(label + "store"))
 	JGT(LabelRef(label + "leaky"))
-	t.clip(rows, panels, args)
+	VBROADCASTSS(field(args, "Lo"), t.vec(0))
+	VBROADCASTSS(field(args, "Hi"), t.vec(1))
+	for _, y := range accs(t, s) {
+		clip(y, t.vec(0), t.vec(1))
+	}
 	JMP(LabelRef(label + "store"))
 	Label(label + "leaky")
-	t.leaky(rows, panels, args)
+	VBROADCASTSS(field(args, "Alpha"), t.vec(0))
+	VXORPS(t.vec(1).AsX(), t.vec(1).AsX(), t.vec(1).AsX())
+	for _, y := range accs(t, s) {
+		t.leaky(y)
+	}
 	Label(label + "store")
 	if ragged {
 		t.edge(args)
 	}
 	MOVQ(f.c, ptr)
 	MOVQ(field(args, "LDC"), ld)
-	each(func(r, v int, m Mem) { t.store(t.acc(rows, panels, r, v), m, panels, v, ragged) })
+	each(t.store)
 	ADDQ(ld, ptr)
 	MOVQ(ptr, f.c)
+	Label(label + "next")
 	MOVQ(field(args, "AStep"), reg.RDX)
 	ADDQ(reg.RDX, f.a)
 	MOVQ(field(args, "OffStep"), reg.RDX)
@@ -284,4 +353,40 @@ func tile(t target, f *frame, rows, panels int, ragged bool, label string) {
 	DECQ(f.tiles)
 	JNZ(LabelRef(label))
 	JMP(LabelRef("done"))
+
+	if tail > 0 {
+		Label(label + "tail")
+		// A store has to wait for its sum; many at once hold up the next tile's sums. Here each has those of other rows beside it.
+		c, ldc := ptrB, idx
+		for i := range tail {
+			t.loadB(s, i)
+		}
+		Load(Param("args"), c)
+		MOVQ(field(c, "LDC"), ldc)
+		lo, hi := t.vec(6), t.vec(7)
+		CMPQ(field(c, "Act"), Imm(0))
+		JEQ(LabelRef(label + "plain"))
+		VBROADCASTSS(field(c, "Lo"), lo)
+		VBROADCASTSS(field(c, "Hi"), hi)
+		for _, limits := range [][]reg.VecPhysical{{lo, hi}, nil} {
+			MOVQ(f.c, c)
+			for r := range rows {
+				t.finish(s, r, c, limits)
+				ADDQ(ldc, c)
+			}
+			MOVQ(c, f.c)
+			Load(Param("args"), args)
+			JMP(LabelRef(label + "next"))
+			if limits != nil {
+				Label(label + "plain")
+			}
+		}
+	}
+}
+
+// clip limits y to lo and hi.
+func clip(y, lo, hi reg.VecPhysical) {
+	// Both return their second source unless the first is greater (less): a NaN in y stays.
+	VMAXPS(y, lo, y)
+	VMINPS(y, hi, y)
 }
