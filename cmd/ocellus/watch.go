@@ -127,6 +127,7 @@ type session struct {
 	layers  draw.Layers
 	painter frames.Painter
 	latest  []*pipeline.Event // of each task, of a camera with several
+	shown   []tasks.Result    // those of latest
 	drawn   uint64            // Seq of the frame that was drawn last
 	events  int
 
@@ -371,7 +372,7 @@ func (s *session) draw(name string, e *pipeline.Event, seen []tasks.Result) erro
 	}
 	if s.in.Live {
 		var due bool
-		if seen, due = s.gather(e, seen); !due {
+		if seen, due = s.gather(e); !due {
 			return nil
 		}
 	}
@@ -398,7 +399,7 @@ func (s *session) draw(name string, e *pipeline.Event, seen []tasks.Result) erro
 }
 
 // gather keeps an event and returns the latest results of all tasks, and whether a frame is to be drawn: one that is newer than the last that was.
-func (s *session) gather(e *pipeline.Event, seen []tasks.Result) ([]tasks.Result, bool) {
+func (s *session) gather(e *pipeline.Event) ([]tasks.Result, bool) {
 	if len(e.Results) == 1 && e.Results[0].Err == nil {
 		e.Retain()
 		i := 0
@@ -415,11 +416,11 @@ func (s *session) gather(e *pipeline.Event, seen []tasks.Result) ([]tasks.Result
 		return nil, false
 	}
 	s.drawn = e.Frame.Seq
-	seen = seen[:0]
+	s.shown = s.shown[:0]
 	for _, l := range s.latest {
-		seen = append(seen, l.Results[0].Value.(tasks.Result))
+		s.shown = append(s.shown, l.Results[0].Value.(tasks.Result))
 	}
-	return seen, true
+	return s.shown, true
 }
 
 // writeMaps writes label maps, and notes in the results where.

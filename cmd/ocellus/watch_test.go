@@ -115,7 +115,7 @@ func TestRunSeveralTasks(t *testing.T) {
 	if status != 0 || !strings.Contains(stderr, "from capture to result: p50") || !strings.Contains(stderr, "dropped") {
 		t.Fatalf("status %d\n%s", status, stderr)
 	}
-	counts := map[string]int{}
+	counts, twice := map[string]int{}, map[string]bool{}
 	for text := range strings.Lines(stdout) {
 		var l map[string]json.RawMessage
 		if err := json.Unmarshal([]byte(text), &l); err != nil || l["age_ms"] == nil {
@@ -124,6 +124,11 @@ func TestRunSeveralTasks(t *testing.T) {
 		for _, key := range []string{"pedestrians", "classes"} {
 			if l[key] != nil {
 				counts[key]++
+				if once := key + string(l["frame"]); twice[once] {
+					t.Errorf("%s of one frame are there twice", key)
+				} else {
+					twice[once] = true
+				}
 			}
 		}
 	}
