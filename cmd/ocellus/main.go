@@ -30,6 +30,7 @@ var verbs = []func() *cobra.Command{
 	newSegment,
 	newEmbed,
 	newTrain,
+	newFinetune,
 	newVersion,
 }
 

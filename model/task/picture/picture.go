@@ -188,8 +188,16 @@ func (n *Net) plan(src *kernels.Picture) error {
 
 // Run feeds a picture to the network. The outputs belong to the Net and are valid until its next Run.
 func (n *Net) Run(ctx context.Context, pic kernels.Picture) error {
-	if err := n.plan(&pic); err != nil {
+	if _, err := n.Input(pic); err != nil {
 		return err
+	}
+	return n.session.Run(ctx, n.feeds, nil)
+}
+
+// Input returns a picture as the network is fed it. The tensor belongs to the Net and is valid until its next Run or Input.
+func (n *Net) Input(pic kernels.Picture) (*tensor.Tensor, error) {
+	if err := n.plan(&pic); err != nil {
+		return nil, err
 	}
 	if n.bytes != nil {
 		n.resize.RunBytes(nil, n.bytes, pic)
@@ -214,7 +222,7 @@ func (n *Net) Run(ctx context.Context, pic kernels.Picture) error {
 			kernels.NHWCToNCHW(nil, n.feed.Float32s(), n.float, 1, n.spec.W*n.spec.H, 3)
 		}
 	}
-	return n.session.Run(ctx, n.feeds, nil)
+	return n.feed, nil
 }
 
 // planes writes pixels of three bytes as three planes.

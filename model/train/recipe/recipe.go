@@ -43,6 +43,7 @@ type Data struct {
 	Train   data.Files `yaml:"train"`
 	Valid   data.Files `yaml:"valid"`
 	Classes int        `yaml:"classes"`
+	Only    []string   `yaml:"only"` // of digits: the classes that are used; none stands for all
 	// Of pictures:
 	Size    string       `yaml:"size"`   // WIDTHxHEIGHT that is trained on
 	Stride  int          `yaml:"stride"` // of labels: one for each block of so many pixels across and down
@@ -135,7 +136,15 @@ func digits(d Data, dir string) (learn, valid data.Set, err error) {
 	}
 	l.Warp = d.Augment.Warp
 	v, err := open(d.Valid)
-	return l, v, err
+	if err != nil || len(d.Only) == 0 {
+		return l, v, err
+	}
+	some, err := data.Select(l, d.Only, 0, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	valid, err = data.Select(v, d.Only, 0, 0)
+	return some, valid, err
 }
 
 // parseSize reads "480x360".

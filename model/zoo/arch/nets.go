@@ -11,6 +11,7 @@ import (
 var Nets = map[string]func(seed uint64) *model.Graph{
 	"alexnet":           AlexNet,
 	"digits_convnet":    DigitsConvNet,
+	"digits_convnet_8":  DigitsConvNet8,
 	"digits_perceptron": DigitsPerceptron,
 	"digits_relu":       DigitsReLU,
 	"digits_sigmoid":    DigitsSigmoid,
@@ -60,8 +61,13 @@ func DigitsReLU(seed uint64) *model.Graph {
 
 // DigitsConvNet is the typical ConvNet: conv – ReLU – pool – LCN, twice, and two fully connected layers (Jarrett, Kavukcuoglu, Ranzato,
 // LeCun: What is the best multi-stage architecture for object recognition?, ICCV 2009; LeCun et al. 1998).
-func DigitsConvNet(seed uint64) *model.Graph {
-	b, x := digits("digits_convnet", seed)
+func DigitsConvNet(seed uint64) *model.Graph { return digitsConvNet("digits_convnet", 10, seed) }
+
+// DigitsConvNet8 is the same for the digits 0 to 7.
+func DigitsConvNet8(seed uint64) *model.Graph { return digitsConvNet("digits_convnet_8", 8, seed) }
+
+func digitsConvNet(name string, classes int, seed uint64) *model.Graph {
+	b, x := digits(name, seed)
 	for _, out := range []int{32, 64} {
 		x = b.ReLU(b.Conv(x, ConvSpec{Out: out, K: 5}))
 		x = b.MaxPool(x, 2, 2, 0)
@@ -69,7 +75,7 @@ func DigitsConvNet(seed uint64) *model.Graph {
 	}
 	x = b.Dropout(b.ReLU(b.Dense(x, 128)), 0.5)
 	b.Gain(1)
-	b.Output("logits", b.Dense(x, 10))
+	b.Output("logits", b.Dense(x, classes))
 	return b.Graph
 }
 
