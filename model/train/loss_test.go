@@ -2,8 +2,10 @@ package train
 
 import (
 	"context"
+	"encoding/json"
 	"math"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 
@@ -316,6 +318,67 @@ func TestLossFaults(t *testing.T) {
 	} {
 		if err := c.spec.Check(); err == nil || !strings.Contains(err.Error(), c.say) {
 			t.Errorf("%+v: %v", c.spec, err)
+		}
+	}
+}
+
+// TestLossesOfPyTorch compares losses and gradients in float64 with those that testdata/losses.py recorded: rounding is all that they differ by.
+func TestLossesOfPyTorch(t *testing.T) {
+	b, err := os.ReadFile("testdata/losses.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []struct {
+		Name                          string
+		Shape, TargetShape, MaskShape []int
+		Out, Target, Mask, Grad       []float64
+		Loss                          float64
+	}
+	if err := json.Unmarshal(b, &cases); err != nil {
+		t.Fatal(err)
+	}
+	specs := map[string]LossSpec{
+		"binary cross-entropy": {Kind: "binary_cross_entropy"}, "smooth l1": {Kind: "smooth_l1", Beta: 0.5}, "focal": {Kind: "focal"},
+		"giou": {Kind: "giou", Stride: 8, Mask: "mask"}, "contrastive": {Kind: "contrastive", Heat: 0.2}, "triplet": {Kind: "triplet"},
+	}
+	if len(cases) != len(specs) {
+		t.Fatalf("%d cases", len(cases))
+	}
+	for _, r := range cases {
+		c := lossCase{name: r.Name, spec: specs[r.Name], out: tensor.Of(r.Out, r.Shape...), target: tensor.Of(r.Target, r.TargetShape...)}
+		if len(r.TargetShape) == 1 {
+			labels := make([]int32, len(r.Target))
+			for i, v := range r.Target {
+				labels[i] = int32(v)
+			}
+			c.target = tensor.Of(labels)
+		}
+		if r.Mask != nil {
+			c.mask = tensor.Of(r.Mask, r.MaskShape...)
+		}
+		tape, out, loss := c.build(t)
+		grads, err := Differentiate(tape, loss, out)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		tape.Output(loss)
+		tape.Output(grads[0])
+		s := run(t, tape)
+		if err := s.Run(context.Background(), c.feeds(), nil); err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		// Some hundred roundings of 2⁻⁵³ each, of numbers no greater than the greatest.
+		scale := math.Abs(r.Loss)
+		for _, g := range r.Grad {
+			scale = max(scale, math.Abs(g))
+		}
+		if got := tensor.Data[float64](s.Output(0))[0]; !(math.Abs(got-r.Loss) <= scale*0x1p-44) {
+			t.Errorf("%s is %.15g; PyTorch says %.15g", c.name, got, r.Loss)
+		}
+		for i, g := range tensor.Data[float64](s.Output(1)) {
+			if !(math.Abs(g-r.Grad[i]) <= scale*0x1p-44) {
+				t.Errorf("%s: derivative %d is %.15g; PyTorch says %.15g", c.name, i, g, r.Grad[i])
+			}
 		}
 	}
 }
