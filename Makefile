@@ -24,8 +24,8 @@ cross: export GOARM = 7
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: build ## build, and examine this machine
-	bin/ocellus doctor
+demo: build ## build, and show what the program sees on a drawn street: pictures and a clip in out/demo
+	bin/ocellus demo out/demo
 
 build: ## build bin/ocellus: one static file
 	$(GO) build -buildvcs=$(BUILDVCS) -trimpath -o bin/ocellus ./cmd/ocellus
