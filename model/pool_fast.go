@@ -111,6 +111,9 @@ func (r *interpolated) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 
 // resize emits the fast form of a resizing of an image along its rows and columns, or of the gradient of one; s is the shape of what was resized.
 func (l *layouts) resize(o *op, s []int, nearest bool, planar func([]layer.Info) (rows, columns layer.Taps, ok bool), back bool) bool {
+	if !o.in[0].filled() || !o.out[0].filled() {
+		return false
+	}
 	in := o.infos()
 	if o.in[0].layout == NHWC {
 		in[0].Shape = first(in[0].Shape)
