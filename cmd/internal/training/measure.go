@@ -104,18 +104,20 @@ func detected(ctx context.Context, g *model.Graph, c card.Card, set *data.Boxes,
 	return map[string]float64{"ap50": m.AP50.Value, "ap50_low": m.AP50.Low, "ap50_high": m.AP50.High, "ap": m.AP.Value, "miss_rate": m.MissRate.Value}, nil
 }
 
-// verified measures pairs of faces as package embed compares them.
+// verified measures pairs of faces as package embed compares them, by the part of the pictures that was learnt from.
 func (j *Job) verified(ctx context.Context) (map[string]float64, error) {
 	valid := j.Recipe.Data.Valid
 	pairs, err := dataset.ReadPairs(filepath.Join(j.dir, valid.Pairs), filepath.Join(j.dir, valid.Pictures))
 	if err != nil {
 		return nil, err
 	}
-	p, err := compile(j.Graph, j.card, j.options.Threads)
+	c := j.card
+	c.Input.Region = j.Recipe.Data.Region
+	p, err := compile(j.Graph, c, j.options.Threads)
 	if err != nil {
 		return nil, err
 	}
-	e, err := embed.New(p, j.card)
+	e, err := embed.New(p, c)
 	if err != nil {
 		return nil, err
 	}

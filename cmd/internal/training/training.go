@@ -181,12 +181,20 @@ func (j *Job) Write(ctx context.Context, name string, h *train.History) error {
 		g.Meta[card.MetaKey] = string(b)
 	}
 	g.Doc = j.Recipe.About
+	if s := j.Recipe.Whiten; s != nil {
+		if err := j.whiten(ctx, *s); err != nil {
+			return err
+		}
+		g = j.Graph
+	}
 	if j.Recipe.Half {
 		half, err := halved(g)
 		if err != nil {
 			return err
 		}
 		g, j.Graph = half, half
+	}
+	if j.Recipe.Half || j.Recipe.Whiten != nil {
 		m, err := j.measure(ctx)
 		if err != nil {
 			return err

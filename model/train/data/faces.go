@@ -32,6 +32,7 @@ type FaceSpec struct {
 	Normal  Normal
 	Augment Augment // turns and scales about the middle of Region; Shift is in pixels of the new picture
 	Memory  int64   // bytes of decoded pictures that are kept
+	Singles float64 // the weight at which a person with one picture is drawn; 0 stands for 1
 }
 
 // OpenFaces opens the folders in a folder.
@@ -107,6 +108,9 @@ func (f *Faces) Files() []string {
 
 func (f *Faces) Len() int { return len(f.files) }
 
+// Person returns the number of the person whom an example shows.
+func (f *Faces) Person(i int) int { return f.labels[i] }
+
 func (f *Faces) Fields() []Field {
 	return []Field{{"image", tensor.Float32, []int{3, f.H, f.W}}, {"label", tensor.Int32, nil}}
 }
@@ -128,11 +132,14 @@ func (f *Faces) Read(i int, r *Rand, dst []*tensor.Tensor) error {
 	copy(region[:], f.Region)
 	// Steps of the new picture in pixels of the old one, and the middle of the region from that of the picture.
 	sx, sy := float64(region[2]*float64(pic.W))/float64(f.W), float64(region[3]*float64(pic.H))/float64(f.H)
+	fine := 1
+	if max(sx, sy) > 1.5 {
+		fine = 2 // each way: a pixel is the mean of so many places
+	}
 	a.XX, a.XY, a.X0 = float64(a.XX*sx), float64(a.XY*sx), float64(a.X0*sx)+float64((region[0]+float64(region[2]/2)-0.5)*float64(pic.W))
 	a.YX, a.YY, a.Y0 = float64(a.YX*sy), float64(a.YY*sy), float64(a.Y0*sy)+float64((region[1]+float64(region[3]/2)-0.5)*float64(pic.H))
 	c := canvas{w: f.W, h: f.H, pix: dst[0].Float32s()}
-	c.fill(127.5)
-	c.draw(a, &pic)
+	c.drawFine(a, &pic, fine)
 	if r != nil {
 		c.recolour(r, &f.Augment)
 	}
@@ -140,13 +147,42 @@ func (f *Faces) Read(i int, r *Rand, dst []*tensor.Tensor) error {
 	return nil
 }
 
+// drawFine is draw on grey, with each pixel the mean of fine x fine places.
+func (c *canvas) drawFine(a Affine, src *Pixels, fine int) {
+	if fine == 1 {
+		c.fill(127.5)
+		c.draw(a, src)
+		return
+	}
+	f := float64(fine)
+	a.XX, a.XY, a.YX, a.YY = a.XX/f, a.XY/f, a.YX/f, a.YY/f
+	big := canvas{w: fine * c.w, h: fine * c.h, pix: make([]float32, 3*fine*c.w*fine*c.h)}
+	big.fill(127.5)
+	big.draw(a, src)
+	for i := range c.pix {
+		x, y := i%c.w, i/c.w // rows of all three planes
+		var sum float32
+		for v := range fine {
+			for _, p := range big.pix[(y*fine+v)*big.w+x*fine:][:fine] {
+				sum += p
+			}
+		}
+		c.pix[i] = sum / float32(fine*fine)
+	}
+}
+
 // Sampler draws pairs of one person, as many people a batch as there is room for: each with a chance that goes with the square root of the number of their
-// pictures, none twice before all have been drawn. The second picture of somebody with one alone is that one again, changed otherwise.
+// pictures, or by Singles, none twice before all have been drawn. The second picture of somebody with one alone is that one again, changed otherwise.
 func (f *Faces) Sampler() Sampler {
 	s := &pairs{faces: f, upTo: make([]float64, len(f.People))}
 	sum := 0.0
 	for p := range f.People {
-		sum += math.Sqrt(float64(f.first[p+1] - f.first[p]))
+		n := f.first[p+1] - f.first[p]
+		if n == 1 && f.Singles > 0 {
+			sum += f.Singles
+		} else {
+			sum += math.Sqrt(float64(n))
+		}
 		s.upTo[p] = sum
 	}
 	return s

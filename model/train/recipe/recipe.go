@@ -32,6 +32,7 @@ type Recipe struct {
 	Optimiser train.OptimiserSpec `yaml:"optimiser"`
 	Schedule  train.Schedule      `yaml:"schedule"`
 	Average   float64             `yaml:"average"` // of the weights, kept at each step
+	Whiten    *float64            `yaml:"whiten"`  // of faces: how far the covariance within people is shrunk before vectors are whitened by it; without it they are not
 	Half      bool                `yaml:"half"`    // weights are written as float16
 	Terms     string              `yaml:"terms"`   // of the data, for the network's metadata
 	Card      map[string]any      `yaml:"card"`    // how a task feeds the network and reads its outputs, beyond what Data says; for its metadata
@@ -52,8 +53,9 @@ type Data struct {
 	Label   string       `yaml:"label"` // of the boxes that are found
 	Least   float64      `yaml:"least"` // pixels: the height below which a box is not learnt
 	Compose data.Compose `yaml:"compose"`
-	Region  []float64    `yaml:"region"` // of faces: x, y, width, height of the part that is taken, in shares of the picture
-	Memory  int64        `yaml:"memory"` // MiB of decoded pictures that are kept; 0 stands for 1024
+	Region  []float64    `yaml:"region"`  // of faces: x, y, width, height of the part that is taken, in shares of the picture
+	Singles float64      `yaml:"singles"` // of faces: the weight at which a person with one picture is drawn, where others have the root of their number; 0 stands for 1
+	Memory  int64        `yaml:"memory"`  // MiB of decoded pictures that are kept; 0 stands for 1024
 	Augment data.Augment `yaml:"augment"`
 }
 
@@ -88,6 +90,8 @@ func (r *Recipe) check() error {
 		{r.Net != "", "it names no net"},
 		{r.Batch > 0, fmt.Sprintf("batch is %d", r.Batch)},
 		{r.Epochs > 0, fmt.Sprintf("epochs is %d", r.Epochs)},
+		{r.Data.Singles >= 0, fmt.Sprintf("data: singles is %g", r.Data.Singles)},
+		{r.Whiten == nil || *r.Whiten >= 0 && *r.Whiten <= 1, "whiten is not from 0 to 1"},
 		{r.PerEpoch >= 0, fmt.Sprintf("steps_per_epoch is %d", r.PerEpoch)},
 		{r.Every >= 0, fmt.Sprintf("evaluate_every is %d", r.Every)},
 		{len(r.Loss) > 0, "it has no loss"},
@@ -220,7 +224,7 @@ func matches(patterns []string, file string) bool {
 }
 
 func faces(d Data, dir string) (learn, valid data.Set, err error) {
-	s := data.FaceSpec{Region: d.Region, Normal: d.Normal, Augment: d.Augment, Memory: d.memory()}
+	s := data.FaceSpec{Region: d.Region, Singles: d.Singles, Normal: d.Normal, Augment: d.Augment, Memory: d.memory()}
 	if s.W, s.H, err = parseSize(d.Size); err != nil {
 		return nil, nil, err
 	}

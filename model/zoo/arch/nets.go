@@ -15,6 +15,7 @@ var Nets = map[string]func(seed uint64) *model.Graph{
 	"digits_perceptron": DigitsPerceptron,
 	"digits_relu":       DigitsReLU,
 	"digits_sigmoid":    DigitsSigmoid,
+	"face_embed":        FaceEmbed,
 	"mobilenet_v2":      MobileNetV2,
 	"mobilenet_v2_head": MobileNetV2Head,
 	"pedestrian":        PedestrianDetector,
