@@ -76,17 +76,9 @@ func zeros(n int) []float32 {
 
 // NewDepthwise plans a depthwise convolution; O and Groups must equal C.
 func NewDepthwise(s Conv2D) *Depthwise {
-	switch {
-	case s.N < 0 || s.H < 1 || s.W < 1 || s.C < 1:
-		panic("kernels: Depthwise: bad input shape")
-	case s.O != s.C || s.Groups != s.C:
+	checkWindow("Depthwise", &s)
+	if s.O != s.C || s.Groups != s.C {
 		panic("kernels: Depthwise: output channels and groups must equal input channels")
-	case s.KH < 1 || s.KW < 1 || s.SH < 1 || s.SW < 1 || s.DH < 1 || s.DW < 1:
-		panic("kernels: Depthwise: window, stride and dilation must be positive")
-	case s.PT < 0 || s.PL < 0 || s.PB < 0 || s.PR < 0:
-		panic("kernels: Depthwise: negative padding")
-	case s.H+s.PT+s.PB < s.DH*(s.KH-1)+1 || s.W+s.PL+s.PR < s.DW*(s.KW-1)+1:
-		panic("kernels: Depthwise: window larger than the padded input")
 	}
 	d := &Depthwise{shape: s, oh: s.OH(), ow: s.OW(), taps: count(s.KH * s.KW)}
 	d.rows = offsets(d.oh, s.KH, s.SH, s.DH, s.PT, s.H, 4*s.W*s.C)
@@ -116,6 +108,20 @@ func NewDepthwise(s Conv2D) *Depthwise {
 		d.wide = NewDepthwise(s)
 	}
 	return d
+}
+
+// checkWindow panics unless a window moves over channels of a picture one by one in a way that a kernel can plan.
+func checkWindow(name string, s *Conv2D) {
+	switch {
+	case s.N < 0 || s.H < 1 || s.W < 1 || s.C < 1:
+		panic("kernels: " + name + ": bad input shape")
+	case s.KH < 1 || s.KW < 1 || s.SH < 1 || s.SW < 1 || s.DH < 1 || s.DW < 1:
+		panic("kernels: " + name + ": window, stride and dilation must be positive")
+	case s.PT < 0 || s.PL < 0 || s.PB < 0 || s.PR < 0:
+		panic("kernels: " + name + ": negative padding")
+	case s.H+s.PT+s.PB < s.DH*(s.KH-1)+1 || s.W+s.PL+s.PR < s.DW*(s.KW-1)+1:
+		panic("kernels: " + name + ": window larger than the padded input")
+	}
 }
 
 // split cuts the work into tiles that take some microseconds and whose input fits in a second-level cache: by channels

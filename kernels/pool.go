@@ -43,18 +43,12 @@ type poolRun struct {
 
 // NewPool plans a pooling.
 func NewPool(kind PoolKind, s Pool2D) *Pool {
-	switch {
-	case kind < PoolMax || kind > PoolL2:
+	if kind < PoolMax || kind > PoolL2 {
 		panic("kernels: Pool: unknown kind")
-	case s.N < 0 || s.H < 1 || s.W < 1 || s.C < 1:
-		panic("kernels: Pool: bad input shape")
-	case s.KH < 1 || s.KW < 1 || s.SH < 1 || s.SW < 1 || s.DH < 1 || s.DW < 1:
-		panic("kernels: Pool: window, stride and dilation must be positive")
-	case s.PT < 0 || s.PL < 0 || s.PB < 0 || s.PR < 0:
-		panic("kernels: Pool: negative padding")
-	case s.H+s.PT+s.PB < s.DH*(s.KH-1)+1 || s.W+s.PL+s.PR < s.DW*(s.KW-1)+1:
-		panic("kernels: Pool: window larger than the padded input")
 	}
+	checkWindow("Pool", &Conv2D{
+		N: s.N, H: s.H, W: s.W, C: s.C, KH: s.KH, KW: s.KW, SH: s.SH, SW: s.SW, DH: s.DH, DW: s.DW, PT: s.PT, PL: s.PL, PB: s.PB, PR: s.PR,
+	})
 	p := &Pool{kind: kind, shape: s, oh: s.OH(), ow: s.OW()}
 	p.rows = poolRuns(p.oh, s.KH, s.SH, s.DH, s.PT, s.H, s.PB, s.CountPad, false)
 	p.runs = poolRuns(p.ow, s.KW, s.SW, s.DW, s.PL, s.W, s.PR, s.CountPad, true)

@@ -135,13 +135,6 @@ func (m *Mem) OutU8(name string, n int) (got, want []uint8) {
 	return got, want
 }
 
-// OutI32 is Out for int32.
-func (m *Mem) OutI32(name string, n int) (got, want []int32) {
-	got, want = alloc[int32](m, n), make([]int32, n)
-	m.pairs = append(m.pairs, pair{name, got, want})
-	return got, want
-}
-
 // Diff compares every output with ref's and the canaries with what they were, and says what is wrong, or "".
 func (m *Mem) Diff() string {
 	for _, p := range m.pairs {
@@ -154,12 +147,6 @@ func (m *Mem) Diff() string {
 			}
 		case []uint8:
 			for i, w := range p.want.([]uint8) {
-				if got[i] != w {
-					return fmt.Sprintf("%s[%d] = %d, ref has %d", p.name, i, got[i], w)
-				}
-			}
-		case []int32:
-			for i, w := range p.want.([]int32) {
 				if got[i] != w {
 					return fmt.Sprintf("%s[%d] = %d, ref has %d", p.name, i, got[i], w)
 				}
@@ -188,10 +175,6 @@ func (m *Mem) Hash(h hash.Hash) {
 			}
 		case []uint8:
 			h.Write(got)
-		case []int32:
-			for _, v := range got {
-				h.Write(binary.LittleEndian.AppendUint32(nil, uint32(v)))
-			}
 		}
 	}
 }
