@@ -32,6 +32,7 @@ type Boxes struct {
 // BoxSpec says what examples are made of pictures with boxes.
 type BoxSpec struct {
 	W, H    int
+	View    [2]int // width and height at which a detector sees a picture whole; zeros stand for W and H
 	Stride  int
 	Label   string // of the objects to be found; others are background
 	Least   float64
@@ -189,7 +190,11 @@ func (c *composition) frame(i int) error {
 	a := Affine{XX: 1, YY: 1}
 	if c.r != nil {
 		// The picture at the size at which a detector sees it whole, then as much smaller or larger as is drawn.
-		whole := max(float64(pic.W)/float64(c.w), float64(pic.H)/float64(c.h))
+		view := c.View
+		if view == [2]int{} {
+			view = [2]int{c.w, c.h}
+		}
+		whole := max(float64(pic.W)/float64(view[0]), float64(pic.H)/float64(view[1]))
 		a = c.Augment.Draw(c.r)
 		a.XX, a.XY, a.YX, a.YY = float64(a.XX*whole), float64(a.XY*whole), float64(a.YX*whole), float64(a.YY*whole)
 		a.crop(c.r, c.w, c.h, pic.W, pic.H)

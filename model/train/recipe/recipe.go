@@ -47,6 +47,7 @@ type Data struct {
 	Only    []string   `yaml:"only"` // of digits: the classes that are used; none stands for all
 	// Of pictures:
 	Size    string       `yaml:"size"`   // WIDTHxHEIGHT that is trained on
+	View    string       `yaml:"view"`   // likewise, at which a detector sees a picture whole; of which Size is cut
 	Stride  int          `yaml:"stride"` // of labels: one for each block of so many pixels across and down
 	Void    int          `yaml:"void"`   // the label that does not count
 	Normal  data.Normal  `yaml:"normal"`
@@ -184,6 +185,11 @@ func boxes(d Data, dir string) (learn, valid data.Set, err error) {
 	s := data.BoxSpec{Stride: max(1, d.Stride), Label: d.Label, Least: d.Least, Normal: d.Normal, Augment: d.Augment, Compose: d.Compose, Memory: d.memory()}
 	if s.W, s.H, err = parseSize(d.Size); err != nil {
 		return nil, nil, err
+	}
+	if d.View != "" {
+		if s.View[0], s.View[1], err = parseSize(d.View); err != nil {
+			return nil, nil, err
+		}
 	}
 	open := func(f data.Files, without []string) ([]data.Annotated, error) {
 		images := f.Images
