@@ -237,6 +237,30 @@ func TestCentre(t *testing.T) {
 	}
 }
 
+func TestCentreLandmarks(t *testing.T) {
+	var o outputs
+	o.add("cells", 1, 9, 2, 3)
+	v := o.data[0].Float32s()
+	v[4] = 0.5
+	for k, x := range []float32{-0.5, -0.25, 0.5, 2} {
+		v[(5+k)*6+4] = x
+	}
+	// Cell 4 is (1, 1) of cells of 8: its middle is (12, 12), and each side is e⁰ cells away; landmarks are parts of 8 away.
+	name, got := o.decode(t, card.Card{Head: "centre", Labels: []string{"face"}, Score: 0.3}, 24, 16)
+	near(t, name, got, box{x0: 4, y0: 4, x1: 20, y1: 20, score: 0.5, points: []float32{8, 10, 16, 28}})
+	// Planes that are no pairs, and a network whose card does not say so, are none of this family.
+	for _, c := range []struct {
+		planes int
+		card   card.Card
+	}{{8, card.Card{Head: "centre"}}, {4, card.Card{Head: "centre"}}, {9, card.Card{}}} {
+		var o outputs
+		o.add("cells", 1, c.planes, 2, 3)
+		if f, _, err := recognise(o.ports, &c.card, 24, 16); err == nil && f.name == "centre" {
+			t.Errorf("%d planes with the card %+v are taken for centre", c.planes, c.card)
+		}
+	}
+}
+
 func TestYuNet(t *testing.T) {
 	var o outputs
 	for _, kind := range []struct {

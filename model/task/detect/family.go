@@ -90,7 +90,7 @@ var families = []family{
 		match: matchFastestDet,
 	},
 	{
-		name: "centre", want: "one output [5,h,w]",
+		name: "centre", want: "one output [5,h,w], or [5+2 for each landmark,h,w]",
 		card:  card.Card{Input: card.Input{Order: "rgb", Fit: "letterbox", Pad: []float64{127.5}}, Score: 0.3, IoU: 0.5},
 		match: matchCentre,
 	},

@@ -132,3 +132,37 @@ func TestPairs(t *testing.T) {
 		}
 	}
 }
+
+// TestSingles draws people with one picture by a weight of their own.
+func TestSingles(t *testing.T) {
+	counts := []int{1, 1, 1, 1, 4}
+	f, err := OpenFaces(crowd(t, counts...), FaceSpec{W: 1, H: 1, Singles: 0.25})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, alone, steps := f.Sampler(), 0.0, 20000
+	for step := range uint64(steps) {
+		index := make([]int, 2)
+		if s.Batch(3, step, index); index[0] == index[1] {
+			alone++
+		}
+	}
+	// Four of a quarter beside one of √4: a third. Six standard deviations of a count of independent draws.
+	if got := alone / float64(steps); math.Abs(got-1.0/3) > 6*math.Sqrt(2.0/9/float64(steps)) {
+		t.Errorf("one picture makes %.4f of the pairs", got)
+	}
+}
+
+// TestFaceShrinks asks that a picture which is halved is averaged and not sampled.
+func TestFaceShrinks(t *testing.T) {
+	c, src := canvas{w: 2, h: 2, pix: make([]float32, 12)}, Pixels{4, 4, 3, make([]byte, 48)}
+	for i := range src.Pix {
+		src.Pix[i] = byte(i/3%4 + 10*(i/12) + 60*(i%3)) // column + 10 rows + 60 planes
+	}
+	c.drawFine(Affine{XX: 2, YY: 2}, &src, 2)
+	for i, v := range c.pix {
+		if want := float32(0.5 + float64(2*(i%2)) + 10*(0.5+float64(2*(i/2%2))) + float64(60*(i/4))); v != want {
+			t.Errorf("element %d is %g, not %g", i, v, want)
+		}
+	}
+}
