@@ -110,7 +110,7 @@ func NewDepthwise(s Conv2D) *Depthwise {
 	return d
 }
 
-// checkWindow panics unless a window moves over channels of a picture one by one in a way that a kernel can plan.
+// checkWindow panics unless the window, its steps and the padding make sense and the window fits into the padded picture.
 func checkWindow(name string, s *Conv2D) {
 	switch {
 	case s.N < 0 || s.H < 1 || s.W < 1 || s.C < 1:
