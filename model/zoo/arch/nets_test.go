@@ -80,3 +80,17 @@ func TestPedestrianSize(t *testing.T) {
 		t.Errorf("cells of shape %v", got)
 	}
 }
+
+// TestFaceEmbed holds the network of faces to what a Raspberry Pi has room for: two million parameters, a vector of 128 of a picture of 56x72.
+func TestFaceEmbed(t *testing.T) {
+	p, err := model.Compile(arch.FaceEmbed(1), model.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in, out := p.Inputs()[0].Shape, p.Outputs()[0].Shape; !slices.Equal(in, []int{1, 3, 72, 56}) || !slices.Equal(out, []int{1, 128}) {
+		t.Errorf("%v becomes %v", in, out)
+	}
+	if n := p.Size().Params; n > 2e6 {
+		t.Errorf("%d parameters", n)
+	}
+}
