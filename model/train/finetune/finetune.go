@@ -140,11 +140,11 @@ func (j *job) open() error {
 		return err
 	}
 	j.names = classNames(j.Card, j.old, j.Data.Classes())
-	if err := j.list(j.Data, fresh, true); err != nil {
+	if err := j.list(j.Data, fresh, 0); err != nil {
 		return err
 	}
 	if j.Old != nil {
-		if err := j.list(j.Old, given, false); err != nil {
+		if err := j.list(j.Old, given, j.old); err != nil {
 			return err
 		}
 	}
@@ -152,7 +152,7 @@ func (j *job) open() error {
 		if !slices.Equal(j.Kept.Shape, fields[0].Shape) {
 			return fmt.Errorf("the examples kept with the model are of shape %s, those of the data %s", tensor.FormatShape(j.Kept.Shape), tensor.FormatShape(fields[0].Shape))
 		}
-		if err := j.list(j.Kept.labelled(), kept, false); err != nil {
+		if err := j.list(j.Kept.labelled(), kept, j.old); err != nil {
 			return err
 		}
 	}
@@ -179,8 +179,9 @@ func classNames(c card.Card, classes int, of []string) []string {
 	return names
 }
 
-// list adds examples to those of the run. Classes that the model lacks are added to it, or their examples left out.
-func (j *job) list(s data.Labelled, from origin, add bool) error {
+// list adds examples to those of the run: those of the first known classes or, where that is 0, of all, and classes that the model lacks are added to it.
+// Replay must know old classes only, else it would hide how those fare, and teach new ones by more than the data.
+func (j *job) list(s data.Labelled, from origin, known int) error {
 	classes := s.Classes()
 	number := make([]int, s.Len())
 	counts := make([]int, len(classes))
@@ -191,7 +192,10 @@ func (j *job) list(s data.Labelled, from origin, add bool) error {
 	place := make([]int, len(classes))
 	for l, name := range classes {
 		place[l] = slices.IndexFunc(j.names, func(known string) bool { return card.Tidy(known) == card.Tidy(name) })
-		if place[l] < 0 && add && counts[l] > 0 {
+		switch {
+		case known > 0 && place[l] >= known:
+			place[l] = -1
+		case known == 0 && place[l] < 0 && counts[l] > 0:
 			place[l] = len(j.names)
 			j.names = append(j.names, name)
 		}

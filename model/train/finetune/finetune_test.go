@@ -320,6 +320,21 @@ func (b *blobs) Read(i int, _ *data.Rand, dst []*tensor.Tensor) error {
 	return nil
 }
 
+// TestReplayOfNewClasses gives examples of a new class among those to replay: they must teach and judge nothing.
+func TestReplayOfNewClasses(t *testing.T) {
+	c := config(toy(t), shapes(30, numbers(0, 3)))
+	c.Epochs, c.Old = 1, shapes(40, numbers(0, 3))
+	r := must(t, c)
+	for _, g := range r.Report.Groups {
+		if g.Name == "replay" && g.N != 3*8 {
+			t.Errorf("%d replayed examples judge, not a fifth of 40 of each of 3 old classes", g.N)
+		}
+	}
+	if want := 4*24 + 3*32; r.Report.Trained != want {
+		t.Errorf("%d examples were trained on, not %d", r.Report.Trained, want)
+	}
+}
+
 // TestErrors asks for what cannot be done.
 func TestErrors(t *testing.T) {
 	for _, c := range []struct {

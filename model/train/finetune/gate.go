@@ -97,7 +97,7 @@ func (j *job) test(r *Report, after *model.Graph) error {
 		return nil
 	}
 	t := &job{Config: j.Config, ctx: j.ctx, net: j.net, names: j.names, options: j.options}
-	if err := t.list(j.Test, given, false); err != nil {
+	if err := t.list(j.Test, given, len(j.names)); err != nil {
 		return err
 	}
 	for i, e := range t.all {
