@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ocellus-vision/ocellus/model"
-	"github.com/ocellus-vision/ocellus/model/onnx"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 	"github.com/ocellus-vision/ocellus/model/train"
 	"github.com/ocellus-vision/ocellus/model/zoo/arch"
@@ -135,7 +134,7 @@ type loaded struct {
 
 // loadRun prepares an inference.
 func (e *engine) loadRun(name string, inputs []string, _ int) (*loaded, error) {
-	g, err := onnx.ReadFile(name)
+	g, err := readNet(name)
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +172,7 @@ func (e *engine) loadStep(name string, inputs []string, batch int) (*loaded, err
 		g = build(1)
 	} else {
 		var err error
-		if g, err = onnx.ReadFile(name); err != nil {
+		if g, err = readNet(name); err != nil {
 			return nil, err
 		}
 	}

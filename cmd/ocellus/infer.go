@@ -11,7 +11,6 @@ import (
 
 	"github.com/ocellus-vision/ocellus/cmd/ocellus/internal/tensorfile"
 	"github.com/ocellus-vision/ocellus/model"
-	"github.com/ocellus-vision/ocellus/model/onnx"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
@@ -49,7 +48,7 @@ output says which output is in which file.`,
 				return err
 			}
 			defer end()
-			g, err := onnx.ReadFile(args[0])
+			g, err := readNet(args[0])
 			if err != nil {
 				return err
 			}

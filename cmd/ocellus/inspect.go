@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ocellus-vision/ocellus/cmd/internal/models"
 	"github.com/ocellus-vision/ocellus/cmd/ocellus/internal/netpic"
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/onnx"
@@ -161,6 +162,9 @@ type operator struct {
 // examine fills in what can be found. Its error says why the rest could not.
 func (r *inspection) examine(ctx context.Context, eng *engine, inputs []string, measure bool, runs int) error {
 	var err error
+	if r.Model, err = models.Resolve(r.Model); err != nil {
+		return err
+	}
 	if r.header, err = onnx.ReadHeader(r.Model); err != nil {
 		return err
 	}

@@ -31,6 +31,7 @@ var verbs = []func() *cobra.Command{
 	newEmbed,
 	newTrain,
 	newFinetune,
+	newModels,
 	newVersion,
 }
 

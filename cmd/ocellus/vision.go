@@ -25,7 +25,7 @@ type vision struct {
 
 func (v *vision) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&v.model, "model", "", "the network, an .onnx `FILE`")
+	f.StringVar(&v.model, "model", "", "the network, an .onnx `FILE`, or the name of one of 'ocellus models'")
 	f.StringVar(&v.file, "card", "", "YAML `FILE` that describes the network (default the one beside it, M.yaml for M.onnx)")
 	f.StringVar(&v.labels, "labels", "", "`FILE` of the classes' names, one a line")
 	in := &v.card.Input

@@ -10,6 +10,7 @@ import (
 	"runtime"
 
 	"github.com/ocellus-vision/ocellus/cmd/internal/cards"
+	"github.com/ocellus-vision/ocellus/cmd/internal/models"
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/onnx"
 	"github.com/ocellus-vision/ocellus/model/task/card"
@@ -19,8 +20,8 @@ import (
 
 // Request says which network is wanted and what is known of it.
 type Request struct {
-	Default       string    // name in model/zoo, where File is empty
-	File          string    // .onnx
+	Default       string    // name in model/zoo, where File is empty; the network that the user chose for it comes first
+	File          string    // .onnx, or the name of a network in the user's data folder
 	Card          card.Card // comes before the card beside the file and that in its metadata
 	Width, Height int       // of the input where nothing says
 	Threads       int       // 0: one per CPU
@@ -40,10 +41,13 @@ const maxBytes = 2 << 30
 
 // Load reads, describes and compiles a network. Where the program has none of the name, the error is a *zoo.MissingError.
 func Load(r Request) (*Net, error) {
-	n := &Net{Name: r.File}
 	var g *model.Graph
 	var side card.Card
-	var err error
+	chosen, err := find(&r)
+	if err != nil {
+		return nil, err
+	}
+	n := &Net{Name: r.File}
 	if r.File == "" {
 		b, err := zoo.Default(r.Default)
 		if err != nil {
@@ -64,6 +68,9 @@ func Load(r Request) (*Net, error) {
 			return nil, err
 		}
 	}
+	if chosen != "" && n.SHA256 != chosen {
+		return nil, fmt.Errorf("%s: not the file that was chosen for %s: choose again with 'ocellus models use'", r.File, r.Default)
+	}
 	meta, err := card.FromMeta(g.Meta)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", n.Name, err)
@@ -74,6 +81,16 @@ func Load(r Request) (*Net, error) {
 		return nil, err
 	}
 	return n, nil
+}
+
+// find puts the file that is meant into r. chosen is the digest that it must have, where the user chose it for a default network.
+func find(r *Request) (chosen string, err error) {
+	if r.File == "" {
+		r.File, chosen, err = models.Chosen(r.Default)
+		return chosen, err
+	}
+	r.File, err = models.Resolve(r.File)
+	return "", err
 }
 
 func (n *Net) compile(g *model.Graph, r Request) error {

@@ -12,6 +12,7 @@ type Progress struct {
 	out   io.Writer
 	width func() int
 	total int
+	bytes bool // count KiB
 	begun time.Time
 	shown time.Time
 	now   func() time.Time
@@ -30,6 +31,16 @@ func (t *Terminal) NewProgress(total int) *Progress {
 	}
 	return &Progress{out: t.out, width: width, total: total, begun: time.Now(), now: time.Now}
 }
+
+// NewByteProgress is NewProgress for a number of bytes.
+func (t *Terminal) NewByteProgress(total int64) *Progress {
+	p := t.NewProgress(int(total >> 10))
+	p.bytes = true
+	return p
+}
+
+// StepBytes is Step for a number of bytes.
+func (p *Progress) StepBytes(done int64, what string) { p.Step(int(done>>10), what) }
 
 // Step says that done are done, and what the last one was.
 func (p *Progress) Step(done int, what string) {
@@ -53,13 +64,21 @@ func (p *Progress) line(done int, took time.Duration, what string) string {
 	if took > 0 {
 		rate = float64(done) / took.Seconds()
 	}
-	if p.total > 0 {
+	switch {
+	case p.bytes:
+		full := min(done, p.total) * barWidth / max(p.total, 1)
+		fmt.Fprintf(&b, "%s%s %.1f/%.1f MiB", strings.Repeat("█", full), strings.Repeat("░", barWidth-full), float64(done)/1024, float64(p.total)/1024)
+	case p.total > 0:
 		full := min(done, p.total) * barWidth / p.total
 		fmt.Fprintf(&b, "%s%s %d/%d", strings.Repeat("█", full), strings.Repeat("░", barWidth-full), done, p.total)
-	} else {
+	default:
 		fmt.Fprintf(&b, "frame %d", done)
 	}
-	fmt.Fprintf(&b, "  %.1f/s", rate)
+	if p.bytes {
+		fmt.Fprintf(&b, "  %.2f MiB/s", rate/1024)
+	} else {
+		fmt.Fprintf(&b, "  %.1f/s", rate)
+	}
 	if p.total > done && rate > 0 {
 		left := time.Duration(float64(p.total-done) / rate * float64(time.Second))
 		fmt.Fprintf(&b, "  %s left", left.Round(time.Second))
