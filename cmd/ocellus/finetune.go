@@ -95,7 +95,7 @@ of them in force again. Data, seed and flags determine every bit of a model.`,
 	f.Float64Var(&c.Rate, "rate", 0.01, "highest learning rate")
 	f.Uint64Var(&c.Seed, "seed", 1, "what all that is drawn at random depends on")
 	f.Float64Var(&c.Margin, "margin", 1, "most that old classes may lose, in percent of the examples")
-	f.Float64Var(&c.Least, "least", 80, "percent of the held-back examples of new classes that must be recognised")
+	f.Float64Var(&c.Least, "least", 80, "percent of new classes that must be recognised, as far as held-back examples tell")
 	f.IntVar(&c.Keep, "keep", 200, "most examples of each class to keep with the network")
 	f.StringVar(&t.memory, "memory", "512MB", "`MEMORY` for features; more go to a file")
 	f.BoolVar(&t.asJSON, "json", false, "print one JSON object")

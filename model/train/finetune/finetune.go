@@ -40,7 +40,7 @@ type Config struct {
 	Seed       uint64
 
 	Margin float64 // what old classes may lose, in percent of the examples
-	Least  float64 // how many of the held-back examples of new classes must be recognised, in percent
+	Least  float64 // percent of new classes that must be recognised: the held-back examples must not show that it is fewer
 	Keep   int     // examples kept of each class
 
 	CacheBytes int64  // features that are kept in memory; more go to a file

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -351,6 +352,18 @@ func TestErrors(t *testing.T) {
 		c.change(&cfg)
 		if _, err := Run(context.Background(), cfg); err == nil || !strings.Contains(err.Error(), c.say) {
 			t.Errorf("the error is %v, not %q", err, c.say)
+		}
+	}
+}
+
+// TestAtMost compares tails of the binomial distribution with values from tables: P(X ≤ 4 | 8, 0.8), P(X ≤ 3 | 8, 0.8), P(X ≤ 5 | 10, 0.5).
+func TestAtMost(t *testing.T) {
+	for _, c := range []struct {
+		k, n    int
+		p, want float64
+	}{{4, 8, 0.8, 0.0563}, {3, 8, 0.8, 0.0104}, {5, 10, 0.5, 0.6230}, {8, 8, 0.8, 1}, {0, 5, 0, 1}, {4, 5, 1, 0}, {5, 5, 1, 1}, {800, 1000, 0.8, 0.5126}} {
+		if got := atMost(c.k, c.n, c.p); math.Abs(got-c.want) > 5e-5 {
+			t.Errorf("at most %d of %d with %g: %.5f, not %.4f", c.k, c.n, c.p, got, c.want)
 		}
 	}
 }

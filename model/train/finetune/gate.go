@@ -82,13 +82,35 @@ func (j *job) judge(r *Report, after *model.Graph) error {
 	if len(r.New) > 0 && known.N > 0 && known.Difference.Value < -j.Margin {
 		refuse("it recognises %.1f points fewer of the %d held-back examples of known classes; %.1f are allowed", -known.Difference.Value, known.N, j.Margin)
 	}
-	if added.N > 0 && added.After < j.Least {
-		refuse("it recognises %.0f %% of the %d held-back examples of new classes; %.0f %% are asked for", added.After, added.N, j.Least)
+	if hits := int(math.Round(added.After * float64(added.N) / 100)); added.N > 0 && atMost(hits, added.N, j.Least/100) < unlikely {
+		refuse("it recognises %d of the %d held-back examples of new classes; %.0f %% are asked for", hits, added.N, j.Least)
 	}
 	if again.N > 0 && again.Difference.Value < -j.Margin {
 		refuse("it recognises %.1f points fewer of the %d replayed examples; %.1f are allowed", -again.Difference.Value, again.N, j.Margin)
 	}
 	return j.test(r, after)
+}
+
+// unlikely is the probability below which a result counts as shown not to be by chance.
+const unlikely = 0.025
+
+// atMost is the probability that no more than k of n examples are recognised where each is with probability p: the lower tail of the binomial distribution.
+func atMost(k, n int, p float64) float64 {
+	if k >= n || p <= 0 {
+		return 1
+	}
+	if p >= 1 {
+		return 0
+	}
+	factorial := func(n int) float64 { // its logarithm
+		v, _ := math.Lgamma(float64(n + 1))
+		return v
+	}
+	sum := 0.0
+	for i := range k + 1 {
+		sum += math.Exp(factorial(n) - factorial(i) - factorial(n-i) + float64(float64(i)*math.Log(p)) + float64(float64(n-i)*math.Log1p(-p)))
+	}
+	return min(sum, 1)
 }
 
 // test measures both models on the test set.
