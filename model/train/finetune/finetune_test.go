@@ -140,6 +140,9 @@ func must(t *testing.T, c Config) *Result {
 
 // TestDigits adds 8 and 9 from 20 examples each to a network that knows 0 to 7, then offers it examples with wrong labels and with right ones.
 func TestDigits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("networks are trained six times, which takes minutes without vector instructions")
+	}
 	d := mnist(t, "train")
 	before := parent(t, d, 2000, 3)
 	c := config(before, subsetOf(t, d, numbers(8, 9), 0, 20, 0))
