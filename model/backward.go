@@ -208,9 +208,11 @@ func (l *layouts) lowerGrad(o *op) bool {
 		if !ok {
 			return false
 		}
-		var f layer.Op = &convInputGrad{plan: kernels.NewConvGrad(s)}
+		var f layer.Op
 		if depthwiseShape(s) {
 			f = &deepInputGrad{plan: kernels.NewDepthwiseGrad(s)}
+		} else {
+			f = &convInputGrad{plan: kernels.NewConvGrad(s)}
 		}
 		l.emit(o.name, f, []*val{l.nhwc(o.in[0]), l.nchw(o.in[1])}, becomes(o.out[0])).macs = o.macs
 	case *layer.ConvWeightGrad:
@@ -218,9 +220,11 @@ func (l *layouts) lowerGrad(o *op) bool {
 		if !ok {
 			return false
 		}
-		var f layer.Op = &convWeightGrad{plan: kernels.NewConvGrad(s)}
+		var f layer.Op
 		if depthwiseShape(s) {
 			f = &deepWeightGrad{plan: kernels.NewDepthwiseGrad(s)}
+		} else {
+			f = &convWeightGrad{plan: kernels.NewConvGrad(s)}
 		}
 		l.emit(o.name, f, []*val{l.nhwc(o.in[0]), l.nhwc(o.in[1])}, o.out[0]).macs = o.macs
 	case *layer.LocalInputGrad:
@@ -271,6 +275,7 @@ func (l *layouts) lowerGrad(o *op) bool {
 	return true
 }
 
+// depthwiseShape says whether each channel has one filter of its own.
 func depthwiseShape(s kernels.Conv2D) bool { return s.Groups == s.C && s.O == s.C && s.C > 1 }
 
 // filled says whether a value has elements.

@@ -84,7 +84,7 @@ type conv struct {
 func newConv(s kernels.Conv2D, w, bias []float32, f *fused, ours bool) *conv {
 	c := &conv{kind: f.kind, act: f.act}
 	taps, cg := s.KH*s.KW, s.C/s.Groups
-	if s.Groups == s.C && s.O == s.C && s.C > 1 {
+	if depthwiseShape(s) {
 		t := make([]float32, len(w)) // [KH,KW,C]
 		for o := range s.C {
 			for i := range taps {

@@ -31,7 +31,7 @@ type liveConv struct {
 func newLiveConv(s kernels.Conv2D, f *fused, bias bool) *liveConv {
 	c := &liveConv{kind: f.kind, act: f.act, bias: bias}
 	switch {
-	case s.Groups == s.C && s.O == s.C && s.C > 1:
+	case depthwiseShape(s):
 		c.deep = kernels.NewDepthwise(s)
 	case kernels.WinogradSuits(s):
 		c.quick = kernels.NewWinograd(s)
