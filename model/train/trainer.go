@@ -9,6 +9,7 @@ import (
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/layer"
 	"github.com/ocellus-vision/ocellus/model/tensor"
+	"github.com/ocellus-vision/ocellus/model/train/data"
 )
 
 // Config says what a Trainer trains.
@@ -231,10 +232,5 @@ func (m *mask) draw(seed, step, layer uint64) {
 	}
 }
 
-// mix is the finaliser of SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014).
-func mix(x uint64) uint64 {
-	x += 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
-}
+// mix is a step of SplitMix64.
+func mix(x uint64) uint64 { return data.Mix(x + 0x9e3779b97f4a7c15) }

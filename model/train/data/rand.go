@@ -15,11 +15,12 @@ func NewRand(seed uint64, of ...uint64) *Rand {
 func (r *Rand) Reset(seed uint64, of ...uint64) {
 	r.state = seed
 	for _, v := range of {
-		r.state = mix(r.state ^ mix(v))
+		r.state = Mix(r.state ^ Mix(v))
 	}
 }
 
-func mix(x uint64) uint64 {
+// Mix maps numbers one to one to numbers that look random: the finaliser of SplitMix64.
+func Mix(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31
@@ -28,7 +29,7 @@ func mix(x uint64) uint64 {
 // Uint64 returns 64 random bits.
 func (r *Rand) Uint64() uint64 {
 	r.state += 0x9e3779b97f4a7c15
-	return mix(r.state)
+	return Mix(r.state)
 }
 
 // Float returns a number in [0,1), a multiple of 2⁻⁵³.
