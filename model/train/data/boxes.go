@@ -53,6 +53,7 @@ type Compose struct {
 	Background  float64 `yaml:"background"`  // the part of the examples that has a background
 	Mosaic      float64 `yaml:"mosaic"`      // the part that is made of windows
 	Most        int     `yaml:"most"`        // cut-outs on one picture
+	Instances   float64 `yaml:"instances"`   // the part of the cut-outs that comes from the annotated pictures, by NAME_mask.png: 0 background, then a number for each object
 }
 
 // Kinds of sheets.
@@ -73,6 +74,9 @@ func OpenBoxes(frames []Annotated, dir string, s BoxSpec) (*Boxes, error) {
 	b := &Boxes{BoxSpec: s, frames: frames, memo: memo[Pixels]{left: s.Memory}, places: map[string]int{}}
 	for _, f := range frames {
 		b.keep(f.File)
+		if s.Compose.Instances > 0 {
+			b.keep(maskFile(f.File))
+		}
 	}
 	var err error
 	for kind, folder := range [3]string{s.Compose.Cutouts, s.Compose.With, s.Compose.Without} {
@@ -169,7 +173,7 @@ func (b *Boxes) Read(i int, r *Rand, dst []*tensor.Tensor) error {
 		return err
 	}
 	if r != nil {
-		if b.sheets[cutout] != nil {
+		if b.sheets[cutout] != nil || b.Compose.Instances > 0 {
 			if err := c.pasteAll(kind >= b.Compose.Background+b.Compose.Mosaic); err != nil {
 				return err
 			}
@@ -308,18 +312,12 @@ func (c *composition) pasteAll(taken bool) error {
 		most = 1
 	}
 	for range c.r.Intn(most + 1) {
-		files := c.sheets[cutout]
-		name := files[c.r.Intn(len(files))]
-		pic, err := c.picture(name)
+		pic, mask, err := c.object()
 		if err != nil {
 			return err
 		}
-		mask, err := c.picture(maskFile(name))
-		if err != nil {
-			return err
-		}
-		if mask.W != pic.W || mask.H != pic.H {
-			return fmt.Errorf("%s: a mask of %dx%d pixels for %dx%d", maskFile(name), mask.W, mask.H, pic.W, pic.H)
+		if pic.W == 0 {
+			continue
 		}
 		fill, real := pic, true
 		if c.sheets[negative] != nil && c.r.Chance(0.2) {

@@ -198,3 +198,61 @@ func TestComposed(t *testing.T) {
 		t.Errorf("%d boxes in 60 pictures", centres)
 	}
 }
+
+// TestInstances composes pictures of the people that masks show on annotated ones: a red one, and a blue one who is cut off by the picture's edge and never pasted.
+func TestInstances(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "a.png")
+	grey, red, blue := color.NRGBA{90, 90, 90, 255}, color.NRGBA{250, 0, 0, 255}, color.NRGBA{0, 0, 250, 255}
+	pic, mask := image.NewNRGBA(image.Rect(0, 0, 120, 100)), image.NewGray(image.Rect(0, 0, 120, 100))
+	for y := range 100 {
+		for x := range 120 {
+			pic.Set(x, y, grey)
+			switch {
+			case x >= 30 && x < 60 && y >= 10 && y < 90:
+				pic.Set(x, y, red)
+				mask.SetGray(x, y, color.Gray{Y: 1})
+			case x >= 90 && y >= 10 && y < 90:
+				pic.Set(x, y, blue)
+				mask.SetGray(x, y, color.Gray{Y: 2})
+			}
+		}
+	}
+	write(t, name, pic)
+	write(t, filepath.Join(dir, "a_mask.png"), mask)
+	back := filepath.Join(dir, "without")
+	if err := os.Mkdir(back, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	plain(t, filepath.Join(back, "1.png"), 32, 64, grey)
+	// The blue one is no object of the annotations: all blue that is seen was pasted.
+	b, err := OpenBoxes([]Annotated{{File: name}}, dir, BoxSpec{W: 192, H: 128, Stride: 8, Label: "person", Memory: 1 << 20,
+		Compose: Compose{Without: "without", Mosaic: 1, Most: 3, Instances: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pasted := 0
+	for seed := range uint64(40) {
+		dst := read(t, b, NewRand(seed))
+		pix, heat := dst[0].Float32s(), dst[1].Float32s()
+		for i := range 16 * 24 {
+			if heat[i] == 1 {
+				pasted++
+			}
+		}
+		for i := range 128 * 192 {
+			if r, b := pix[i], pix[2*128*192+i]; b > 2*r+40 {
+				t.Fatalf("seed %d: someone who was cut off is pasted", seed)
+			}
+		}
+	}
+	if pasted < 20 {
+		t.Errorf("%d people in 40 pictures", pasted)
+	}
+	if err := os.Remove(filepath.Join(dir, "a_mask.png")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenBoxes([]Annotated{{File: name}}, dir, BoxSpec{W: 192, H: 128, Stride: 8, Label: "person", Compose: Compose{Instances: 1}}); err == nil {
+		t.Error("a picture without a mask was taken")
+	}
+}
