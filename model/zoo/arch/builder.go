@@ -18,6 +18,7 @@ type Builder struct {
 	Graph *model.Graph
 	state uint64
 	shape map[*model.Value][]int // with a batch of 1
+	bools map[*model.Value]bool  // values that are true or false; others are float32
 	count map[string]int
 	gain  float64
 	open  bool // height and width of inputs and outputs are
@@ -25,7 +26,7 @@ type Builder struct {
 
 // NewBuilder returns a Builder of an empty Graph.
 func NewBuilder(name string, seed uint64) *Builder {
-	return &Builder{Graph: &model.Graph{Name: name, Producer: "ocellus"}, state: seed, shape: map[*model.Value][]int{}, count: map[string]int{}, gain: 2}
+	return &Builder{Graph: &model.Graph{Name: name, Producer: "ocellus"}, state: seed, shape: map[*model.Value][]int{}, bools: map[*model.Value]bool{}, count: map[string]int{}, gain: 2}
 }
 
 // Gain sets the variance of weights drawn from now on, in units of 1/fan-in: 2 for ReLU, 1 for tanh and linear layers.
@@ -80,6 +81,8 @@ func (b *Builder) add(name string, op layer.Op, in ...*model.Value) *model.Value
 		case v == nil:
 		case v.Const != nil:
 			infos[i] = layer.Info{DType: v.Const.DType(), Shape: v.Const.Shape(), Value: v.Const}
+		case b.bools[v]:
+			infos[i] = layer.Info{DType: tensor.Bool, Shape: b.shape[v]}
 		default:
 			infos[i] = layer.Info{DType: tensor.Float32, Shape: b.shape[v]}
 		}
@@ -89,7 +92,7 @@ func (b *Builder) add(name string, op layer.Op, in ...*model.Value) *model.Value
 		panic(fmt.Sprintf("arch: %s: %s: %v", b.Graph.Name, name, err))
 	}
 	v := b.Graph.Add(name, op, in...)
-	b.shape[v] = out[0].Shape
+	b.shape[v], b.bools[v] = out[0].Shape, out[0].DType == tensor.Bool
 	return v
 }
 

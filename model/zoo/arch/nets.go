@@ -16,11 +16,15 @@ var Nets = map[string]func(seed uint64) *model.Graph{
 	"digits_relu":       DigitsReLU,
 	"digits_sigmoid":    DigitsSigmoid,
 	"face_embed":        FaceEmbed,
+	"face_local":        FaceLocal,
+	"hog_svm":           HOGSVM,
 	"mobilenet_v2":      MobileNetV2,
 	"mobilenet_v2_head": MobileNetV2Head,
 	"pedestrian":        PedestrianDetector,
+	"pedestrian_window": PedestrianWindow,
 	"resnet18":          ResNet18,
 	"scene":             SceneParser,
+	"scene_multiscale":  SceneMultiscale,
 }
 
 // Names lists the networks, sorted.
