@@ -47,6 +47,7 @@ var losses = map[string]func(*term) layer.Ref{
 	"euclidean":            euclidean,
 	"focal":                focal,
 	"giou":                 giou,
+	"hinge":                hinge,
 	"iou":                  iou,
 	"margin_softmax":       marginSoftmax,
 	"smooth_l1":            smoothL1,
@@ -214,6 +215,15 @@ func euclidean(t *term) layer.Ref {
 		n = max(1, shape[0])
 	}
 	return t.times(t.reduce(layer.ReduceSum, t.times(d, d)), t.number(0.5/float64(n)))
+}
+
+// hinge is the mean of max(0, 1-y·x) over outputs x, one for each label; y is 1 for label 1 and -1 for label 0 (Cortes, Vapnik: Support-vector networks, 1995).
+func hinge(t *term) layer.Ref {
+	flat := t.Const(tensor.Of([]int64{int64(t.Info(t.target).Shape[0])}))
+	y := t.Add(&layer.Cast{To: t.Info(t.out).DType}, t.target)
+	y = t.minus(t.times(y, t.number(2)), t.number(1))
+	x := t.Add(&layer.Reshape{}, t.out, flat)
+	return t.reduce(layer.ReduceMean, t.unary(layer.Relu, t.minus(t.number(1), t.times(y, x))))
 }
 
 // oneHot makes labels [N,...] vectors [N,n,...] that are 1 at the label.

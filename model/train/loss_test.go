@@ -93,6 +93,16 @@ func lossCases() []lossCase {
 		lossCase{name: "IoU", spec: LossSpec{Kind: "iou", Stride: 8, Mask: "mask"}, out: d, target: goal, mask: count, want: plain / max(weights, 1)},
 		lossCase{name: "GIoU", spec: LossSpec{Kind: "giou", Stride: 8, Mask: "mask"}, out: d, target: goal, mask: count, want: general / max(weights, 1)})
 
+	margins, sides := randoms(8, -2, 2, 5, 1), []int32{0, 1, 1, 0, 1}
+	hinges := 0.0
+	for i, v := range tensor.Data[float64](margins) {
+		if sides[i] == 0 {
+			v = -v
+		}
+		hinges += max(0, 1-v) / 5
+	}
+	cases = append(cases, lossCase{name: "hinge", spec: LossSpec{Kind: "hinge"}, out: margins, target: tensor.Of(sides, 5), want: hinges})
+
 	z, label := randoms(7, -1, 1, 5, 3), []int32{0, 1, 0, 2, 1}
 	labels := tensor.Of(label, 5)
 	cosine := func(i, j int, u, v []float64) float64 {
@@ -310,7 +320,7 @@ func TestLossFaults(t *testing.T) {
 		spec LossSpec
 		say  string
 	}{
-		{LossSpec{Kind: "hinge"}, "the kind is"},
+		{LossSpec{Kind: "entropy"}, "the kind is"},
 		{LossSpec{Kind: "giou", Channels: [2]int{3, 2}}, "channels"},
 		{LossSpec{Kind: "focal", Power: -1}, "not negative"},
 		{LossSpec{Kind: "margin_softmax"}, "count is 0"},

@@ -24,8 +24,11 @@ type Run struct {
 	Optimiser OptimiserSpec
 	Average   float64 // what the moving average of the weights keeps at each step; 0: none is made
 	// Evaluate measures the network as it stands, at the end of every Every epochs (0: only at the end). With an average, that is what stands.
-	Evaluate   func(context.Context) (map[string]float64, error)
-	Every      int
+	Evaluate func(context.Context) (map[string]float64, error)
+	Every    int
+	// Mine adds examples to Set, which is then a data.Mining, with the network as Evaluate sees it, at the end of every MineEvery epochs but the last.
+	Mine       func(context.Context) error
+	MineEvery  int
 	Checkpoint string // file; empty: none
 	Progress   func(Progress)
 }
@@ -48,6 +51,7 @@ type History struct {
 	Step    int
 	Losses  []Point
 	Metrics []Measure
+	Mined   []data.Place
 	Updates uint64  // of the optimiser
 	Mean    int     // updates of the average
 	Seconds float64 // spent in training, evaluation not counted
@@ -105,7 +109,7 @@ func (r *Run) Do(ctx context.Context) (*History, error) {
 		return nil, err
 	}
 	loader := data.NewLoader(r.Set, sampler, r.Batch, r.Seed, uint64(h.Step), true)
-	defer loader.Close()
+	defer func() { loader.Close() }()
 	interval := max(1, total/points)
 	saved, mark, markStep := time.Now(), time.Now(), h.Step
 	for h.Step < total {
@@ -155,6 +159,13 @@ func (r *Run) Do(ctx context.Context) (*History, error) {
 		if time.Since(mark) > time.Minute {
 			mark, markStep = time.Now(), h.Step-1
 		}
+		if r.MineEvery > 0 && h.Step%(per*r.MineEvery) == 0 && h.Step < total {
+			loader.Close()
+			if err := r.mine(ctx, h, avg); err != nil {
+				return h, err
+			}
+			loader = data.NewLoader(r.Set, sampler, r.Batch, r.Seed, uint64(h.Step), true)
+		}
 		if h.Step == total || h.Step%per == 0 || time.Since(saved) > saveEvery {
 			if err := save(); err != nil {
 				return h, err
@@ -188,6 +199,19 @@ func (r *Run) evaluate(ctx context.Context, h *History, avg *Average) (map[strin
 	return m, nil
 }
 
+// mine looks for more examples with the average, or with the weights where there is none. What it began it ends: a run that continues is to find the same.
+func (r *Run) mine(ctx context.Context, h *History, avg *Average) error {
+	if avg != nil {
+		avg.Swap()
+		defer avg.Swap()
+	}
+	if err := r.Mine(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("train: looking for more examples after step %d: %w", h.Step, err)
+	}
+	h.Mined = r.Set.(data.Mining).Mined()
+	return nil
+}
+
 // resume reads the checkpoint, if there is one, and returns what writes it.
 func (r *Run) resume(h *History, opt *Optimiser, avg *Average) (save func() error, err error) {
 	if r.Checkpoint == "" {
@@ -217,6 +241,9 @@ func (r *Run) resume(h *History, opt *Optimiser, avg *Average) (save func() erro
 			avg.updates = h.Mean
 		}
 		r.Trainer.SetStepNumber(uint64(h.Step))
+		if m, ok := r.Set.(data.Mining); ok {
+			m.Mine(h.Mined)
+		}
 	}
 	return func() error {
 		h.Updates = opt.updates

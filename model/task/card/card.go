@@ -28,6 +28,14 @@ type Card struct {
 	Logits  *bool    `json:"logits,omitempty"` // whether scores come before softmax or sigmoid
 	Units   string   `json:"units,omitempty"`  // of decoded boxes: "pixels" of the network's input, or "unit" for 0..1
 	Anchors *Anchors `json:"anchors,omitempty"`
+	Window  *Window  `json:"window,omitempty"` // of a classifier of windows that can be moved over a picture
+}
+
+// Window says how a network that classifies windows becomes a detector: class 0 is the background.
+type Window struct {
+	Object  []float64 `json:"object"`           // x, y, width, height of an object in the input, in its pixels
+	Picture string    `json:"picture"`          // "WIDTHxHEIGHT" of the picture that the window is moved over
+	Octave  int       `json:"octave,omitempty"` // sizes of the picture from one to half of it; 0 stands for 4
 }
 
 // Input says how a picture becomes the network's input.
@@ -104,7 +112,26 @@ func (c *Card) Check() error {
 	if c.Max < 0 {
 		return fmt.Errorf("max: %d is negative", c.Max)
 	}
+	if err := c.Window.check(); err != nil {
+		return err
+	}
 	return c.Anchors.check()
+}
+
+func (w *Window) check() error {
+	if w == nil {
+		return nil
+	}
+	if o := w.Object; len(o) != 4 || !(o[0] >= 0 && o[1] >= 0 && o[2] >= 1 && o[3] >= 1 && o[0]+o[2] <= maxSide && o[1]+o[3] <= maxSide) {
+		return fmt.Errorf("window.object: %v is no x, y, width, height in pixels of the input", w.Object)
+	}
+	if _, _, err := ParseSize(w.Picture); err != nil {
+		return fmt.Errorf("window.picture: %w", err)
+	}
+	if w.Octave < 0 || w.Octave > 16 {
+		return fmt.Errorf("window.octave: %d is not from 1 to 16", w.Octave)
+	}
+	return nil
 }
 
 // maxPriors bounds the sizes of one feature map.
@@ -166,6 +193,7 @@ func (c Card) Over(under Card) Card {
 	c.Input = c.Input.Over(under.Input)
 	c.Score, c.IoU, c.Max = or(c.Score, under.Score), or(c.IoU, under.IoU), or(c.Max, under.Max)
 	c.Logits, c.Units, c.Anchors = or(c.Logits, under.Logits), or(c.Units, under.Units), or(c.Anchors, under.Anchors)
+	c.Window = or(c.Window, under.Window)
 	return c
 }
 

@@ -11,7 +11,8 @@ func TestOver(t *testing.T) {
 	yes := true
 	under := Card{
 		Head: "yolox", Labels: []string{"a"}, Score: 0.3, IoU: 0.4, Max: 7, Logits: &yes, Units: "unit", Anchors: &Anchors{},
-		Input: Input{Size: "1x1", Order: "rgb", Fit: "crop", Pad: []float64{1}, Mean: []float64{1, 2, 3}, Std: []float64{4, 5, 6}, Resample: "area", Region: []float64{0, 0, 1, 1}},
+		Window: &Window{},
+		Input:  Input{Size: "1x1", Order: "rgb", Fit: "crop", Pad: []float64{1}, Mean: []float64{1, 2, 3}, Std: []float64{4, 5, 6}, Resample: "area", Region: []float64{0, 0, 1, 1}},
 	}
 	if got := (Card{}).Over(under); !reflect.DeepEqual(got, under) {
 		t.Errorf("nothing over a card: %+v", got)
@@ -58,6 +59,11 @@ func TestCheck(t *testing.T) {
 		{Card{Anchors: &Anchors{Maps: []AnchorMap{{Stride: 8}}}}, "anchors.maps[0].sizes"},
 		{Card{Anchors: &Anchors{Maps: []AnchorMap{{Stride: 8, Sizes: [][2]float64{{0, 1}}}}}}, "anchors.maps[0].sizes"},
 		{Card{Anchors: &Anchors{Maps: map1, Variance: []float64{1}}}, "anchors.variance"},
+		{Card{Window: &Window{Object: []float64{12, 16, 40, 96}, Picture: "480x352"}}, ""},
+		{Card{Window: &Window{Object: []float64{12, 16, 40}, Picture: "480x352"}}, "window.object"},
+		{Card{Window: &Window{Object: []float64{12, 16, 0, 96}, Picture: "480x352"}}, "window.object"},
+		{Card{Window: &Window{Object: []float64{12, 16, 40, 96}}}, "window.picture"},
+		{Card{Window: &Window{Object: []float64{12, 16, 40, 96}, Picture: "480x352", Octave: 17}}, "window.octave"},
 	} {
 		err := c.card.Check()
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {

@@ -32,10 +32,21 @@ type Recipe struct {
 	Optimiser train.OptimiserSpec `yaml:"optimiser"`
 	Schedule  train.Schedule      `yaml:"schedule"`
 	Average   float64             `yaml:"average"` // of the weights, kept at each step
+	From      string              `yaml:"from"`    // the first layer that is trained; those before it keep their weights
+	Mine      Mine                `yaml:"mine"`    // of windows: where to look for more examples
 	Whiten    *float64            `yaml:"whiten"`  // of faces: how far the covariance within people is shrunk before vectors are whitened by it; without it they are not
 	Half      bool                `yaml:"half"`    // weights are written as float16
 	Terms     string              `yaml:"terms"`   // of the data, for the network's metadata
 	Card      map[string]any      `yaml:"card"`    // how a task feeds the network and reads its outputs, beyond what Data says; for its metadata
+}
+
+// Mine says how examples are looked for that the network is wrong about: it is run as a detector over pictures in which all objects are known, and where it
+// finds one that is none, it is shown that place from then on.
+type Mine struct {
+	Every    int     `yaml:"every"`    // epochs; 0: never
+	Pictures int     `yaml:"pictures"` // how many are looked at each time, drawn by the seed
+	Most     int     `yaml:"most"`     // places of one picture, the surest errors
+	Score    float64 `yaml:"score"`    // from which on a place counts as found
 }
 
 // Data says what examples are made of.
@@ -54,6 +65,8 @@ type Data struct {
 	Label   string       `yaml:"label"` // of the boxes that are found
 	Least   float64      `yaml:"least"` // pixels: the height below which a box is not learnt
 	Compose data.Compose `yaml:"compose"`
+	Object  data.Box     `yaml:"object"`  // of windows: x, y, width, height of an object in them
+	Share   float64      `yaml:"share"`   // of windows: the part of the examples that shows an object
 	Region  []float64    `yaml:"region"`  // of faces: x, y, width, height of the part that is taken, in shares of the picture
 	Singles float64      `yaml:"singles"` // of faces: the weight at which a person with one picture is drawn, where others have the root of their number; 0 stands for 1
 	Memory  int64        `yaml:"memory"`  // MiB of decoded pictures that are kept; 0 stands for 1024
@@ -95,6 +108,9 @@ func (r *Recipe) check() error {
 		{r.Whiten == nil || *r.Whiten >= 0 && *r.Whiten <= 1, "whiten is not from 0 to 1"},
 		{r.PerEpoch >= 0, fmt.Sprintf("steps_per_epoch is %d", r.PerEpoch)},
 		{r.Every >= 0, fmt.Sprintf("evaluate_every is %d", r.Every)},
+		{r.Mine == Mine{} || r.Data.Kind == "windows" && min(r.Mine.Every, r.Mine.Pictures, r.Mine.Most) > 0,
+			"mine: of windows, every, pictures and most are numbers above 0"},
+		{r.Data.Kind != "windows" || r.Data.Share > 0 && r.Data.Share < 1, fmt.Sprintf("data: share is %g, not between 0 and 1", r.Data.Share)},
 		{len(r.Loss) > 0, "it has no loss"},
 		{r.Average >= 0 && r.Average < 1, fmt.Sprintf("average is %g, not from 0 to below 1", r.Average)},
 		{sets[r.Data.Kind] != nil, fmt.Sprintf("data: the kind is %q; it can be %s", r.Data.Kind, strings.Join(slices.Sorted(maps.Keys(sets)), ", "))},
@@ -113,10 +129,11 @@ func (r *Recipe) check() error {
 
 // sets opens the data of each kind: what is trained on, and what is measured on.
 var sets = map[string]func(d Data, dir string) (learn, valid data.Set, err error){
-	"boxes":  boxes,
-	"digits": digits,
-	"faces":  faces,
-	"labels": labels,
+	"boxes":   boxes,
+	"digits":  digits,
+	"faces":   faces,
+	"labels":  labels,
+	"windows": windows,
 }
 
 // Open opens the data of a recipe, in a folder.
@@ -191,6 +208,39 @@ func boxes(d Data, dir string) (learn, valid data.Set, err error) {
 			return nil, nil, err
 		}
 	}
+	a, held, err := d.annotations(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	l, err := data.OpenBoxes(a, dir, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.Compose = data.Compose{}
+	v, err := data.OpenBoxes(held, dir, s)
+	return l, v, err
+}
+
+// windows are trained on; what is measured is boxes in whole pictures.
+func windows(d Data, dir string) (learn, valid data.Set, err error) {
+	s := data.WindowSpec{Object: d.Object, Label: d.Label, Share: d.Share, Normal: d.Normal, Augment: d.Augment, Compose: d.Compose, Memory: d.memory()}
+	if s.W, s.H, err = parseSize(d.Size); err != nil {
+		return nil, nil, err
+	}
+	a, held, err := d.annotations(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	l, err := data.OpenWindows(a, dir, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := data.OpenBoxes(held, dir, data.BoxSpec{W: s.W, H: s.H, Stride: 1, Label: d.Label, Memory: d.memory()})
+	return l, v, err
+}
+
+// annotations reads the annotated pictures to train on, and those to measure on. Of one set, none is in both.
+func (d *Data) annotations(dir string) (learn, valid []data.Annotated, err error) {
 	open := func(f data.Files, without []string) ([]data.Annotated, error) {
 		images := f.Images
 		if images != "" {
@@ -201,24 +251,15 @@ func boxes(d Data, dir string) (learn, valid data.Set, err error) {
 			return len(f.Match) > 0 && !matches(f.Match, a.File) || matches(without, a.File)
 		}), err
 	}
-	held := []string(nil)
+	var held []string
 	if d.Train.Boxes == d.Valid.Boxes {
 		held = d.Valid.Match
 	}
-	a, err := open(d.Train, held)
-	if err != nil {
+	if learn, err = open(d.Train, held); err != nil {
 		return nil, nil, err
 	}
-	l, err := data.OpenBoxes(a, dir, s)
-	if err != nil {
-		return nil, nil, err
-	}
-	if a, err = open(d.Valid, nil); err != nil {
-		return nil, nil, err
-	}
-	s.Compose = data.Compose{}
-	v, err := data.OpenBoxes(a, dir, s)
-	return l, v, err
+	valid, err = open(d.Valid, nil)
+	return learn, valid, err
 }
 
 // matches says whether a file's name matches one of the patterns.
