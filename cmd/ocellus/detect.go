@@ -10,7 +10,7 @@ import (
 )
 
 func newDetect() *cobra.Command {
-	var v vision
+	v := vision{detect: true}
 	cmd := &cobra.Command{
 		Use:   "detect --model M.onnx INPUT [OUTPUT]",
 		Short: "Find objects with a detector of your own",

@@ -177,7 +177,7 @@ func (e *evaluation) pedestrians(ctx context.Context) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.standard, e.card.Score = zoo.Pedestrian, leastScore
+	e.standard, e.detect, e.card.Score = zoo.Pedestrian, true, leastScore
 	n, err := e.load(480, 360)
 	if err != nil {
 		return nil, err

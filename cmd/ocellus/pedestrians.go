@@ -8,7 +8,7 @@ import (
 )
 
 func newPedestrians() *cobra.Command {
-	v := vision{standard: zoo.Pedestrian}
+	v := vision{standard: zoo.Pedestrian, detect: true}
 	cmd := &cobra.Command{
 		Use:   "pedestrians INPUT [OUTPUT]",
 		Short: "Find people on a camera, in clips and pictures, and follow them",

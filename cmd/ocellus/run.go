@@ -146,7 +146,8 @@ func (r *runner) load(files map[string]string) ([]*tasks.Task, error) {
 		if files[name] == "" && k.standard == "" {
 			return nil, usageErrorf("--task %s needs a network of your own: --model %s=M.onnx", name, name)
 		}
-		n, err := loadNet(nets.Request{Default: k.standard, File: files[name], Width: k.w, Height: k.h, Threads: r.threads},
+		n, err := loadNet(nets.Request{Default: k.standard, File: files[name], Width: k.w, Height: k.h, Threads: r.threads,
+			Detect: name == "pedestrians" || name == "detect"},
 			fmt.Sprintf("--model %s=M.onnx, or leave %s out of --task", name, name))
 		if err != nil {
 			return nil, err

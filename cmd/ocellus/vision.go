@@ -21,6 +21,7 @@ type vision struct {
 	model, file, labels string
 	card                card.Card // of the flags
 	standard            string    // name in model/zoo of the network that stands for none; "": there is none
+	detect              bool      // objects are found: a classifier of windows is moved over pictures
 }
 
 func (v *vision) flags(cmd *cobra.Command) {
@@ -66,7 +67,8 @@ func (v *vision) load(w, h int) (*nets.Net, error) {
 		}
 		c = c.Over(side)
 	}
-	return loadNet(nets.Request{Default: v.standard, File: v.model, Card: c, Width: w, Height: h, Threads: v.threads}, "--model M.onnx")
+	return loadNet(nets.Request{Default: v.standard, File: v.model, Card: c, Width: w, Height: h, Threads: v.threads, Detect: v.detect},
+		"--model M.onnx")
 }
 
 // loadNet is nets.Load; where the program has no such network it says that the flag names another.

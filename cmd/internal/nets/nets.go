@@ -25,6 +25,7 @@ type Request struct {
 	Card          card.Card // comes before the card beside the file and that in its metadata
 	Width, Height int       // of the input where nothing says
 	Threads       int       // 0: one per CPU
+	Detect        bool      // objects are to be found with it: of a classifier of windows, Net is one that moves the window over pictures
 }
 
 // Net is a network that is ready to be used. Its Program serves many Sessions.
@@ -77,6 +78,11 @@ func Load(r Request) (*Net, error) {
 	}
 	n.Meta = g.Meta
 	n.Card = r.Card.Over(side).Over(meta)
+	if r.Detect {
+		if g, n.Card, err = Detector(g, n.Card); err != nil {
+			return nil, fmt.Errorf("%s: %w", n.Name, err)
+		}
+	}
 	if err := n.compile(g, r); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/ocellus-vision/ocellus/cmd/internal/dataset"
+	"github.com/ocellus-vision/ocellus/cmd/internal/nets"
 	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/task/card"
@@ -62,14 +63,23 @@ func rgb(p data.Pixels) kernels.Picture {
 // faint is the least score that counts in a curve of precision over recall.
 const faint = 0.02
 
-// detected measures boxes as package detect finds them in whole pictures.
-func detected(ctx context.Context, g *model.Graph, c card.Card, set *data.Boxes, threads int) (map[string]float64, error) {
+// detector is the network as it finds objects, from a score on.
+func detector(g *model.Graph, c card.Card, score float64, threads int) (*detect.Detector, error) {
+	g, c, err := nets.Detector(g, c)
+	if err != nil {
+		return nil, err
+	}
 	p, err := compile(g, c, threads)
 	if err != nil {
 		return nil, err
 	}
-	c.Score = faint
-	d, err := detect.New(p, c)
+	c.Score = score
+	return detect.New(p, c)
+}
+
+// detected measures boxes as package detect finds them in whole pictures.
+func detected(ctx context.Context, g *model.Graph, c card.Card, set *data.Boxes, threads int) (map[string]float64, error) {
+	d, err := detector(g, c, faint, threads)
 	if err != nil {
 		return nil, err
 	}

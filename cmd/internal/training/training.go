@@ -64,13 +64,33 @@ func Prepare(file, dir string, o train.Options) (*Job, error) {
 		return nil, err
 	}
 	shapes, targets := Shapes(j.Graph, j.learn.Fields(), r.Batch)
+	trained, err := upper(j.Graph, r.From)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
 	j.Trainer, err = train.New(train.Config{
-		Graph: j.Graph, EmbedOptions: train.EmbedOptions{Inputs: shapes}, Loss: train.Loss(r.Loss, targets), Seed: r.Seed, Options: o,
+		Graph: j.Graph, EmbedOptions: train.EmbedOptions{Inputs: shapes, Train: trained}, Loss: train.Loss(r.Loss, targets), Seed: r.Seed, Options: o,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return j, nil
+}
+
+// upper returns which layers are trained: from the named one on, in the order in which they run; nil, which stands for all, where it has no name.
+func upper(g *model.Graph, from string) (func(*model.Node) bool, error) {
+	if from == "" {
+		return nil, nil
+	}
+	nodes, err := g.Sort()
+	if err != nil {
+		return nil, err
+	}
+	first := slices.IndexFunc(nodes, func(n *model.Node) bool { return n.Name == from })
+	if first < 0 {
+		return nil, fmt.Errorf("from: the network has no layer %q", from)
+	}
+	return func(n *model.Node) bool { return slices.Contains(nodes[first:], n) }, nil
 }
 
 // Shapes sorts the fields of examples into inputs of a network and targets of losses, for batches of n.
@@ -155,6 +175,9 @@ func (j *Job) Run(ctx context.Context, checkpoint string, progress func(train.Pr
 		Evaluate: func(ctx context.Context) (map[string]float64, error) {
 			return j.measure(ctx)
 		},
+	}
+	if m := r.Mine; m.Every > 0 {
+		run.MineEvery, run.Mine = m.Every, j.mine
 	}
 	if s, ok := j.learn.(data.Sampled); ok {
 		run.Sampler = s.Sampler()
