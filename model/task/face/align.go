@@ -2,7 +2,6 @@ package face
 
 import (
 	"errors"
-	"math"
 
 	"github.com/ocellus-vision/ocellus/kernels"
 )
@@ -14,68 +13,29 @@ var template = Landmarks{{38.2946, 51.6963}, {73.5318, 51.5014}, {56.0252, 71.73
 // templateSide is the side of the picture that template lies in.
 const templateSide = 112
 
-// Similarity is the map (x, y) -> (A·x - B·y + X, B·x + A·y + Y): a turn, a scale and a shift.
-type Similarity struct{ A, B, X, Y float64 }
-
-// Fit returns the Similarity that brings from nearest to to in the sum of squared distances, and whether there is one: not where all of from is one
-// point. In the plane the solution (Umeyama, Least-Squares Estimation of Transformation Parameters Between Two Point Patterns, PAMI 1991)
-// that does not mirror is a quotient of complex numbers: Σ to·from* / Σ from·from*, both about their means.
-func Fit(from, to *Landmarks) (Similarity, bool) {
-	var fx, fy, tx, ty float64
-	n := float64(len(from))
-	for i := range from {
-		fx, fy, tx, ty = fx+from[i][0]/n, fy+from[i][1]/n, tx+to[i][0]/n, ty+to[i][1]/n
-	}
-	var re, im, norm float64
-	for i := range from {
-		px, py, qx, qy := from[i][0]-fx, from[i][1]-fy, to[i][0]-tx, to[i][1]-ty
-		re += float64(qx*px) + float64(qy*py)
-		im += float64(qy*px) - float64(qx*py)
-		norm += float64(px*px) + float64(py*py)
-	}
-	s := Similarity{A: re / norm, B: im / norm}
-	s.X = tx - (float64(s.A*fx) - float64(s.B*fy))
-	s.Y = ty - (float64(s.B*fx) + float64(s.A*fy))
-	sum := s.A + s.B + s.X + s.Y
-	return s, norm > 0 && sum-sum == 0 && s.Scale() > 0
-}
-
-// Scale returns the length that 1 becomes.
-func (s Similarity) Scale() float64 { return math.Hypot(s.A, s.B) }
-
-// Map returns the place that x, y goes to.
-func (s Similarity) Map(x, y float64) (float64, float64) {
-	return float64(s.A*x) - float64(s.B*y) + s.X, float64(s.B*x) + float64(s.A*y) + s.Y
-}
-
-// Inverse returns the Similarity that takes s back. Its scale must not be zero.
-func (s Similarity) Inverse() Similarity {
-	n := float64(s.A*s.A) + float64(s.B*s.B)
-	r := Similarity{A: s.A / n, B: -s.B / n}
-	r.X = -(float64(r.A*s.X) - float64(r.B*s.Y))
-	r.Y = -(float64(r.B*s.X) + float64(r.A*s.Y))
-	return r
-}
-
 // aligner cuts faces out of pictures.
 type aligner struct {
 	w, h   int
 	order  kernels.Format
-	target Landmarks          // the template at this size
+	target Landmarks          // Places of this size
 	warps  [3]*kernels.Warp   // to 1, 2 and 4 times the size
 	pix    []uint8            // the face
 	large  []uint8            // the face at 2 or 4 times the size
 	plan   [3]kernels.Picture // the layout of the pictures that warps are for
 }
 
-// newAligner returns an aligner for faces of w x h. The template is scaled to the height and stands in the middle.
+// newAligner returns an aligner for faces of w x h.
 func newAligner(w, h int, order kernels.Format) aligner {
-	a := aligner{w: w, h: h, order: order}
+	return aligner{w: w, h: h, order: order, target: Places(w, h)}
+}
+
+// Places returns where the landmarks of an aligned face of w x h lie: the template scaled to the height, in the middle.
+func Places(w, h int) (l Landmarks) {
 	scale := float64(h) / templateSide
 	for i, p := range template {
-		a.target[i] = [2]float64{float64(p[0]*scale) + float64((float64(w)-float64(templateSide*scale))/2), p[1] * scale}
+		l[i] = [2]float64{float64(p[0]*scale) + float64((float64(w)-float64(templateSide*scale))/2), p[1] * scale}
 	}
-	return a
+	return l
 }
 
 // maxSide is the longest side of a picture.
@@ -89,7 +49,7 @@ var (
 // run returns the face aligned, what lies outside the picture black. The result is valid until the next run. Faces that are larger than
 // the result are averaged over up to 4x4 places a pixel.
 func (a *aligner) run(pic kernels.Picture, l *Landmarks) (kernels.Picture, error) {
-	s, ok := Fit(l, &a.target)
+	s, ok := kernels.FitSimilarity(l[:], a.target[:])
 	if !ok {
 		return kernels.Picture{}, errLandmarks
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // squares is the sum of squared distances that Fit minimises.
-func squares(s Similarity, from, to *Landmarks) float64 {
+func squares(s kernels.Similarity, from, to *Landmarks) float64 {
 	var sum float64
 	for i := range from {
 		x, y := s.Map(from[i][0], from[i][1])
@@ -21,12 +21,12 @@ func squares(s Similarity, from, to *Landmarks) float64 {
 func TestFitFindsWhatWasDone(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 100 {
-		done := Similarity{A: r.NormFloat64(), B: r.NormFloat64(), X: 100 * r.NormFloat64(), Y: 100 * r.NormFloat64()}
+		done := kernels.Similarity{A: r.NormFloat64(), B: r.NormFloat64(), X: 100 * r.NormFloat64(), Y: 100 * r.NormFloat64()}
 		var to Landmarks
 		for i, p := range template {
 			to[i][0], to[i][1] = done.Map(p[0], p[1])
 		}
-		got, ok := Fit(&template, &to)
+		got, ok := kernels.FitSimilarity(template[:], to[:])
 		if !ok || math.Abs(got.A-done.A)+math.Abs(got.B-done.B) > 1e-9 || math.Abs(got.X-done.X)+math.Abs(got.Y-done.Y) > 1e-7 {
 			t.Fatalf("%+v, want %+v", got, done)
 		}
@@ -46,17 +46,17 @@ func TestFitIsLeast(t *testing.T) {
 			from[i] = [2]float64{100 * r.Float64(), 100 * r.Float64()}
 			to[i] = [2]float64{100 * r.Float64(), 100 * r.Float64()}
 		}
-		best, ok := Fit(&from, &to)
+		best, ok := kernels.FitSimilarity(from[:], to[:])
 		if !ok {
 			t.Fatal("no fit")
 		}
 		least := squares(best, &from, &to)
 		const step = 1e-3
-		for _, s := range []Similarity{
-			{best.A + step, best.B, best.X, best.Y}, {best.A - step, best.B, best.X, best.Y},
-			{best.A, best.B + step, best.X, best.Y}, {best.A, best.B - step, best.X, best.Y},
-			{best.A, best.B, best.X + step, best.Y}, {best.A, best.B, best.X - step, best.Y},
-			{best.A, best.B, best.X, best.Y + step}, {best.A, best.B, best.X, best.Y - step},
+		for _, s := range []kernels.Similarity{
+			{A: best.A + step, B: best.B, X: best.X, Y: best.Y}, {A: best.A - step, B: best.B, X: best.X, Y: best.Y},
+			{A: best.A, B: best.B + step, X: best.X, Y: best.Y}, {A: best.A, B: best.B - step, X: best.X, Y: best.Y},
+			{A: best.A, B: best.B, X: best.X + step, Y: best.Y}, {A: best.A, B: best.B, X: best.X - step, Y: best.Y},
+			{A: best.A, B: best.B, X: best.X, Y: best.Y + step}, {A: best.A, B: best.B, X: best.X, Y: best.Y - step},
 		} {
 			if squares(s, &from, &to) <= least {
 				t.Fatalf("%+v is better than %+v", s, best)
@@ -68,7 +68,7 @@ func TestFitIsLeast(t *testing.T) {
 func TestFitRefusesPoints(t *testing.T) {
 	nan := math.NaN()
 	for _, l := range []Landmarks{{}, {{5, 5}, {5, 5}, {5, 5}, {5, 5}, {5, 5}}, {{nan, 0}, {1, 1}}, {{math.Inf(1), 0}, {1, 1}}} {
-		if _, ok := Fit(&l, &template); ok {
+		if _, ok := kernels.FitSimilarity(l[:], template[:]); ok {
 			t.Errorf("%v: fits", l)
 		}
 	}
@@ -88,8 +88,8 @@ func TestAlign(t *testing.T) {
 	pic := ramp(1200, 1000, 0.1, 0.05, 20)
 	for _, c := range []struct{ w, h int }{{112, 112}, {96, 112}, {56, 64}} {
 		a := newAligner(c.w, c.h, kernels.Grey)
-		for _, s := range []Similarity{
-			{1, 0, 300, 300}, {0.3, 0.1, 500, 400}, {1.6, 0.7, 300, 200}, {2.2, -0.5, 500, 400}, {5, 1, 300, 200}, {-1, 0.2, 600, 600},
+		for _, s := range []kernels.Similarity{
+			{A: 1, B: 0, X: 300, Y: 300}, {A: 0.3, B: 0.1, X: 500, Y: 400}, {A: 1.6, B: 0.7, X: 300, Y: 200}, {A: 2.2, B: -0.5, X: 500, Y: 400}, {A: 5, B: 1, X: 300, Y: 200}, {A: -1, B: 0.2, X: 600, Y: 600},
 		} {
 			var l Landmarks
 			for i, p := range a.target {
@@ -149,7 +149,7 @@ func TestPose(t *testing.T) {
 		t.Errorf("nose down: %g, %g", turn, nod)
 	}
 	// A head that leans is no other face.
-	lean := Similarity{A: 0.6, B: 0.8, X: 3, Y: 4}
+	lean := kernels.Similarity{A: 0.6, B: 0.8, X: 3, Y: 4}
 	for i, p := range right {
 		right[i][0], right[i][1] = lean.Map(p[0], p[1])
 	}

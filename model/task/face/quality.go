@@ -66,7 +66,7 @@ func (a *aligner) judge(pic kernels.Picture, l *Landmarks) Quality {
 	q.Eyes = math.Hypot(l[1][0]-l[0][0], l[1][1]-l[0][1])
 	q.Sharpness, q.Contrast = focus(chip)
 	q.Turn, q.Nod = pose(l)
-	s, _ := Fit(l, &a.target)
+	s, _ := kernels.FitSimilarity(l[:], a.target[:])
 	q.Inside = inside(s.Inverse(), a.w, a.h, pic.W, pic.H)
 	return q
 }
@@ -109,7 +109,7 @@ func focus(p kernels.Picture) (sharpness, contrast float64) {
 }
 
 // inside returns which part of a face of w x h lies inside a picture, by 16x16 points.
-func inside(back Similarity, w, h, picW, picH int) float64 {
+func inside(back kernels.Similarity, w, h, picW, picH int) float64 {
 	const grid = 16
 	n := 0
 	for i := range grid * grid {
