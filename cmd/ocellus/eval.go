@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -124,6 +125,9 @@ func printFigures(w io.Writer, f figures) error {
 		}
 		fmt.Fprintf(&b, "%-16s %.4f  [%.4f, %.4f]  n = %d\n", r.name, r.Value, r.Low, r.High, r.N)
 	}
+	if p, ok := f.(interface{ price() *cost }); ok {
+		b.WriteString(p.price().String())
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -159,7 +163,12 @@ func among(names []string, file string) bool {
 	return slices.Contains(names, file) || slices.Contains(names, base) || slices.Contains(names, strings.TrimSuffix(base, filepath.Ext(base)))
 }
 
-type pedestrianFigures struct{ metric.Detection }
+type pedestrianFigures struct {
+	metric.Detection
+	Cost *cost `json:"cost"`
+}
+
+func (f pedestrianFigures) price() *cost { return f.Cost }
 
 func (f pedestrianFigures) rows() []row {
 	return []row{{"AP50", f.AP50}, {"AP", f.AP}, {"miss rate", f.MissRate}}
@@ -187,6 +196,7 @@ func (e *evaluation) pedestrians(ctx context.Context) (figures, error) {
 		return nil, fmt.Errorf("%s: %w", n.Name, err)
 	}
 	var list []metric.Picture
+	spent := newCost(e.team(), n)
 	for _, b := range all {
 		if !among(names, b.File) {
 			continue
@@ -199,16 +209,18 @@ func (e *evaluation) pedestrians(ctx context.Context) (figures, error) {
 		if err != nil {
 			return nil, named(b.File, err)
 		}
+		begin := time.Now()
 		found, err := d.Detect(ctx, pic)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", b.File, err)
 		}
+		spent.since(begin)
 		for _, x := range found {
 			p.Found = append(p.Found, metric.Found{Box: x.Box, Score: x.Score})
 		}
 		list = append(list, p)
 	}
-	return pedestrianFigures{metric.Detect(list)}, e.some(len(list))
+	return pedestrianFigures{metric.Detect(list), spent}, e.some(len(list))
 }
 
 // some is an error where there was nothing to measure on.
@@ -221,8 +233,11 @@ func (e *evaluation) some(n int) error {
 
 type sceneFigures struct {
 	metric.Segmentation
+	Cost   *cost `json:"cost"`
 	labels []string
 }
+
+func (f sceneFigures) price() *cost { return f.Cost }
 
 func (f sceneFigures) rows() []row {
 	list := []row{{"mean IoU", f.MIoU}, {"pixel accuracy", f.Accuracy}, {"class average", f.Average}}
@@ -250,7 +265,7 @@ func (e *evaluation) scene(ctx context.Context) (figures, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", n.Name, err)
 	}
-	f := sceneFigures{}
+	f := sceneFigures{Cost: newCost(e.team(), n)}
 	for _, c := range scene.CamVid {
 		f.labels = append(f.labels, c.Label)
 	}
@@ -270,10 +285,12 @@ func (e *evaluation) scene(ctx context.Context) (figures, error) {
 		if err != nil {
 			return nil, err
 		}
+		begin := time.Now()
 		seen, err := p.Parse(ctx, pic)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", x.File, err)
 		}
+		f.Cost.since(begin)
 		c := metric.NewConfusion(len(scene.CamVid))
 		c.Add(truth, seen.Labels)
 		list = append(list, c)
