@@ -24,7 +24,7 @@ func (l Load) String() string {
 	}
 	s := fmt.Sprintf("the tasks ask for %.0f %% of the time there is: they run less often", 100*l.Demand)
 	if l.Size > 0 {
-		s += fmt.Sprintf(", on inputs %d smaller", l.Size)
+		s += ", on smaller inputs"
 	}
 	if len(l.Paused) > 0 {
 		s += ", without " + strings.Join(l.Paused, ", ")

@@ -175,7 +175,7 @@ func TestMinRate(t *testing.T) {
 
 func TestLoadText(t *testing.T) {
 	l := pipeline.Load{Demand: 2.5, Step: 3, Size: 1, Paused: []string{"scene"}}
-	if got, want := l.String(), "the tasks ask for 250 % of the time there is: they run less often, on inputs 1 smaller, without scene"; got != want {
+	if got, want := l.String(), "the tasks ask for 250 % of the time there is: they run less often, on smaller inputs, without scene"; got != want {
 		t.Errorf("%q", got)
 	}
 	if got := (pipeline.Load{}).String(); got != "tasks run as often as asked" {

@@ -10,7 +10,7 @@ import (
 )
 
 func newDetect() *cobra.Command {
-	v := vision{detect: true}
+	v := vision{detect: true, shrinks: true}
 	cmd := &cobra.Command{
 		Use:   "detect --model M.onnx INPUT [OUTPUT]",
 		Short: "Find objects with a detector of your own",

@@ -8,7 +8,7 @@ import (
 )
 
 func newPedestrians() *cobra.Command {
-	v := vision{standard: zoo.Pedestrian, detect: true}
+	v := vision{standard: zoo.Pedestrian, detect: true, shrinks: true}
 	cmd := &cobra.Command{
 		Use:   "pedestrians INPUT [OUTPUT]",
 		Short: "Find people on a camera, in clips and pictures, and follow them",
@@ -33,7 +33,7 @@ Any detector that knows people can take the place of the program's own network:
 }
 
 func newScene() *cobra.Command {
-	v := vision{standard: zoo.Scene}
+	v := vision{standard: zoo.Scene, shrinks: true}
 	cmd := &cobra.Command{
 		Use:   "scene INPUT [OUTPUT]",
 		Short: "Say what each part of a street is: road, building, sky, ...",

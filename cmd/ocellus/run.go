@@ -18,18 +18,19 @@ type kind struct {
 	name     string
 	standard string // its network in model/zoo; "": it needs one of the user's
 	w, h     int    // of the input where nothing says
+	shrinks  bool   // it can work on smaller ones
 	task     func(*nets.Net) *tasks.Task
 }
 
 var kinds = []kind{
-	{"pedestrians", zoo.Pedestrian, 480, 360, tasks.Pedestrians},
-	{"scene", zoo.Scene, 480, 360, tasks.Scene},
-	{"faces", "", 0, 0, nil}, // needs two networks
-	{"digit", zoo.Digit, 28, 28, tasks.Digit},
-	{"detect", "", 640, 640, tasks.Detect},
-	{"classify", "", 224, 224, func(n *nets.Net) *tasks.Task { return tasks.Classify(n, 5) }},
-	{"segment", "", 512, 512, tasks.Segment},
-	{"embed", "", 112, 112, tasks.Embed},
+	{"pedestrians", zoo.Pedestrian, 480, 360, true, tasks.Pedestrians},
+	{"scene", zoo.Scene, 480, 360, true, tasks.Scene},
+	{"faces", "", 0, 0, false, nil}, // needs two networks
+	{"digit", zoo.Digit, 28, 28, false, tasks.Digit},
+	{"detect", "", 640, 640, true, tasks.Detect},
+	{"classify", "", 224, 224, false, func(n *nets.Net) *tasks.Task { return tasks.Classify(n, 5) }},
+	{"segment", "", 512, 512, true, tasks.Segment},
+	{"embed", "", 112, 112, false, tasks.Embed},
 }
 
 func kindNames() []string {
@@ -147,7 +148,7 @@ func (r *runner) load(files map[string]string) ([]*tasks.Task, error) {
 			return nil, usageErrorf("--task %s needs a network of your own: --model %s=M.onnx", name, name)
 		}
 		n, err := loadNet(nets.Request{Default: k.standard, File: files[name], Width: k.w, Height: k.h, Threads: r.threads,
-			Detect: name == "pedestrians" || name == "detect"},
+			Smaller: k.shrinks && r.live, Detect: name == "pedestrians" || name == "detect"},
 			fmt.Sprintf("--model %s=M.onnx, or leave %s out of --task", name, name))
 		if err != nil {
 			return nil, err

@@ -7,7 +7,7 @@ import (
 )
 
 func newSegment() *cobra.Command {
-	var v vision
+	v := vision{shrinks: true}
 	cmd := &cobra.Command{
 		Use:   "segment --model M.onnx INPUT [OUTPUT]",
 		Short: "Give each pixel of pictures a class with a segmenter of your own",

@@ -22,6 +22,7 @@ type vision struct {
 	card                card.Card // of the flags
 	standard            string    // name in model/zoo of the network that stands for none; "": there is none
 	detect              bool      // objects are found: a classifier of windows is moved over pictures
+	shrinks             bool      // the task can work on smaller inputs
 }
 
 func (v *vision) flags(cmd *cobra.Command) {
@@ -67,8 +68,8 @@ func (v *vision) load(w, h int) (*nets.Net, error) {
 		}
 		c = c.Over(side)
 	}
-	return loadNet(nets.Request{Default: v.standard, File: v.model, Card: c, Width: w, Height: h, Threads: v.threads, Detect: v.detect},
-		"--model M.onnx")
+	return loadNet(nets.Request{Default: v.standard, File: v.model, Card: c, Width: w, Height: h, Threads: v.threads,
+		Smaller: v.shrinks && v.live, Detect: v.detect}, "--model M.onnx")
 }
 
 // loadNet is nets.Load; where the program has no such network it says that the flag names another.

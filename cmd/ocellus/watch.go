@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -33,6 +34,7 @@ type watching struct {
 	maps   string    // OUTPUT of label maps
 	also   []string  // more OUTPUTs
 	stdout io.Writer // where results are printed; nil: the verb's own
+	live   bool      // the INPUT is a camera or a stream; known when networks are loaded
 	// seen is told of each result, where it is set, and says whether it is printed. The frame is valid until it returns.
 	seen func(name string, f *camera.Frame, r tasks.Result) bool
 }
@@ -78,6 +80,7 @@ func (w *watching) run(cmd *cobra.Command, input, output string, load func() ([]
 	if s.in, err = sources.Open(input, sources.Options{Broken: s.broken, Report: s.report}); err != nil {
 		return err
 	}
+	w.live = s.in.Live
 	list, err := load()
 	if err != nil {
 		return err
@@ -147,7 +150,7 @@ func (s *session) watch(ctx context.Context, list []*tasks.Task) error {
 	options := pipeline.Options{Lossless: !s.in.Live}
 	if !s.in.Stills {
 		options.Report = s.report
-		options.Degraded = func(l pipeline.Load) { s.log("%v", l) }
+		options.Degraded = func(l pipeline.Load) { s.log("%s", degraded(l, list)) }
 	}
 	p := pipeline.New(options)
 	in := pipeline.Input{Name: s.in.Source.String(), Source: s.in.Source, Decode: new(frames.Decoder).Decode}
@@ -225,6 +228,21 @@ func (s *session) log(format string, args ...any) {
 	if s.terminal == nil {
 		fmt.Fprintf(s.stderr, "ocellus: "+format+"\n", args...)
 	}
+}
+
+// degraded says how far a pipeline of tasks has stepped back, with the sizes of their inputs where those have shrunk.
+func degraded(l pipeline.Load, list []*tasks.Task) string {
+	var sizes []string
+	for _, t := range list {
+		if n := len(t.Sizes); l.Size > 0 && n > 1 && !slices.Contains(l.Paused, t.Name) {
+			size := t.Sizes[min(l.Size, n-1)]
+			sizes = append(sizes, fmt.Sprintf("%s %dx%d", t.Name, size[0], size[1]))
+		}
+	}
+	if len(sizes) == 0 {
+		return l.String()
+	}
+	return fmt.Sprintf("%v (%s)", l, strings.Join(sizes, ", "))
 }
 
 // report tells of faults of a source or a task that go on.
@@ -467,7 +485,11 @@ func (s *session) end(ctx context.Context) error {
 	}
 	c := s.summary.Cameras[0]
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s, %.1f a second", c.Name, plural(int64(c.Frames), "frame"), c.Rate)
+	fmt.Fprintf(&b, "%s: %s", c.Name, plural(int64(c.Frames), "frame"))
+	if s.in.Live {
+		fmt.Fprintf(&b, ", %d looked at", c.Worked)
+	}
+	fmt.Fprintf(&b, ", %.1f a second", c.Rate)
 	for _, n := range []struct {
 		n    uint64
 		what string

@@ -2,16 +2,24 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"image/gif"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ocellus-vision/ocellus/cmd/internal/pictures"
+	"github.com/ocellus-vision/ocellus/cmd/internal/sources"
+	"github.com/ocellus-vision/ocellus/cmd/internal/tasks"
+	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/layer"
 	"github.com/ocellus-vision/ocellus/model/zoo"
@@ -154,6 +162,69 @@ func TestSceneNamesClasses(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil || status != 0 || r.File != pic || len(r.Scene) != 2 || r.Scene[0].Share != 0.5 {
 		t.Errorf("status %d, %q, %q", status, stdout, stderr)
 	}
+}
+
+// sleeper is a Worker whose looks take a time that depends on the input size.
+type sleeper func(size int) time.Duration
+
+func (sleeper) New() tasks.Result { return &tasks.People{} }
+
+func (s sleeper) Look(_ context.Context, _ kernels.Picture, _ time.Time, size int, _ tasks.Result) error {
+	time.Sleep(s(size))
+	return nil
+}
+
+// TestDegrades has two tasks on a camera of 20 frames a second, one of which can work on smaller inputs: the device is too slow for both, becomes slower, then fast.
+func TestDegrades(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var unit atomic.Int64 // what the cheapest look takes
+		unit.Store(int64(40 * time.Millisecond))
+		list := []*tasks.Task{
+			{Name: "open", Priority: 1, MinRate: 4, Sizes: [][2]int{{320, 240}, {160, 120}}, Open: func(bool) (tasks.Worker, error) {
+				return sleeper(func(size int) time.Duration { return time.Duration(unit.Load()) * 4 >> (2 * size) }), nil
+			}},
+			{Name: "fixed", Open: func(bool) (tasks.Worker, error) {
+				return sleeper(func(int) time.Duration { return time.Duration(unit.Load()) * 10 }), nil
+			}},
+		}
+		in, err := sources.Open("synth:bars?size=16x16&fps=20", sources.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said bytes.Buffer
+		s := &session{w: &watching{}, in: in, stdout: io.Discard, stderr: &said}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- s.watch(ctx, list) }()
+		time.Sleep(30 * time.Second) // 4 looks of 160 ms and one of 400 ms: 104 % of the time
+		unit.Store(int64(130 * time.Millisecond))
+		time.Sleep(30 * time.Second) // 4 of 130 ms and one of 1300 ms
+		unit.Store(int64(time.Millisecond))
+		time.Sleep(60 * time.Second)
+		cancel()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		var steps []string
+		for line := range strings.Lines(said.String()) {
+			_, step, _ := strings.Cut(strings.TrimSpace(line), " of the time there is: ")
+			steps = append(steps, step)
+			if step == "" {
+				steps[len(steps)-1] = strings.TrimSpace(line)
+			}
+		}
+		want := []string{
+			"they run less often",
+			"they run less often, on smaller inputs (open 160x120)",
+			"they run less often, on smaller inputs, without fixed (open 160x120)",
+			"they run less often, on smaller inputs (open 160x120)",
+			"they run less often",
+			"ocellus: tasks run as often as asked",
+		}
+		if !slices.Equal(steps, want) {
+			t.Errorf("it said\n%s", said.String())
+		}
+	})
 }
 
 // TestInterrupt stops the program as a user does, while it looks at a camera.

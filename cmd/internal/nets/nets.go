@@ -24,6 +24,7 @@ type Request struct {
 	File          string    // .onnx, or the name of a network in the user's data folder
 	Card          card.Card // comes before the card beside the file and that in its metadata
 	Width, Height int       // of the input where nothing says
+	Smaller       bool      // the Net is to have smaller inputs too, where the network leaves the size open and Card does not give one
 	Threads       int       // 0: one per CPU
 	Detect        bool      // objects are to be found with it: of a classifier of windows, Net is one that moves the window over pictures
 }
@@ -33,6 +34,7 @@ type Net struct {
 	Name    string // for people: the file, or that it is the program's own
 	SHA256  string // of the file
 	Program *model.Program
+	Smaller []*model.Program // the same for smaller inputs, the largest first
 	Card    card.Card
 	Meta    map[string]string
 }
@@ -113,6 +115,9 @@ func (n *Net) compile(g *model.Graph, r Request) error {
 	shape, err := picture.Shape(g.Inputs[0].Shape, w, h)
 	if err != nil {
 		return fmt.Errorf("%s: %w", n.Name, err)
+	}
+	if r.Smaller && r.Card.Input.Size == "" {
+		n.smaller(g, shape, [2]int{w, h}, r.Threads)
 	}
 	n.Program, err = model.Compile(g, model.Options{Inputs: map[string][]int{g.Inputs[0].Name: shape}, Threads: r.Threads, Consume: true})
 	runtime.GC() // what was only needed for compiling goes now, and not during the first runs

@@ -53,7 +53,7 @@ type FaceList struct {
 
 func (f *faces) New() Result { return &FaceList{named: f.Embedder != nil} }
 
-func (f *faces) Look(ctx context.Context, pic kernels.Picture, _ time.Time, result Result) error {
+func (f *faces) Look(ctx context.Context, pic kernels.Picture, _ time.Time, _ int, result Result) error {
 	r := result.(*FaceList)
 	r.List = r.List[:0]
 	if r.named {

@@ -26,13 +26,13 @@ func wrap(n *nets.Net, err error) error {
 
 // Detect finds objects of a network's classes.
 func Detect(n *nets.Net) *Task {
-	return &Task{Name: "detect", Priority: 2, Open: func(bool) (Worker, error) {
-		d, err := detect.New(n.Program, n.Card)
-		return &detector{d}, wrap(n, err)
+	return &Task{Name: "detect", Priority: 2, Sizes: sizes(n), Open: func(bool) (Worker, error) {
+		all, err := each(n, detect.New)
+		return &detector{all}, err
 	}}
 }
 
-type detector struct{ net *detect.Detector }
+type detector struct{ nets []*detect.Detector } // by input size
 
 // Objects is the Result of Detect.
 type Objects struct {
@@ -40,11 +40,11 @@ type Objects struct {
 	List []detect.Detection
 }
 
-func (d *detector) New() Result { return &Objects{Head: d.net.Family()} }
+func (d *detector) New() Result { return &Objects{Head: d.nets[0].Family()} }
 
-func (d *detector) Look(ctx context.Context, pic kernels.Picture, _ time.Time, result Result) error {
+func (d *detector) Look(ctx context.Context, pic kernels.Picture, _ time.Time, size int, result Result) error {
 	r := result.(*Objects)
-	found, err := d.net.Detect(ctx, pic)
+	found, err := d.nets[size].Detect(ctx, pic)
 	r.List = append(r.List[:0], found...)
 	for i := range r.List {
 		r.List[i].Landmarks = slices.Clone(r.List[i].Landmarks)
@@ -104,7 +104,7 @@ type Classes struct{ List []classify.Class }
 
 func (*classifier) New() Result { return &Classes{} }
 
-func (c *classifier) Look(ctx context.Context, pic kernels.Picture, _ time.Time, result Result) error {
+func (c *classifier) Look(ctx context.Context, pic kernels.Picture, _ time.Time, _ int, result Result) error {
 	list, err := c.net.Classify(ctx, pic, c.top)
 	r := result.(*Classes)
 	r.List = append(r.List[:0], list...)
@@ -157,7 +157,7 @@ type Read struct{ digit.Digit }
 
 func (*reader) New() Result { return &Read{} }
 
-func (d *reader) Look(ctx context.Context, pic kernels.Picture, _ time.Time, result Result) (err error) {
+func (d *reader) Look(ctx context.Context, pic kernels.Picture, _ time.Time, _ int, result Result) (err error) {
 	result.(*Read).Digit, err = d.net.Read(ctx, pic)
 	return err
 }
@@ -193,7 +193,7 @@ type Vector struct{ V []float32 }
 
 func (e *embedder) New() Result { return &Vector{make([]float32, e.net.Size())} }
 
-func (e *embedder) Look(ctx context.Context, pic kernels.Picture, _ time.Time, result Result) error {
+func (e *embedder) Look(ctx context.Context, pic kernels.Picture, _ time.Time, _ int, result Result) error {
 	return e.net.Embed(ctx, result.(*Vector).V, pic)
 }
 

@@ -14,16 +14,19 @@ import (
 	"github.com/ocellus-vision/ocellus/model/task/pedestrian"
 )
 
+// followRate is how often a second people must be looked for if boxes from one look to the next are to overlap: who walks goes 1.4 m a second.
+const followRate = 4
+
 // Pedestrians finds people and, in clips and on cameras, follows them.
 func Pedestrians(n *nets.Net) *Task {
-	return &Task{Name: "pedestrians", Priority: 2, Open: func(follow bool) (Worker, error) {
-		d, err := pedestrian.New(n.Program, n.Card)
+	return &Task{Name: "pedestrians", Priority: 2, MinRate: followRate, Sizes: sizes(n), Open: func(follow bool) (Worker, error) {
+		all, err := each(n, pedestrian.New)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", n.Name, err)
+			return nil, err
 		}
-		p := &people{net: d}
+		p := &people{nets: all}
 		if follow {
-			least := float32(d.Card().Score)
+			least := float32(all[0].Card().Score)
 			p.tracker = track.New(track.Options{Low: least, High: min(least+0.1, 0.9), New: min(least+0.2, 0.95)})
 			p.trails = map[int][][2]float64{}
 		}
@@ -32,8 +35,8 @@ func Pedestrians(n *nets.Net) *Task {
 }
 
 type people struct {
-	net     *pedestrian.Detector
-	tracker *track.Tracker // nil: pictures do not follow one another
+	nets    []*pedestrian.Detector // by input size
+	tracker *track.Tracker         // nil: pictures do not follow one another
 	seen    []track.Detection
 	trails  map[int][][2]float64
 }
@@ -54,10 +57,10 @@ type People struct {
 
 func (p *people) New() Result { return &People{} }
 
-func (p *people) Look(ctx context.Context, pic kernels.Picture, at time.Time, result Result) error {
+func (p *people) Look(ctx context.Context, pic kernels.Picture, at time.Time, size int, result Result) error {
 	r := result.(*People)
 	r.List = r.List[:0]
-	found, err := p.net.Detect(ctx, pic)
+	found, err := p.nets[size].Detect(ctx, pic)
 	if err != nil {
 		return err
 	}

@@ -31,13 +31,13 @@ func Segment(n *nets.Net) *Task {
 }
 
 func areas(name string, n *nets.Net, open func(*model.Program, card.Card) (*scene.Parser, error)) *Task {
-	return &Task{Name: name, Priority: 1, Open: func(bool) (Worker, error) {
-		p, err := open(n.Program, n.Card)
+	return &Task{Name: name, Priority: 1, Sizes: sizes(n), Open: func(bool) (Worker, error) {
+		all, err := each(n, open)
 		if err != nil {
-			return nil, wrap(n, err)
+			return nil, err
 		}
-		labels := p.Card().Labels
-		return &parser{name, p, palette(labels), labels}, nil
+		labels := all[0].Card().Labels
+		return &parser{name, all, palette(labels), labels}, nil
 	}}
 }
 
@@ -52,7 +52,7 @@ func palette(labels []string) *draw.Palette {
 
 type parser struct {
 	name    string
-	net     *scene.Parser
+	nets    []*scene.Parser // by input size
 	colours *draw.Palette
 	labels  []string
 }
@@ -68,9 +68,9 @@ type Areas struct {
 
 func (p *parser) New() Result { return &Areas{parser: p} }
 
-func (p *parser) Look(ctx context.Context, pic kernels.Picture, _ time.Time, result Result) error {
+func (p *parser) Look(ctx context.Context, pic kernels.Picture, _ time.Time, size int, result Result) error {
 	r := result.(*Areas)
-	seen, err := p.net.Parse(ctx, pic)
+	seen, err := p.nets[size].Parse(ctx, pic)
 	if err != nil {
 		return err
 	}

@@ -12,13 +12,18 @@ import (
 	"github.com/ocellus-vision/ocellus/camera/pipeline"
 	"github.com/ocellus-vision/ocellus/cmd/internal/draw"
 	"github.com/ocellus-vision/ocellus/cmd/internal/frames"
+	"github.com/ocellus-vision/ocellus/cmd/internal/nets"
 	"github.com/ocellus-vision/ocellus/kernels"
+	"github.com/ocellus-vision/ocellus/model"
+	"github.com/ocellus-vision/ocellus/model/task/card"
 )
 
 // Task is something to look for.
 type Task struct {
 	Name     string
-	Priority int // as in pipeline.Task
+	Priority int      // as in pipeline.Task
+	MinRate  float64  // likewise
+	Sizes    [][2]int // widths and heights of the inputs that Look may be asked for, largest first; nil: one that cannot change
 	// Open returns a Worker for one camera. follow says that frames follow one another in time: things are tracked.
 	Open func(follow bool) (Worker, error)
 }
@@ -26,8 +31,30 @@ type Task struct {
 // Worker looks at the frames of one camera, one at a time.
 type Worker interface {
 	New() Result
-	// Look replaces what is in result, which New made, by what a picture shows.
-	Look(ctx context.Context, pic kernels.Picture, at time.Time, result Result) error
+	// Look replaces what is in result, which New made, by what a picture shows. size is an index into the Task's Sizes.
+	Look(ctx context.Context, pic kernels.Picture, at time.Time, size int, result Result) error
+}
+
+// sizes returns the Sizes of a task that works one network.
+func sizes(n *nets.Net) [][2]int {
+	var all [][2]int
+	for _, p := range n.Programs() {
+		all = append(all, nets.Size(p))
+	}
+	return all
+}
+
+// each opens something for each of a network's Programs.
+func each[T any](n *nets.Net, open func(*model.Program, card.Card) (T, error)) ([]T, error) {
+	var all []T
+	for _, p := range n.Programs() {
+		x, err := open(p, n.Card)
+		if err != nil {
+			return nil, wrap(n, err)
+		}
+		all = append(all, x)
+	}
+	return all, nil
 }
 
 // Result is what a task saw in one picture.
@@ -47,7 +74,11 @@ type runner struct{ w Worker }
 
 // Pipeline returns the task as a pipeline runs it. follow is as in Open.
 func (t *Task) Pipeline(follow bool) *pipeline.Task {
-	return &pipeline.Task{Name: t.Name, Priority: t.Priority, Open: func(string) (pipeline.Runner, error) {
+	var sides []int
+	for _, s := range t.Sizes {
+		sides = append(sides, s[0])
+	}
+	return &pipeline.Task{Name: t.Name, Priority: t.Priority, MinRate: t.MinRate, Sizes: sides, Open: func(string) (pipeline.Runner, error) {
 		w, err := t.Open(follow)
 		return runner{w}, err
 	}}
@@ -55,12 +86,12 @@ func (t *Task) Pipeline(follow bool) *pipeline.Task {
 
 func (r runner) New() any { return r.w.New() }
 
-func (r runner) Run(ctx context.Context, f *camera.Frame, _ int, result any) error {
+func (r runner) Run(ctx context.Context, f *camera.Frame, size int, result any) error {
 	pic, err := frames.Picture(f)
 	if err != nil {
 		return err
 	}
-	return r.w.Look(ctx, pic, f.Time, result.(Result))
+	return r.w.Look(ctx, pic, f.Time, size, result.(Result))
 }
 
 // round cuts a number to this many decimals.

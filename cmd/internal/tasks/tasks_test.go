@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,7 +141,7 @@ func TestLookDoesNotAllocate(t *testing.T) {
 		at, r := time.Unix(0, 0), w.New()
 		look := func() {
 			at = at.Add(100 * time.Millisecond)
-			if err := w.Look(context.Background(), frame, at, r); err != nil {
+			if err := w.Look(context.Background(), frame, at, 0, r); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -156,6 +157,50 @@ func TestLookDoesNotAllocate(t *testing.T) {
 	}
 }
 
+// TestSizes asks for inputs of another size, whose network sees somebody else and another class.
+func TestSizes(t *testing.T) {
+	someone := func(x float32) *tensor.Tensor {
+		v := make([]float32, 63*6)
+		copy(v, []float32{x, 16, 8, 16, 0.9, 1})
+		return tensor.Of(v, 1, 63, 6)
+	}
+	classes := func(class int) *tensor.Tensor {
+		v := make([]float32, 11*16)
+		for i := range 16 {
+			v[16*class+i] = 1
+		}
+		return tensor.Of(v, 1, 11, 4, 4)
+	}
+	people, parts := street(t, someone(8)), street(t, classes(3))
+	people.Smaller = []*model.Program{street(t, someone(24)).Program}
+	parts.Smaller = []*model.Program{street(t, classes(5)).Program}
+	for _, task := range []*Task{Pedestrians(people), Scene(parts)} {
+		if want := [][2]int{{32, 32}, {32, 32}}; !slices.Equal(task.Sizes, want) || !slices.Equal(task.Pipeline(true).Sizes, []int{32, 32}) {
+			t.Errorf("%s: sizes %v, %v", task.Name, task.Sizes, task.Pipeline(true).Sizes)
+		}
+		w, err := task.Open(true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for size, at := range []float64{16, 48} {
+			r := w.New()
+			if err := w.Look(t.Context(), frame, time.Unix(0, 0), size, r); err != nil {
+				t.Fatal(err)
+			}
+			switch r := r.(type) {
+			case *People:
+				if len(r.List) != 1 || r.List[0].Box[0]+r.List[0].Box[2]/2 != at {
+					t.Errorf("size %d: %+v, want someone around %v", size, r.List, at)
+				}
+			case *Areas:
+				if want := []uint8{3, 5}[size]; r.Labels[0] != want || len(r.Labels) != 64*48 {
+					t.Errorf("size %d: class %d of %d pixels, want %d", size, r.Labels[0], len(r.Labels), want)
+				}
+			}
+		}
+	}
+}
+
 func BenchmarkLook(b *testing.B) {
 	for name, w := range workers(b) {
 		b.Run(name, func(b *testing.B) {
@@ -163,7 +208,7 @@ func BenchmarkLook(b *testing.B) {
 			at, r := time.Unix(0, 0), w.New()
 			for b.Loop() {
 				at = at.Add(100 * time.Millisecond)
-				if err := w.Look(context.Background(), frame, at, r); err != nil {
+				if err := w.Look(context.Background(), frame, at, 0, r); err != nil {
 					b.Fatal(err)
 				}
 			}
