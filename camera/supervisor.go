@@ -57,7 +57,7 @@ type Supervisor struct {
 	Freeze  time.Duration // from one frame to the next; 10 s
 	MinWait time.Duration // before the source is run again, twice as long each time; 500 ms
 	MaxWait time.Duration // 10 s. A run that gave frames for that long makes the next wait MinWait again
-	Tries   int           // runs in a row without a frame, after which Run returns the last one's error; 0: Run tries for ever
+	Tries   int           // runs without any frame so far, after which Run returns the last one's error; 0, or once a frame has come: Run tries for ever
 
 	Report func(Fault) // as in Faults
 
@@ -113,10 +113,7 @@ func (s *Supervisor) Run(ctx context.Context, sink Sink) error {
 		}
 		faults.Add(err)
 		s.failed(err)
-		if tries++; r.frames() > 0 {
-			tries = 0
-		}
-		if s.Tries > 0 && tries >= s.Tries {
+		if tries++; s.Tries > 0 && tries >= s.Tries && s.frames.Load() == 0 {
 			return err
 		}
 		if r.healthy >= longest {

@@ -188,15 +188,22 @@ func TestSupervisorEnds(t *testing.T) {
 	})
 }
 
-// TestSupervisorTries counts only runs in a row that gave nothing.
+// TestSupervisorTries gives up a source that never gave anything, and none that once did.
 func TestSupervisorTries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fails := func(context.Context, func(uint64)) error { return errors.New("no") }
 		gives := func(_ context.Context, give func(uint64)) error { give(0); return errors.New("cut") }
-		src := &script{runs: []func(context.Context, func(uint64)) error{fails, gives, fails, gives, fails, fails, idle}}
-		s := &camera.Supervisor{Source: src, Tries: 2}
-		if err := s.Run(t.Context(), release); err == nil || len(src.at) != 6 {
-			t.Errorf("gave up after %d runs with %v", len(src.at), err)
+		never := &script{runs: []func(context.Context, func(uint64)) error{fails, fails, idle}}
+		s := &camera.Supervisor{Source: never, Tries: 2}
+		if err := s.Run(t.Context(), release); err == nil || len(never.at) != 2 {
+			t.Errorf("gave up after %d runs with %v", len(never.at), err)
+		}
+		once := &script{runs: []func(context.Context, func(uint64)) error{fails, gives, fails, fails, fails, fails, gives, idle}}
+		s = &camera.Supervisor{Source: once, Tries: 2}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if err := s.Run(ctx, release); err != nil || len(once.at) < 8 || s.Status().Frames != 2 {
+			t.Errorf("%d runs, %d frames, %v", len(once.at), s.Status().Frames, err)
 		}
 	})
 }

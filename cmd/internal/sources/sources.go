@@ -46,7 +46,7 @@ type Options struct {
 	Report func(camera.Fault)           // faults of live sources, which are opened again
 }
 
-// tries is how often in a row a live source is opened in vain.
+// tries is how often a live source that has never given a frame is opened.
 const tries = 3
 
 // scheme matches what stands before "://" or, for our own forms, before ":". A single letter is a drive of Windows.
