@@ -121,6 +121,9 @@ func (g *Graph) Constants() []*Value {
 	return out
 }
 
+// Params counts the parameters: the elements of constants, but not those of int64 (shapes, axes, indices), booleans and texts.
+func (g *Graph) Params() int64 { return params(g.Constants()...) }
+
 // Sort returns the nodes in an order in which each comes after those it takes values from, the given order where it is one.
 // The error names a node of a cycle, or one that takes a value that nothing gives.
 func (g *Graph) Sort() ([]*Node, error) {

@@ -11,6 +11,8 @@ import (
 // cost is what a picture takes: from its pixels to what the task says of it, without reading the file.
 type cost struct {
 	Milliseconds float64 `json:"milliseconds"` // median over the pictures
+	Least        float64 `json:"least_milliseconds"`
+	Params       int64   `json:"parameters"`
 	MACs         int64   `json:"multiply_accumulates"`
 	Threads      int     `json:"threads"`
 	took         []time.Duration
@@ -20,6 +22,7 @@ type cost struct {
 func newCost(threads int, list ...*nets.Net) *cost {
 	c := &cost{Threads: threads}
 	for _, n := range list {
+		c.Params += n.Params
 		c.MACs += n.Program.Size().MACs
 	}
 	return c
@@ -29,7 +32,8 @@ func newCost(threads int, list ...*nets.Net) *cost {
 func (c *cost) since(begin time.Time) {
 	c.took = append(c.took, time.Since(begin))
 	sorted := slices.Sorted(slices.Values(c.took))
-	c.Milliseconds = round(sorted[len(sorted)/2].Seconds()*1000, 3)
+	ms := func(d time.Duration) float64 { return round(d.Seconds()*1000, 3) }
+	c.Milliseconds, c.Least = ms(sorted[len(sorted)/2]), ms(sorted[0])
 }
 
 // String writes a cost as a row of a table.
@@ -38,5 +42,5 @@ func (c *cost) String() string {
 	if c.Threads != 1 {
 		threads = fmt.Sprintf("%d threads", c.Threads)
 	}
-	return fmt.Sprintf("%-16s %.1f ms a picture, %s; %s multiply-accumulates\n", "time", c.Milliseconds, threads, short(c.MACs))
+	return fmt.Sprintf("%-16s %.1f ms a picture, %.1f at the least, %s; %s parameters, %s multiply-accumulates\n", "time", c.Milliseconds, c.Least, threads, short(c.Params), short(c.MACs))
 }

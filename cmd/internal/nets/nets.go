@@ -37,6 +37,7 @@ type Net struct {
 	Smaller []*model.Program // the same for smaller inputs, the largest first
 	Card    card.Card
 	Meta    map[string]string
+	Params  int64 // parameters in the file
 }
 
 // maxBytes is the largest file of a network that is read at once; larger ones have their weights in other files.
@@ -78,7 +79,7 @@ func Load(r Request) (*Net, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", n.Name, err)
 	}
-	n.Meta = g.Meta
+	n.Meta, n.Params = g.Meta, g.Params()
 	n.Card = r.Card.Over(side).Over(meta)
 	if r.Detect {
 		if g, n.Card, err = Detector(g, n.Card); err != nil {
