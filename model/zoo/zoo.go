@@ -10,15 +10,16 @@ import (
 
 // Names of the default networks, one for each thing that a task needs.
 const (
-	Pedestrian   = "pedestrian"
-	Scene        = "scene"
-	FaceDetector = "face_detector"
-	FaceEmbedder = "face_embedder"
-	Digit        = "digit"
+	Pedestrian       = "pedestrian"
+	PedestrianWindow = "pedestrian_window" // a classifier of windows, background or person, to be taught more
+	Scene            = "scene"
+	FaceDetector     = "face_detector"
+	FaceEmbedder     = "face_embedder"
+	Digit            = "digit"
 )
 
 // Names lists the names in the order of the tasks.
-var Names = []string{Pedestrian, Scene, FaceDetector, FaceEmbedder, Digit}
+var Names = []string{Pedestrian, PedestrianWindow, Scene, FaceDetector, FaceEmbedder, Digit}
 
 //go:embed nets
 var nets embed.FS
