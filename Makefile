@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL         := /bin/bash
 .SHELLFLAGS   := -o pipefail -c
-.PHONY: help demo build test test-device fuzz bench bench-peers bench-train generate lint cross gocv clean setup
+.PHONY: help demo build test test-device fuzz bench bench-peers bench-train eyes generate lint cross gocv clean setup
 
 GO          ?= go
 # Go refuses to build where git distrusts the folder's owner, unless told to leave the revision out.
@@ -59,6 +59,9 @@ bench-peers: build ## latency, load time and memory beside ONNX Runtime's; ARGS=
 
 bench-train: build ## a step of training beside PyTorch's; ARGS='3 resnet18:8' selects rounds and networks
 	@scripts/bench_train.sh $(ARGS)
+
+eyes: build ## how well networks see, ours beside others: the tables of docs/eyes.md; ARGS='--train scene' trains what is missing, selects
+	@scripts/eyes.sh $(ARGS)
 
 generate: ## write asm/ again from gen/
 	cd gen && $(GO) generate ./...
