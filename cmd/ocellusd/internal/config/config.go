@@ -23,6 +23,8 @@ type Config struct {
 
 	// File is where the settings were read from; "" where there is no file.
 	File string `yaml:"-"`
+
+	text *string // of the file; a pointer, so that it is not printed with the rest
 }
 
 // Secret is a text that is never printed.
@@ -90,7 +92,7 @@ type Point [2]float64
 type Zone struct {
 	Name   string        `yaml:"name" json:"name" need:"yes" pattern:"^[a-z0-9_-]{1,32}$" about:"lower case letters, digits, - and _"`
 	Points []Point       `yaml:"points" json:"points" need:"yes" least:"0" most:"1" about:"corners of a polygon, as shares of the picture's width and height"`
-	Loiter time.Duration `yaml:"loiter" json:"loiter,omitempty" least:"0" about:"how long somebody stays before that is an event; 0: the camera's"`
+	Loiter time.Duration `yaml:"loiter" json:"-" least:"0" about:"how long somebody stays before that is an event; 0: the camera's"`
 }
 
 // Line is a line from one place to another: who crosses it from the left hand to the right of one who walks along it comes in.
