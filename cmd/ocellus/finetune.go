@@ -8,20 +8,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"github.com/ocellus-vision/ocellus/camera/still"
 	"github.com/ocellus-vision/ocellus/cmd/internal/cards"
-	"github.com/ocellus-vision/ocellus/cmd/internal/pictures"
+	"github.com/ocellus-vision/ocellus/cmd/internal/examples"
 	"github.com/ocellus-vision/ocellus/cmd/internal/version"
-	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/onnx"
 	"github.com/ocellus-vision/ocellus/model/task/card"
-	"github.com/ocellus-vision/ocellus/model/task/classify"
-	"github.com/ocellus-vision/ocellus/model/task/picture"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 	"github.com/ocellus-vision/ocellus/model/train"
 	"github.com/ocellus-vision/ocellus/model/train/data"
@@ -281,7 +276,7 @@ func (t *tuning) examples() error {
 		return fmt.Errorf("%s: %w", t.model, err)
 	}
 	c.Card = side.Over(meta)
-	from, err := feeder(g, c.Card)
+	from, err := examples.Feeder(g, c.Card)
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.model, err)
 	}
@@ -307,51 +302,6 @@ func (t *tuning) examples() error {
 		c.Test, err = openExamples(t.test, from, "t10k")
 	}
 	return err
-}
-
-// feeder returns how a file becomes the network's input: as classify does it.
-func feeder(g *model.Graph, c card.Card) (data.Pictures, error) {
-	none := data.Pictures{}
-	if len(g.Inputs) != 1 {
-		return none, fmt.Errorf("the network has %d inputs; a classifier of pictures has one", len(g.Inputs))
-	}
-	w, h := 224, 224
-	var err error
-	if c.Input.Size != "" {
-		if w, h, err = card.ParseSize(c.Input.Size); err != nil {
-			return none, err
-		}
-	}
-	shape, err := picture.Shape(g.Inputs[0].Shape, w, h)
-	if err != nil {
-		return none, err
-	}
-	p, err := model.Compile(g, model.Options{Inputs: map[string][]int{g.Inputs[0].Name: shape}, Threads: 1})
-	if err != nil {
-		return none, err
-	}
-	net, err := classify.New(p, c)
-	if err != nil {
-		return none, err
-	}
-	in := net.Card().Input
-	if _, err := picture.New(p, in); err != nil {
-		return none, err
-	}
-	pool := sync.Pool{New: func() any { n, _ := picture.New(p, in); return n }}
-	return data.Pictures{Field: g.Inputs[0].Name, Shape: shape[1:], Extensions: still.Extensions, Decode: func(path string, dst *tensor.Tensor) error {
-		pic, err := pictures.Read(path)
-		if err != nil {
-			return err
-		}
-		n := pool.Get().(*picture.Net)
-		defer pool.Put(n)
-		x, err := n.Input(pic)
-		if err == nil {
-			dst.CopyFrom(x)
-		}
-		return err
-	}}, nil
 }
 
 // openExamples opens a folder of folders, or of the idx files PART-images-idx3-ubyte and PART-labels-idx1-ubyte, perhaps compressed.
