@@ -15,13 +15,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ocellus-vision/ocellus/cmd/internal/dataset"
-	"github.com/ocellus-vision/ocellus/cmd/internal/nets"
 	"github.com/ocellus-vision/ocellus/cmd/internal/pictures"
-	"github.com/ocellus-vision/ocellus/cmd/internal/tasks"
 	"github.com/ocellus-vision/ocellus/cmd/internal/view"
 	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/model/task/digit"
-	"github.com/ocellus-vision/ocellus/model/task/face"
 	"github.com/ocellus-vision/ocellus/model/task/metric"
 	"github.com/ocellus-vision/ocellus/model/task/pedestrian"
 	"github.com/ocellus-vision/ocellus/model/task/scene"
@@ -35,13 +32,17 @@ type evaluation struct {
 	faces       faceNets
 	data, pairs string
 	list        string
+	frames      string // pictures that faces are pasted on
+	reference   string // network that says where faces are
+	threshold   float64
 	progress    *view.Progress
 	done        int
 }
 
 // measures are what eval can measure.
 var measures = map[string]func(*evaluation, context.Context) (figures, error){
-	"pedestrians": (*evaluation).pedestrians, "scene": (*evaluation).scene, "faces": (*evaluation).facePairs, "digits": (*evaluation).digits,
+	"pedestrians": (*evaluation).pedestrians, "scene": (*evaluation).scene, "digits": (*evaluation).digits,
+	"face-detection": (*evaluation).faceDetection, "faces": (*evaluation).facePairs, "face-identification": (*evaluation).identify,
 }
 
 // figures is what was measured.
@@ -68,12 +69,21 @@ pictures, or people) and the number of examples.
   faces         accuracy at a threshold chosen on other people's pairs, equal error rate,
                 true accepts at 1 % and 0.1 % false accepts. DATA is a folder with one
                 for each person, --pairs lists pairs as LFW does
+  face-detection
+                part of the faces that is found where portraits are pasted on --frames, 24
+                to 200 pixels high; distance of the landmarks from the --reference's, in
+                distances between the eyes; boxes on no face, a frame. DATA as of faces
+  face-identification
+                every other person of DATA, as of faces, is enrolled by half of the
+                pictures: how many others of them are most like the right person, and also
+                at or above the threshold; and how many of strangers are taken for somebody
   digits        error. DATA is a folder of MNIST's t10k files`,
 		Example: `  ocellus eval pedestrians --data frames/
+  ocellus eval face-detection --data lfw/ --list ids_val.txt --frames val/ --reference yunet.onnx
   ocellus eval faces --data lfw/ --pairs pairs.txt --detector yunet.onnx --embedder mobilefacenet.onnx`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 || measures[args[0]] == nil {
-				return usageErrorf("name one task: pedestrians, scene, faces or digits")
+				return usageErrorf("name one task: pedestrians, scene, face-detection, faces, face-identification or digits")
 			}
 			return nil
 		},
@@ -106,8 +116,11 @@ pictures, or people) and the number of examples.
 	}
 	f := cmd.Flags()
 	f.StringVar(&e.data, "data", "", "`FOLDER` (or file) of pictures with the truth about them")
-	f.StringVar(&e.list, "list", "", "`FILE` that names the pictures to use, one a line (of pedestrians and scene)")
+	f.StringVar(&e.list, "list", "", "`FILE` that names the pictures to use, one a line; of face-detection and face-identification, people")
 	f.StringVar(&e.pairs, "pairs", "", "`FILE` of pairs of faces (default pairs.txt in the folder)")
+	f.StringVar(&e.frames, "frames", "", "of face-detection: `FOLDER` of pictures to paste faces on")
+	f.StringVar(&e.reference, "reference", "", "of face-detection: `FILE` of a network that says where faces and landmarks are")
+	f.Float64Var(&e.threshold, "threshold", 0, "of face-identification: least similarity (default the network's calibrated one)")
 	f.BoolVar(&e.asJSON, "json", false, "print one JSON object")
 	f.StringVar(&e.model, "model", "", "the network, an .onnx `FILE` (default the one in the program)")
 	f.StringVar(&e.file, "card", "", "YAML `FILE` that describes the network (default the one beside it, M.yaml for M.onnx)")
@@ -320,19 +333,10 @@ func (e *evaluation) facePairs(ctx context.Context) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := tasks.Faces{}
-	flags := "--detector FILE and --embedder FILE"
-	if f.Detector, err = loadNet(nets.Request{Default: zoo.FaceDetector, File: e.faces.detector, Width: 320, Height: 320, Threads: e.threads}, flags); err != nil {
-		return nil, err
-	}
-	if f.Embedder, err = loadNet(nets.Request{Default: zoo.FaceEmbedder, File: e.faces.embedder, Width: 112, Height: 112, Threads: e.threads}, flags); err != nil {
-		return nil, err
-	}
-	r, err := f.Recogniser()
+	r, _, err := e.loadFaces()
 	if err != nil {
 		return nil, err
 	}
-	r.Gate = face.Gate{} // every picture counts
 	out := faceFigures{}
 	vectors := map[string][]float32{}
 	vector := func(path string) ([]float32, error) {
@@ -342,16 +346,12 @@ func (e *evaluation) facePairs(ctx context.Context) (figures, error) {
 		if err := e.step(ctx); err != nil {
 			return nil, err
 		}
-		pic, err := pictures.Read(path)
-		if err != nil {
-			return nil, named(path, err)
-		}
-		_, v, err := r.Central(ctx, pic)
+		v, err := e.vector(ctx, r, path)
 		switch {
-		case errors.Is(err, face.ErrNoFace):
-			out.Missed++
 		case err != nil:
-			return nil, fmt.Errorf("%s: %w", path, err)
+			return nil, err
+		case v == nil:
+			out.Missed++
 		}
 		vectors[path] = v
 		return v, nil

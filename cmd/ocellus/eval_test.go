@@ -77,10 +77,79 @@ func TestEvalScene(t *testing.T) {
 	}
 }
 
+// TestEvalFaces measures YuNet, whose own answers on the portraits are the reference, and how it and MobileFaceNet name people, half of whom are enrolled.
+func TestEvalFaces(t *testing.T) {
+	shared := sharedFiles(t, "models/yunet_n_dynamic/model.onnx", "models/mobilefacenet/model.onnx", "data/faces/lfw", "data/scene/val")
+	dir := t.TempDir()
+	list := filepath.Join(dir, "people.txt")
+	people := []string{"Serena_Williams", "Luis_Horna", "Vojislav_Kostunica", "Tom_Hanks"}
+	if err := os.WriteFile(list, []byte(strings.Join(people, "\n")), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	pictures := 0
+	for _, name := range people {
+		files, err := filepath.Glob(filepath.Join(shared[2], name, "*.jpg"))
+		if err != nil || len(files) < 2 {
+			t.Fatalf("%s: %d pictures, %v", name, len(files), err)
+		}
+		pictures += len(files)
+	}
+	frames := filepath.Join(dir, "frames")
+	if err := os.Mkdir(frames, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	streets, err := filepath.Glob(filepath.Join(shared[3], "*.jpg"))
+	if err != nil || len(streets) < 2 {
+		t.Fatalf("%d streets, %v", len(streets), err)
+	}
+	for i, street := range streets[:2] {
+		b, err := os.ReadFile(street)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(frames, fmt.Sprintf("%d.jpg", i)), b, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	type estimate struct {
+		Value, Low, High float64
+		N                int
+	}
+	var d struct {
+		Found    estimate
+		Landmark estimate `json:"landmark_error"`
+		False    estimate `json:"false_positives"`
+	}
+	status, stdout, stderr := call("eval", "face-detection", "--data", shared[2], "--list", list, "--frames", frames, "--reference", shared[0], "--detector", shared[0], "--json")
+	if err := json.Unmarshal([]byte(stdout), &d); err != nil || status != 0 {
+		t.Fatalf("status %d, %v, %q", status, err, stderr)
+	}
+	if d.Found.N != pictures || d.Found.Value < 0.9 || d.Landmark.Value <= 0 || d.Landmark.Value > 0.15 || d.False.N != 2 || d.False.Value > 1 {
+		t.Errorf("%d pictures: %+v", pictures, d)
+	}
+	var id struct {
+		Rank1, Identified estimate
+		FalseAccept       estimate `json:"false_accept"`
+		People            int
+	}
+	args := []string{"eval", "face-identification", "--data", shared[2], "--list", list, "--detector", shared[0], "--embedder", shared[1]}
+	if status, _, stderr := call(args...); status != 2 || !strings.Contains(stderr, "give --threshold") {
+		t.Errorf("without a threshold: status %d, %q", status, stderr)
+	}
+	status, stdout, stderr = call(append(args, "--threshold", "0.4", "--json")...)
+	if err := json.Unmarshal([]byte(stdout), &id); err != nil || status != 0 {
+		t.Fatalf("status %d, %v, %q", status, err, stderr)
+	}
+	if id.People != 2 || id.Rank1.Value < 0.9 || id.Identified.Value < 0.7 || id.Identified.Value > id.Rank1.Value || id.FalseAccept.Value > 0.1 || id.FalseAccept.N < 2 {
+		t.Errorf("%+v", id)
+	}
+}
+
 func TestEvalRefuses(t *testing.T) {
 	dir := t.TempDir()
 	for args, want := range map[string]string{
 		"eval": "name one task", "eval jump --data x": "name one task", "eval scene": "--data is missing", "eval faces --data " + dir: "pairs.txt",
+		"eval face-detection --data " + dir: "--frames and --reference are needed", "eval face-identification --data " + dir: "a folder with pictures for each person",
 		"eval digits --data " + dir: "t10k", "eval pedestrians --data " + dir: "boxes.jsonl", "eval scene --data " + dir: "no pictures",
 	} {
 		if status, _, stderr := call(strings.Fields(args)...); status == 0 || !strings.Contains(stderr, want) {

@@ -28,6 +28,8 @@ func (j *Job) measure(ctx context.Context) (map[string]float64, error) {
 		return detected(ctx, j.Graph, j.card, set, j.options.Threads)
 	case *data.Faces:
 		return j.verified(ctx)
+	case *data.Landmarks:
+		return marked(ctx, j.Graph, j.card, set, j.options.Threads)
 	case *data.Labels:
 		return segmented(ctx, j.Graph, j.card, set, j.options.Threads)
 	default:

@@ -69,8 +69,12 @@ type Data struct {
 	Share   float64      `yaml:"share"`   // of windows: the part of the examples that shows an object
 	Region  []float64    `yaml:"region"`  // of faces: x, y, width, height of the part that is taken, in shares of the picture
 	Singles float64      `yaml:"singles"` // of faces: the weight at which a person with one picture is drawn, where others have the root of their number; 0 stands for 1
+	Marks   string       `yaml:"marks"`   // of landmarks: the file of faces, beside the recipe
+	Paste   data.Paste   `yaml:"paste"`   // of landmarks
 	Memory  int64        `yaml:"memory"`  // MiB of decoded pictures that are kept; 0 stands for 1024
 	Augment data.Augment `yaml:"augment"`
+
+	beside string // the recipe's folder
 }
 
 // Read reads a recipe from a file. The error shows the line.
@@ -83,6 +87,7 @@ func Read(name string) (*Recipe, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
+	r.Data.beside = filepath.Dir(name)
 	return r, nil
 }
 
@@ -129,11 +134,12 @@ func (r *Recipe) check() error {
 
 // sets opens the data of each kind: what is trained on, and what is measured on.
 var sets = map[string]func(d Data, dir string) (learn, valid data.Set, err error){
-	"boxes":   boxes,
-	"digits":  digits,
-	"faces":   faces,
-	"labels":  labels,
-	"windows": windows,
+	"boxes":     boxes,
+	"digits":    digits,
+	"faces":     faces,
+	"labels":    labels,
+	"landmarks": landmarks,
+	"windows":   windows,
 }
 
 // Open opens the data of a recipe, in a folder.
@@ -289,5 +295,22 @@ func faces(d Data, dir string) (learn, valid data.Set, err error) {
 		return nil, nil, err
 	}
 	v, err := open(d.Valid)
+	return l, v, err
+}
+
+func landmarks(d Data, dir string) (learn, valid data.Set, err error) {
+	s := data.LandmarkSpec{Stride: max(1, d.Stride), Least: d.Least, Normal: d.Normal, Augment: d.Augment, Paste: d.Paste, Memory: d.memory()}
+	if s.W, s.H, err = parseSize(d.Size); err != nil {
+		return nil, nil, err
+	}
+	open := func(f, held data.Files) (*data.Landmarks, error) {
+		return data.OpenLandmarks(dir, filepath.Join(d.beside, d.Marks), f, held, s)
+	}
+	l, err := open(d.Train, d.Valid)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.Paste.Cutouts, s.Paste.Negatives, s.Paste.Mosaic = "", "", 0
+	v, err := open(d.Valid, data.Files{})
 	return l, v, err
 }

@@ -15,6 +15,7 @@ var Nets = map[string]func(seed uint64) *model.Graph{
 	"digits_perceptron": DigitsPerceptron,
 	"digits_relu":       DigitsReLU,
 	"digits_sigmoid":    DigitsSigmoid,
+	"face_detector":     FaceDetector,
 	"face_embed":        FaceEmbed,
 	"face_local":        FaceLocal,
 	"hog_svm":           HOGSVM,
