@@ -1,0 +1,490 @@
+package teach
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/store"
+	"github.com/ocellus-vision/ocellus/kernels"
+	"github.com/ocellus-vision/ocellus/model/onnx"
+	"github.com/ocellus-vision/ocellus/model/task/card"
+	"github.com/ocellus-vision/ocellus/model/zoo/arch"
+)
+
+// childEnv makes the test's program a child of a lesson.
+const childEnv = "OCELLUS_TEST_TEACH_CHILD"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(childEnv) {
+	case "":
+		os.Exit(m.Run())
+	case "hang":
+		time.Sleep(time.Hour)
+	case "glutton":
+		b := make([]byte, 512<<20)
+		for i := range b {
+			b[i] = byte(i)
+		}
+		time.Sleep(time.Hour)
+	}
+	if err := Child(os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// network is a classifier of windows of 16x32 with random weights.
+func network(t *testing.T) []byte {
+	t.Helper()
+	b := arch.NewBuilder("window", 5)
+	x := b.MaxPool(b.ReLU(b.Conv(b.Input("image", 3, 32, 16), arch.ConvSpec{Out: 8, K: 3})), 2, 2, 0)
+	x = b.MaxPool(b.ReLU(b.Conv(x, arch.ConvSpec{Out: 8, K: 3})), 4, 4, 0)
+	b.Gain(1)
+	b.Output("logits", b.Dense(x, 2))
+	yes := true
+	c := card.Card{Labels: []string{"background", Person}, Logits: &yes, Input: card.Input{Order: "rgb", Fit: "stretch", Region: []float64{0, 0, 1, 1}, Mean: []float64{0}, Std: []float64{255}},
+		Window: &card.Window{Object: []float64{4, 4, 8, 24}, Picture: "320x240"}}
+	text, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Graph.Meta = map[string]string{card.MetaKey: string(text)}
+	out, err := onnx.Write(b.Graph)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// draw returns a picture with somebody in a box, or with something that lies there.
+func draw(r *rand.Rand, person bool) (kernels.Picture, [4]float64) {
+	const w, h = 96, 96
+	p := kernels.Picture{Format: kernels.RGB, W: w, H: h, Stride: 3 * w, Pix: make([]uint8, 3*w*h)}
+	// What is behind differs from place to place: eight by eight fields of any brightness.
+	var fields [64]int
+	for i := range fields {
+		fields[i] = r.IntN(110)
+	}
+	for i := range p.Pix {
+		p.Pix[i] = uint8(fields[i/3/w/12*8+i/3%w/12] + r.IntN(20))
+	}
+	cx, cy := 48+r.Float64()*6-3, 48+r.Float64()*6-3
+	rx, ry := 8+r.Float64()*2, 22+r.Float64()*4
+	if !person {
+		rx, ry = 18+r.Float64()*4, 5+r.Float64()*2
+	}
+	colour := [3]int{150 + r.IntN(90), 150 + r.IntN(90), 150 + r.IntN(90)}
+	for y := range h {
+		for x := range w {
+			if math.Pow((float64(x)-cx)/rx, 2)+math.Pow((float64(y)-cy)/ry, 2) < 1 {
+				for c := range 3 {
+					p.Pix[3*(y*w+x)+c] = uint8(colour[c] + r.IntN(15))
+				}
+			}
+		}
+	}
+	return p, [4]float64{cx - 10, cy - 26, 20, 52}
+}
+
+type fixture struct {
+	*Teacher
+	db   *store.DB
+	dir  string
+	busy atomic.Bool
+	mode string
+
+	o Options
+}
+
+func fresh(t *testing.T, mode string) *fixture {
+	t.Helper()
+	f := &fixture{dir: t.TempDir(), mode: mode}
+	db, err := store.Open(f.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	f.db = db
+	f.o = Options{DB: db, Dir: filepath.Join(f.dir, "teach"), Log: slog.New(slog.DiscardHandler), Model: network(t), Memory: 2 << 30, Time: time.Hour, Threads: 1, Busy: f.busy.Load,
+		Command: func() *exec.Cmd {
+			c := exec.Command(os.Args[0])
+			c.Env = append(os.Environ(), childEnv+"="+f.mode)
+			return c
+		}}
+	f.open(t)
+	return f
+}
+
+func (f *fixture) open(t *testing.T) {
+	t.Helper()
+	var err error
+	if f.Teacher, err = Open(t.Context(), f.o); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.Teacher.Close)
+}
+
+// judged adds n examples of each class, of which wrong have the other label.
+func (f *fixture) judged(t *testing.T, n int, wrong float64) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(1, uint64(n)))
+	first := r.Int64N(1 << 40)
+	for i := range 2 * n {
+		pic, box := draw(r, i%2 == 0)
+		label, err := f.Label((i%2 == 0) != (r.Float64() < wrong), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Learn(t.Context(), first+int64(i), fmt.Sprint("source ", first, i), pic, box, label); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// lesson gives one and returns what came of it.
+func (f *fixture) lesson(t *testing.T) Lesson {
+	t.Helper()
+	id, err := f.Start(t.Context(), "ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.done.Wait()
+	list, err := f.History(t.Context(), 10)
+	if err != nil || len(list) == 0 || list[0].ID != id {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	return list[0]
+}
+
+// right returns how many of 100 new pictures are judged rightly.
+func (f *fixture) right(t *testing.T) int {
+	t.Helper()
+	r := rand.New(rand.NewPCG(9, 9))
+	n := 0
+	for i := range 100 {
+		pic, box := draw(r, i%2 == 0)
+		score, _, err := f.Judge(t.Context(), pic, box)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (score >= yes) == (i%2 == 0) {
+			n++
+		}
+	}
+	return n
+}
+
+// TestLessons teaches a network, offers it wrong examples, and takes the lesson back.
+func TestLessons(t *testing.T) {
+	f := fresh(t, "learn")
+	before := f.right(t)
+	pic, box := draw(rand.New(rand.NewPCG(3, 3)), false)
+	if _, sure, err := f.Judge(t.Context(), pic, box); !sure || err != nil {
+		t.Errorf("before the first lesson somebody is doubted: %v", err)
+	}
+	var few *FewError
+	if _, err := f.Start(t.Context(), "ada"); !errors.As(err, &few) {
+		t.Fatalf("without examples: %v", err)
+	}
+	f.judged(t, 100, 0)
+	good := f.lesson(t)
+	if good.Outcome != "published" || good.Model != 2 || len(good.Table) < 2 || !(good.Table[0].After > good.Table[0].Before) {
+		t.Fatalf("%+v", good)
+	}
+	after := f.right(t)
+	if after < 90 || after <= before {
+		t.Errorf("of 100 it judges %d rightly, before %d", after, before)
+	}
+	if score, sure, err := f.Judge(t.Context(), pic, box); sure || err != nil {
+		t.Errorf("what lies there is taken for a person: %g, %v", score, err)
+	}
+
+	if err := f.db.Write(t.Context(), forgetExamples); err != nil {
+		t.Fatal(err)
+	}
+	f.judged(t, 60, 0.5)
+	bad := f.lesson(t)
+	if bad.Outcome != "refused" || bad.Model != 0 || bad.Reason == "" || len(bad.Table) == 0 {
+		t.Errorf("half of the labels are wrong: %+v", bad)
+	}
+	if got := f.right(t); got != after {
+		t.Errorf("what was refused has changed the judgement: %d, before %d", got, after)
+	}
+
+	if err := f.Activate(t.Context(), "ada", 1); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.right(t); got != before {
+		t.Errorf("taken back, it judges %d rightly, before %d", got, before)
+	}
+	f.open(t)
+	if got := f.right(t); got != before {
+		t.Errorf("after a start it judges %d rightly, before %d", got, before)
+	}
+	if err := f.Activate(t.Context(), "ada", 7); !errors.Is(err, ErrNone) {
+		t.Error(err)
+	}
+	list, err := f.Versions(t.Context())
+	if err != nil || len(list) != 2 || list[0].Number != 2 || list[0].Active || len(list[0].Table) == 0 || !list[1].Active {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if _, err := os.Stat(f.folder()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the examples of a lesson lie about: %v", err)
+	}
+}
+
+// TestKilled kills children at moments drawn at random: the model in force must be whole, and the history say what happened.
+func TestKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("lessons are cut off again and again")
+	}
+	f := fresh(t, "learn")
+	f.judged(t, 40, 0)
+	learn := f.o.Command
+	var child *exec.Cmd
+	f.Teacher.o.Command = func() *exec.Cmd { child = learn(); return child }
+	begun := time.Now()
+	f.lesson(t)
+	whole := time.Since(begun)
+	outcomes := map[string]int{}
+	r := rand.New(rand.NewPCG(2, 2))
+	for range 8 {
+		if err := f.Activate(t.Context(), "ada", 1); err != nil {
+			t.Fatal(err)
+		}
+		child = nil
+		was := f.now.Load().number
+		if _, err := f.Start(t.Context(), "ada"); err != nil {
+			t.Fatal(err)
+		}
+		for f.Job() != nil && (child == nil || child.Process == nil) {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(time.Duration(r.Float64() * 1.2 * float64(whole)))
+		if child.Process != nil {
+			child.Process.Kill()
+		}
+		f.done.Wait()
+		list, err := f.History(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := list[0]
+		outcomes[l.Outcome]++
+		if l.Outcome == "published" != (f.now.Load().number != was) {
+			t.Errorf("%+v, and in force is %d after %d", l, f.now.Load().number, was)
+		}
+		n, err := f.store.Current()
+		if err != nil || n != f.now.Load().number {
+			t.Errorf("the store has %d in force, %v", n, err)
+		}
+		b, err := readModel(f.store.Model(n))
+		if err == nil {
+			_, err = openWindow(b, n, 1)
+		}
+		if err != nil {
+			t.Errorf("model %d is not whole: %v", n, err)
+		}
+	}
+	t.Log(outcomes)
+	if outcomes["failed"] == 0 {
+		t.Errorf("no lesson was cut off: %v", outcomes)
+	}
+}
+
+// TestBounds stops lessons that hang, take too much memory or time, and those of a program that ended.
+func TestBounds(t *testing.T) {
+	for _, c := range []struct {
+		name, mode, outcome, say string
+		change                   func(*fixture)
+		stop                     bool
+	}{
+		{"stopped", "hang", "stopped", "stopped", func(*fixture) {}, true},
+		{"time", "hang", "failed", "teach.time", func(f *fixture) { f.Teacher.o.Time = time.Second }, false},
+		{"memory", "glutton", "failed", "teach.memory", func(f *fixture) { f.Teacher.o.Memory = 256 << 20 }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.name == "memory" && rss(os.Getpid()) == 0 {
+				t.Skip("this system does not tell how much memory a process holds")
+			}
+			f := fresh(t, c.mode)
+			f.judged(t, MinExamples, 0)
+			c.change(f)
+			if c.stop {
+				if err := f.Stop(t.Context(), "ada"); !errors.Is(err, ErrIdle) {
+					t.Errorf("while nothing runs: %v", err)
+				}
+				go func() {
+					for f.Job() == nil {
+						time.Sleep(time.Millisecond)
+					}
+					if _, err := f.Start(t.Context(), "ada"); !errors.Is(err, ErrRunning) {
+						t.Errorf("a second lesson: %v", err)
+					}
+					if err := f.Activate(t.Context(), "ada", 1); !errors.Is(err, ErrRunning) {
+						t.Errorf("a model while a lesson runs: %v", err)
+					}
+					f.Stop(t.Context(), "ada")
+				}()
+			}
+			if l := f.lesson(t); l.Outcome != c.outcome || !strings.Contains(l.Reason, c.say) {
+				t.Errorf("%+v", l)
+			}
+		})
+	}
+}
+
+// TestPause lets cameras fall behind while a lesson runs.
+func TestPause(t *testing.T) {
+	f := fresh(t, "hang")
+	f.judged(t, MinExamples, 0)
+	f.busy.Store(true)
+	f.Teacher.o.Time = 2 * time.Second
+	if _, err := f.Start(t.Context(), "ada"); err != nil {
+		t.Fatal(err)
+	}
+	state := func(want string) {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+			j := f.Job()
+			if j == nil {
+				t.Fatalf("the lesson ended before it was %s", want)
+			}
+			if j.State == want {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("the lesson is %s, not %s", j.State, want)
+			}
+		}
+	}
+	state("paused")
+	time.Sleep(3 * time.Second) // longer than the lesson may take: pauses do not count
+	state("paused")
+	f.busy.Store(false)
+	state("running")
+	f.done.Wait()
+	list, err := f.History(t.Context(), 1)
+	if err != nil || !strings.Contains(list[0].Reason, "teach.time") {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// TestCutOff opens what a program left that ended in the midst of a lesson.
+func TestCutOff(t *testing.T) {
+	f := fresh(t, "hang")
+	err := f.db.Write(t.Context(), func(tx *sql.Tx) error {
+		_, err := tx.Exec(`INSERT INTO lessons (actor, begun, ended, outcome, before, model, reason, report) VALUES ('ada', 1, 0, 'running', 1, 0, '', '')`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.open(t)
+	list, err := f.History(t.Context(), 1)
+	if err != nil || len(list) != 1 || list[0].Outcome != "failed" || !strings.Contains(list[0].Reason, "ended") {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+func TestExamples(t *testing.T) {
+	f := fresh(t, "learn")
+	r := rand.New(rand.NewPCG(4, 4))
+	pic, box := draw(r, true)
+	for _, b := range [][4]float64{{0, 0, 0, 0}, {math.NaN(), 0, 10, 10}, {0, 0, math.Inf(1), 5}, {1e9, 0, 5, 5}, {-50, 0, 40, 10}, {96, 0, 10, 10}} {
+		if err := f.Learn(t.Context(), 1, "", pic, b, Person); !errors.Is(err, errBox) {
+			t.Errorf("%v: %v", b, err)
+		}
+		if _, sure, err := f.Judge(t.Context(), pic, b); sure || err == nil {
+			t.Errorf("%v was judged", b)
+		}
+	}
+	var label *LabelError
+	if err := f.Learn(t.Context(), 1, "", pic, box, "../../etc"); !errors.As(err, &label) {
+		t.Error(err)
+	}
+	if _, err := f.Label(true, "dog"); !errors.As(err, &label) {
+		t.Error(err)
+	}
+	for _, l := range []string{Person, "background"} {
+		if err := f.Learn(t.Context(), 7, "a", pic, [4]float64{-5, -5, 20, 60}, l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := f.Examples(t.Context()); err != nil || n[Person] != 0 || n["background"] != 1 {
+		t.Errorf("an event was judged twice: %v, %v", n, err)
+	}
+	if err := f.Unlearn(t.Context(), 7); err != nil {
+		t.Error(err)
+	}
+	if n, err := f.Examples(t.Context()); err != nil || n["background"] != 0 {
+		t.Errorf("%v, %v", n, err)
+	}
+}
+
+// TestWindow looks where the pixels of a box are in what the classifier sees.
+func TestWindow(t *testing.T) {
+	x, err := openWindow(network(t), 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pic := kernels.Picture{Format: kernels.RGB, W: 64, H: 96, Stride: 192, Pix: make([]uint8, 192*96)}
+	for y := 20; y < 68; y++ {
+		for i := 3 * 24; i < 3*40; i++ {
+			pic.Pix[192*y+i] = 255
+		}
+	}
+	part, err := x.crop(pic, [4]float64{24, 20, 16, 48})
+	if err != nil || part.W != 16 || part.H != 32 {
+		t.Fatalf("%+v, %v", part, err)
+	}
+	for y := range 32 {
+		for i := range 16 {
+			inside := i >= 4 && i < 12 && y >= 4 && y < 28
+			if got := part.Pix[3*(16*y+i)]; (got == 255) != inside || (got == 0) == inside {
+				t.Fatalf("at %d, %d: %d", i, y, got)
+			}
+		}
+	}
+}
+
+func TestUnavailable(t *testing.T) {
+	db, err := store.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	f, err := Open(t.Context(), Options{DB: db, Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler), Why: "this build has none"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var un *UnavailableError
+	if _, err := f.Start(t.Context(), "ada"); !errors.As(err, &un) || !strings.Contains(err.Error(), "this build has none") {
+		t.Error(err)
+	}
+	pic, box := draw(rand.New(rand.NewPCG(4, 4)), true)
+	if _, sure, err := f.Judge(t.Context(), pic, box); !sure || err != nil {
+		t.Errorf("without a classifier somebody is doubted: %v", err)
+	}
+	if _, err := Open(t.Context(), Options{DB: db, Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler), Model: []byte("no network")}); err == nil {
+		t.Error("what is no network was taken")
+	}
+}
+
+// forgetExamples removes them all.
+func forgetExamples(tx *sql.Tx) error {
+	_, err := tx.Exec(`DELETE FROM examples`)
+	return err
+}
