@@ -2,7 +2,6 @@ package people
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"github.com/ocellus-vision/ocellus/cmd/internal/tasks"
@@ -17,34 +16,61 @@ type FaceError struct{ Err error }
 func (e *FaceError) Error() string { return e.Err.Error() }
 func (e *FaceError) Unwrap() error { return e.Err }
 
+// UnavailableError says why faces cannot be compared.
+type UnavailableError struct{ Why string }
+
+func (e *UnavailableError) Error() string { return "faces cannot be compared: " + e.Why }
+
 // Eyes look at the faces of pictures that are sent in, one picture at a time.
 type Eyes struct {
-	book      *Book
-	threshold float64
+	book *Book
+	nets func() (*tasks.Faces, error)
 
-	mu sync.Mutex
-	r  *face.Recogniser
+	mu     sync.Mutex
+	opened *tasks.Faces
+	r      *face.Recogniser
 }
 
-// NewEyes returns Eyes of the networks of a task that compares faces, and puts its network in use in the Book. Of those errors of Book.Use that leave
-// the others known, it returns both Eyes and the error.
-func NewEyes(ctx context.Context, f *tasks.Faces, b *Book) (*Eyes, error) {
-	if f.Embedder == nil {
-		return nil, errors.New("faces are only found, not compared: no network makes vectors of them")
-	}
-	r, err := f.Recogniser()
+// NewEyes returns Eyes of the networks that nets returns, which may be others at each call.
+func NewEyes(b *Book, nets func() (*tasks.Faces, error)) *Eyes { return &Eyes{book: b, nets: nets} }
+
+// Ready sees to it that the Book holds the people whom the networks in use know. It fails with an *UnavailableError where faces cannot be compared, and as
+// Book.Use does.
+func (e *Eyes) Ready(ctx context.Context) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.open(ctx)
+}
+
+// open makes r that of the networks in use.
+func (e *Eyes) open(ctx context.Context) error {
+	f, err := e.nets()
 	if err != nil {
-		return nil, err
+		return &UnavailableError{err.Error()}
 	}
-	err = b.Use(ctx, f.Embedder.SHA256, r.Embedder.Size())
-	if b.Gallery() == nil {
-		return nil, err
+	if f.Embedder == nil {
+		return &UnavailableError{"no network makes vectors of them"}
 	}
-	return &Eyes{book: b, threshold: f.Threshold, r: r}, err
+	if e.opened == nil || e.opened.Detector != f.Detector || e.opened.Embedder != f.Embedder || e.opened.Threshold != f.Threshold {
+		if e.r, err = f.Recogniser(); err != nil {
+			return err
+		}
+		e.opened = f
+	}
+	if g := e.book.Gallery(); g == nil || g.Network != f.Embedder.SHA256 {
+		return e.book.Use(ctx, f.Embedder.SHA256, e.r.Embedder.Size())
+	}
+	return nil
 }
 
 // Threshold returns the least similarity of pictures of one person.
-func (e *Eyes) Threshold() float64 { return e.threshold }
+func (e *Eyes) Threshold() (float64, error) {
+	f, err := e.nets()
+	if err != nil {
+		return 0, &UnavailableError{err.Error()}
+	}
+	return f.Threshold, nil
+}
 
 // Portrait returns the vector of the one face in a picture, which must be fit to be enrolled; else a *FaceError says what is wrong with it.
 func (e *Eyes) Portrait(ctx context.Context, pic kernels.Picture) (face.Face, face.Vector, error) {
@@ -54,6 +80,9 @@ func (e *Eyes) Portrait(ctx context.Context, pic kernels.Picture) (face.Face, fa
 func (e *Eyes) portrait(ctx context.Context, pic kernels.Picture, gate face.Gate) (face.Face, face.Vector, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if err := e.open(ctx); err != nil {
+		return face.Face{}, nil, err
+	}
 	e.r.Gate = gate
 	f, v, err := e.r.Portrait(ctx, pic)
 	if err != nil && ctx.Err() == nil {
@@ -72,7 +101,11 @@ func (e *Eyes) Enrol(ctx context.Context, actor, name string, pics ...kernels.Pi
 		}
 		vectors = append(vectors, v)
 	}
-	return e.book.Enrol(ctx, actor, name, e.threshold, vectors...)
+	threshold, err := e.Threshold()
+	if err != nil {
+		return Person{}, err
+	}
+	return e.book.Enrol(ctx, actor, name, threshold, vectors...)
 }
 
 // Verify returns how similar the faces of two pictures are.
@@ -92,7 +125,10 @@ func (e *Eyes) Verify(ctx context.Context, a, b kernels.Picture) (float64, error
 func (e *Eyes) Identify(ctx context.Context, pic kernels.Picture) ([]face.Identity, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.r.Gallery, e.r.Threshold, e.r.Gate = e.book.Gallery(), e.threshold, face.Live
+	if err := e.open(ctx); err != nil {
+		return nil, err
+	}
+	e.r.Gallery, e.r.Gate = e.book.Gallery(), face.Live
 	list, err := e.r.Identify(ctx, pic)
 	return append([]face.Identity{}, list...), err
 }

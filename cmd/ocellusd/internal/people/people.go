@@ -52,16 +52,25 @@ type Book struct {
 	db     DB
 	device cipher.AEAD
 	mu     sync.Mutex // one change at a time
+	tell   func(*face.Gallery)
 	now    atomic.Pointer[face.Gallery]
 }
 
-// Open reads the device's key from a file, which is made where it is missing.
-func Open(db DB, keyFile string) (*Book, error) {
+// Open reads the device's key from a file, which is made where it is missing. changed is told of every new Gallery, one after the other; or it is nil.
+func Open(db DB, keyFile string, changed func(*face.Gallery)) (*Book, error) {
 	key, err := readKey(keyFile)
 	if err != nil {
 		return nil, err
 	}
-	return &Book{db: db, device: key}, nil
+	return &Book{db: db, device: key, tell: changed}, nil
+}
+
+// set puts a gallery in force.
+func (b *Book) set(g *face.Gallery) {
+	b.now.Store(g)
+	if b.tell != nil {
+		b.tell(g)
+	}
 }
 
 // Use decrypts the vectors of a network, which has the SHA-256 and whose vectors have size numbers. An error names those who cannot be
@@ -95,7 +104,7 @@ func (b *Book) Use(ctx context.Context, network string, size int) error {
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	b.now.Store(g)
+	b.set(g)
 	if len(broken) > 0 {
 		return fmt.Errorf("the faces of %d people cannot be decrypted with this device's key; forget them and enrol them again: %q", len(broken), broken)
 	}
@@ -184,7 +193,7 @@ func (b *Book) Enrol(ctx context.Context, actor, name string, threshold float64,
 	if err != nil {
 		return Person{}, err
 	}
-	b.now.Store(&g)
+	b.set(&g)
 	p := g.Person(name)
 	return Person{p.Name, len(p.Templates), p.Enrolled}, nil
 }
@@ -279,7 +288,7 @@ func (b *Book) Forget(ctx context.Context, actor, name string) error {
 		g := *old
 		g.People = slices.Clone(old.People)
 		g.Forget(name)
-		b.now.Store(&g)
+		b.set(&g)
 	}
 	return b.db.Scrub(ctx, gone...)
 }

@@ -40,7 +40,7 @@ func book(t *testing.T, dir string) (*Book, *store.DB) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	b, err := Open(db, filepath.Join(dir, "device.key"))
+	b, err := Open(db, filepath.Join(dir, "device.key"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +204,7 @@ func TestSealed(t *testing.T) {
 	if err := os.Remove(key); err != nil {
 		t.Fatal(err)
 	}
-	b, err = Open(db, key)
+	b, err = Open(db, key, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func TestSealed(t *testing.T) {
 		if err := c.make(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(db, key); err == nil || !strings.Contains(err.Error(), c.say) {
+		if _, err := Open(db, key, nil); err == nil || !strings.Contains(err.Error(), c.say) {
 			t.Errorf("%v, not %q", err, c.say)
 		}
 	}
