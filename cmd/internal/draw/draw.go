@@ -285,8 +285,27 @@ func Labels(img *image.RGBA, labels []uint8, legend []Legend, colours *Palette) 
 	}
 }
 
+// Path is a line through points, with a text at the first, in the colour of a class.
+type Path struct {
+	Points [][2]float64
+	Class  int
+	Text   string
+}
+
+// Paths draws lines.
+func (c *Canvas) Paths(paths []Path) {
+	for i := range paths {
+		p := &paths[i]
+		c.trail(p.Points, Colour(p.Class))
+		if p.Text != "" && len(p.Points) > 0 {
+			c.tag(c.place(int(p.Points[0][0]), int(p.Points[0][1]), c.tagSize(p.Text)), p.Text, Colour(p.Class))
+		}
+	}
+}
+
 // Layers is all that is drawn on one picture.
 type Layers struct {
+	Paths   []Path
 	Labels  []uint8 // class of each pixel; nil for none
 	Colours *Palette
 	Legend  []Legend
@@ -297,7 +316,7 @@ type Layers struct {
 
 // Reset empties the layers.
 func (l *Layers) Reset() {
-	*l = Layers{Legend: l.Legend[:0], Boxes: l.Boxes[:0], Lines: l.Lines[:0], Classes: l.Classes[:0]}
+	*l = Layers{Paths: l.Paths[:0], Legend: l.Legend[:0], Boxes: l.Boxes[:0], Lines: l.Lines[:0], Classes: l.Classes[:0]}
 }
 
 // Put draws the layers on a picture and returns it, with the legend below.
@@ -306,6 +325,7 @@ func (l *Layers) Put(img *image.RGBA) *image.RGBA {
 		Labels(img, l.Labels, l.Legend, l.Colours)
 	}
 	c := On(img)
+	c.Paths(l.Paths)
 	c.Boxes(l.Boxes)
 	c.Lines(l.Lines, l.Classes)
 	if len(l.Legend) > 0 {

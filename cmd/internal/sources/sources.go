@@ -44,6 +44,7 @@ type Input struct {
 type Options struct {
 	Broken func(path string, err error) // is told of pictures that cannot be read; nil: the first ends Run
 	Report func(camera.Fault)           // faults of live sources, which are opened again
+	Paced  bool                         // clips that ffmpeg reads are live: each frame comes when its time has come
 }
 
 // tries is how often a live source that has never given a frame is opened.
@@ -129,9 +130,9 @@ var endless = []string{"rtsp", "rtsps", "rtmp", "rtmps", "srt", "rtp", "udp"}
 
 // child opens what ffmpeg reads: a clip, or a stream that goes on.
 func child(arg string, o Options) (*Input, error) {
-	s, err := ffmpeg.Open(arg, ffmpeg.Options{})
+	s, err := ffmpeg.Open(arg, ffmpeg.Options{RealTime: o.Paced})
 	scheme, _, isURL := strings.Cut(arg, "://")
-	if isURL && slices.Contains(endless, strings.ToLower(scheme)) {
+	if o.Paced || isURL && slices.Contains(endless, strings.ToLower(scheme)) {
 		return live[*ffmpeg.Source](o)(s, err)
 	}
 	if err != nil {

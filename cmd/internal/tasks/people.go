@@ -52,7 +52,8 @@ type Person struct {
 // People is the Result of Pedestrians.
 type People struct {
 	List   []Person
-	points [][2]float64 // of the trails
+	Tracks []track.Track // all that are followed, those that are not seen in this frame included
+	points [][2]float64  // of the trails
 }
 
 func (p *people) New() Result { return &People{} }
@@ -78,12 +79,13 @@ const trailLength = 60
 
 // follow gives people the numbers of their tracks.
 func (p *people) follow(r *People, at time.Time) {
-	p.seen, r.points = p.seen[:0], r.points[:0]
+	p.seen, r.points, r.Tracks = p.seen[:0], r.points[:0], r.Tracks[:0]
 	for _, x := range r.List {
 		b := track.Box{X: float32(x.Box[0]), Y: float32(x.Box[1]), W: float32(x.Box[2]), H: float32(x.Box[3])}
 		p.seen = append(p.seen, track.Detection{Box: b, Score: float32(x.Score)})
 	}
-	for _, t := range p.tracker.Update(at, p.seen) {
+	r.Tracks = append(r.Tracks, p.tracker.Update(at, p.seen)...)
+	for _, t := range r.Tracks {
 		if t.Detection < 0 {
 			continue
 		}

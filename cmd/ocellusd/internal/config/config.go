@@ -129,7 +129,7 @@ type Faces struct {
 	Embedder  string        `yaml:"embedder" about:"ONNX file; left out: the network in the program"`
 	Rate      float64       `yaml:"rate" default:"2" least:"0" most:"120" about:"looks a second at most; 0: at every frame"`
 	Threshold float64       `yaml:"threshold" least:"0" most:"1" about:"least similarity of pictures of one person; 0: the calibrated one"`
-	Again     time.Duration `yaml:"again" default:"1m" least:"0s" about:"how long a person must have been away to be an event again"`
+	Again     time.Duration `yaml:"again" default:"1m" least:"1s" about:"how long a person must have been away to be an event again"`
 }
 
 // Keep is what is kept.

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/ocellus-vision/ocellus/cmd/internal/version"
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/store"
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/watch"
+)
+
+// daemon is the running program.
+type daemon struct {
+	place
+	listen string
+
+	log   *slog.Logger
+	store *store.DB
+	watch *watch.Watch
+}
+
+// folder returns the data folder.
+func (p *place) folder() (string, error) {
+	for _, dir := range []string{p.data, os.Getenv("STATE_DIRECTORY")} {
+		if dir != "" {
+			return filepath.Abs(dir)
+		}
+	}
+	if dir := os.Getenv("XDG_DATA_HOME"); dir != "" {
+		return filepath.Join(dir, "ocellusd"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("name the data folder with --data: %w", err)
+	}
+	return filepath.Join(home, ".local", "share", "ocellusd"), nil
+}
+
+// run runs the daemon until it is told to stop.
+func (d *daemon) run(ctx context.Context, stderr io.Writer) error {
+	d.log = slog.New(slog.NewTextHandler(stderr, nil))
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	c, err := d.settings()
+	if err != nil {
+		return err
+	}
+	if d.listen != "" {
+		c.Listen = d.listen
+	}
+	dir, err := d.folder()
+	if err != nil {
+		return err
+	}
+	unlock, err := lock(dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	d.log.Info("ocellusd", "version", version.Get().String(), "data", dir)
+	if d.store, err = store.Open(dir); err != nil {
+		return err
+	}
+	defer func() {
+		if err := d.store.Close(); err != nil {
+			d.log.Error("the database was not closed well", "error", err)
+		}
+	}()
+	if aside := d.store.Aside(); aside != "" {
+		d.log.Error("the database was damaged: a new one was begun, the old one is kept", "file", aside)
+	}
+	d.watch = watch.New(watch.Options{Store: d.store, Log: d.log})
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		d.watch.Close(ctx)
+	}()
+	if err := d.watch.Apply(c); err != nil {
+		return err
+	}
+	return d.serve(ctx)
+}
+
+// serve waits for the end, and meanwhile reads changed settings and removes what is old.
+func (d *daemon) serve(ctx context.Context) error {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	file := newSpy(d.config)
+	look := time.NewTicker(2 * time.Second)
+	defer look.Stop()
+	prune := time.NewTicker(time.Minute)
+	defer prune.Stop()
+	d.prune(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			d.log.Info("stopping")
+			return nil
+		case <-hup:
+			file.changed()
+			d.reload()
+		case <-look.C:
+			if file.changed() {
+				d.reload()
+			}
+		case <-prune.C:
+			d.prune(ctx)
+		}
+	}
+}
+
+// reload reads the settings again. Where they are wrong nothing changes.
+func (d *daemon) reload() {
+	c, err := d.settings()
+	if err == nil {
+		if d.listen != "" {
+			c.Listen = d.listen
+		}
+		err = d.watch.Apply(c)
+	}
+	if err != nil {
+		d.log.Error("the settings are not used: all goes on as it was", "error", err)
+		return
+	}
+	d.log.Info("the settings were read again")
+}
+
+// prune removes what need not be kept.
+func (d *daemon) prune(ctx context.Context) {
+	k := d.watch.Settings().Keep
+	p, err := d.store.Prune(ctx, store.Limits{Age: k.Age, Bytes: int64(k.Bytes), Reserve: int64(k.Reserve)})
+	switch {
+	case err != nil && ctx.Err() == nil:
+		d.log.Error("old events were not removed", "error", err)
+	case p.Events > 0:
+		d.log.Info("old events were removed", "events", p.Events, "bytes_in_use", p.Bytes, "bytes_free", p.Free)
+	}
+	if p.Tight {
+		d.log.Warn("less of the disk is free than is to be, and no event is older than a day", "bytes_free", p.Free)
+	}
+	if p.Jumped {
+		d.log.Warn("the clock has jumped: events are not removed for their age until it has gone on for a day")
+	}
+}
+
+// spy notices when a file changes.
+type spy struct {
+	path string
+	info os.FileInfo
+	text []byte
+}
+
+func newSpy(path string) *spy {
+	s := &spy{path: path}
+	s.changed()
+	return s
+}
+
+// changed says whether the file holds something else than at the last call. One that is away, as while an editor writes it anew, has not changed.
+func (s *spy) changed() bool {
+	if s.path == "" {
+		return false
+	}
+	info, err := os.Stat(s.path)
+	if err != nil || s.info != nil && os.SameFile(info, s.info) && info.ModTime().Equal(s.info.ModTime()) && info.Size() == s.info.Size() {
+		return false
+	}
+	text, err := os.ReadFile(s.path)
+	if err != nil {
+		return false
+	}
+	was := s.text
+	s.info, s.text = info, text
+	return !bytes.Equal(was, text)
+}
+
+// lock sees to it that no other daemon uses a data folder.
+func lock(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("the data folder: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("the data folder: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("another ocellusd uses %s: stop it, or name another folder with --data", dir)
+		}
+		return nil, fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	return func() { f.Close() }, nil
+}
