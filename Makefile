@@ -27,8 +27,8 @@ help: ## list the targets
 demo: build ## build, and show what the program sees on a drawn street: pictures and a clip in out/demo
 	bin/ocellus demo out/demo
 
-build: ## build bin/ocellus: one static file
-	$(GO) build -buildvcs=$(BUILDVCS) -trimpath -o bin/ocellus ./cmd/ocellus
+build: ## build bin/ocellus and bin/ocellusd, each one static file
+	$(GO) build -buildvcs=$(BUILDVCS) -trimpath -o bin/ ./cmd/ocellus ./cmd/ocellusd
 
 gocv: export CGO_ENABLED = 1
 gocv: ## build bin/ocellus-gocv, which reads and writes through OpenCV, and test that; installs libopencv-dev where that is allowed
@@ -75,12 +75,12 @@ lint: ## gofmt, go vet, go mod tidy and staticcheck
 	$(GO) run $(STATICCHECK) ./...
 	cd gen && $(GO) run $(STATICCHECK) ./...
 
-cross: ## build dist/ocellus-linux-ARCH for amd64, arm64, arm (v7) and riscv64
+cross: ## build dist/PROGRAM-linux-ARCH for ocellus and ocellusd, on amd64, arm64, arm (v7) and riscv64
 	@mkdir -p dist
-	@for arch in $(PLATFORMS); do \
-		echo "dist/ocellus-linux-$$arch"; \
-		GOOS=linux GOARCH=$$arch $(GO) build -buildvcs=$(BUILDVCS) -trimpath -ldflags='-s -w' -o dist/ocellus-linux-$$arch ./cmd/ocellus || exit 1; \
-	done
+	@for arch in $(PLATFORMS); do for program in ocellus ocellusd; do \
+		echo "dist/$$program-linux-$$arch"; \
+		GOOS=linux GOARCH=$$arch $(GO) build -buildvcs=$(BUILDVCS) -trimpath -ldflags='-s -w' -o dist/$$program-linux-$$arch ./cmd/$$program || exit 1; \
+	done; done
 
 clean: ## remove what make built
 	rm -rf bin dist out
