@@ -35,6 +35,7 @@ type evaluation struct {
 	frames      string // pictures that faces are pasted on
 	reference   string // network that says where faces are
 	threshold   float64
+	spent       *cost // on faces
 	progress    *view.Progress
 	done        int
 }
@@ -317,8 +318,11 @@ func (e *evaluation) scene(ctx context.Context) (figures, error) {
 
 type faceFigures struct {
 	metric.Verification
-	Missed int `json:"missed"` // pictures without a face that was found
+	Missed int   `json:"missed"` // pictures without a face that was found
+	Cost   *cost `json:"cost"`
 }
+
+func (f faceFigures) price() *cost { return f.Cost }
 
 func (f faceFigures) rows() []row {
 	return []row{{"accuracy", f.Accuracy}, {"equal error", f.EER}, {"TAR at FAR 1 %", f.TAR1}, {"TAR at FAR 0.1 %", f.TAR01}}
@@ -372,7 +376,7 @@ func (e *evaluation) facePairs(ctx context.Context) (figures, error) {
 		}
 		list = append(list, m)
 	}
-	out.Verification = metric.Verify(list)
+	out.Verification, out.Cost = metric.Verify(list), e.spent
 	return out, nil
 }
 

@@ -46,6 +46,7 @@ func (e *evaluation) loadFaces() (*face.Recogniser, *tasks.Faces, error) {
 		return nil, nil, err
 	}
 	r.Gate = face.Gate{}
+	e.spent = newCost(e.team(), f.Detector, f.Embedder)
 	return r, f, nil
 }
 
@@ -83,8 +84,11 @@ func (e *evaluation) albums() ([]album, error) {
 
 type detectionFigures struct {
 	metric.FaceDetection
-	Unknown int `json:"unknown"` // portraits in which the reference finds no face
+	Unknown int   `json:"unknown"` // portraits in which the reference finds no face
+	Cost    *cost `json:"cost"`
 }
+
+func (f detectionFigures) price() *cost { return f.Cost }
 
 func (f detectionFigures) rows() []row {
 	return []row{{"found", f.Found}, {"found below 48", f.Small}, {"landmark error", f.Landmarks}, {"false a frame", f.False}}
@@ -126,7 +130,7 @@ func (e *evaluation) faceDetection(ctx context.Context) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := detectionFigures{}
+	out := detectionFigures{Cost: newCost(e.team(), n)}
 	var scenes []metric.FaceScene
 	number := 0
 	for _, p := range people {
@@ -150,10 +154,12 @@ func (e *evaluation) faceDetection(ctx context.Context) (figures, error) {
 			seen, truth := data.Scene(&portrait, faces, &frames[number%len(frames)], nil, uint64(number), lowestFace, highestFace)
 			number++
 			s := metric.FaceScene{Truth: metric.MarkedFace{Box: truth[0].Box, Marks: truth[0].Marks}}
+			begin := time.Now()
 			found, err := d.Detect(ctx, kernels.Picture{Format: kernels.RGB, W: seen.W, H: seen.H, Stride: 3 * seen.W, Pix: seen.Pix})
 			if err != nil {
 				return nil, named(path, err)
 			}
+			out.Cost.since(begin)
 			for _, f := range found {
 				s.Found = append(s.Found, metric.MarkedFace{Box: f.Box, Marks: f.Landmarks})
 			}
@@ -307,7 +313,9 @@ func (e *evaluation) vector(ctx context.Context, r *face.Recogniser, path string
 	if err != nil {
 		return nil, named(path, err)
 	}
+	begin := time.Now()
 	_, v, err := r.Central(ctx, pic)
+	e.spent.since(begin)
 	if errors.Is(err, face.ErrNoFace) {
 		return nil, nil
 	}
