@@ -1,0 +1,96 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"os"
+	"testing"
+
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/store"
+	"github.com/ocellus-vision/ocellus/model/zoo"
+)
+
+// swaps remembers what cameras look with.
+type swaps struct {
+	now map[string]string
+	err error
+}
+
+func (s *swaps) swap(_ context.Context, task, path string) error {
+	if s.err == nil {
+		s.now[task] = path
+	}
+	return s.err
+}
+
+func TestModels(t *testing.T) {
+	dir := t.TempDir()
+	db, err := store.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	file, err := zoo.Default(zoo.Pedestrian)
+	if err != nil {
+		t.Skip(err)
+	}
+	sw := &swaps{now: map[string]string{}}
+	s, err := Open(db, dir+"/models", sw.swap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bad *ModelError
+	if _, err := s.Add(t.Context(), "ada", "pedestrians", []byte("no network")); !errors.As(err, &bad) {
+		t.Error(err)
+	}
+	if _, err := s.Add(t.Context(), "ada", "../etc", file); !errors.Is(err, ErrNone) {
+		t.Error(err)
+	}
+	m, err := s.Add(t.Context(), "ada", "pedestrians", file)
+	if err != nil || m.ID == 0 || m.Active {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	if again, err := s.Add(t.Context(), "grace", "pedestrians", file); err != nil || again.ID != m.ID || again.Source != "ada" {
+		t.Errorf("%+v, %v", again, err)
+	}
+	if err := s.Activate(t.Context(), "ada", "scene", m.ID); !errors.Is(err, ErrNone) {
+		t.Errorf("for another task: %v", err)
+	}
+	sw.err = errors.New("it gives no boxes")
+	if err := s.Activate(t.Context(), "ada", "pedestrians", m.ID); !errors.As(err, &bad) {
+		t.Error(err)
+	}
+	if list, err := s.List(t.Context()); err != nil || len(list) != 1 || list[0].Active {
+		t.Errorf("what could not be used is in use: %+v, %v", list, err)
+	}
+	sw.err = nil
+	if err := s.Activate(t.Context(), "ada", "pedestrians", m.ID); err != nil || sw.now["pedestrians"] != s.path(m.ID) {
+		t.Errorf("%v, %v", sw.now, err)
+	}
+	if err := s.Remove(t.Context(), "ada", "pedestrians", m.ID); !errors.Is(err, ErrUsed) {
+		t.Error(err)
+	}
+	clear(sw.now)
+	if err := s.Restore(t.Context()); err != nil || sw.now["pedestrians"] != s.path(m.ID) {
+		t.Errorf("after a start: %v, %v", sw.now, err)
+	}
+	if err := os.WriteFile(s.path(m.ID), file[:len(file)-1], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	clear(sw.now)
+	if err := s.Restore(t.Context()); err == nil || len(sw.now) > 0 {
+		t.Errorf("a file that was changed is in use: %v", err)
+	}
+	if err := s.Activate(t.Context(), "ada", "pedestrians", 0); err != nil || sw.now["pedestrians"] != "" {
+		t.Errorf("%v, %v", sw.now, err)
+	}
+	if err := s.Remove(t.Context(), "ada", "pedestrians", m.ID); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(s.path(m.ID)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("its file is there: %v", err)
+	}
+	if err := s.Remove(t.Context(), "ada", "pedestrians", m.ID); !errors.Is(err, ErrNone) {
+		t.Error(err)
+	}
+}
