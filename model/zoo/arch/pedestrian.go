@@ -11,10 +11,14 @@ func PedestrianDetector(seed uint64) *model.Graph {
 	x = b.ConvBN(x, ConvSpec{Out: 24, K: 3, Stride: 2})
 	x = b.ConvBN(x, ConvSpec{Out: 24, K: 3})
 	var levels []*model.Value
-	for _, stage := range []struct{ out, residuals int }{{48, 1}, {96, 1}, {96, 2}} {
+	// The last stage is dilated so that it sees all of someone who fills the picture.
+	for _, stage := range []struct {
+		out       int
+		dilations []int
+	}{{48, []int{1}}, {96, []int{1}}, {96, []int{1, 2, 3}}} {
 		x = b.ConvBN(x, ConvSpec{Out: stage.out, K: 3, Stride: 2})
-		for range stage.residuals {
-			x = b.Residual(x, 1)
+		for _, d := range stage.dilations {
+			x = b.Residual(x, d)
 		}
 		levels = append(levels, x)
 	}
