@@ -31,7 +31,7 @@ var rules = []rule{
 	{"model/onnx", []string{"model", "model/layer", "model/tensor", "google.golang.org/protobuf/encoding/protowire"}, nil},
 	{"model/slide", []string{"model", "model/layer", "model/tensor"}, nil},
 	{"model/train", []string{"model", "model/layer", "model/tensor", "model/train/data", "kernels"}, nil},
-	{"model/train/data", []string{"model", "model/tensor", "golang.org/x/image/..."}, nil},
+	{"model/train/data", []string{"model", "model/tensor", "kernels", "golang.org/x/image/..."}, nil},
 	{"model/train/finetune", []string{"model", "model/layer", "model/tensor", "model/onnx", "model/task/card", "model/task/metric", "model/train", "model/train/data"}, nil},
 	{"model/train/...", []string{"model", "model/layer", "model/tensor", "model/train", "model/train/...", "kernels", "github.com/goccy/go-yaml"}, nil},
 	{"model/quant", []string{"model", "model/layer", "model/tensor", "kernels"}, nil},

@@ -14,6 +14,7 @@ import (
 	"github.com/ocellus-vision/ocellus/model/task/card"
 	"github.com/ocellus-vision/ocellus/model/task/detect"
 	"github.com/ocellus-vision/ocellus/model/task/embed"
+	"github.com/ocellus-vision/ocellus/model/task/face"
 	"github.com/ocellus-vision/ocellus/model/task/metric"
 	"github.com/ocellus-vision/ocellus/model/task/picture"
 	"github.com/ocellus-vision/ocellus/model/task/segment"
@@ -116,7 +117,7 @@ func detected(ctx context.Context, g *model.Graph, c card.Card, set *data.Boxes,
 	return map[string]float64{"ap50": m.AP50.Value, "ap50_low": m.AP50.Low, "ap50_high": m.AP50.High, "ap": m.AP.Value, "miss_rate": m.MissRate.Value}, nil
 }
 
-// verified measures pairs of faces as package embed compares them, by the part of the pictures that was learnt from.
+// verified measures pairs of faces as package face compares them, aligned by their marks; where a picture has none, by the part that was learnt from.
 func (j *Job) verified(ctx context.Context) (map[string]float64, error) {
 	valid := j.Recipe.Data.Valid
 	pairs, err := dataset.ReadPairs(filepath.Join(j.dir, valid.Pairs), filepath.Join(j.dir, valid.Pictures))
@@ -124,15 +125,20 @@ func (j *Job) verified(ctx context.Context) (map[string]float64, error) {
 		return nil, err
 	}
 	c := j.card
-	c.Input.Region = j.Recipe.Data.Region
 	p, err := compile(j.Graph, c, j.options.Threads)
 	if err != nil {
 		return nil, err
 	}
+	aligned, err := face.NewEmbedder(p, c)
+	if err != nil {
+		return nil, err
+	}
+	c.Input.Region = j.Recipe.Data.Region
 	e, err := embed.New(p, c)
 	if err != nil {
 		return nil, err
 	}
+	set := j.valid.(*data.Faces)
 	known := map[string][]float32{}
 	vector := func(file string) ([]float32, error) {
 		if v := known[file]; v != nil {
@@ -142,8 +148,17 @@ func (j *Job) verified(ctx context.Context) (map[string]float64, error) {
 		if err != nil {
 			return nil, err
 		}
+		marks, err := set.Central(file)
+		if err != nil {
+			return nil, err
+		}
 		v := make([]float32, e.Size())
-		if err := e.Embed(ctx, v, rgb(pic)); err != nil {
+		if marks != nil {
+			err = aligned.Embed(ctx, v, rgb(pic), (*face.Landmarks)(&marks.Marks))
+		} else {
+			err = e.Embed(ctx, v, rgb(pic))
+		}
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		known[file] = v

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
@@ -22,15 +23,21 @@ type Faces struct {
 	labels []int
 	first  []int // of each person's pictures, and their end
 	memo   memo[Pixels]
+	back   []*kernels.Similarity // from the new picture to each old one, by its landmarks; nil where Region is taken
 }
 
 // FaceSpec says what examples are made of folders of faces.
 type FaceSpec struct {
-	W, H    int
-	Region  []float64 // x, y, width, height of the part that is taken, in shares of the picture; nil for all
-	Without string    // file that names people, one a line, who are left out; empty for none
+	W, H   int
+	Region []float64 // x, y, width, height of the part that is taken, in shares of the picture; nil for all
+	// Where pictures have Marks, by their names below Root, the face nearest to the middle is turned and scaled so that its landmarks come nearest to Places,
+	// in pixels of the new picture. Region is taken of pictures without.
+	Marks   map[string][]Face
+	Root    string
+	Places  [][2]float64
+	Without string // file that names people, one a line, who are left out; empty for none
 	Normal  Normal
-	Augment Augment // turns and scales about the middle of Region; Shift is in pixels of the new picture
+	Augment Augment // turns and scales about the middle; Shift is in pixels of the new picture
 	Memory  int64   // bytes of decoded pictures that are kept
 	Singles float64 // the weight at which a person with one picture is drawn; 0 stands for 1
 }
@@ -70,6 +77,9 @@ func OpenFaces(dir string, s FaceSpec) (*Faces, error) {
 		f.People = append(f.People, p.Name())
 	}
 	f.first = append(f.first, len(f.files))
+	if err := f.align(); err != nil {
+		return nil, err
+	}
 	if len(f.People) < 2 {
 		return nil, fmt.Errorf("%s: %d people have pictures there; it takes two folders at least", dir, len(f.People))
 	}
@@ -128,16 +138,11 @@ func (f *Faces) Read(i int, r *Rand, dst []*tensor.Tensor) error {
 	if r != nil {
 		a = f.Augment.Draw(r)
 	}
-	region := [4]float64{0, 0, 1, 1}
-	copy(region[:], f.Region)
-	// Steps of the new picture in pixels of the old one, and the middle of the region from that of the picture.
-	sx, sy := float64(region[2]*float64(pic.W))/float64(f.W), float64(region[3]*float64(pic.H))/float64(f.H)
+	a, step := f.place(a, i, &pic)
 	fine := 1
-	if max(sx, sy) > 1.5 {
+	if step > 1.5 {
 		fine = 2 // each way: a pixel is the mean of so many places
 	}
-	a.XX, a.XY, a.X0 = float64(a.XX*sx), float64(a.XY*sx), float64(a.X0*sx)+float64((region[0]+float64(region[2]/2)-0.5)*float64(pic.W))
-	a.YX, a.YY, a.Y0 = float64(a.YX*sy), float64(a.YY*sy), float64(a.Y0*sy)+float64((region[1]+float64(region[3]/2)-0.5)*float64(pic.H))
 	c := canvas{w: f.W, h: f.H, pix: dst[0].Float32s()}
 	c.drawFine(a, &pic, fine)
 	if r != nil {
@@ -145,6 +150,78 @@ func (f *Faces) Read(i int, r *Rand, dst []*tensor.Tensor) error {
 	}
 	c.normalise(f.Normal)
 	return nil
+}
+
+// place returns a, a change of the new picture, followed by what takes that to the i-th old one, and how long a step of one pixel becomes.
+func (f *Faces) place(a Affine, i int, pic *Pixels) (b Affine, step float64) {
+	if s := f.back[i]; s != nil {
+		b.XX, b.XY = float64(s.A*a.XX)-float64(s.B*a.YX), float64(s.A*a.XY)-float64(s.B*a.YY)
+		b.YX, b.YY = float64(s.B*a.XX)+float64(s.A*a.YX), float64(s.B*a.XY)+float64(s.A*a.YY)
+		x, y := s.Map(half(f.W)+a.X0, half(f.H)+a.Y0)
+		b.X0, b.Y0 = x-half(pic.W), y-half(pic.H)
+		return b, s.Scale()
+	}
+	region := [4]float64{0, 0, 1, 1}
+	copy(region[:], f.Region)
+	// Steps of the new picture in pixels of the old one, and the middle of the region from that of the picture.
+	sx, sy := float64(region[2]*float64(pic.W))/float64(f.W), float64(region[3]*float64(pic.H))/float64(f.H)
+	b.XX, b.XY, b.X0 = float64(a.XX*sx), float64(a.XY*sx), float64(a.X0*sx)+float64((region[0]+float64(region[2]/2)-0.5)*float64(pic.W))
+	b.YX, b.YY, b.Y0 = float64(a.YX*sy), float64(a.YY*sy), float64(a.Y0*sy)+float64((region[1]+float64(region[3]/2)-0.5)*float64(pic.H))
+	return b, max(sx, sy)
+}
+
+// align works out how the faces of pictures with marks are turned and scaled.
+func (f *Faces) align() error {
+	f.back = make([]*kernels.Similarity, len(f.files))
+	if f.Marks == nil {
+		return nil
+	}
+	if len(f.Places) != len(Face{}.Marks) {
+		return fmt.Errorf("data: places are %d; faces have %d landmarks", len(f.Places), len(Face{}.Marks))
+	}
+	for i, name := range f.files {
+		face, err := f.Central(name)
+		if err != nil {
+			return err
+		}
+		if face == nil {
+			continue
+		}
+		if s, ok := kernels.FitSimilarity(face.Marks[:], f.Places); ok {
+			s = s.Inverse()
+			f.back[i] = &s
+		}
+	}
+	return nil
+}
+
+// Central returns the face of a picture, by its marks, that is nearest to the middle; nil where none is known.
+func (f *Faces) Central(name string) (*Face, error) {
+	rel, err := filepath.Rel(f.Root, name)
+	if err != nil {
+		return nil, err
+	}
+	faces := f.Marks[filepath.ToSlash(rel)]
+	if len(faces) < 2 {
+		if len(faces) == 0 {
+			return nil, nil
+		}
+		return &faces[0], nil
+	}
+	w, h, err := pictureSize(name)
+	if err != nil {
+		return nil, err
+	}
+	off := func(b Box) float64 {
+		return math.Hypot(b[0]+float64(b[2]/2)-half(w), b[1]+float64(b[3]/2)-half(h))
+	}
+	best := 0
+	for i := range faces {
+		if off(faces[i].Box) < off(faces[best].Box) {
+			best = i
+		}
+	}
+	return &faces[best], nil
 }
 
 // drawFine is draw on grey, with each pixel the mean of fine x fine places.

@@ -2,6 +2,7 @@ package data
 
 import (
 	"fmt"
+	"image"
 	"image/color"
 	"math"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
@@ -164,5 +166,67 @@ func TestFaceShrinks(t *testing.T) {
 		if want := float32(0.5 + float64(2*(i%2)) + 10*(0.5+float64(2*(i/2%2))) + float64(60*(i/4))); v != want {
 			t.Errorf("element %d is %g, not %g", i, v, want)
 		}
+	}
+}
+
+// TestFaceMarks cuts faces out by their landmarks from pictures whose colours tell where they were: what is read lies where the marks say, also where a pixel
+// is the mean of several places, and of two faces the one in the middle is taken.
+func TestFaceMarks(t *testing.T) {
+	dir := t.TempDir()
+	const w, h = 120, 110
+	pic := image.NewNRGBA(image.Rect(0, 0, w, h))
+	for y := range h {
+		for x := range w {
+			pic.Set(x, y, color.NRGBA{uint8(2 * x), uint8(2 * y), 0, 255})
+		}
+	}
+	places := [][2]float64{{8, 10}, {22, 10}, {15, 18}, {9, 26}, {21, 27}}
+	marks := map[string][]Face{}
+	turns := map[string]kernels.Similarity{
+		"a": {A: 1.2, B: 0.3, X: 40, Y: 20}, "b": {A: 1.9, B: -0.4, X: 20, Y: 30}, "c": {A: 1, B: 0, X: 45, Y: 40},
+	}
+	for name, s := range turns {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, name, "1.png"), pic)
+		var f Face
+		for i, p := range places {
+			f.Marks[i][0], f.Marks[i][1] = s.Map(p[0], p[1])
+		}
+		x, y := s.Map(15, 18)
+		f.Box = Box{x - 10, y - 10, 20, 20}
+		marks[name+"/1.png"] = []Face{f}
+	}
+	marks["c/1.png"] = append([]Face{{Box: Box{0, 0, 20, 20}, Marks: [5][2]float64{{1, 1}, {9, 1}, {5, 5}, {2, 8}, {8, 8}}}}, marks["c/1.png"]...)
+	f, err := OpenFaces(dir, FaceSpec{W: 30, H: 36, Marks: marks, Root: dir, Places: places})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dst := []*tensor.Tensor{tensor.New(tensor.Float32, 3, 36, 30), tensor.New(tensor.Int32)}
+	for i, name := range []string{"a", "b", "c"} {
+		if err := f.Read(i, nil, dst); err != nil {
+			t.Fatal(err)
+		}
+		seen := 0
+		for y := range 36 {
+			for x := range 30 {
+				u, v := turns[name].Map(float64(x)+0.5, float64(y)+0.5)
+				if u < 2 || v < 2 || u > w-2 || v > h-2 {
+					continue
+				}
+				seen++
+				red, green := float64(dst[0].Float32s()[y*30+x]), float64(dst[0].Float32s()[36*30+y*30+x])
+				if math.Abs(red-2*(u-0.5)) > 1e-2 || math.Abs(green-2*(v-0.5)) > 1e-2 {
+					t.Fatalf("%s: pixel %d, %d is of %.3f, %.3f; %.3f, %.3f was expected", name, x, y, red/2+0.5, green/2+0.5, u, v)
+				}
+			}
+		}
+		if seen < 900 {
+			t.Errorf("%s: %d pixels lie in the picture", name, seen)
+		}
+	}
+	if _, err := OpenFaces(dir, FaceSpec{W: 30, H: 36, Marks: marks, Root: dir, Places: places[:4]}); err == nil {
+		t.Error("four places were taken for five landmarks")
 	}
 }

@@ -48,6 +48,20 @@ func open(name string) (image.Image, error) {
 	return img, nil
 }
 
+// pictureSize reads how large a picture is.
+func pictureSize(name string) (w, h int, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer f.Close()
+	c, _, err := image.DecodeConfig(bufio.NewReader(f))
+	if err != nil {
+		return 0, 0, fmt.Errorf("%s: it cannot be read as a JPEG or PNG picture: %w", name, err)
+	}
+	return c.Width, c.Height, nil
+}
+
 // ReadPicture reads a JPEG or PNG picture as red, green and blue.
 func ReadPicture(name string) (Pixels, error) {
 	img, err := open(name)

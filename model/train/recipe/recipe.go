@@ -69,7 +69,8 @@ type Data struct {
 	Share   float64      `yaml:"share"`   // of windows: the part of the examples that shows an object
 	Region  []float64    `yaml:"region"`  // of faces: x, y, width, height of the part that is taken, in shares of the picture
 	Singles float64      `yaml:"singles"` // of faces: the weight at which a person with one picture is drawn, where others have the root of their number; 0 stands for 1
-	Marks   string       `yaml:"marks"`   // of landmarks: the file of faces, beside the recipe
+	Marks   string       `yaml:"marks"`   // of landmarks, and of faces that are aligned: the file of faces, beside the recipe
+	Places  [][2]float64 `yaml:"places"`  // of faces with marks: x and y of the landmarks in the picture that is learnt from, in pixels
 	Paste   data.Paste   `yaml:"paste"`   // of landmarks
 	Memory  int64        `yaml:"memory"`  // MiB of decoded pictures that are kept; 0 stands for 1024
 	Augment data.Augment `yaml:"augment"`
@@ -283,6 +284,12 @@ func faces(d Data, dir string) (learn, valid data.Set, err error) {
 	}
 	if d.Valid.Pairs == "" {
 		return nil, nil, errors.New("data: valid: pairs, a file of pairs as LFW's, is needed to measure faces")
+	}
+	if d.Marks != "" {
+		if s.Marks, err = data.ReadFaces(filepath.Join(d.beside, d.Marks)); err != nil {
+			return nil, nil, err
+		}
+		s.Root, s.Places = dir, d.Places
 	}
 	open := func(f data.Files) (*data.Faces, error) {
 		if s.Without = f.Without; s.Without != "" {
