@@ -145,7 +145,7 @@ func (w *Watch) Apply(c *config.Config) error {
 	}
 	sups := make([]*camera.Supervisor, len(c.Cameras))
 	for i := range c.Cameras {
-		if y := w.eye(c.Cameras[i].Name); y != nil && !restarts(y, &c.Cameras[i], old, c) {
+		if y := w.eye(c.Cameras[i].Name); y != nil && !restarts(y, &c.Cameras[i], old, c) && (len(c.Cameras[i].Tasks) > 0 || sameKeys(w.slots, slots)) {
 			continue
 		}
 		if sups[i], err = source(&c.Cameras[i], w.fault); err != nil {
@@ -239,6 +239,16 @@ func restarts(y *eye, cam *config.Camera, old, c *config.Config) bool {
 		x.Zones, x.Lines, x.Loiter, x.Lost = nil, nil, 0, 0
 	}
 	return !reflect.DeepEqual(a, b) || old.Tasks.Scene.Every != c.Tasks.Scene.Every || old.Tasks.Faces.Rate != c.Tasks.Faces.Rate
+}
+
+// sameKeys says whether there are the same tasks as before.
+func sameKeys(a, b map[string]*slot) bool {
+	for name := range b {
+		if a[name] == nil {
+			return false
+		}
+	}
+	return len(a) == len(b)
 }
 
 // eye returns the camera of a name; nil for none.
