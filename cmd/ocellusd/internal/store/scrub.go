@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"time"
 )
@@ -57,21 +58,22 @@ func (d *DB) emptyLog(ctx context.Context) error {
 
 // holds says whether a file of the database has any of these bytes.
 func (d *DB) holds(any [][]byte) (bool, error) {
-	for _, name := range []string{d.path, d.path + "-wal"} {
-		f, err := os.Open(name)
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return false, err
-		}
-		found, err := contains(f, any)
-		f.Close()
-		if found || err != nil {
-			return found, err
-		}
+	f, err := d.raw()
+	if err != nil {
+		return false, err
 	}
-	return false, nil
+	if found, err := contains(io.NewSectionReader(f, 0, math.MaxInt64), any); found || err != nil {
+		return found, err
+	}
+	log, err := os.Open(d.path + "-wal")
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer log.Close()
+	return contains(log, any)
 }
 
 // contains says whether any of these bytes, which are shorter than 64 KiB, can be read.

@@ -39,7 +39,8 @@ type DB struct {
 	dirty  atomic.Bool // something was written that no fsync has followed
 	stop   chan struct{}
 	syncer sync.WaitGroup
-	failed atomic.Pointer[error] // of the last fsync
+	failed atomic.Pointer[error]    // of the last fsync
+	raw    func() (*os.File, error) // the database's file, open until Close: to close it earlier would let go of the locks that SQLite has on it
 
 	mu     sync.Mutex // of what retention remembers
 	strays []stray
@@ -52,6 +53,7 @@ func Open(dir string) (*DB, error) {
 		return nil, fmt.Errorf("the data folder: %w", err)
 	}
 	d := &DB{dir: dir, path: filepath.Join(dir, file), stop: make(chan struct{})}
+	d.raw = sync.OnceValues(func() (*os.File, error) { return os.Open(d.path) })
 	err := d.open()
 	if damaged(err) {
 		if d.aside, err = putAside(d.path); err == nil {
@@ -274,7 +276,11 @@ func (d *DB) Err() error {
 func (d *DB) Close() error {
 	close(d.stop)
 	d.syncer.Wait()
-	return errors.Join(d.read.Close(), d.write.Close())
+	err := errors.Join(d.read.Close(), d.write.Close())
+	if f, bad := d.raw(); bad == nil {
+		f.Close()
+	}
+	return err
 }
 
 // Setting returns what was last given to SetSetting under a name; "" where nothing was.
