@@ -149,10 +149,12 @@ func (r *rules) person(did track.Event) (store.Event, bool) {
 		if !yes {
 			return e, false
 		}
-		if e.Data == nil {
-			e.Data = map[string]any{}
+		if score > 0 {
+			if e.Data == nil {
+				e.Data = map[string]any{}
+			}
+			e.Data["second"] = rounded(score)
 		}
-		e.Data["second"] = rounded(score)
 	}
 	p.told[did.Track] = true
 	return e, true

@@ -23,7 +23,7 @@ import (
 
 // Judge gives a second opinion.
 type Judge interface {
-	// Judge says how sure it is, from 0 to 1, that a box of a picture shows a person, and whether that suffices for an event.
+	// Judge says how sure it is, from 0 to 1, that a box of a picture shows a person, and whether that suffices for an event. 0 and true: it has no opinion.
 	Judge(ctx context.Context, pic kernels.Picture, box [4]float64) (score float64, yes bool, err error)
 }
 
