@@ -14,7 +14,7 @@ import (
 // Heights in pixels of the faces of scenes, and how many scenes there are at the most.
 const (
 	lowest, highest = 24, 200
-	mostScenes      = 1000
+	mostScenes      = 600
 )
 
 // marked measures faces as package detect finds them in scenes of portraits pasted on frames, and what it mistakes for faces in these frames as they stand.
