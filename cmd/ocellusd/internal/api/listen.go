@@ -1,16 +1,12 @@
 package api
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"io"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -23,93 +19,43 @@ const (
 	headerTime = 10 * time.Second
 	idleTime   = 2 * time.Minute
 	maxHeader  = 32 << 10
-	endTime    = 5 * time.Second // that requests are given to end
 )
 
-// ServeOptions say where the API is served.
-type ServeOptions struct {
-	Listen string      // host:port of the settings
-	TLS    *tls.Config // nil: without. On loopback plain HTTP is answered too
-	Log    *slog.Logger
-	Bound  func(net.Addr) // told of each address that is listened on; or nil
-}
-
-// Serve answers until ctx ends. As long as there is no password and no token it listens on loopback only, whatever the address is.
-func (a *API) Serve(ctx context.Context, o ServeOptions) error {
-	host, port, err := net.SplitHostPort(o.Listen)
-	if err != nil {
-		return err
-	}
-	srv := &http.Server{Handler: o.upgrade(a.Handler()), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader, TLSConfig: o.TLS,
-		ErrorLog: log.New(quiet{o.Log}, "", 0)}
-	if !a.Auth.IsSecured() && !localHost(host) {
-		n, err := strconv.Atoi(port)
-		if err != nil {
-			return err
-		}
-		first := o
-		first.Listen = net.JoinHostPort("127.0.0.1", strconv.Itoa(n))
-		l, err := first.open()
-		if err != nil {
-			return err
-		}
-		o.Log.Info("only this device itself is answered until there is a password", "address", l.Addr().String())
-		done := make(chan error, 1)
-		go func() { done <- srv.Serve(l) }()
-		select {
-		case <-ctx.Done():
-			return a.end(srv, done)
-		case err := <-done:
-			return err
-		case <-a.Auth.Secured():
-		}
-		l.Close() // connections go on
-		<-done
-	}
-	l, err := o.open()
-	if err != nil {
-		return err
-	}
-	done := make(chan error, 1)
-	go func() { done <- srv.Serve(l) }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return a.end(srv, done)
-	}
-}
-
-// end lets requests end, and then ends them.
-func (a *API) end(srv *http.Server, done <-chan error) error {
-	a.Stop()
-	ctx, cancel := context.WithTimeout(context.Background(), endTime)
-	defer cancel()
-	if srv.Shutdown(ctx) != nil {
-		srv.Close()
-	}
-	<-done
-	return nil
-}
-
-// upgrade sends those who ask from elsewhere without TLS to the address with it.
-func (o *ServeOptions) upgrade(next http.Handler) http.Handler {
-	if o.TLS == nil {
-		return next
-	}
+// onlySecure sends those who ask from elsewhere without TLS to the address with it. On this device itself both are answered.
+func onlySecure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.TLS == nil && !address(r).IsLoopback() {
-			w.Header().Set("Connection", "close")
-			if !plainHost(r.Host) || r.Method != http.MethodGet && r.Method != http.MethodHead {
-				refuse(w, problem(http.StatusForbidden, "this address is answered with https only"))
-				return
-			}
-			w.Header().Set("Location", "https://"+r.Host+r.URL.EscapedPath())
-			w.WriteHeader(http.StatusPermanentRedirect)
+		if r.TLS != nil || address(r).IsLoopback() {
+			next.ServeHTTP(w, r)
 			return
 		}
-		next.ServeHTTP(w, r)
+		w.Header().Set("Connection", "close")
+		if !plainHost(r.Host) || r.Method != http.MethodGet && r.Method != http.MethodHead {
+			refuse(w, problem(http.StatusForbidden, "this address is answered with https only"))
+			return
+		}
+		w.Header().Set("Location", "https://"+r.Host+r.URL.EscapedPath())
+		w.WriteHeader(http.StatusPermanentRedirect)
 	})
+}
+
+// Server returns what answers with a handler, with timeouts for all that strangers may delay. t is nil for a server without TLS. It is given what Listen returns.
+func Server(h http.Handler, t *tls.Config, log *slog.Logger) *http.Server {
+	if t != nil {
+		h = onlySecure(h)
+	}
+	return &http.Server{Handler: h, TLSConfig: t, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+}
+
+// Listen listens on an address. Connections are handed out with TLS where t is not nil and their first byte is that of a handshake: one port serves both. There
+// are at most maxConns of them at a time; the next ones wait.
+func Listen(address string, t *tls.Config) (net.Listener, error) {
+	in, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	l := &listener{Listener: in, tls: t, ready: make(chan net.Conn), stop: make(chan struct{}), places: make(chan struct{}, maxConns)}
+	go l.run()
+	return l, nil
 }
 
 // plainHost says whether a Host header is a name or an address, and nothing that could lead elsewhere.
@@ -119,29 +65,7 @@ func plainHost(s string) bool {
 	})
 }
 
-// quiet logs what the server complains of, which is mostly what strangers send.
-type quiet struct{ log *slog.Logger }
-
-func (q quiet) Write(p []byte) (int, error) {
-	q.log.Debug("http", "error", strings.TrimSpace(string(p)))
-	return len(p), nil
-}
-
-// open listens.
-func (o *ServeOptions) open() (net.Listener, error) {
-	in, err := net.Listen("tcp", o.Listen)
-	if err != nil {
-		return nil, err
-	}
-	if o.Bound != nil {
-		o.Bound(in.Addr())
-	}
-	l := &listener{Listener: in, tls: o.TLS, ready: make(chan net.Conn), stop: make(chan struct{}), places: make(chan struct{}, maxConns)}
-	go l.run()
-	return l, nil
-}
-
-// listener hands out connections that have said something, with TLS where their first byte is that of a handshake: one port serves both.
+// listener is that of Listen.
 type listener struct {
 	net.Listener
 	tls    *tls.Config
@@ -248,17 +172,4 @@ func (c *placed) Read(p []byte) (int, error) {
 func (c *placed) Close() error {
 	c.once.Do(func() { <-c.places })
 	return c.Conn.Close()
-}
-
-// URL returns the address under which this device finds a listener.
-func URL(addr net.Addr, secure bool) string {
-	scheme := "http"
-	if secure {
-		scheme = "https"
-	}
-	host := addr.String()
-	if p, err := netip.ParseAddrPort(host); err == nil && p.Addr().IsUnspecified() {
-		host = net.JoinHostPort("127.0.0.1", strconv.Itoa(int(p.Port())))
-	}
-	return scheme + "://" + host + "/"
 }
