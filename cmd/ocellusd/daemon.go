@@ -26,6 +26,7 @@ type daemon struct {
 	log   *slog.Logger
 	store *store.DB
 	watch *watch.Watch
+	parts
 }
 
 // folder returns the data folder.
@@ -78,13 +79,8 @@ func (d *daemon) run(ctx context.Context, stderr io.Writer) error {
 	if aside := d.store.Aside(); aside != "" {
 		d.log.Error("the database was damaged: a new one was begun, the old one is kept", "file", aside)
 	}
-	d.watch = watch.New(watch.Options{Store: d.store, Log: d.log})
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		d.watch.Close(ctx)
-	}()
-	if err := d.watch.Apply(c); err != nil {
+	defer d.closeParts()
+	if err := d.openParts(ctx, c); err != nil {
 		return err
 	}
 	return d.serve(ctx)
@@ -101,17 +97,23 @@ func (d *daemon) serve(ctx context.Context) error {
 	prune := time.NewTicker(time.Minute)
 	defer prune.Stop()
 	d.prune(ctx)
+	secured := d.auth.Secured()
 	for {
 		select {
 		case <-ctx.Done():
 			d.log.Info("stopping")
 			return nil
+		case <-secured:
+			secured = nil
+			if err := d.server.apply(d.watch.Settings()); err != nil {
+				d.log.Error("not listening as the settings say", "error", err)
+			}
 		case <-hup:
 			file.changed()
-			d.reload()
+			d.reload(ctx)
 		case <-look.C:
 			if file.changed() {
-				d.reload()
+				d.reload(ctx)
 			}
 		case <-prune.C:
 			d.prune(ctx)
@@ -120,13 +122,13 @@ func (d *daemon) serve(ctx context.Context) error {
 }
 
 // reload reads the settings again. Where they are wrong nothing changes.
-func (d *daemon) reload() {
+func (d *daemon) reload(ctx context.Context) {
 	c, err := d.settings()
 	if err == nil {
 		if d.listen != "" {
 			c.Listen = d.listen
 		}
-		err = d.watch.Apply(c)
+		err = d.apply(ctx, c)
 	}
 	if err != nil {
 		d.log.Error("the settings are not used: all goes on as it was", "error", err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ocellus-vision/ocellus/cmd/internal/version"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/config"
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/teach"
 )
 
 // Exit statuses besides 0.
@@ -93,7 +94,7 @@ It reads its settings again when their file changes, or at SIGHUP.`,
 	}
 	p.flags(root)
 	root.Flags().StringVar(&d.listen, "listen", "", "`ADDRESS` and port of the page and the API, in the place of that of the settings")
-	root.AddCommand(newCheck(&p), newSchema(), newVersion())
+	root.AddCommand(newCheck(&p), newSchema(), newVersion(), newTeachChild())
 	return root
 }
 
@@ -118,5 +119,15 @@ func newVersion() *cobra.Command {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "ocellusd "+version.Get().String())
 			return err
 		}),
+	}
+}
+
+// newTeachChild is the process that lessons run in.
+func newTeachChild() *cobra.Command {
+	return &cobra.Command{
+		Use:    teach.Verb,
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE:   verb(func(cmd *cobra.Command, _ []string) error { return teach.Child(cmd.InOrStdin(), cmd.OutOrStdout()) }),
 	}
 }

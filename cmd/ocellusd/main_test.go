@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// say runs a command line.
+func say(args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	status = run(args, &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+// write writes a file of settings and returns its name.
+func write(t *testing.T, path, text string) string {
+	t.Helper()
+	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestVerbs(t *testing.T) {
+	good := write(t, filepath.Join(t.TempDir(), "good.yaml"), bars("a"))
+	bad := write(t, filepath.Join(t.TempDir(), "bad.yaml"), "cameras:\n  - name: a\n    ulr: x\n")
+	away := write(t, filepath.Join(t.TempDir(), "away.yaml"), bars("a")+"  - {name: b, url: \"http://me:hush@127.0.0.1:1/stream.mjpg\", tasks: [pedestrians]}\n")
+	for _, c := range []struct {
+		args   []string
+		status int
+		says   string
+	}{
+		{[]string{"version"}, 0, "ocellusd "},
+		{[]string{"check", "--config", good}, 0, `camera "a": 64x48`},
+		{[]string{"check", "--config", bad}, 1, `bad.yaml:3:5: there is no key "ulr" in cameras[0]; did you mean "url"?`},
+		{[]string{"check", "--config", away}, 1, "1 of 2 cameras failed"},
+		{[]string{"check", "--config", "/nowhere/o.yaml"}, 1, "no such file"},
+		{[]string{"--config", bad}, 1, "did you mean"},
+		{[]string{"chekc"}, 2, "--help"},
+		{[]string{"--datas", "x"}, 2, "unknown flag"},
+	} {
+		status, out, errs := say(c.args...)
+		if status != c.status || !strings.Contains(out+errs, c.says) || strings.Contains(out+errs, "hush") {
+			t.Errorf("%q: status %d, %s%s\nwant %d, %s", c.args, status, out, errs, c.status, c.says)
+		}
+	}
+	status, out, _ := say("schema")
+	if status != 0 || !json.Valid([]byte(out)) {
+		t.Errorf("schema: status %d, %s", status, out)
+	}
+}
+
+// bars is a camera of a test pattern, at which nothing happens.
+func bars(name string) string {
+	return "cameras:\n  - {name: " + name + ", url: \"synth:bars?size=64x48&fps=20\", tasks: [pedestrians]}\n"
+}
+
+// journal is a log that can be read while it is written.
+type journal struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.Write(b)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.String()
+}
+
+// until waits until the log holds a text n times.
+func (j *journal) until(t *testing.T, n int, text string) {
+	t.Helper()
+	for range 3000 {
+		if strings.Count(j.String(), text) >= n {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatalf("the log does not hold %q %d times:\n%s", text, n, j.String())
+}
+
+// TestReload runs the daemon and changes its settings: by writing the file anew, with a mistake in it, and with a signal.
+func TestReload(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("SESAME", "hush")
+	file := write(t, filepath.Join(dir, "o.yaml"), bars("first")+"mqtt: {url: \"tcp://127.0.0.1:1\", user: me, password: \"${SESAME}\"}\n")
+	ctx, stop := context.WithCancel(t.Context())
+	var log journal
+	done := make(chan error, 1)
+	p := place{config: file, data: filepath.Join(dir, "data")}
+	go func() { done <- (&daemon{place: p, listen: "127.0.0.1:0"}).run(ctx, &log) }()
+	log.until(t, 1, "msg=listening")
+	log.until(t, 1, "msg=camera name=first")
+
+	if err := (&daemon{place: p, listen: "127.0.0.1:0"}).run(ctx, &journal{}); err == nil || !strings.Contains(err.Error(), "another ocellusd") {
+		t.Errorf("a second daemon in the same folder: %v", err)
+	}
+
+	write(t, file, bars("second"))
+	log.until(t, 1, "msg=camera name=second")
+	log.until(t, 1, "msg=\"camera closed\" name=first")
+
+	write(t, file, strings.Replace(bars("third"), "tasks", "tsaks", 1))
+	log.until(t, 1, "did you mean")
+	if strings.Contains(log.String(), "name=third") || strings.Contains(log.String(), "\"camera closed\" name=second") {
+		t.Error("wrong settings changed something")
+	}
+
+	again := strings.Count(log.String(), "did you mean")
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	log.until(t, again+1, "did you mean")
+
+	stop()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the daemon does not stop")
+	}
+	if strings.Contains(log.String(), "hush") {
+		t.Error("the log shows a secret")
+	}
+}
+
+func TestFolder(t *testing.T) {
+	t.Setenv("STATE_DIRECTORY", "/var/lib/ocellus")
+	t.Setenv("XDG_DATA_HOME", "/home/me/data")
+	for _, c := range []struct{ data, want string }{{"/x", "/x"}, {"", "/var/lib/ocellus"}} {
+		if dir, err := (&place{data: c.data}).folder(); dir != c.want || err != nil {
+			t.Errorf("%q: %s, %v", c.data, dir, err)
+		}
+	}
+	t.Setenv("STATE_DIRECTORY", "")
+	if dir, err := (&place{}).folder(); dir != "/home/me/data/ocellusd" || err != nil {
+		t.Errorf("%s, %v", dir, err)
+	}
+}

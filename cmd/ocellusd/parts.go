@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/ocellus-vision/ocellus/cmd/internal/version"
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/api"
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/auth"
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/config"
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/models"
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/people"
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/teach"
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/watch"
+	"github.com/ocellus-vision/ocellus/model/zoo"
+)
+
+// parts are what stands around the cameras.
+type parts struct {
+	teacher *teach.Teacher
+	auth    *auth.Auth
+	book    *people.Book
+	eyes    *people.Eyes
+	models  *models.Store
+	api     *api.API
+	server  *server
+}
+
+// openParts opens all and the cameras. What was opened before an error is closed by close.
+func (d *daemon) openParts(ctx context.Context, c *config.Config) (err error) {
+	dir := d.store.Dir()
+	if d.teacher, err = d.openTeacher(ctx, c); err != nil {
+		return fmt.Errorf("teach: %w", err)
+	}
+	d.watch = watch.New(watch.Options{Store: d.store, Log: d.log, Judge: d.teacher})
+	if err = d.watch.Apply(c); err != nil {
+		return err
+	}
+	if d.auth, err = auth.New(ctx, d.store, nil); err != nil {
+		return err
+	}
+	if d.book, err = people.Open(d.store, filepath.Join(dir, "device.key"), d.watch.SetGallery); err != nil {
+		return err
+	}
+	d.eyes = people.NewEyes(d.book, d.watch.FaceNets)
+	if d.models, err = models.Open(d.store, filepath.Join(dir, "models"), d.swap); err != nil {
+		return err
+	}
+	if err := d.models.Restore(ctx); err != nil {
+		d.log.Error("a network that was in use is not", "error", err)
+	}
+	d.greet(ctx)
+	d.api = api.New(api.Options{Auth: d.auth, Store: d.store, Watch: d.watch, Faces: d.eyes, People: d.book, Teach: d.teacher, Models: d.models,
+		Version: version.Get().Version, Log: d.log})
+	d.server = &server{log: d.log, dir: dir, auth: d.auth, handler: d.api.Handler()}
+	return d.server.apply(c)
+}
+
+// closeParts closes what openParts opened, the last first.
+func (d *daemon) closeParts() {
+	if d.api != nil {
+		d.api.Stop()
+	}
+	if d.server != nil {
+		d.server.Close()
+	}
+	if d.watch != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		d.watch.Close(ctx)
+	}
+	if d.teacher != nil {
+		d.teacher.Close()
+	}
+}
+
+// openTeacher opens the classifier that is taught.
+func (d *daemon) openTeacher(ctx context.Context, c *config.Config) (*teach.Teacher, error) {
+	o := teach.Options{DB: d.store, Dir: filepath.Join(d.store.Dir(), "teach"), Log: d.log, Memory: int64(c.Teach.Memory), Time: c.Teach.Time, Threads: c.Threads,
+		Version: version.Get().Version, Busy: func() bool { return d.watch.Status().Load.Step > 0 }}
+	var err error
+	if c.Teach.Model != "" {
+		o.Model, err = os.ReadFile(c.Teach.Model)
+	} else {
+		o.Model, err = zoo.Default(zoo.PedestrianWindow)
+		var missing *zoo.MissingError
+		if errors.As(err, &missing) {
+			o.Why, err = err.Error()+": name a classifier under teach.model", nil
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return teach.Open(ctx, o)
+}
+
+// swap puts a network in force, and makes known whom it knows.
+func (d *daemon) swap(ctx context.Context, task, path string) error {
+	if err := d.watch.SwapModel(ctx, task, path); err != nil {
+		return err
+	}
+	d.greet(ctx)
+	return nil
+}
+
+// greet makes known the people whom the networks in use know.
+func (d *daemon) greet(ctx context.Context) {
+	var none *people.UnavailableError
+	if err := d.eyes.Ready(ctx); err != nil && !errors.As(err, &none) {
+		d.log.Error("not all people are known", "error", err)
+	}
+}
+
+// apply makes changed settings true.
+func (d *daemon) apply(ctx context.Context, c *config.Config) error {
+	was := d.watch.Settings()
+	if err := d.watch.Apply(c); err != nil {
+		return err
+	}
+	d.greet(ctx)
+	if was.Teach != c.Teach {
+		d.log.Warn("teach: what changed holds from the next start on")
+	}
+	return d.server.apply(c)
+}

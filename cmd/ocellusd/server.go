@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/auth"
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/config"
+)
+
+// server listens where the settings say: until there is somebody who may come in, on loopback only.
+type server struct {
+	log     *slog.Logger
+	dir     string // of a certificate of the daemon's own
+	auth    *auth.Auth
+	handler http.Handler
+
+	mu      sync.Mutex
+	address string // listened on; "" while none is
+	tls     config.TLS
+	http    *http.Server
+	done    chan struct{} // closed when http has ended
+}
+
+// wanted returns what is listened on for the settings' address.
+func (s *server) wanted(listen string) (string, error) {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", fmt.Errorf("listen: %w", err)
+	}
+	if !s.auth.IsSecured() && !loopback(host) {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// encrypts says whether TLS is spoken: it does not change when the first user is made.
+func encrypts(c *config.Config) bool {
+	host, _, _ := net.SplitHostPort(c.Listen)
+	return c.TLS.Mode == "file" || c.TLS.Mode == "auto" && !loopback(host)
+}
+
+// apply listens as the settings say. Where that fails all stays as it was, as far as it can.
+func (s *server) apply(c *config.Config) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	address, err := s.wanted(c.Listen)
+	if err != nil {
+		return err
+	}
+	t := c.TLS
+	if !encrypts(c) {
+		t.Mode = "off"
+	}
+	if s.http != nil && address == s.address && t == s.tls {
+		return nil
+	}
+	was, wasTLS := s.address, s.tls
+	s.close(2 * time.Second)
+	if err := s.open(address, t); err != nil {
+		if was != "" {
+			return errors.Join(err, s.open(was, wasTLS))
+		}
+		return err
+	}
+	return nil
+}
+
+// open listens. s.mu is held.
+func (s *server) open(address string, t config.TLS) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("%w: choose another address with listen in the settings, or --listen", err)
+	}
+	h := &http.Server{Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+	l = &limited{l, make(chan struct{}, mostConnections)}
+	scheme := "http"
+	if t.Mode != "off" {
+		cert, err := auth.OpenCertificate(t.Certificate, t.Key, filepath.Join(s.dir, "tls"))
+		if err != nil {
+			l.Close()
+			return err
+		}
+		h.TLSConfig, scheme = cert.Config(), "https"
+		if print, err := cert.Fingerprint(); err == nil && t.Mode == "auto" {
+			s.log.Info("the certificate is this device's own", "sha256", print)
+		}
+	}
+	s.address, s.tls, s.http, s.done = address, t, h, make(chan struct{})
+	go func(done chan struct{}) {
+		defer close(done)
+		serve := h.Serve
+		if scheme == "https" {
+			serve = func(l net.Listener) error { return h.ServeTLS(l, "", "") }
+		}
+		if err := serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			s.log.Error("nobody is answered any more", "error", err)
+		}
+	}(s.done)
+	url := scheme + "://" + shownHost(l.Addr().String())
+	s.log.Info("listening", "address", l.Addr().String(), "url", url)
+	if link := s.auth.Link(); link != "" {
+		s.log.Info("nobody has a password yet: open this once in a browser on this device", "link", url+"/#setup="+link)
+	}
+	return nil
+}
+
+// shownHost is an address that a browser on this device can open.
+func shownHost(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err == nil && (ip == nil || ip.IsUnspecified()) {
+		return net.JoinHostPort("localhost", port)
+	}
+	return address
+}
+
+// close stops listening and gives requests that run some time. s.mu is held.
+func (s *server) close(wait time.Duration) {
+	if s.http == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil {
+		s.http.Close()
+	}
+	<-s.done
+	s.http, s.address = nil, ""
+}
+
+// Close ends the server.
+func (s *server) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.close(2 * time.Second)
+}
+
+// mostConnections is how many are open at a time; the next one waits until another is closed.
+const mostConnections = 512
+
+// limited accepts no more connections than it has places for: the next one waits.
+type limited struct {
+	net.Listener
+	places chan struct{}
+}
+
+// Accept implements net.Listener.
+func (l *limited) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.places <- struct{}{}
+	return &placed{Conn: c, leave: sync.OnceFunc(func() { <-l.places })}, nil
+}
+
+// placed is a connection that has a place.
+type placed struct {
+	net.Conn
+	leave func()
+}
+
+// Close implements net.Conn.
+func (p *placed) Close() error {
+	p.leave()
+	return p.Conn.Close()
+}
