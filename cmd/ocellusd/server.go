@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/api"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/auth"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/config"
 )
@@ -80,38 +82,30 @@ func (s *server) apply(c *config.Config) error {
 
 // open listens. s.mu is held.
 func (s *server) open(address string, t config.TLS) error {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return fmt.Errorf("%w: choose another address with listen in the settings, or --listen", err)
-	}
-	h := &http.Server{Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
-	l = &limited{l, make(chan struct{}, mostConnections)}
-	scheme := "http"
+	var secure *tls.Config
 	if t.Mode != "off" {
 		cert, err := auth.OpenCertificate(t.Certificate, t.Key, filepath.Join(s.dir, "tls"))
 		if err != nil {
-			l.Close()
 			return err
 		}
-		h.TLSConfig, scheme = cert.Config(), "https"
+		secure = cert.Config()
 		if print, err := cert.Fingerprint(); err == nil && t.Mode == "auto" {
 			s.log.Info("the certificate is this device's own", "sha256", print)
 		}
 	}
-	s.address, s.tls, s.http, s.done = address, t, h, make(chan struct{})
-	go func(done chan struct{}) {
+	l, err := api.Listen(address, secure)
+	if err != nil {
+		return fmt.Errorf("%w: choose another address with listen in the settings, or --listen", err)
+	}
+	s.address, s.tls, s.http, s.done = address, t, api.Server(s.handler, secure, s.log), make(chan struct{})
+	go func(h *http.Server, done chan struct{}) {
 		defer close(done)
-		serve := h.Serve
-		if scheme == "https" {
-			serve = func(l net.Listener) error { return h.ServeTLS(l, "", "") }
-		}
-		if err := serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := h.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			s.log.Error("nobody is answered any more", "error", err)
 		}
-	}(s.done)
-	url := scheme + "://" + shownHost(l.Addr().String())
-	s.log.Info("listening", "address", l.Addr().String(), "url", url)
+	}(s.http, s.done)
+	url := "http://" + shownHost(l.Addr().String()) // on this device itself, without TLS too
+	s.log.Info("listening", "address", l.Addr().String(), "here", url, "tls", secure != nil)
 	if link := s.auth.Link(); link != "" {
 		s.log.Info("nobody has a password yet: open this once in a browser on this device", "link", url+"/#setup="+link)
 	}
@@ -146,35 +140,4 @@ func (s *server) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.close(2 * time.Second)
-}
-
-// mostConnections is how many are open at a time; the next one waits until another is closed.
-const mostConnections = 512
-
-// limited accepts no more connections than it has places for: the next one waits.
-type limited struct {
-	net.Listener
-	places chan struct{}
-}
-
-// Accept implements net.Listener.
-func (l *limited) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	l.places <- struct{}{}
-	return &placed{Conn: c, leave: sync.OnceFunc(func() { <-l.places })}, nil
-}
-
-// placed is a connection that has a place.
-type placed struct {
-	net.Conn
-	leave func()
-}
-
-// Close implements net.Conn.
-func (p *placed) Close() error {
-	p.leave()
-	return p.Conn.Close()
 }
