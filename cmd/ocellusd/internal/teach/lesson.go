@@ -21,8 +21,21 @@ import (
 // glance is how often a lesson's memory is looked at, and whether cameras fall behind.
 const glance = 250 * time.Millisecond
 
-// calm is how long cameras must have kept up for a lesson to go on.
-const calm = 3 * time.Second
+// How a lesson gives way to cameras: it goes on once they have kept up for calm. On a device that is always behind it rests for longest, and then works for
+// turn, so that it ends some day.
+const (
+	calm    = 3 * time.Second
+	longest = 30 * time.Second
+	turn    = 5 * time.Second
+)
+
+// rests says whether a lesson gives way now: whether it did, since when that has been so, and since when cameras have kept up; zero while they do not.
+func rests(now time.Time, halted bool, since, easy time.Time) bool {
+	if halted {
+		return now.Sub(since) < longest && (easy.IsZero() || now.Sub(easy) < calm)
+	}
+	return easy.IsZero() && now.Sub(since) >= turn
+}
 
 // Start begins a lesson on the examples that there are now. It returns the lesson's number, and goes on by itself.
 func (t *Teacher) Start(ctx context.Context, actor string) (int64, error) {
@@ -272,9 +285,9 @@ func (t *Teacher) attend(ctx context.Context, m *minder, said <-chan message) (l
 	}
 	ended := ctx.Done()
 	var worked time.Duration
-	var easy time.Time // since when cameras keep up
-	halted := false
 	before := time.Now()
+	easy := before // since when cameras keep up
+	halted, since := false, time.Time{}
 	for {
 		select {
 		case x, ok := <-said:
@@ -307,11 +320,11 @@ func (t *Teacher) attend(ctx context.Context, m *minder, said <-chan message) (l
 			} else if easy.IsZero() {
 				easy = now
 			}
-			if rest := busy || halted && now.Sub(easy) < calm; rest != halted && why == nil {
+			if rest := rests(now, halted, since, easy); rest != halted && why == nil {
 				if err := m.halt(rest); err != nil {
 					t.o.Log.Warn("a lesson could not be paused", "error", err)
 				}
-				halted = rest
+				halted, since = rest, now
 				t.note(func(j *Job) {
 					if j.State = "running"; halted {
 						j.State = "paused"

@@ -382,6 +382,30 @@ func TestPause(t *testing.T) {
 	}
 }
 
+// TestRests asks when a lesson gives way.
+func TestRests(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	ago := func(d time.Duration) time.Time { return now.Add(-d) }
+	for _, c := range []struct {
+		halted      bool
+		since, easy time.Time
+		want        bool
+	}{
+		{false, time.Time{}, ago(time.Hour), false},
+		{false, time.Time{}, time.Time{}, true},
+		{false, ago(turn - 1), time.Time{}, false}, // its turn is not over
+		{false, ago(turn), time.Time{}, true},
+		{true, ago(time.Second), time.Time{}, true},
+		{true, ago(time.Second), ago(calm - 1), true},
+		{true, ago(time.Second), ago(calm), false},
+		{true, ago(longest), time.Time{}, false},
+	} {
+		if got := rests(now, c.halted, c.since, c.easy); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
+
 // TestCutOff opens what a program left that ended in the midst of a lesson.
 func TestCutOff(t *testing.T) {
 	f := fresh(t, "hang")
