@@ -163,16 +163,23 @@ func (n *network) answer(w, h int) ([]int, error) {
 	return known[n.out].Shape, nil
 }
 
-// step returns by how many pixels neighbouring windows differ, down (0) or across (1).
+// step returns by how many pixels neighbouring windows differ, down (0) or across (1): by how much a picture of three answers is larger than one of two. One of two
+// may be less than a step larger than the window, whose last pixels no layer may have looked at.
 func (n *network) step(axis int) (int, error) {
 	size := [2]int{n.h, n.w}
-	for by := 1; by <= max(n.w, n.h); by++ {
+	second := 0
+	for by := 1; by <= 2*max(n.w, n.h); by++ {
 		size[axis]++
-		if shape, err := n.answer(size[1], size[0]); err == nil && shape[2+axis] == 2 {
-			return by, nil
+		shape, err := n.answer(size[1], size[0])
+		switch {
+		case err != nil:
+		case shape[2+axis] == 2 && second == 0:
+			second = by
+		case shape[2+axis] == 3 && second > 0:
+			return by - second, nil
 		}
 	}
-	return 0, errors.New("the network gives no second answer for a picture of twice the size of its window")
+	return 0, errors.New("the network gives no third answer for a picture of three times the size of its window")
 }
 
 // level is the picture at one size.

@@ -14,10 +14,10 @@ import (
 	"github.com/ocellus-vision/ocellus/model/zoo/arch"
 )
 
-// windows is a small classifier of windows of 16x24 pixels, with neighbours 4 apart.
+// windows is a small classifier of windows of 16x24 pixels, with neighbours 4 apart. The pooling leaves two pixels out.
 func windows() *model.Graph {
 	b := arch.NewBuilder("windows", 3)
-	x := b.MaxPool(b.ReLU(b.Conv(b.Input("image", 3, 24, 16), arch.ConvSpec{Out: 4, K: 5, Valid: true})), 4, 4, 0)
+	x := b.MaxPool(b.ReLU(b.Conv(b.Input("image", 3, 24, 16), arch.ConvSpec{Out: 4, K: 3, Valid: true})), 4, 4, 0)
 	x = b.ReLU(b.Whole(x, 5))
 	b.Output("logits", b.Add(&layer.Flatten{Axis: 1}, b.Conv(x, arch.ConvSpec{Out: 2})))
 	return b.Graph
