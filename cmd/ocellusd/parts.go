@@ -54,7 +54,7 @@ func (d *daemon) openParts(ctx context.Context, c *config.Config) (err error) {
 		d.log.Error("a network that was in use is not", "error", err)
 	}
 	d.greet(ctx)
-	d.api = api.New(api.Options{Auth: d.auth, Store: d.store, Watch: d.watch, Faces: d.eyes, People: d.book, Teach: d.teacher, Models: d.models,
+	d.api = api.New(api.Options{Auth: d.auth, Store: d.store, Watch: d.watch, Hub: d.watch.Events(), Faces: d.eyes, People: d.book, Teach: d.teacher, Models: d.models,
 		Version: version.Get().Version, Log: d.log})
 	d.server = &server{log: d.log, dir: dir, auth: d.auth, handler: d.api.Handler()}
 	return d.server.apply(c)
