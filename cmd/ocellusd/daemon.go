@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -28,6 +29,10 @@ type daemon struct {
 	watch *watch.Watch
 	parts
 }
+
+// gcPercent is by how many percent the heap may grow before garbage is collected. Frames and tensors are used again, so that little garbage comes, while memory is
+// what small computers have least of.
+const gcPercent = 30
 
 // folder returns the data folder.
 func (p *place) folder() (string, error) {
@@ -48,6 +53,9 @@ func (p *place) folder() (string, error) {
 
 // run runs the daemon until it is told to stop.
 func (d *daemon) run(ctx context.Context, stderr io.Writer) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	d.log = slog.New(slog.NewTextHandler(stderr, nil))
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
