@@ -18,9 +18,8 @@ func (j *Job) mine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	order := data.NewRand(j.Recipe.Seed, 0x6d696e65, uint64(len(set.Mined()))).Shuffle(set.Scenes())
 	var places []data.Place
-	for _, scene := range order[:min(len(order), j.Recipe.Mine.Pictures)] {
+	for _, scene := range scenes(data.NewRand(j.Recipe.Seed, 0x6d696e65, uint64(len(set.Mined()))), set, j.Recipe.Mine.Pictures) {
 		pic, err := set.Scene(scene)
 		if err != nil {
 			return err
@@ -47,4 +46,15 @@ func (j *Job) mine(ctx context.Context) error {
 	}
 	set.Mine(places)
 	return nil
+}
+
+// scenes draws n of the pictures in which all objects are known: of annotated and of labelled ones half each, as far as there are so many.
+func scenes(r *data.Rand, set *data.Windows, n int) []int {
+	first := r.Shuffle(set.Annotated())
+	others := r.Shuffle(set.Scenes() - len(first))
+	for i := range others {
+		others[i] += len(first)
+	}
+	k := min(len(first), max(n/2, n-len(others)))
+	return append(first[:k:k], others[:min(len(others), n-k)]...)
 }

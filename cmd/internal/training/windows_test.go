@@ -11,6 +11,7 @@ import (
 	"github.com/ocellus-vision/ocellus/model/layer"
 	"github.com/ocellus-vision/ocellus/model/onnx"
 	"github.com/ocellus-vision/ocellus/model/train"
+	"github.com/ocellus-vision/ocellus/model/train/data"
 	"github.com/ocellus-vision/ocellus/model/zoo/arch"
 )
 
@@ -78,5 +79,41 @@ schedule: {rate: 0.005, shape: cosine}
 	put(t, file, strings.Replace(text, "from: conv1", "from: conv9", 1))
 	if _, err := Prepare(file, dir, train.Options{Threads: 1}); err == nil || !strings.Contains(err.Error(), `no layer "conv9"`) {
 		t.Errorf("a layer that is not there: %v", err)
+	}
+}
+
+// TestScenes draws pictures to look at.
+func TestScenes(t *testing.T) {
+	dir := t.TempDir()
+	var frames []data.Annotated
+	for i := range 5 {
+		name := filepath.Join(dir, fmt.Sprintf("%d.png", i))
+		paint(t, name, 40, 40, func(int, int) color.Color { return blue })
+		paint(t, filepath.Join(dir, "back", fmt.Sprintf("%d.png", i)), 40, 40, func(int, int) color.Color { return blue })
+		paint(t, filepath.Join(dir, "back", fmt.Sprintf("%d_label.png", i)), 40, 40, func(int, int) color.Color { return color.Gray{0} })
+		frames = append(frames, data.Annotated{File: name, Objects: []data.Object{{Label: "person", Box: data.Box{4, 4, 10, 24}}}})
+	}
+	spec := data.WindowSpec{W: 16, H: 32, Object: data.Box{3, 4, 10, 24}, Label: "person", Share: 0.5}
+	for _, c := range []struct {
+		backgrounds           string
+		n, annotated, labeled int
+	}{{"back", 4, 2, 2}, {"back", 9, 4, 5}, {"back", 99, 5, 5}, {"", 4, 4, 0}, {"", 99, 5, 0}} {
+		spec.Compose.Backgrounds = c.backgrounds
+		set, err := data.OpenWindows(frames, dir, spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen, annotated := map[int]bool{}, 0
+		for _, s := range scenes(data.NewRand(1), set, c.n) {
+			if seen[s] || s < 0 || s >= set.Scenes() {
+				t.Errorf("%+v: picture %d", c, s)
+			}
+			if seen[s] = true; s < set.Annotated() {
+				annotated++
+			}
+		}
+		if annotated != c.annotated || len(seen)-annotated != c.labeled {
+			t.Errorf("%+v: %v", c, seen)
+		}
 	}
 }

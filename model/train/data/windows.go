@@ -119,6 +119,9 @@ func (w *Windows) Scenes() int {
 	return len(w.frames) + w.backs.Len()
 }
 
+// Annotated is how many of the scenes are annotated pictures.
+func (w *Windows) Annotated() int { return len(w.frames) }
+
 // Scene returns a picture in which all objects are known.
 func (w *Windows) Scene(i int) (Pixels, error) {
 	levels, err := w.scene(i)
