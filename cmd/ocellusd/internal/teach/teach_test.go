@@ -2,7 +2,6 @@ package teach
 
 import (
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,10 +16,8 @@ import (
 	"time"
 
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/store"
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/teach/teachtest"
 	"github.com/ocellus-vision/ocellus/kernels"
-	"github.com/ocellus-vision/ocellus/model/onnx"
-	"github.com/ocellus-vision/ocellus/model/task/card"
-	"github.com/ocellus-vision/ocellus/model/zoo/arch"
 )
 
 // childEnv makes the test's program a child of a lesson.
@@ -45,59 +42,6 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// network is a classifier of windows of 16x32 with random weights.
-func network(t *testing.T) []byte {
-	t.Helper()
-	b := arch.NewBuilder("window", 5)
-	x := b.MaxPool(b.ReLU(b.Conv(b.Input("image", 3, 32, 16), arch.ConvSpec{Out: 8, K: 3})), 2, 2, 0)
-	x = b.MaxPool(b.ReLU(b.Conv(x, arch.ConvSpec{Out: 8, K: 3})), 4, 4, 0)
-	b.Gain(1)
-	b.Output("logits", b.Dense(x, 2))
-	yes := true
-	c := card.Card{Labels: []string{"background", Person}, Logits: &yes, Input: card.Input{Order: "rgb", Fit: "stretch", Region: []float64{0, 0, 1, 1}, Mean: []float64{0}, Std: []float64{255}},
-		Window: &card.Window{Object: []float64{4, 4, 8, 24}, Picture: "320x240"}}
-	text, err := json.Marshal(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.Graph.Meta = map[string]string{card.MetaKey: string(text)}
-	out, err := onnx.Write(b.Graph)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-// draw returns a picture with somebody in a box, or with something that lies there.
-func draw(r *rand.Rand, person bool) (kernels.Picture, [4]float64) {
-	const w, h = 96, 96
-	p := kernels.Picture{Format: kernels.RGB, W: w, H: h, Stride: 3 * w, Pix: make([]uint8, 3*w*h)}
-	// What is behind differs from place to place: eight by eight fields of any brightness.
-	var fields [64]int
-	for i := range fields {
-		fields[i] = r.IntN(110)
-	}
-	for i := range p.Pix {
-		p.Pix[i] = uint8(fields[i/3/w/12*8+i/3%w/12] + r.IntN(20))
-	}
-	cx, cy := 48+r.Float64()*6-3, 48+r.Float64()*6-3
-	rx, ry := 8+r.Float64()*2, 22+r.Float64()*4
-	if !person {
-		rx, ry = 18+r.Float64()*4, 5+r.Float64()*2
-	}
-	colour := [3]int{150 + r.IntN(90), 150 + r.IntN(90), 150 + r.IntN(90)}
-	for y := range h {
-		for x := range w {
-			if math.Pow((float64(x)-cx)/rx, 2)+math.Pow((float64(y)-cy)/ry, 2) < 1 {
-				for c := range 3 {
-					p.Pix[3*(y*w+x)+c] = uint8(colour[c] + r.IntN(15))
-				}
-			}
-		}
-	}
-	return p, [4]float64{cx - 10, cy - 26, 20, 52}
-}
-
 type fixture struct {
 	*Teacher
 	db   *store.DB
@@ -117,7 +61,7 @@ func fresh(t *testing.T, mode string) *fixture {
 	}
 	t.Cleanup(func() { db.Close() })
 	f.db = db
-	f.o = Options{DB: db, Dir: filepath.Join(f.dir, "teach"), Log: slog.New(slog.DiscardHandler), Model: network(t), Memory: 2 << 30, Time: time.Hour, Threads: 1, Busy: f.busy.Load,
+	f.o = Options{DB: db, Dir: filepath.Join(f.dir, "teach"), Log: slog.New(slog.DiscardHandler), Model: teachtest.Network(t), Memory: 2 << 30, Time: time.Hour, Threads: 1, Busy: f.busy.Load,
 		Command: func() *exec.Cmd {
 			c := exec.Command(os.Args[0])
 			c.Env = append(os.Environ(), childEnv+"="+f.mode)
@@ -142,7 +86,7 @@ func (f *fixture) judged(t *testing.T, n int, wrong float64) {
 	r := rand.New(rand.NewPCG(1, uint64(n)))
 	first := r.Int64N(1 << 40)
 	for i := range 2 * n {
-		pic, box := draw(r, i%2 == 0)
+		pic, box := teachtest.Draw(r, i%2 == 0)
 		label, err := f.Label((i%2 == 0) != (r.Float64() < wrong), "")
 		if err != nil {
 			t.Fatal(err)
@@ -174,7 +118,7 @@ func (f *fixture) right(t *testing.T) int {
 	r := rand.New(rand.NewPCG(9, 9))
 	n := 0
 	for i := range 100 {
-		pic, box := draw(r, i%2 == 0)
+		pic, box := teachtest.Draw(r, i%2 == 0)
 		score, _, err := f.Judge(t.Context(), pic, box)
 		if err != nil {
 			t.Fatal(err)
@@ -190,7 +134,7 @@ func (f *fixture) right(t *testing.T) int {
 func TestLessons(t *testing.T) {
 	f := fresh(t, "learn")
 	before := f.right(t)
-	pic, box := draw(rand.New(rand.NewPCG(3, 3)), false)
+	pic, box := teachtest.Draw(rand.New(rand.NewPCG(3, 3)), false)
 	if _, sure, err := f.Judge(t.Context(), pic, box); !sure || err != nil {
 		t.Errorf("before the first lesson somebody is doubted: %v", err)
 	}
@@ -426,7 +370,7 @@ func TestCutOff(t *testing.T) {
 func TestExamples(t *testing.T) {
 	f := fresh(t, "learn")
 	r := rand.New(rand.NewPCG(4, 4))
-	pic, box := draw(r, true)
+	pic, box := teachtest.Draw(r, true)
 	for _, b := range [][4]float64{{0, 0, 0, 0}, {math.NaN(), 0, 10, 10}, {0, 0, math.Inf(1), 5}, {1e9, 0, 5, 5}, {-50, 0, 40, 10}, {96, 0, 10, 10}} {
 		if err := f.Learn(t.Context(), 1, "", pic, b, Person); !errors.Is(err, errBox) {
 			t.Errorf("%v: %v", b, err)
@@ -460,7 +404,7 @@ func TestExamples(t *testing.T) {
 
 // TestWindow looks where the pixels of a box are in what the classifier sees.
 func TestWindow(t *testing.T) {
-	x, err := openWindow(network(t), 1, 1)
+	x, err := openWindow(teachtest.Network(t), 1, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -498,7 +442,7 @@ func TestUnavailable(t *testing.T) {
 	if _, err := f.Start(t.Context(), "ada"); !errors.As(err, &un) || !strings.Contains(err.Error(), "this build has none") {
 		t.Error(err)
 	}
-	pic, box := draw(rand.New(rand.NewPCG(4, 4)), true)
+	pic, box := teachtest.Draw(rand.New(rand.NewPCG(4, 4)), true)
 	if _, sure, err := f.Judge(t.Context(), pic, box); !sure || err != nil {
 		t.Errorf("without a classifier somebody is doubted: %v", err)
 	}
