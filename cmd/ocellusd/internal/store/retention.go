@@ -304,11 +304,15 @@ func (d *DB) Room(reserve int64) bool {
 // Free returns the bytes that are free on the disk of the data folder.
 func (d *DB) Free() (int64, error) { return free(d.dir) }
 
-// Backup writes a copy of the database to a file that must not be there.
-func (d *DB) Backup(ctx context.Context, path string) error {
-	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
-		return errors.New(path + " is there already")
+// Copy writes a copy of a data folder's database, which may be in use, to a file that must not be there.
+func Copy(ctx context.Context, dir, to string) error {
+	if _, err := os.Lstat(to); !errors.Is(err, os.ErrNotExist) {
+		return errors.New(to + " is there already")
 	}
-	_, err := d.write.ExecContext(ctx, "VACUUM INTO ?", path)
-	return err
+	db, err := sql.Open("sqlite", source(filepath.Join(dir, File), "query_only(0)"))
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, "VACUUM INTO ?", to)
+	return errors.Join(err, db.Close())
 }

@@ -110,7 +110,7 @@ func TestStrays(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, suffix := range []string{"", "-wal", "-shm"} {
-		os.Remove(filepath.Join(dir, file+suffix))
+		os.Remove(filepath.Join(dir, File+suffix))
 	}
 	d = open(t, dir)
 	defer d.Close()
@@ -190,10 +190,10 @@ func TestBackup(t *testing.T) {
 	if err := os.Mkdir(to, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Backup(t.Context(), filepath.Join(to, file)); err != nil {
+	if err := Copy(t.Context(), d.Dir(), filepath.Join(to, File)); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Backup(t.Context(), filepath.Join(to, file)); err == nil {
+	if err := Copy(t.Context(), d.Dir(), filepath.Join(to, File)); err == nil {
 		t.Error("a file was written over")
 	}
 	c := open(t, to)

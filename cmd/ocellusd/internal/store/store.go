@@ -26,8 +26,8 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// file is the database's name in the data folder.
-const file = "ocellus.db"
+// File is the database's name in the data folder.
+const File = "ocellus.db"
 
 // DB is the daemon's memory. Many goroutines may use it.
 type DB struct {
@@ -52,7 +52,7 @@ func Open(dir string) (*DB, error) {
 	if err := os.MkdirAll(filepath.Join(dir, snapshots), 0o700); err != nil {
 		return nil, fmt.Errorf("the data folder: %w", err)
 	}
-	d := &DB{dir: dir, path: filepath.Join(dir, file), stop: make(chan struct{})}
+	d := &DB{dir: dir, path: filepath.Join(dir, File), stop: make(chan struct{})}
 	d.raw = sync.OnceValues(func() (*os.File, error) { return os.Open(d.path) })
 	err := d.open()
 	if damaged(err) {

@@ -186,7 +186,7 @@ func TestDamagedDatabase(t *testing.T) {
 			if err := d.Close(); err != nil {
 				t.Fatal(err)
 			}
-			path := filepath.Join(dir, file)
+			path := filepath.Join(dir, File)
 			b, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/store"
+)
+
+func newBackup(p *place) *cobra.Command {
+	return &cobra.Command{
+		Use:   "backup FILE.tar.gz",
+		Short: "Write all that is kept to one file, also while the daemon runs",
+		Long: `Backup writes the database, snapshots, networks and keys to one file that only its
+owner can read. It holds the key under which faces are encrypted: keep it as safe as
+the device.`,
+		Args: cobra.ExactArgs(1),
+		RunE: verb(func(cmd *cobra.Command, args []string) error {
+			dir, err := p.folder()
+			if err != nil {
+				return err
+			}
+			n, err := backup(cmd.Context(), dir, args[0])
+			if err == nil {
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s holds %d files of %s\n", args[0], n, dir)
+			}
+			return err
+		}),
+	}
+}
+
+func newRestore(p *place) *cobra.Command {
+	return &cobra.Command{
+		Use:   "restore FILE.tar.gz",
+		Short: "Make a data folder of what backup wrote",
+		Long: `Restore makes the data folder, which must be empty or not be there, of a file that
+backup wrote.`,
+		Args: cobra.ExactArgs(1),
+		RunE: verb(func(cmd *cobra.Command, args []string) error {
+			dir, err := p.folder()
+			if err != nil {
+				return err
+			}
+			n, err := restore(args[0], dir)
+			if err == nil {
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s holds %d files again\n", dir, n)
+			}
+			return err
+		}),
+	}
+}
+
+// passing are files of the data folder that are not kept: those of the running daemon, and the database itself, of which a copy is.
+func passing(name string) bool {
+	return name == "lock" || strings.HasPrefix(name, store.File) || strings.HasPrefix(name, "teach/lesson") || strings.HasSuffix(name, ".new")
+}
+
+// backup writes a data folder to a file, which must not be there, and returns the number of files in it.
+func backup(ctx context.Context, dir, file string) (n int, err error) {
+	if _, err := os.Stat(filepath.Join(dir, store.File)); err != nil {
+		return 0, fmt.Errorf("there is nothing to back up: %w", err)
+	}
+	out, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if e := out.Close(); err == nil {
+			err = e
+		}
+		if err != nil {
+			os.Remove(file)
+		}
+	}()
+	copied, err := os.MkdirTemp(filepath.Dir(file), ".ocellusd-backup-")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(copied)
+	if err := store.Copy(ctx, dir, filepath.Join(copied, store.File)); err != nil {
+		return 0, err
+	}
+	z := gzip.NewWriter(out)
+	t := tar.NewWriter(z)
+	if err := pack(t, copied, store.File); err != nil {
+		return 0, err
+	}
+	n = 1
+	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil || !entry.Type().IsRegular() || passing(filepath.ToSlash(name)) {
+			return err
+		}
+		n++
+		return pack(t, dir, name)
+	})
+	return n, errors.Join(err, t.Close(), z.Close(), out.Sync())
+}
+
+// pack adds a file of a folder. One that was removed meanwhile is left out.
+func pack(t *tar.Writer, dir, name string) error {
+	f, err := os.Open(filepath.Join(dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if err := t.WriteHeader(&tar.Header{Name: filepath.ToSlash(name), Mode: 0o600, Size: info.Size(), ModTime: info.ModTime()}); err != nil {
+		return err
+	}
+	_, err = io.Copy(t, io.LimitReader(f, info.Size()))
+	return err
+}
+
+// restore makes a data folder of a file that backup wrote. A folder that could not be made whole is left empty.
+func restore(file, dir string) (n int, err error) {
+	in, err := os.Open(file)
+	if err != nil {
+		return 0, err
+	}
+	defer in.Close()
+	if entries, err := os.ReadDir(dir); err == nil && slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != "lock" }) {
+		return 0, fmt.Errorf("%s is not empty: move it away, or name another folder with --data", dir)
+	}
+	unlock, err := lock(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer unlock()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer root.Close()
+	n, err = unpack(root, in)
+	if err == nil {
+		if _, err = root.Stat(store.File); err != nil {
+			err = fmt.Errorf("%s is no backup: it has no %s", file, store.File)
+		}
+	}
+	if err != nil {
+		return 0, errors.Join(err, empty(root))
+	}
+	return n, nil
+}
+
+// unpack writes the files of an archive below a folder.
+func unpack(root *os.Root, in io.Reader) (n int, err error) {
+	z, err := gzip.NewReader(in)
+	if err != nil {
+		return 0, fmt.Errorf("this is no backup: %w", err)
+	}
+	t := tar.NewReader(z)
+	for {
+		h, err := t.Next()
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+		if h.Typeflag != tar.TypeReg || !filepath.IsLocal(filepath.FromSlash(h.Name)) || h.Name == "lock" {
+			return n, fmt.Errorf("the backup holds %q, which is no file of a data folder", h.Name)
+		}
+		name := filepath.FromSlash(h.Name)
+		if err := root.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			return n, err
+		}
+		f, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if err != nil {
+			return n, err
+		}
+		_, err = io.Copy(f, t)
+		if err := errors.Join(err, f.Sync(), f.Close(), root.Chtimes(name, h.ModTime, h.ModTime)); err != nil {
+			return n, err
+		}
+		n++
+	}
+}
+
+// empty removes all in a folder but the lock.
+func empty(root *os.Root) error {
+	entries, err := fs.ReadDir(root.FS(), ".")
+	for _, e := range entries {
+		if e.Name() != "lock" {
+			err = errors.Join(err, root.RemoveAll(e.Name()))
+		}
+	}
+	return err
+}
