@@ -44,7 +44,7 @@ func allParts(fuzztime time.Duration) []part {
 		emulated("riscv64", "qemu-riscv64-static", []string{"./kernels/..."}),
 		{
 			name: "device", what: "cameras in an emulated ARM computer",
-			env: []string{"OCELLUS_DEVICE=1"}, flags: []string{"-timeout=8m"}, packages: []string{"./internal/device"}, missing: noDevice,
+			env: []string{"OCELLUS_DEVICE=all"}, flags: []string{"-timeout=10m"}, packages: []string{"./internal/device"}, missing: noDevice,
 		},
 		{name: "gocv", what: "camera/gocv with OpenCV", env: []string{"CGO_ENABLED=1"}, packages: []string{"./camera/gocv"},
 			flags: []string{"-tags=gocv,gocv_specific_modules,gocv_videoio,matprofile"}, missing: noOpenCV},

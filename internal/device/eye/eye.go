@@ -84,6 +84,8 @@ func Picture(f *camera.Frame) (kernels.Picture, error) {
 	switch f.Format {
 	case camera.Grey:
 		pic.Format = kernels.Grey
+	case camera.RGB:
+		pic.Format = kernels.RGB
 	case camera.YUYV:
 		pic.Format = kernels.YUYV
 	case camera.NV12:

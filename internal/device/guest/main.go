@@ -60,10 +60,16 @@ func guest() error {
 	if err := b.usb.Plug(); err != nil {
 		return err
 	}
+	only, err := os.ReadFile("/only")
+	if err != nil {
+		return err
+	}
 	for _, arch := range []string{"arm64", "arm"} {
 		b.arch = arch
 		for _, s := range scenarios {
-			b.scenario(s)
+			if strings.Contains(arch+"/"+s.name, string(only)) {
+				b.scenario(s)
+			}
 		}
 	}
 	return nil
@@ -151,13 +157,18 @@ func start(program string, args ...string) (*probe, error) {
 
 // until reads lines up to one that begins with a word, and returns it.
 func (p *probe) until(word string) (string, error) {
+	return p.find(word, func(line string) bool { return strings.HasPrefix(line, word+" ") })
+}
+
+// find reads lines up to one that is looked for, and returns it.
+func (p *probe) find(what string, is func(line string) bool) (string, error) {
 	for line := range p.lines {
 		p.said = append(p.said, line)
-		if strings.HasPrefix(line, word+" ") {
+		if is(line) {
 			return line, nil
 		}
 	}
-	return "", fmt.Errorf("no line %q; it said:\n  %s", word, strings.Join(p.said[max(0, len(p.said)-8):], "\n  "))
+	return "", fmt.Errorf("no line %q; it said:\n  %s", what, strings.Join(p.said[max(0, len(p.said)-8):], "\n  "))
 }
 
 // frames reads n lines of frames.
