@@ -2,6 +2,7 @@ package watch
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -46,6 +47,33 @@ type peopleRules struct {
 	tracks, left  []track.Track
 	best          map[int]float32 // of each track, its greatest score
 	told          map[int]bool    // tracks that made an event
+	paths         map[int]*path   // where tracks have been
+}
+
+// path is where somebody stood from time to time.
+type path struct {
+	points [][2]float64
+	every  time.Duration // from one point to the next
+	last   time.Time
+}
+
+const (
+	pathPoints = 48
+	pathEvery  = 250 * time.Millisecond
+)
+
+// add notes a place. When there are too many every other one is left out, from then on too.
+func (p *path) add(t time.Time, foot track.Point) {
+	if t.Sub(p.last) < p.every && len(p.points) > 0 {
+		return
+	}
+	if len(p.points) == pathPoints {
+		for i := range pathPoints / 2 {
+			p.points[i] = p.points[2*i]
+		}
+		p.points, p.every = p.points[:pathPoints/2], 2*p.every
+	}
+	p.points, p.last = append(p.points, [2]float64{math.Round(float64(foot.X)), math.Round(float64(foot.Y))}), t
 }
 
 // everywhere is a zone around any picture.
@@ -78,7 +106,7 @@ func (p *peopleRules) begin(c *config.Camera, gen uint64, width, height int) err
 	if err != nil {
 		return err
 	}
-	*p = peopleRules{watch: w, width: width, height: height, gen: gen, base: p.top, top: p.top, best: map[int]float32{}, told: map[int]bool{}}
+	*p = peopleRules{watch: w, width: width, height: height, gen: gen, base: p.top, top: p.top, best: map[int]float32{}, told: map[int]bool{}, paths: map[int]*path{}}
 	return nil
 }
 
@@ -90,6 +118,12 @@ func (r *rules) sees(t time.Time, gen uint64, width, height int, people *tasks.P
 	}
 	p.tracks, p.left = p.tracks[:0], p.left[:0]
 	for _, k := range people.Tracks {
+		if p.paths[k.ID] == nil {
+			p.paths[k.ID] = &path{every: pathEvery}
+		}
+		if k.Detection >= 0 {
+			p.paths[k.ID].add(t, k.Foot())
+		}
 		p.best[k.ID] = max(p.best[k.ID], k.Score)
 		if float64(p.best[k.ID]) >= r.tasks.Pedestrians.Score {
 			p.tracks = append(p.tracks, k)
@@ -106,10 +140,12 @@ func (r *rules) sees(t time.Time, gen uint64, width, height int, people *tasks.P
 			list = append(list, made)
 		}
 	}
-	for _, k := range p.left {
-		delete(p.best, k.ID)
-		delete(p.told, k.ID)
+	gone := func(id int) bool {
+		return !slices.ContainsFunc(people.Tracks, func(k track.Track) bool { return k.ID == id })
 	}
+	maps.DeleteFunc(p.best, func(id int, _ float32) bool { return gone(id) })
+	maps.DeleteFunc(p.told, func(id int, _ bool) bool { return gone(id) })
+	maps.DeleteFunc(p.paths, func(id int, _ *path) bool { return gone(id) })
 	p.before = append(p.before[:0], p.tracks...)
 	return list, nil
 }
@@ -142,6 +178,9 @@ func (r *rules) person(did track.Event) (store.Event, bool) {
 		e.Data = map[string]any{"stay_s": rounded(did.Stay.Seconds())}
 	}
 	if did.Kind == track.ZoneLeft {
+		if path := p.paths[did.Track]; path != nil {
+			e.Data["path"] = slices.Clone(path.points)
+		}
 		return e, p.told[did.Track]
 	}
 	if r.sure != nil && e.Box != nil {

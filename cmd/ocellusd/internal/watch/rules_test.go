@@ -79,6 +79,19 @@ func TestWholePicture(t *testing.T) {
 	if stay := list[2].Data["stay_s"]; stay != 1.0 {
 		t.Errorf("stayed %v s", stay)
 	}
+	if path := list[2].Data["path"]; !reflect.DeepEqual(path, [][2]float64{{20, 90}, {68, 90}, {116, 90}, {164, 90}}) {
+		t.Errorf("went %v", path)
+	}
+}
+
+func TestLongPath(t *testing.T) {
+	p := path{every: pathEvery}
+	for i := range 10000 {
+		p.add(after(float64(i)/10), track.Point{X: float32(i)})
+	}
+	if n := len(p.points); n < pathPoints/2 || n > pathPoints || p.points[0][0] != 0 || p.points[n-1][0] < 9000 {
+		t.Errorf("%d points: %v", n, p.points)
+	}
 }
 
 func TestZonesAndLines(t *testing.T) {
@@ -103,9 +116,12 @@ func TestScoreThatIsAskedFor(t *testing.T) {
 		k.Score = score
 		return []track.Track{k}
 	}
-	got := said(people(t, r, at(0.5), at(0.69), at(0.71), at(0.4), nil))
+	got := said(people(t, r, at(0.5), at(0.69), at(0.71), at(0.4), nil, at(0.1), nil))
 	if want := "0.2 pedestrian_entered #1\n0.4 pedestrian_left #1"; got != want {
 		t.Errorf("%s\nwant %s", got, want)
+	}
+	if p := &r.people; len(p.best)+len(p.told)+len(p.paths) > 0 {
+		t.Errorf("of tracks that are gone is remembered %v, %v, %v", p.best, p.told, p.paths)
 	}
 }
 

@@ -280,7 +280,7 @@ func (w *Watch) add(c *config.Camera, sup *camera.Supervisor) (*eye, error) {
 			in.Tasks = append(in.Tasks, s.pipeline(rates[name]))
 		}
 	}
-	y.outlet = w.pipe.AddSink(c.Name, 8, pipeline.SinkFunc(y.emit))
+	y.outlet = w.pipe.AddSink(c.Name, 4, pipeline.SinkFunc(y.emit))
 	in.Outlets = []*pipeline.Outlet{y.outlet}
 	var err error
 	if y.cam, err = w.pipe.Add(in); err != nil {
