@@ -215,3 +215,28 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestDocs reads the example of docs/daemon.md, which shows the defaults.
+func TestDocs(t *testing.T) {
+	b, err := os.ReadFile("../../../../docs/daemon.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(b), "```yaml\n")
+	text, _, ok := strings.Cut(text, "```")
+	c, err := Parse([]byte(text), "daemon.md")
+	if err != nil || !ok {
+		t.Fatal(err)
+	}
+	want := Default().Values()
+	got := c.Values()
+	for _, k := range []string{"device", "listen", "tls", "threads", "tasks", "keep", "teach", "mqtt"} {
+		if fmt.Sprint(got[k]) != fmt.Sprint(want[k]) {
+			t.Errorf("%s: the docs say %v, the default is %v", k, got[k], want[k])
+		}
+	}
+	door, street := c.Cameras[0], Default().Cameras[0]
+	if door.Rate != street.Rate || door.Motion != street.Motion || door.Loiter != street.Loiter || door.Lost != street.Lost {
+		t.Errorf("cameras: the docs say %+v, the default is %+v", door, street)
+	}
+}
