@@ -16,6 +16,7 @@ import (
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/people"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/teach"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/watch"
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/web"
 	"github.com/ocellus-vision/ocellus/model/zoo"
 )
 
@@ -55,7 +56,7 @@ func (d *daemon) openParts(ctx context.Context, c *config.Config) (err error) {
 	}
 	d.greet(ctx)
 	d.api = api.New(api.Options{Auth: d.auth, Store: d.store, Watch: d.watch, Hub: d.watch.Events(), Faces: d.eyes, People: d.book, Teach: d.teacher, Models: d.models,
-		Version: version.Get().Version, Log: d.log})
+		Page: web.Handler(), Version: version.Get().Version, Log: d.log})
 	d.server = &server{log: d.log, dir: dir, auth: d.auth, handler: d.api.Handler()}
 	return d.server.apply(c)
 }
