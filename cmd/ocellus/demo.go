@@ -3,17 +3,18 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ocellus-vision/ocellus/camera"
 	"github.com/ocellus-vision/ocellus/camera/synth"
+	"github.com/ocellus-vision/ocellus/cmd/internal/models"
 	"github.com/ocellus-vision/ocellus/cmd/internal/tasks"
 	"github.com/ocellus-vision/ocellus/model/zoo"
 )
@@ -76,17 +77,16 @@ func (r *runner) demo(cmd *cobra.Command, folder string, files map[string]string
 	out := cmd.OutOrStdout()
 	if len(street) > 0 {
 		t := truth{}
-		if err := r.part(cmd, folder, "street", fmt.Sprintf("synth:street?seed=7&size=640x480&pace=free&frames=%d", max(r.frames, 1)), street, files, t.street); err != nil {
+		source := fmt.Sprintf("synth:street?seed=7&size=640x480&pace=free&frames=%d", max(r.frames, 1))
+		if err := r.part(cmd, folder, "street", source, func() ([]*tasks.Task, error) { r.tasks = street; return r.load(files) }, t.street); err != nil {
 			return err
 		}
 		t.print(out, street)
 	}
 	if portraits {
-		t := truth{}
-		if err := r.part(cmd, folder, "portraits", "synth:portrait?seed=7&size=480x360&people=4&pace=free&frames=40", []string{"faces"}, files, t.portrait); err != nil {
+		if err := r.portraits(cmd, folder, files); err != nil {
 			return err
 		}
-		t.print(out, []string{"faces"})
 	}
 	_, err := fmt.Fprintf(out, "%s holds the pictures, clips and results; all took %.1f s\n", folder, time.Since(begun).Seconds())
 	return err
@@ -101,12 +101,15 @@ func has(files map[string]string, name string) bool {
 	if i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == name }); i >= 0 {
 		standard = kinds[i].standard
 	}
+	if file, _, err := models.Chosen(standard); err != nil || file != "" {
+		return true // what is wrong with the choice shows when it is loaded
+	}
 	_, err := zoo.Default(standard)
 	return err == nil
 }
 
 // part lets tasks look at a drawn source and writes NAME.jsonl, NAME.jpg and NAME.mp4 or NAME.gif.
-func (r *runner) part(cmd *cobra.Command, folder, name, source string, names []string, files map[string]string,
+func (r *runner) part(cmd *cobra.Command, folder, name, source string, load func() ([]*tasks.Task, error),
 	seen func(string, *camera.Frame, tasks.Result) bool) error {
 	path := func(ext string) string { return filepath.Join(folder, name+ext) }
 	lines, err := os.Create(path(".jsonl"))
@@ -119,8 +122,8 @@ func (r *runner) part(cmd *cobra.Command, folder, name, source string, names []s
 		clip = ".mp4"
 	}
 	part := *r
-	part.frames, part.tasks, part.stdout, part.asJSON, part.seen, part.also = 0, names, lines, true, seen, []string{path(clip)}
-	if err := part.run(cmd, source, path(".jpg"), func() ([]*tasks.Task, error) { return part.load(files) }); err != nil {
+	part.frames, part.stdout, part.asJSON, part.seen, part.also = 0, lines, true, seen, []string{path(clip)}
+	if err := part.run(cmd, source, path(".jpg"), load); err != nil {
 		return err
 	}
 	return lines.Close()
@@ -173,23 +176,6 @@ func (t *truth) street(_ string, f *camera.Frame, r tasks.Result) bool {
 	return true
 }
 
-func (t *truth) portrait(_ string, f *camera.Frame, r tasks.Result) bool {
-	drawn, ok := f.Truth.(*synth.Truth)
-	list, isFaces := r.(*tasks.FaceList)
-	if !ok || !isFaces {
-		return true
-	}
-	var faces, boxes [][4]float64
-	for _, x := range drawn.Faces {
-		faces = append(faces, x.Box)
-	}
-	for _, x := range list.List {
-		boxes = append(boxes, x.Box)
-	}
-	t.match(boxes, faces, nil)
-	return true
-}
-
 // match counts boxes that overlap what was drawn by half, best first, each thing once.
 func (t *truth) match(found, drawn, others [][4]float64) {
 	taken := make([]bool, len(drawn))
@@ -221,15 +207,13 @@ func overlap(a, b [4]float64) float64 {
 	return w * h / (a[2]*a[3] + b[2]*b[3] - w*h)
 }
 
-func (t *truth) print(out interface{ Write([]byte) (int, error) }, names []string) {
-	var b strings.Builder
+func (t *truth) print(out io.Writer, names []string) {
 	for _, name := range names {
 		switch {
 		case name == "scene" && t.pixels > 0:
-			fmt.Fprintf(&b, "scene: %.1f %% of the pixels named as they were drawn\n", 100*float64(t.right)/float64(t.pixels))
+			fmt.Fprintf(out, "scene: %.1f %% of the pixels named as they were drawn\n", 100*float64(t.right)/float64(t.pixels))
 		case name != "scene":
-			fmt.Fprintf(&b, "%s: %d of %d found, %d found that were not drawn\n", name, t.found, t.there, t.wrong)
+			fmt.Fprintf(out, "%s: %d of %d found, %d found that were not drawn\n", name, t.found, t.there, t.wrong)
 		}
 	}
-	fmt.Fprint(out, b.String())
 }

@@ -29,6 +29,7 @@ type faceNets struct {
 	store              string
 	threshold          float64
 	threads            int
+	strangers          bool // of the store only the calibration counts, not the people
 }
 
 // flags adds those that run has too.
@@ -84,6 +85,9 @@ func (n *faceNets) open() (f *tasks.Faces, why string, err error) {
 	gallery, err := store.Load()
 	if err != nil {
 		return nil, "", err
+	}
+	if gallery != nil && n.strangers {
+		gallery.People = nil
 	}
 	if gallery == nil {
 		gallery = face.NewGallery(embedder.SHA256, 0)

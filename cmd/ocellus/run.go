@@ -133,13 +133,9 @@ func (r *runner) load(files map[string]string) ([]*tasks.Task, error) {
 	for _, name := range r.tasks {
 		k := kinds[slices.IndexFunc(kinds, func(k kind) bool { return k.name == name })]
 		if name == "faces" {
-			r.faces.detector, r.faces.embedder, r.faces.threads = files[zoo.FaceDetector], files[zoo.FaceEmbedder], r.threads
-			f, why, err := r.faces.open()
+			f, err := r.openFaces(files)
 			if err != nil {
 				return nil, err
-			}
-			if why != "" {
-				fmt.Fprintf(r.stderr, "ocellus: faces are found but not named: %s\n", why)
 			}
 			list = append(list, f.Task())
 			continue
@@ -156,4 +152,14 @@ func (r *runner) load(files map[string]string) ([]*tasks.Task, error) {
 		list = append(list, k.task(n))
 	}
 	return list, nil
+}
+
+// openFaces opens the networks of the task faces.
+func (r *runner) openFaces(files map[string]string) (*tasks.Faces, error) {
+	r.faces.detector, r.faces.embedder, r.faces.threads = files[zoo.FaceDetector], files[zoo.FaceEmbedder], r.threads
+	f, why, err := r.faces.open()
+	if why != "" {
+		fmt.Fprintf(r.stderr, "ocellus: faces are found but not named: %s\n", why)
+	}
+	return f, err
 }

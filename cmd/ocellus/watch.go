@@ -138,6 +138,7 @@ type session struct {
 	pictures int        // that were seen or failed
 	failed   int        // pictures that failed
 	failure  error      // of the only picture, or of a sink
+	said     []string   // the last lines that were shown below frames
 	summary  pipeline.Summary
 }
 
@@ -185,6 +186,9 @@ func (s *session) watch(ctx context.Context, list []*tasks.Task) error {
 	s.progress.Close()
 	if s.terminal != nil {
 		err = errors.Join(err, s.terminal.Close())
+		for _, text := range s.said {
+			fmt.Fprintln(s.stderr, text)
+		}
 	}
 	return err
 }
@@ -225,8 +229,12 @@ func (s *session) log(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.progress.Close()
-	if s.terminal == nil {
-		fmt.Fprintf(s.stderr, "ocellus: "+format+"\n", args...)
+	text := "ocellus: " + fmt.Sprintf(format, args...)
+	switch {
+	case s.terminal == nil:
+		fmt.Fprintln(s.stderr, text)
+	case !s.terminal.Say(text):
+		s.said = append(s.said[max(0, len(s.said)-9):], text)
 	}
 }
 

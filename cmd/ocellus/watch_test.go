@@ -3,7 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"image/gif"
 	"io"
 	"os"
@@ -22,6 +25,7 @@ import (
 	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/layer"
+	"github.com/ocellus-vision/ocellus/model/task/face"
 	"github.com/ocellus-vision/ocellus/model/zoo"
 )
 
@@ -339,6 +343,68 @@ func TestDemo(t *testing.T) {
 	if len(clips) != 1 {
 		t.Errorf("clips: %v", clips)
 	}
+}
+
+// TestDemoFaces lets public networks that the user chose name the drawn people.
+func TestDemoFaces(t *testing.T) {
+	if testing.Short() {
+		t.Skip("drawing takes a while where it is emulated")
+	}
+	shared := sharedFiles(t, "models/yunet_n_dynamic/model.onnx", "models/mobilefacenet/model.onnx")
+	dir := t.TempDir()
+	t.Setenv("XDG_DATA_HOME", dir)
+	folder := filepath.Join(dir, "ocellus", "models")
+	if err := os.MkdirAll(folder, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range []string{zoo.FaceDetector, zoo.FaceEmbedder} {
+		b, err := os.ReadFile(shared[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, "my-"+name+".onnx"), b, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if status, _, stderr := call("models", "use", name, "my-"+name); status != 0 {
+			t.Fatal(stderr)
+		}
+	}
+	// A threshold that was measured for the network counts, the people of the user do not.
+	digest := sha256.Sum256(must(os.ReadFile(shared[1])))
+	gallery := face.NewGallery(hex.EncodeToString(digest[:]), 128)
+	gallery.Calibration = &face.Calibration{Threshold: 0.3, Target: 0.01, Confidence: 0.95, Pairs: 5000, High: 0.01, Accepted: 90, Genuine: 100, People: 110, Pictures: 200}
+	if err := gallery.Enrol("Somebody", time.Now(), append(face.Vector{1}, make(face.Vector, 127)...)); err != nil {
+		t.Fatal(err)
+	}
+	store := face.Store{Path: filepath.Join(dir, "ocellus", "faces.json")}
+	if err := store.Change(func(*face.Gallery) (*face.Gallery, error) { return gallery, nil }); err != nil {
+		t.Fatal(err)
+	}
+	net, out := people(t, network(t, finder)), filepath.Join(dir, "out")
+	status, said, stderr := call("demo", out, "--frames", "1", "--model", "pedestrians="+net, "--model", "scene="+network(t, scorer))
+	if status != 0 || !strings.Contains(said, "faces: 96 of 96 found, 0 found that were not drawn") {
+		t.Fatalf("status %d, %q, %q", status, said, stderr)
+	}
+	_, names, _ := strings.Cut(said, "names: ")
+	var right, wrong, unknown int
+	if _, err := fmt.Sscanf(names, "%d right, %d wrong, %d unknown", &right, &wrong, &unknown); err != nil || right < 90 || wrong > 0 {
+		t.Errorf("%v, %q", err, said)
+	}
+	if p, err := pictures.Read(filepath.Join(out, "portraits.jpg")); err != nil || p.W != 480 {
+		t.Errorf("%d pixels wide, %v", p.W, err)
+	}
+}
+
+func must[T any](x T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return x
+}
+
+// scorer is a network that gives each pixel's colours as scores of three classes.
+func scorer(g *model.Graph, in *model.Value) *model.Value {
+	return g.Add("output", &layer.Identity{}, in)
 }
 
 func TestMatch(t *testing.T) {

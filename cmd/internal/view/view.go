@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/ocellus-vision/ocellus/cmd/internal/frames"
 	"github.com/ocellus-vision/ocellus/kernels"
@@ -17,8 +19,9 @@ type Size struct {
 	Width, Height int // in pixels; 0 where the terminal does not tell
 }
 
-// Terminal is where pictures are shown. One goroutine uses a Terminal at a time.
+// Terminal is where pictures are shown. Many goroutines may share it.
 type Terminal struct {
+	mu      sync.Mutex
 	out     io.Writer
 	size    func() (Size, bool)
 	asked   bool // whether it knows sixels
@@ -26,6 +29,8 @@ type Terminal struct {
 	sixel   bool
 	colours int // 256 or 1<<24
 	begun   bool
+	note    string // what was said, shown in the place of the status
+	until   time.Time
 	buf     []byte
 	painter frames.Painter
 }
@@ -58,12 +63,14 @@ func coloursOf(env func(string) string) int {
 // Show shows a picture, as large as fits above one line of text, in the place of the one before. The first time it asks the terminal, through standard
 // input, whether it knows sixels.
 func (t *Terminal) Show(img *image.RGBA, status string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if !t.asked {
 		t.asked, t.sixel = true, t.ask()
 	}
-	s, ok := t.size()
-	if !ok || s.Columns < 2 || s.Rows < 3 {
-		s.Columns, s.Rows = 80, 24
+	s := t.room()
+	if time.Now().Before(t.until) {
+		status = t.note
 	}
 	t.buf = t.buf[:0]
 	if !t.begun {
@@ -86,8 +93,36 @@ func (t *Terminal) Show(img *image.RGBA, status string) error {
 	return err
 }
 
+// room returns the terminal's size, or a usual one where it does not tell.
+func (t *Terminal) room() Size {
+	s, ok := t.size()
+	if !ok || s.Columns < 2 || s.Rows < 3 {
+		s.Columns, s.Rows = 80, 24
+	}
+	return s
+}
+
+// noteTime is how long what was said stands in the place of the status.
+const noteTime = 5 * time.Second
+
+// Say shows a line in the place of the status, at once and below the pictures of the next seconds. kept is true before the first picture: then it is a line
+// like any other, which stays after Close.
+func (t *Terminal) Say(text string) (kept bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.begun {
+		io.WriteString(t.out, text+"\n")
+		return true
+	}
+	t.note, t.until = text, time.Now().Add(noteTime)
+	io.WriteString(t.out, "\r"+clip(text, t.room().Columns-1)+"\x1b[K")
+	return false
+}
+
 // Close gives the terminal back as it was.
 func (t *Terminal) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if !t.begun {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -229,6 +230,38 @@ func TestShow(t *testing.T) {
 	if err := term.Show(shades(640, 480), ""); err != nil || !strings.Contains(out.String(), `"1;1;240;180`) { // nine rows of 20 pixels
 		t.Errorf("%.100q, %v", out.String(), err)
 	}
+}
+
+// TestSay speaks before, between and after pictures.
+func TestSay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		term := &Terminal{out: &out, size: func() (Size, bool) { return Size{Columns: 20, Rows: 11}, true }, ask: func() bool { return false }, colours: 256}
+		if !term.Say("no camera") || out.String() != "no camera\n" {
+			t.Errorf("before the first picture: %q", out.String())
+		}
+		show := func() string {
+			out.Reset()
+			if err := term.Show(shades(64, 48), "frame 1"); err != nil {
+				t.Fatal(err)
+			}
+			return out.String()
+		}
+		if text := show(); !strings.Contains(text, "frame 1") {
+			t.Errorf("%q", text)
+		}
+		out.Reset()
+		if term.Say("the camera\x1b is unplugged") || out.String() != "\rthe camera  is unpl\x1b[K" {
+			t.Errorf("%q", out.String())
+		}
+		if text := show(); strings.Contains(text, "frame 1") || !strings.Contains(text, "the camera  is unpl") {
+			t.Errorf("%q", text)
+		}
+		time.Sleep(noteTime)
+		if text := show(); !strings.Contains(text, "frame 1") {
+			t.Errorf("after %v: %q", noteTime, text)
+		}
+	})
 }
 
 func TestFit(t *testing.T) {
