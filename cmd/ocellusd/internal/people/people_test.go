@@ -70,7 +70,7 @@ func TestEnrolledAreKnownAgain(t *testing.T) {
 	if len(before.People) != 0 {
 		t.Error("a gallery that was handed out has changed")
 	}
-	b, db = book(t, dir)
+	b, _ = book(t, dir)
 	if name, similarity := b.Gallery().Nearest(axis(2, 0.02)); name != "Grace" || similarity < 0.99 {
 		t.Errorf("%s, %g", name, similarity)
 	}
