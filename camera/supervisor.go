@@ -177,8 +177,6 @@ type run struct {
 	healthy    time.Duration // from the first frame to the end
 }
 
-func (r *run) frames() uint64 { return r.steps.Load() / 2 }
-
 func (r *run) run(ctx context.Context) error {
 	s := r.supervisor
 	s.set(Opening)

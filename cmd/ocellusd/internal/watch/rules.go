@@ -293,9 +293,8 @@ func (f *faceRules) judge(m *faceMark, x *face.Identity, t time.Time, again time
 
 // sceneRules are what is remembered of the scene.
 type sceneRules struct {
-	usual   map[string]float64 // shares of the picture by class
-	since   time.Time          // from when on it was another; zero while it is not
-	changed map[string]float64 // what it was then
+	usual map[string]float64 // shares of the picture by class
+	since time.Time          // from when on it was another; zero while it is not
 }
 
 // calm is by how much of a difference what is usual follows what is seen, at each look.
