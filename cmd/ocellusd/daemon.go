@@ -123,6 +123,9 @@ func (d *daemon) serve(ctx context.Context) error {
 			if file.changed() {
 				d.reload(ctx)
 			}
+			if err := d.auth.Look(ctx); err != nil && ctx.Err() == nil {
+				d.log.Error("users cannot be read", "error", err)
+			}
 		case <-prune.C:
 			d.prune(ctx)
 		}

@@ -164,6 +164,37 @@ func TestFirstStart(t *testing.T) {
 	}
 }
 
+// TestResetPassword makes the first user beside a daemon that runs, and gives the user another password.
+func TestResetPassword(t *testing.T) {
+	l := begin(t, bars("door"), "127.0.0.1:0")
+	reset := func() string {
+		t.Helper()
+		status, out, errs := say("reset-password", "ada", "--data", l.data)
+		if status != 0 || len(strings.TrimSpace(out)) < 20 {
+			t.Fatalf("status %d, %s%s", status, out, errs)
+		}
+		return strings.TrimSpace(out)
+	}
+	login := func(status int, password string) {
+		t.Helper()
+		l.ask(status, "POST", "/api/v1/login", map[string]string{"user": "ada", "password": password}, nil)
+	}
+	first := reset()
+	select {
+	case <-l.auth.Secured():
+	case <-time.After(30 * time.Second):
+		t.Fatal("the daemon does not notice that there is a user")
+	}
+	login(204, first)
+	second := reset()
+	l.ask(401, "GET", "/api/v1/cameras", nil, nil)
+	login(401, first)
+	login(204, second)
+	if status, _, errs := say("reset-password", "a\nb", "--data", l.data); status != 1 || !strings.Contains(errs, "printed characters") {
+		t.Errorf("status %d, %s", status, errs)
+	}
+}
+
 func freePort(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

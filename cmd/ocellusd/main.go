@@ -94,7 +94,7 @@ It reads its settings again when their file changes, or at SIGHUP.`,
 	}
 	p.flags(root)
 	root.Flags().StringVar(&d.listen, "listen", "", "`ADDRESS` and port of the page and the API, in the place of that of the settings")
-	root.AddCommand(newCheck(&p), newSchema(), newBackup(&p), newRestore(&p), newVersion(), newTeachChild())
+	root.AddCommand(newCheck(&p), newSchema(), newBackup(&p), newRestore(&p), newResetPassword(&p), newVersion(), newTeachChild())
 	return root
 }
 

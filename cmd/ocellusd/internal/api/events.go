@@ -95,6 +95,9 @@ func judgeEvent(a *API, q *request) (any, error) {
 
 // learn makes an example of an event, where it can be one.
 func (a *API) learn(q *request, e *store.Event, in *Verdict) (Judged, error) {
+	if !slices.Contains(ofPeople, e.Kind) || e.Box == nil {
+		return Judged{Reason: "only events of people are learnt from"}, nil
+	}
 	label, err := a.Teach.Label(in.Verdict == store.Right, in.Label)
 	var un *teach.UnavailableError
 	switch {
@@ -102,8 +105,6 @@ func (a *API) learn(q *request, e *store.Event, in *Verdict) (Judged, error) {
 		return Judged{Reason: un.Error()}, nil
 	case err != nil:
 		return Judged{}, err
-	case !slices.Contains(ofPeople, e.Kind) || e.Box == nil:
-		return Judged{Reason: "only events of people are learnt from"}, nil
 	}
 	b, err := a.Store.Snapshot(q.Context(), e.ID)
 	if errors.Is(err, store.ErrNoEvent) {

@@ -117,14 +117,22 @@ func New(ctx context.Context, db DB, now func() time.Time) (*Auth, error) {
 		now = time.Now
 	}
 	a := &Auth{db: db, now: now, logins: NewLimiter(10, 10*time.Minute, now), hashes: make(chan struct{}, 1), secured: make(chan struct{}), open: true}
+	return a, a.Look(ctx)
+}
+
+// Look looks whether there is someone now, whom another program may have made.
+func (a *Auth) Look(ctx context.Context) error {
+	if a.IsSecured() {
+		return nil
+	}
 	var n int
-	if err := db.Read().QueryRowContext(ctx, `SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM tokens)`).Scan(&n); err != nil {
-		return nil, err
+	if err := a.db.Read().QueryRowContext(ctx, `SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM tokens)`).Scan(&n); err != nil {
+		return err
 	}
 	if n > 0 {
 		a.close()
 	}
-	return a, nil
+	return nil
 }
 
 // close notes that there is someone: the door is locked from now on.
