@@ -306,6 +306,9 @@ one that is unlike the person's others. Folders and patterns may stand for pictu
 				return err
 			}
 			defer end()
+			if name == "" {
+				return usageErrorf("say whose pictures they are: --name NAME")
+			}
 			if err := face.CheckName(name); err != nil {
 				return usageErrorf("--name: %v", err)
 			}

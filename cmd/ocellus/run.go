@@ -81,6 +81,9 @@ line of its own. In clips and folders every task sees every frame.`,
 			if err != nil {
 				return err
 			}
+			if !cmd.Flags().Changed("task") {
+				r.possible(files)
+			}
 			return r.run(cmd, args[0], strings.Join(args[1:], ""), func() ([]*tasks.Task, error) { return r.load(files) })
 		},
 	}
@@ -125,6 +128,21 @@ func (r *runner) files() (map[string]string, error) {
 		return nil, usageErrorf("--task: name one of %s", strings.Join(kindNames(), ", "))
 	}
 	return files, nil
+}
+
+// possible leaves out the tasks for which there is no network, and says so.
+func (r *runner) possible(files map[string]string) {
+	r.tasks = slices.DeleteFunc(r.tasks, func(task string) bool {
+		name := task
+		if task == "faces" {
+			name = zoo.FaceDetector
+		}
+		if has(files, name) {
+			return false
+		}
+		fmt.Fprintf(r.stderr, "ocellus: without %s: there is no network for it; --task %[1]s says what to do\n", task)
+		return true
+	})
 }
 
 // load opens the tasks.

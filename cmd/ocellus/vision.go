@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ocellus-vision/ocellus/cmd/internal/cards"
+	"github.com/ocellus-vision/ocellus/cmd/internal/models"
 	"github.com/ocellus-vision/ocellus/cmd/internal/nets"
 	"github.com/ocellus-vision/ocellus/cmd/internal/tasks"
 	"github.com/ocellus-vision/ocellus/model/task/card"
@@ -72,12 +73,16 @@ func (v *vision) load(w, h int) (*nets.Net, error) {
 		Smaller: v.shrinks && v.live, Detect: v.detect}, "--model M.onnx")
 }
 
-// loadNet is nets.Load; where the program has no such network it says that the flag names another.
+// loadNet is nets.Load; where the program has no such network it says how to get one, and that the flag names another.
 func loadNet(r nets.Request, flag string) (*nets.Net, error) {
 	n, err := nets.Load(r)
 	var missing *zoo.MissingError
 	if errors.As(err, &missing) {
-		return nil, fmt.Errorf("%w: name one of your own with %s", err, flag)
+		public := ""
+		if e, ok := models.For(missing.Name); ok {
+			public = fmt.Sprintf("get a public one with 'ocellus models get %s' and 'ocellus models use %s %[1]s', or ", e.Name, missing.Name)
+		}
+		return nil, fmt.Errorf("%w: %sname one of your own with %s", err, public, flag)
 	}
 	return n, err
 }

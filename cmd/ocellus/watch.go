@@ -101,6 +101,9 @@ func (w *watching) run(cmd *cobra.Command, input, output string, load func() ([]
 	for _, out := range append(s.out, s.maps) {
 		err = errors.Join(err, out.Close())
 	}
+	if err != nil && !s.in.Stills && s.frames() == 0 {
+		return err // there is nothing to sum up
+	}
 	return errors.Join(err, s.end(ctx))
 }
 
@@ -139,6 +142,8 @@ type session struct {
 	failed   int        // pictures that failed
 	failure  error      // of the only picture, or of a sink
 	said     []string   // the last lines that were shown below frames
+	last     string     // the last line of log, and when it was written
+	logged   time.Time
 	summary  pipeline.Summary
 }
 
@@ -225,11 +230,18 @@ func (s *session) screen() error {
 	return nil
 }
 
+// repeat is how long the same is not said again.
+const repeat = time.Minute
+
 func (s *session) log(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.progress.Close()
 	text := "ocellus: " + fmt.Sprintf(format, args...)
+	if text == s.last && time.Since(s.logged) < repeat {
+		return
+	}
+	s.last, s.logged = text, time.Now()
 	switch {
 	case s.terminal == nil:
 		fmt.Fprintln(s.stderr, text)
@@ -255,11 +267,14 @@ func degraded(l pipeline.Load, list []*tasks.Task) string {
 
 // report tells of faults of a source or a task that go on.
 func (s *session) report(f camera.Fault) {
-	if f.Count > 1 {
-		s.log("%s: %v (%d times)", f.Source, f.Err, f.Count)
-	} else {
-		s.log("%s: %v", f.Source, f.Err)
+	text := f.Err.Error()
+	if !strings.Contains(text, f.Source) {
+		text = f.Source + ": " + text
 	}
+	if f.Count > 1 {
+		text += fmt.Sprintf(" (%d times)", f.Count)
+	}
+	s.log("%s", text)
 }
 
 // broken tells of a picture that failed; where it is the only one, that is why the verb fails.
@@ -474,6 +489,14 @@ func (s *session) writeMaps(name string, e *pipeline.Event, seen []tasks.Result)
 	return nil
 }
 
+// frames is how many came, from a clip or a camera.
+func (s *session) frames() (n uint64) {
+	for _, c := range s.summary.Cameras {
+		n += c.Frames
+	}
+	return n
+}
+
 // end says how it went.
 func (s *session) end(ctx context.Context) error {
 	if s.failure != nil {
@@ -510,6 +533,9 @@ func (s *session) end(ctx context.Context) error {
 		fmt.Fprintf(&b, "\nfrom capture to result: p50 %s, p95 %s, p99 %s", latency(c.Ages.P50), latency(c.Ages.P95), latency(c.Ages.P99))
 	}
 	for _, t := range c.Tasks {
+		if t.Runs == 0 {
+			continue
+		}
 		fmt.Fprintf(&b, "\n%s: %s, %s each", t.Task, plural(int64(t.Runs), "frame"), latency(t.Mean))
 	}
 	for _, out := range s.out {

@@ -300,7 +300,7 @@ func TestWithoutNetworks(t *testing.T) {
 			continue
 		}
 		status, _, stderr := call(append(strings.Fields(verb), street)...)
-		if status != 1 || !strings.Contains(stderr, "this build holds no "+strings.ReplaceAll(name, "_", " ")+" network: name one of your own with --") {
+		if status != 1 || !strings.Contains(stderr, "this build holds no "+strings.ReplaceAll(name, "_", " ")+" network: ") || !strings.Contains(stderr, "name one of your own with --") {
 			t.Errorf("%s: status %d, %q", verb, status, stderr)
 		}
 	}

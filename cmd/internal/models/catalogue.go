@@ -29,6 +29,14 @@ type Entry struct {
 // File is the name that the file has at its origin.
 func (e *Entry) File() string { return path.Base(e.Path) }
 
+// For returns the first network that can take the place of a default one.
+func For(task string) (Entry, bool) {
+	if i := slices.IndexFunc(Catalogue, func(e Entry) bool { return e.Task == task }); i >= 0 {
+		return Catalogue[i], true
+	}
+	return Entry{}, false
+}
+
 // Find returns the entry of a name.
 func Find(name string) (Entry, bool) {
 	i := slices.IndexFunc(Catalogue, func(e Entry) bool { return e.Name == name })

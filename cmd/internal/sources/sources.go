@@ -4,6 +4,7 @@ package sources
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -170,16 +171,25 @@ func file(arg string, o Options) (*Input, error) {
 		}
 		return in, nil
 	case ext == ".mjpg" || ext == ".mjpeg" || ext == ".y4m":
-		if _, err := os.Stat(arg); err != nil {
+		if err := exists(arg); err != nil {
 			return nil, err
 		}
 		s, err := mjpeg.Open(arg, mjpeg.Options{})
 		return &Input{Source: s}, err
 	}
-	if _, err := os.Stat(arg); err != nil {
+	if err := exists(arg); err != nil {
 		return nil, err
 	}
 	return child(arg, o)
+}
+
+// exists says why a file cannot be read, as far as its name tells.
+func exists(path string) error {
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: there is no such file; cameras are /dev/video0, rtsp://... or http://..., and synth:street is always there (%w)", path, fs.ErrNotExist)
+	}
+	return err
 }
 
 func isFolder(path string) bool {
