@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -397,6 +398,20 @@ func serveRTSP(t *testing.T, port string, password ...string) (*exec.Cmd, string
 	return cmd, fields[1]
 }
 
+// heard is a Source that tells why Run came back.
+type heard struct {
+	camera.Source
+	tell func(error)
+}
+
+func (s heard) Run(ctx context.Context, sink camera.Sink) error {
+	err := s.Source.Run(ctx, sink)
+	if err != nil {
+		s.tell(err)
+	}
+	return err
+}
+
 // TestRTSP reads from a server, which is stopped and started, and freezes.
 func TestRTSP(t *testing.T) {
 	if testing.Short() {
@@ -407,19 +422,31 @@ func TestRTSP(t *testing.T) {
 	s := open(t, "rtsp://ada:hunter2@127.0.0.1:"+port+"/live", Options{})
 	stage := 0
 	var again atomic.Bool
-	faults := supervised(t, s, 2*time.Second, func(n int, f *camera.Frame) bool {
+	refused := make(chan struct{})
+	once := sync.OnceFunc(func() { close(refused) })
+	source := heard{s, func(err error) {
+		if strings.Contains(err.Error(), "Connection refused") {
+			once()
+		}
+	}}
+	faults := supervised(t, source, 2*time.Second, func(n int, f *camera.Frame) bool {
 		if f.Width != 320 || f.Height != 240 || time.Since(f.Time) > time.Second || time.Since(f.Time) < 0 {
 			t.Errorf("frame %d: %dx%d, %v old", n, f.Width, f.Height, time.Since(f.Time))
 		}
 		switch {
-		case stage == 0 && n >= 5: // the server dies, and comes back after a while
+		case stage == 0 && n >= 5: // the server dies, and comes back once it was missed
 			stage = 1
 			server.Process.Kill()
 			server.Wait()
-			time.AfterFunc(700*time.Millisecond, func() {
+			go func() {
+				select {
+				case <-refused:
+				case <-t.Context().Done():
+					return
+				}
 				server, _ = serveRTSP(t, port, "hunter2")
 				again.Store(true)
-			})
+			}()
 		case stage == 1 && again.Load(): // frames come from the new one, which freezes
 			stage = 2
 			server.Process.Signal(syscall.SIGSTOP)
