@@ -145,14 +145,14 @@ func TestReload(t *testing.T) {
 
 func TestFolder(t *testing.T) {
 	t.Setenv("STATE_DIRECTORY", "/var/lib/ocellus")
-	t.Setenv("XDG_DATA_HOME", "/home/me/data")
+	t.Setenv("XDG_DATA_HOME", "/data/of/me")
 	for _, c := range []struct{ data, want string }{{"/x", "/x"}, {"", "/var/lib/ocellus"}} {
 		if dir, err := (&place{data: c.data}).folder(); dir != c.want || err != nil {
 			t.Errorf("%q: %s, %v", c.data, dir, err)
 		}
 	}
 	t.Setenv("STATE_DIRECTORY", "")
-	if dir, err := (&place{}).folder(); dir != "/home/me/data/ocellusd" || err != nil {
+	if dir, err := (&place{}).folder(); dir != "/data/of/me/ocellusd" || err != nil {
 		t.Errorf("%s, %v", dir, err)
 	}
 }
