@@ -3,18 +3,13 @@ package training
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
-	"path/filepath"
 
-	"github.com/ocellus-vision/ocellus/cmd/internal/dataset"
 	"github.com/ocellus-vision/ocellus/cmd/internal/nets"
 	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/task/card"
 	"github.com/ocellus-vision/ocellus/model/task/detect"
-	"github.com/ocellus-vision/ocellus/model/task/embed"
-	"github.com/ocellus-vision/ocellus/model/task/face"
 	"github.com/ocellus-vision/ocellus/model/task/metric"
 	"github.com/ocellus-vision/ocellus/model/task/picture"
 	"github.com/ocellus-vision/ocellus/model/task/segment"
@@ -115,70 +110,6 @@ func detected(ctx context.Context, g *model.Graph, c card.Card, set *data.Boxes,
 	}
 	m := metric.Detect(all)
 	return map[string]float64{"ap50": m.AP50.Value, "ap50_low": m.AP50.Low, "ap50_high": m.AP50.High, "ap": m.AP.Value, "miss_rate": m.MissRate.Value}, nil
-}
-
-// verified measures pairs of faces as package face compares them, aligned by their marks; where a picture has none, by the part that was learnt from.
-func (j *Job) verified(ctx context.Context) (map[string]float64, error) {
-	valid := j.Recipe.Data.Valid
-	pairs, err := dataset.ReadPairs(filepath.Join(j.dir, valid.Pairs), filepath.Join(j.dir, valid.Pictures))
-	if err != nil {
-		return nil, err
-	}
-	c := j.card
-	p, err := compile(j.Graph, c, j.options.Threads)
-	if err != nil {
-		return nil, err
-	}
-	aligned, err := face.NewEmbedder(p, c)
-	if err != nil {
-		return nil, err
-	}
-	c.Input.Region = j.Recipe.Data.Region
-	e, err := embed.New(p, c)
-	if err != nil {
-		return nil, err
-	}
-	set := j.valid.(*data.Faces)
-	known := map[string][]float32{}
-	vector := func(file string) ([]float32, error) {
-		if v := known[file]; v != nil {
-			return v, nil
-		}
-		pic, err := data.ReadPicture(file)
-		if err != nil {
-			return nil, err
-		}
-		marks, err := set.Central(file)
-		if err != nil {
-			return nil, err
-		}
-		v := make([]float32, e.Size())
-		if marks != nil {
-			err = aligned.Embed(ctx, v, rgb(pic), (*face.Landmarks)(&marks.Marks))
-		} else {
-			err = e.Embed(ctx, v, rgb(pic))
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
-		}
-		known[file] = v
-		return v, nil
-	}
-	var all []metric.Pair
-	for _, pair := range pairs {
-		a, err := vector(pair.FileA)
-		if err != nil {
-			return nil, err
-		}
-		b, err := vector(pair.FileB)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, metric.Pair{A: pair.A, B: pair.B, Same: pair.A == pair.B, Similarity: embed.Similarity(a, b)})
-	}
-	v := metric.Verify(all)
-	return map[string]float64{"accuracy": v.Accuracy.Value, "accuracy_low": v.Accuracy.Low, "accuracy_high": v.Accuracy.High, "eer": v.EER.Value,
-		"tar_far_1": v.TAR1.Value}, nil
 }
 
 // segmented measures labels of pixels as package segment gives them for whole pictures.

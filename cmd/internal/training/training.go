@@ -17,6 +17,7 @@ import (
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/onnx"
 	"github.com/ocellus-vision/ocellus/model/task/card"
+	"github.com/ocellus-vision/ocellus/model/task/face"
 	"github.com/ocellus-vision/ocellus/model/train"
 	"github.com/ocellus-vision/ocellus/model/train/data"
 	"github.com/ocellus-vision/ocellus/model/train/recipe"
@@ -230,6 +231,15 @@ func (j *Job) Write(ctx context.Context, name string, h *train.History) error {
 			return err
 		}
 		g.Meta["ocellus.metrics"] = string(values)
+	}
+	if _, ok := j.valid.(*data.Faces); ok {
+		c, err := j.calibration(ctx)
+		if err != nil {
+			return err
+		}
+		if c != "" {
+			g.Meta[face.MetaKey] = c
+		}
 	}
 	b, err := onnx.Write(g)
 	if err != nil {

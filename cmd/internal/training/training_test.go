@@ -15,6 +15,7 @@ import (
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/onnx"
 	"github.com/ocellus-vision/ocellus/model/task/card"
+	"github.com/ocellus-vision/ocellus/model/task/face"
 	"github.com/ocellus-vision/ocellus/model/train"
 	"github.com/ocellus-vision/ocellus/model/zoo/arch"
 )
@@ -200,6 +201,9 @@ schedule: {rate: 0.02, shape: cosine}`+k.recipe)
 			c, err := card.FromMeta(g.Meta)
 			if err != nil || c.Input.Std[0] != 64 || c.Input.Order != "rgb" {
 				t.Errorf("card %+v, %v", c, err)
+			}
+			if c, ok := g.Meta[face.MetaKey]; ok {
+				t.Errorf("three people give the calibration %s", c)
 			}
 			if g.Meta["ocellus.data_terms"] != "made up" {
 				t.Errorf("terms %q", g.Meta["ocellus.data_terms"])

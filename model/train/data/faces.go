@@ -118,6 +118,9 @@ func (f *Faces) Files() []string {
 
 func (f *Faces) Len() int { return len(f.files) }
 
+// Pictures returns the files of a person.
+func (f *Faces) Pictures(person int) []string { return f.files[f.first[person]:f.first[person+1]] }
+
 // Person returns the number of the person whom an example shows.
 func (f *Faces) Person(i int) int { return f.labels[i] }
 
@@ -197,6 +200,9 @@ func (f *Faces) align() error {
 
 // Central returns the face of a picture, by its marks, that is nearest to the middle; nil where none is known.
 func (f *Faces) Central(name string) (*Face, error) {
+	if f.Marks == nil {
+		return nil, nil
+	}
 	rel, err := filepath.Rel(f.Root, name)
 	if err != nil {
 		return nil, err
