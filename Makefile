@@ -17,14 +17,15 @@ FUZZTIME    ?=
 BENCH       ?= .
 BENCHTIME   ?= 0.3s
 
-build: export CGO_ENABLED = 0
+demo build: export CGO_ENABLED = 0
 cross: export CGO_ENABLED = 0
 cross: export GOARM = 7
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: build ## build, and show what the program sees on a drawn street: pictures and a clip in out/demo
+demo: ## build bin/ocellus, and show what it sees of what it draws itself: pictures and clips in out/demo
+	$(GO) build -buildvcs=$(BUILDVCS) -trimpath -o bin/ ./cmd/ocellus
 	bin/ocellus demo out/demo
 
 build: ## build bin/ocellus and bin/ocellusd, each one static file
