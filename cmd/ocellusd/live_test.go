@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"image/jpeg"
@@ -18,6 +19,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -80,26 +82,31 @@ func (l *live) find(pattern string) string {
 	return m[1]
 }
 
-// ask sends a request, expects a status, and reads the answer where into is not nil.
+// ask sends a request, expects a status, and reads the answer where into is not nil. Where nobody listens it asks again for some seconds: once there is a
+// password, the daemon may be about to listen elsewhere.
 func (l *live) ask(status int, method, path string, body, into any) {
 	l.t.Helper()
-	var in io.Reader
+	var sent []byte
 	if body != nil {
-		b, err := json.Marshal(body)
+		var err error
+		if sent, err = json.Marshal(body); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+	var resp *http.Response
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		r, err := http.NewRequestWithContext(l.t.Context(), method, l.base+path, bytes.NewReader(sent))
 		if err != nil {
 			l.t.Fatal(err)
 		}
-		in = bytes.NewReader(b)
-	}
-	r, err := http.NewRequestWithContext(l.t.Context(), method, l.base+path, in)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("X-CSRF-Token", l.csrf)
-	resp, err := l.http.Do(r)
-	if err != nil {
-		l.t.Fatal(err)
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("X-CSRF-Token", l.csrf)
+		if resp, err = l.http.Do(r); err == nil {
+			break
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) || time.Now().After(end) {
+			l.t.Fatal(err)
+		}
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
