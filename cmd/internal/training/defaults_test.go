@@ -9,8 +9,10 @@ import (
 
 	"github.com/ocellus-vision/ocellus/model/onnx"
 	"github.com/ocellus-vision/ocellus/model/task/card"
+	"github.com/ocellus-vision/ocellus/model/task/face"
 	"github.com/ocellus-vision/ocellus/model/task/tasktest"
 	"github.com/ocellus-vision/ocellus/model/train"
+	"github.com/ocellus-vision/ocellus/model/train/data"
 	"github.com/ocellus-vision/ocellus/model/zoo"
 )
 
@@ -23,7 +25,8 @@ func TestDefaults(t *testing.T) {
 	for _, c := range []struct {
 		name, data, figure string
 		least              float64
-	}{{zoo.Scene, "data/scene", "miou", 0.60}, {zoo.Pedestrian, "data", "ap50", 0.94}} {
+	}{{zoo.Scene, "data/scene", "miou", 0.60}, {zoo.Pedestrian, "data", "ap50", 0.94}, {zoo.FaceDetector, "data", "found", 0.99},
+		{zoo.FaceEmbedder, "data", "accuracy", 0.88}} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := tasktest.Shared(t, c.data)
 			j, err := Prepare(filepath.Join("../../../model/zoo/recipes", c.name+".yaml"), dir, train.Options{Threads: 2})
@@ -57,6 +60,11 @@ func TestDefaults(t *testing.T) {
 			for name, v := range found {
 				if math.Abs(said[name]-v) > 1e-12 {
 					t.Errorf("%s is %.6g; the file says %.6g", name, v, said[name])
+				}
+			}
+			if _, faces := j.valid.(*data.Faces); faces {
+				if threshold, err := j.calibration(context.Background()); err != nil || threshold != meta[face.MetaKey] {
+					t.Errorf("the threshold is %s, %v; the file says %s", threshold, err, meta[face.MetaKey])
 				}
 			}
 			if found[c.figure] < c.least {

@@ -81,16 +81,31 @@ func TestPedestrianSize(t *testing.T) {
 	}
 }
 
-// TestFaceEmbed holds the network of faces to what a Raspberry Pi has room for: two million parameters, a vector of 128 of a picture of 56x72.
+// TestFaceEmbed holds the network of faces to what a Raspberry Pi has room for: two million parameters, a vector of 160 of a picture of 56x72.
 func TestFaceEmbed(t *testing.T) {
 	p, err := model.Compile(arch.FaceEmbed(1), model.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if in, out := p.Inputs()[0].Shape, p.Outputs()[0].Shape; !slices.Equal(in, []int{1, 3, 72, 56}) || !slices.Equal(out, []int{1, 128}) {
+	if in, out := p.Inputs()[0].Shape, p.Outputs()[0].Shape; !slices.Equal(in, []int{1, 3, 72, 56}) || !slices.Equal(out, []int{1, 160}) {
 		t.Errorf("%v becomes %v", in, out)
 	}
 	if n := p.Size().Params; n > 2e6 {
 		t.Errorf("%d parameters", n)
+	}
+}
+
+// TestFaceDetectorSize asks that the detector of faces keeps its bounds: 0.3 million parameters, and 0.25·10⁹ multiply-accumulates for a picture of 480x360,
+// which it sees at 384x288.
+func TestFaceDetectorSize(t *testing.T) {
+	p, err := model.Compile(arch.FaceDetector(1), model.Options{Threads: 1, Inputs: map[string][]int{"image": {1, 3, 288, 384}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if z := p.Size(); z.Params > 300_000 || z.MACs > 250_000_000 {
+		t.Errorf("%d parameters, %d multiply-accumulates at 384x288", z.Params, z.MACs)
+	}
+	if got := p.Outputs()[0].Shape; !slices.Equal(got, []int{1, 15, 36, 48}) {
+		t.Errorf("cells of shape %v", got)
 	}
 }
