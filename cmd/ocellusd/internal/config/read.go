@@ -22,7 +22,7 @@ import (
 )
 
 // maxBytes is the largest file that is read.
-const maxBytes = 1 << 20
+const maxBytes = 256 << 10
 
 // Problem is something wrong in the file.
 type Problem struct {
