@@ -106,7 +106,7 @@ func cells(n int) []float32 {
 	}
 	along := func(at, cell int) float64 {
 		far := max(at, 15-at) - 8 // pixels from the middle of the block
-		share := 1 - math.Abs(float64(at)-float64(8*cell)-3.5)/8
+		share := 1 - float64(math.Abs(float64(at)-float64(8*cell)-3.5)/8)
 		return float64(max(0, share) * bell[far])
 	}
 	var w []float32
