@@ -1,5 +1,7 @@
 // Requests to the API of the device that serves the page.
 
+import { sentence } from "./format.js";
+
 // Problem is an answer that says what is wrong.
 export class Problem extends Error {
   constructor(status, detail) {
@@ -61,12 +63,6 @@ async function ask(method, path, options = {}) {
 async function body(response) {
   const text = await response.text();
   return text ? JSON.parse(text) : null;
-}
-
-// sentence begins with a capital and ends with a full stop.
-function sentence(text) {
-  const t = text[0].toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(t) ? t : t + ".";
 }
 
 export const get = (path, signal) => ask("GET", path, { signal });

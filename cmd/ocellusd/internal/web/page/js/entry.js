@@ -29,7 +29,7 @@ export function setup(app, token, done) {
       history.replaceState(null, "", "#/live");
       await done();
     },
-    field("Name", h("input", { name: "user", autocomplete: "username", required: true, maxlength: 64, autofocus: true })),
+    field("Name", h("input", { name: "user", autocomplete: "username", required: true, maxlength: 64 })),
     password("Password", "password", "new-password"),
     h("button", { type: "submit", class: "primary wide" }, "Begin")));
   document.querySelector("input[name=user]").focus();

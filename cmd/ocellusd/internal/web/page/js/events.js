@@ -13,8 +13,13 @@ function thumb(e) {
   const img = h("img", { class: "thumb", alt: "", loading: "lazy", decoding: "async", src: snapshotURL(e) });
   img.addEventListener("load", () => {
     if (!e.box) return;
-    const at = (from, size, whole) => `${Math.round(Math.min(100, Math.max(0, (100 * (from + size / 2)) / whole)))}%`;
-    img.style.objectPosition = `${at(e.box[0], e.box[2], img.naturalWidth)} ${at(e.box[1], e.box[3], img.naturalHeight)}`;
+    const W = img.naturalWidth, H = img.naturalHeight, [x, y, w, h] = e.box;
+    const percent = (part, whole) => `${((100 * Math.min(whole, Math.max(0, part))) / whole).toFixed(1)}%`;
+    img.style.objectPosition = `${percent(x + w / 2, W)} ${percent(y + h / 2, H)}`;
+    // Browsers that can show a part of a picture come closer.
+    const high = Math.min(H, Math.max(1.5 * h, 1.1 * w, H / 3)), wide = Math.min(W, 1.4 * high);
+    const left = Math.min(Math.max(0, x + w / 2 - wide / 2), W - wide), top = Math.min(Math.max(0, y + h / 2 - high / 2), H - high);
+    img.style.objectViewBox = `inset(${percent(top, H)} ${percent(W - left - wide, W)} ${percent(H - top - high, H)} ${percent(left, W)})`;
   });
   return img;
 }
@@ -109,7 +114,7 @@ export async function show(root, at, signal) {
     field("Person", choose({ name: "name" }, [["", "Anybody"], ...known.people.map((p) => [p.name, p.name])], params.name)),
     field("Verdict", choose({ name: "feedback" }, [["", "Any or none"], ["none", "None yet"], ["right", "Right"], ["wrong", "Wrong"]], params.feedback)),
     field("Day", h("input", { type: "date", name: "day", value: params.day, max: key(Date.now()) })),
-    h("button", { type: "button", class: "plain", onclick: () => { location.hash = "#/events"; } }, "Clear"));
+    h("button", { type: "button", onclick: () => { location.hash = "#/events"; } }, "Show all"));
 
   function apply() {
     const data = new FormData(filters);

@@ -58,6 +58,12 @@ export function words(name) {
   return t[0].toUpperCase() + t.slice(1);
 }
 
+// sentence begins with a capital and ends with a full stop.
+export function sentence(text) {
+  const t = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(t) ? t : t + ".";
+}
+
 // kinds are those of events: what to say of them in filters, and their icon.
 export const kinds = {
   pedestrian_entered: { name: "Person entered", icon: "person" },

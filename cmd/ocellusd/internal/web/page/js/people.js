@@ -3,7 +3,7 @@
 import { del, get, may, send } from "./api.js";
 import { busy, confirmed, field, fill, form, h, notice, s, toast } from "./dom.js";
 import { card } from "./events.js";
-import { plural, when } from "./format.js";
+import { plural, sentence, when } from "./format.js";
 
 const initials = (name) => name.split(/\s+/).map((w) => w[0]).slice(0, 2).join("").toUpperCase();
 
@@ -76,7 +76,7 @@ export async function show(root, at, signal) {
   const list = h("div");
   async function reload() {
     const got = await get("/people", signal);
-    fill(list, got.available ? null : notice("Faces cannot be compared yet", h("p", null, got.why || "There is no network for faces."),
+    fill(list, got.available ? null : notice("Faces are not set up", h("p", null, sentence(got.why || "there is no network for faces")),
       h("p", null, "Name a detector and an embedder under tasks.faces in the settings, or send them on the page ", h("a", { href: "#/models" }, "Models"), ".")),
     got.people.length ? h("ul", { class: "people-list" }, got.people.map((p) => person(p, reload))) :
       h("p", { class: "empty" }, "Nobody is known. Whoever you make known is named in events; everybody else stays unknown."),

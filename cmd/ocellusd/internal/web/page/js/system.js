@@ -33,7 +33,7 @@ export async function show(root, at, signal) {
       tile("Events", String(sys.events.added), sys.events.lost ? `${sys.events.lost} could not be kept: ${sys.events.error}` : "since the start"),
       outbox(sys.outbox),
       tile("Running", duration(sys.uptime_s), `${sys.version}, ${sys.isa}`));
-    fill(cameras, grid("Cameras", ["Camera", "State", "Frames", "Delay, half below", "95 %", "99 %", "Dropped", "Opened again"], list.map((c) => [c.name, words(c.state), per(c.rate), ms(c.latency_ms.p50), ms(c.latency_ms.p95), ms(c.latency_ms.p99),
+    fill(cameras, grid("Cameras", ["Camera", "State", "Frames", "Delay, median", "95 %", "99 %", "Dropped", "Opened again"], list.map((c) => [c.name, words(c.state), per(c.rate), ms(c.latency_ms.p50), ms(c.latency_ms.p95), ms(c.latency_ms.p99),
       c.drops, c.restarts])));
     fill(tasks, grid("Tasks", ["Camera", "Task", "Looks", "Time of one", "Errors", ""], list.flatMap((c) => c.task_status.map((t) => [c.name, words(t.name), per(t.rate), ms(t.mean_ms), t.errors, t.paused ? "paused" : ""]))));
   });

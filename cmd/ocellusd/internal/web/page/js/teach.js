@@ -2,7 +2,7 @@
 
 import { del, get, may, post } from "./api.js";
 import { busy, every, fill, h, notice, toast } from "./dom.js";
-import { duration, share, when, words } from "./format.js";
+import { duration, sentence, share, when, words } from "./format.js";
 
 const outcomes = { published: ["Better, and in use", "good"], refused: ["Not better: nothing changed", ""], failed: ["Failed: nothing changed", "bad"], stopped: ["Stopped", ""] };
 
@@ -19,7 +19,7 @@ export function table(groups, caption) {
 function lesson(l) {
   const [text, tone] = outcomes[l.outcome] || [words(l.outcome), ""];
   return h("li", { class: "card" }, h("div", { class: "head" }, h("h3", null, `Lesson ${l.id}`), h("span", { class: `badge ${tone}` }, text)),
-    h("p", { class: "muted" }, when(l.time), l.model ? `, version ${l.model}` : ""), l.reason ? h("p", null, words(l.reason)) : null, table(l.table, `Lesson ${l.id}: before and after`));
+    h("p", { class: "muted" }, when(l.time), l.model ? `, version ${l.model}` : ""), l.reason ? h("p", null, sentence(l.reason)) : null, table(l.table, `Lesson ${l.id}: before and after`));
 }
 
 export async function show(root, at, signal) {
@@ -53,7 +53,7 @@ export async function show(root, at, signal) {
       drawn = text;
       const enough = t.labels.length > 0 && t.labels.every((l) => (t.examples[l] || 0) >= t.minimum);
       fill(top, t.available ? [counts(t), h("div", { class: "row" }, may("operator") && enough && !t.job ? start : null, h("a", { class: "button", href: "#/events?feedback=none&kind=pedestrian_entered" }, "Look through events"))] :
-        notice("Nothing can be taught yet", h("p", null, words(t.why || "No classifier is set."))));
+        notice("Teaching is not set up", h("p", null, sentence(t.why || "no classifier is set"))));
       fill(history, t.history.length ? [h("h2", null, "What came of lessons"), h("p", null, "An earlier version can be taken back on the page ", h("a", { href: "#/models" }, "Models"), "."), h("ol", { class: "lessons" }, t.history.map(lesson))] : null);
     }
     if (was && !t.job && t.history.length) toast(`The lesson has ended. ${(outcomes[t.history[0].outcome] || [words(t.history[0].outcome)])[0]}.`, (outcomes[t.history[0].outcome] || [])[1]);
