@@ -18,6 +18,7 @@ import (
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/store"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/teach/teachtest"
 	"github.com/ocellus-vision/ocellus/kernels"
+	"github.com/ocellus-vision/ocellus/model/zoo"
 )
 
 // childEnv makes the test's program a child of a lesson.
@@ -425,6 +426,22 @@ func TestWindow(t *testing.T) {
 				t.Fatalf("at %d, %d: %d", i, y, got)
 			}
 		}
+	}
+}
+
+// TestDefault looks with the classifier in the program.
+func TestDefault(t *testing.T) {
+	file, err := zoo.Default(zoo.PedestrianWindow)
+	if err != nil {
+		t.Skip(err)
+	}
+	x, err := openWindow(file, 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pic, box := teachtest.Draw(rand.New(rand.NewPCG(4, 4)), false)
+	if score, err := x.score(t.Context(), pic, box); err != nil || score > yes {
+		t.Errorf("what lies there is a person by %g, %v", score, err)
 	}
 }
 
