@@ -61,7 +61,7 @@ bench-peers: build ## latency, load time and memory beside ONNX Runtime's; ARGS=
 bench-train: build ## a step of training beside PyTorch's; ARGS='3 resnet18:8' selects rounds and networks
 	@scripts/bench_train.sh $(ARGS)
 
-eyes: build ## how well networks see, ours beside others: the tables of docs/eyes.md; ARGS='--train scene' trains what is missing, selects
+eyes: build ## how well networks see, ours beside others, as tables; ARGS='--train scene' trains what is missing, selects
 	@scripts/eyes.sh $(ARGS)
 
 generate: ## write asm/ again from gen/

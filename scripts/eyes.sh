@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # eyes.sh [--train] [--data DIR] [--models DIR] [--nets DIR] [TASK ...]
-# Writes the tables of docs/eyes.md: every network through the same task, by ocellus eval, on the pictures that the recipes keep from training.
+# Writes tables of how well networks see: every network through the same task, by ocellus eval, on the pictures that the recipes keep from training.
 # TASK is pedestrians, scene, faces or face-detection; without any, all. DIR of --data holds pedestrian/, scene/ and faces/ (../shared/data), that of --models
 # public networks as NAME/model.onnx (../shared/models), that of --nets those of model/zoo/recipes that are not in the program
 # (out/eyes): hog_svm.onnx, scene_multiscale.onnx and face_local.onnx, which --train trains first where they are missing. Other networks that are not there
