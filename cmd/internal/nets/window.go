@@ -34,7 +34,7 @@ func Detector(g *model.Graph, c card.Card) (*model.Graph, card.Card, error) {
 		return nil, c, err
 	}
 	// The rest of a letterbox has the colour that becomes 0.
-	in := c.Input
+	in := c.Input.Over(card.Input{Mean: []float64{0}, Std: []float64{1}})
 	in.Size, in.Fit, in.Pad, in.Region = c.Window.Picture, "letterbox", in.Mean, nil
 	yes := true
 	d := card.Card{Head: "ssd", Units: "pixels", Logits: &yes, Input: in, Score: c.Score, IoU: c.IoU, Max: c.Max}

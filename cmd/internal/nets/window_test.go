@@ -42,6 +42,10 @@ func TestWindow(t *testing.T) {
 	if _, err := pedestrian.New(moved.Program, moved.Card); err != nil {
 		t.Errorf("as a detector: %v", err)
 	}
+	_, bare, err := Detector(arch.PedestrianWindow(1), card.Card{Window: alone.Card.Window})
+	if err != nil || !reflect.DeepEqual(bare.Input, card.Input{Size: "160x192", Fit: "letterbox", Pad: []float64{0}, Mean: []float64{0}, Std: []float64{1}}) {
+		t.Errorf("pictures that are fed as they are: %+v, %v", bare.Input, err)
+	}
 	if moved.Params != alone.Params || moved.Params != g.Params() {
 		t.Errorf("%d parameters, moved over pictures %d", alone.Params, moved.Params)
 	}

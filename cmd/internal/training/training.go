@@ -263,6 +263,8 @@ func cardOf(r *recipe.Recipe) (card.Card, error) {
 	if err := d.Decode(&c); err != nil {
 		return card.Card{}, err
 	}
-	c.Input = c.Input.Over(card.Input{Order: "rgb", Mean: r.Data.Normal.Mean, Std: r.Data.Normal.Std})
+	// What is not given is said too: a task has other defaults.
+	in := card.Input{Order: "rgb", Mean: r.Data.Normal.Mean, Std: r.Data.Normal.Std}
+	c.Input = c.Input.Over(in.Over(card.Input{Mean: []float64{0}, Std: []float64{1}}))
 	return c, c.Check()
 }
