@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	case "hang":
 		time.Sleep(time.Hour)
 	case "glutton":
-		b := make([]byte, 512<<20)
+		b := make([]byte, 320<<20)
 		for i := range b {
 			b[i] = byte(i)
 		}
@@ -133,6 +133,9 @@ func (f *fixture) right(t *testing.T) int {
 
 // TestLessons teaches a network, offers it wrong examples, and takes the lesson back.
 func TestLessons(t *testing.T) {
+	if testing.Short() {
+		t.Skip("networks are trained, which takes a minute under the race detector")
+	}
 	f := fresh(t, "learn")
 	before := f.right(t)
 	pic, box := teachtest.Draw(rand.New(rand.NewPCG(3, 3)), false)
@@ -143,7 +146,7 @@ func TestLessons(t *testing.T) {
 	if _, err := f.Start(t.Context(), "ada"); !errors.As(err, &few) {
 		t.Fatalf("without examples: %v", err)
 	}
-	f.judged(t, 100, 0)
+	f.judged(t, 60, 0)
 	good := f.lesson(t)
 	if good.Outcome != "published" || good.Model != 2 || len(good.Table) < 2 || !(good.Table[0].After > good.Table[0].Before) {
 		t.Fatalf("%+v", good)
@@ -159,7 +162,7 @@ func TestLessons(t *testing.T) {
 	if err := f.db.Write(t.Context(), forgetExamples); err != nil {
 		t.Fatal(err)
 	}
-	f.judged(t, 60, 0.5)
+	f.judged(t, 40, 0.5)
 	bad := f.lesson(t)
 	if bad.Outcome != "refused" || bad.Model != 0 || bad.Reason == "" || len(bad.Table) == 0 {
 		t.Errorf("half of the labels are wrong: %+v", bad)
@@ -258,7 +261,7 @@ func TestBounds(t *testing.T) {
 	}{
 		{"stopped", "hang", "stopped", "stopped", func(*fixture) {}, true},
 		{"time", "hang", "failed", "teach.time", func(f *fixture) { f.Teacher.o.Time = time.Second }, false},
-		{"memory", "glutton", "failed", "teach.memory", func(f *fixture) { f.Teacher.o.Memory = 256 << 20 }, false},
+		{"memory", "glutton", "failed", "teach.memory", func(f *fixture) { f.Teacher.o.Memory = 192 << 20 }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.name == "memory" && rss(os.Getpid()) == 0 {
@@ -296,7 +299,7 @@ func TestPause(t *testing.T) {
 	f := fresh(t, "hang")
 	f.judged(t, MinExamples, 0)
 	f.busy.Store(true)
-	f.Teacher.o.Time = 2 * time.Second
+	f.Teacher.o.Time = time.Second
 	if _, err := f.Start(t.Context(), "ada"); err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +319,7 @@ func TestPause(t *testing.T) {
 		}
 	}
 	state("paused")
-	time.Sleep(3 * time.Second) // longer than the lesson may take: pauses do not count
+	time.Sleep(3 * time.Second / 2) // longer than the lesson may take: pauses do not count
 	state("paused")
 	f.busy.Store(false)
 	state("running")
