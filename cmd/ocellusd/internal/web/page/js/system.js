@@ -48,7 +48,7 @@ function outbox(o) {
 
 // grid is a table that can be scrolled sideways where it is too wide.
 function grid(caption, head, rows) {
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, h("table", null, h("caption", { class: "unseen" }, caption),
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${caption}, table` }, h("table", null, h("caption", { class: "unseen" }, caption),
     h("thead", null, h("tr", null, head.map((t) => (t ? h("th", { scope: "col" }, t) : h("td"))))),
     h("tbody", null, rows.map((r) => h("tr", null, r.map((v, i) => (i ? h("td", null, String(v)) : h("th", { scope: "row" }, v))))))));
 }
