@@ -13,6 +13,7 @@ import (
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/auth"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/config"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/models"
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/out"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/people"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/teach"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/watch"
@@ -27,6 +28,7 @@ type parts struct {
 	book    *people.Book
 	eyes    *people.Eyes
 	models  *models.Store
+	out     *out.Out
 	api     *api.API
 	server  *server
 }
@@ -55,8 +57,14 @@ func (d *daemon) openParts(ctx context.Context, c *config.Config) (err error) {
 		d.log.Error("a network that was in use is not", "error", err)
 	}
 	d.greet(ctx)
+	if d.out, err = out.New(out.Options{Store: d.store, Watch: d.watch, Hub: d.watch.Events(), Log: d.log, Version: version.Get().Version}); err != nil {
+		return err
+	}
+	if err := d.out.Apply(c); err != nil {
+		return err
+	}
 	d.api = api.New(api.Options{Auth: d.auth, Store: d.store, Watch: d.watch, Hub: d.watch.Events(), Faces: d.eyes, People: d.book, Teach: d.teacher, Models: d.models,
-		Page: web.Handler(), Version: version.Get().Version, Log: d.log})
+		Outbox: func() any { return d.out.Status() }, Page: web.Handler(), Version: version.Get().Version, Log: d.log})
 	d.server = &server{log: d.log, dir: dir, auth: d.auth, handler: d.api.Handler()}
 	return d.server.apply(c)
 }
@@ -73,6 +81,9 @@ func (d *daemon) closeParts() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		d.watch.Close(ctx)
+	}
+	if d.out != nil {
+		d.out.Close()
 	}
 	if d.teacher != nil {
 		d.teacher.Close()
@@ -126,5 +137,5 @@ func (d *daemon) apply(ctx context.Context, c *config.Config) error {
 	if was.Teach != c.Teach {
 		d.log.Warn("teach: what changed holds from the next start on")
 	}
-	return d.server.apply(c)
+	return errors.Join(d.out.Apply(c), d.server.apply(c))
 }
