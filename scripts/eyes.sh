@@ -29,7 +29,7 @@ if [ -n "$train" ]; then
     mkdir -p "$nets"
     for name in hog_svm scene_multiscale face_local; do
         of=$data
-        case $name in scene*) of=$data/scene ;; face*) of=$data/faces ;; esac
+        [ "$name" != scene_multiscale ] || of=$data/scene
         [ -f "$nets/$name.onnx" ] || "$ocellus" train "model/zoo/recipes/$name.yaml" --data "$of" -o "$nets/$name.onnx" --checkpoint "$nets" >&2
     done
 fi
