@@ -55,9 +55,10 @@ func TestInverseCholesky(t *testing.T) {
 // TestMirrored compares a picture with its mirror image, of which the network must think the same, and with the network before.
 func TestMirrored(t *testing.T) {
 	g := arch.FaceEmbed(1)
-	id, zero := tensor.New(tensor.Float32, 128, 128), tensor.New(tensor.Float32, 128)
-	for i := range 128 {
-		id.Float32s()[i*129] = 1
+	dim := g.Outputs[0].Shape[1].Size
+	id, zero := tensor.New(tensor.Float32, dim, dim), tensor.New(tensor.Float32, dim)
+	for i := range dim {
+		id.Float32s()[i*(dim+1)] = 1
 	}
 	x, y := tensor.New(tensor.Float32, 1, 3, 72, 56), tensor.New(tensor.Float32, 1, 3, 72, 56)
 	r := data.NewRand(5)
@@ -78,7 +79,7 @@ func TestMirrored(t *testing.T) {
 	}
 	m := mirrored(g, id, zero)
 	a, b, left, right := run(m, x), run(m, y), run(g, x), run(g, y)
-	mean, length := make([]float32, 128), 0.0
+	mean, length := make([]float32, dim), 0.0
 	for i := range mean {
 		mean[i] = (left[i] + right[i]) / 2
 		length += float64(a[i]) * float64(a[i])
