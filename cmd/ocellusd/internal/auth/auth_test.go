@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"database/sql"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -196,7 +197,7 @@ func TestLimiterForgets(t *testing.T) {
 	w := &watch{time.Unix(1e9, 0)}
 	l := NewLimiter(2, 10*time.Second, w.now)
 	for i := range 3 * maxKeys {
-		l.Count(string(rune(i)))
+		l.Count(fmt.Sprint("address ", i))
 	}
 	if len(l.keys) > maxKeys {
 		t.Errorf("%d keys are remembered", len(l.keys))

@@ -250,7 +250,10 @@ func (t *Teacher) run(ctx context.Context, job *task) (last message, err error) 
 			}
 		}
 	}()
-	last, why := t.attend(ctx, &minder{stop: func() { cmd.Process.Kill() }, halt: func(stop bool) error { return halt(cmd, stop) }, rss: func() int64 { return rss(cmd.Process.Pid) }}, said)
+	tick := time.NewTicker(glance)
+	defer tick.Stop()
+	last, why := t.attend(ctx, &minder{stop: func() { cmd.Process.Kill() }, halt: func(stop bool) error { return halt(cmd, stop) }, rss: func() int64 { return rss(cmd.Process.Pid) },
+		begun: time.Now(), glances: tick.C}, said)
 	in.Close()
 	err = cmd.Wait()
 	switch {
@@ -266,17 +269,17 @@ func (t *Teacher) run(ctx context.Context, job *task) (last message, err error) 
 	return last, nil
 }
 
-// minder is what can be done with a child.
+// minder is what can be done with a child that was begun at a time, and when it is looked at.
 type minder struct {
-	stop func()
-	halt func(bool) error
-	rss  func() int64
+	stop    func()
+	halt    func(bool) error
+	rss     func() int64
+	begun   time.Time
+	glances <-chan time.Time
 }
 
 // attend listens to a child until it is silent. It is stopped when ctx ends, and where it takes more memory or time than it may; why then says so.
 func (t *Teacher) attend(ctx context.Context, m *minder, said <-chan message) (last message, why error) {
-	tick := time.NewTicker(glance)
-	defer tick.Stop()
 	stop := func(err error) {
 		if why == nil {
 			why = err
@@ -285,7 +288,7 @@ func (t *Teacher) attend(ctx context.Context, m *minder, said <-chan message) (l
 	}
 	ended := ctx.Done()
 	var worked time.Duration
-	before := time.Now()
+	before := m.begun
 	easy := before // since when cameras keep up
 	halted, since := false, time.Time{}
 	for {
@@ -303,7 +306,7 @@ func (t *Teacher) attend(ctx context.Context, m *minder, said <-chan message) (l
 		case <-ended:
 			ended = nil
 			stop(context.Cause(ctx))
-		case now := <-tick.C:
+		case now := <-m.glances:
 			if !halted {
 				worked += now.Sub(before)
 			}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -252,8 +253,19 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// TestBounds stops lessons that hang, take too much memory or time, and those of a program that ended.
+// needChildren skips a test where this program cannot start itself.
+func needChildren(t *testing.T) {
+	t.Helper()
+	if err := exec.Command(os.Args[0], "-test.run=^$").Run(); errors.Is(err, syscall.ENOEXEC) {
+		t.Skip("the emulated test cannot start a program of its own architecture")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestBounds stops lessons that hang, and those that take too much memory or time.
 func TestBounds(t *testing.T) {
+	needChildren(t)
 	for _, c := range []struct {
 		name, mode, outcome, say string
 		change                   func(*fixture)
@@ -294,18 +306,18 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestPause lets cameras fall behind while a lesson runs.
+// TestPause lets cameras fall behind while a lesson runs, and stops it then.
 func TestPause(t *testing.T) {
+	needChildren(t)
 	f := fresh(t, "hang")
 	f.judged(t, MinExamples, 0)
 	f.busy.Store(true)
-	f.Teacher.o.Time = time.Second
 	if _, err := f.Start(t.Context(), "ada"); err != nil {
 		t.Fatal(err)
 	}
 	state := func(want string) {
 		t.Helper()
-		for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 			j := f.Job()
 			if j == nil {
 				t.Fatalf("the lesson ended before it was %s", want)
@@ -319,14 +331,59 @@ func TestPause(t *testing.T) {
 		}
 	}
 	state("paused")
-	time.Sleep(3 * time.Second / 2) // longer than the lesson may take: pauses do not count
-	state("paused")
 	f.busy.Store(false)
 	state("running")
+	f.busy.Store(true)
+	state("paused")
+	if err := f.Stop(t.Context(), "ada"); err != nil {
+		t.Error(err)
+	}
 	f.done.Wait()
 	list, err := f.History(t.Context(), 1)
-	if err != nil || !strings.Contains(list[0].Reason, "teach.time") {
+	if err != nil || len(list) != 1 || list[0].Outcome != "stopped" {
 		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// TestPausesDoNotCount looks at a lesson at moments of its own clock.
+func TestPausesDoNotCount(t *testing.T) {
+	busy, halted, stopped := true, false, false
+	teacher := &Teacher{o: Options{Time: 10 * time.Second, Busy: func() bool { return busy }}}
+	glances, said := make(chan time.Time), make(chan message)
+	now := time.Unix(1e9, 0)
+	m := &minder{stop: func() { stopped = true; close(said) }, halt: func(stop bool) error { halted = stop; return nil }, rss: func() int64 { return 0 }, begun: now, glances: glances}
+	ended := make(chan error, 1)
+	go func() {
+		_, why := teacher.attend(t.Context(), m, said)
+		ended <- why
+	}()
+	pass := func(d time.Duration) { // a message is taken only when the glance before it is over
+		now = now.Add(d)
+		glances <- now
+		said <- message{}
+	}
+	pass(9 * time.Second)
+	if !halted {
+		t.Error("it does not give way to cameras")
+	}
+	pass(20 * time.Second)
+	busy = false
+	pass(time.Second)
+	if !halted {
+		t.Error("it goes on before cameras have kept up for a while")
+	}
+	pass(calm)
+	if halted || stopped {
+		t.Errorf("halted %v, stopped %v", halted, stopped)
+	}
+	pass(time.Second)
+	if stopped {
+		t.Error("a lesson may work for as long as it says")
+	}
+	now = now.Add(1)
+	glances <- now
+	if why := <-ended; why == nil || !strings.Contains(why.Error(), "teach.time") || !stopped {
+		t.Errorf("%v, stopped %v", why, stopped)
 	}
 }
 
