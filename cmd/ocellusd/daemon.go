@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 	"syscall"
 	"time"
 
@@ -24,9 +25,10 @@ type daemon struct {
 	place
 	listen string
 
-	log   *slog.Logger
-	store *store.DB
-	watch *watch.Watch
+	log     *slog.Logger
+	manager *manager
+	store   *store.DB
+	watch   *watch.Watch
 	parts
 }
 
@@ -76,6 +78,10 @@ func (d *daemon) run(ctx context.Context, stderr io.Writer) error {
 	}
 	defer unlock()
 	d.log.Info("ocellusd", "version", version.Get().String(), "data", dir)
+	if d.manager, err = newManager(); err != nil {
+		return err
+	}
+	defer d.manager.close()
 	if d.store, err = store.Open(dir); err != nil {
 		return err
 	}
@@ -106,11 +112,18 @@ func (d *daemon) serve(ctx context.Context) error {
 	defer prune.Stop()
 	d.prune(ctx)
 	secured := d.auth.Secured()
+	d.notify("READY=1", "STATUS="+summary(d.watch.Cameras()))
+	ask := make(chan struct{})
+	var tending sync.WaitGroup
+	tending.Go(func() { d.tend(ctx, ask) })
+	defer tending.Wait()
 	for {
 		select {
 		case <-ctx.Done():
 			d.log.Info("stopping")
+			d.notify("STOPPING=1", "STATUS=stopping")
 			return nil
+		case <-ask:
 		case <-secured:
 			secured = nil
 			if err := d.server.apply(d.watch.Settings()); err != nil {
@@ -134,6 +147,10 @@ func (d *daemon) serve(ctx context.Context) error {
 
 // reload reads the settings again. Where they are wrong nothing changes.
 func (d *daemon) reload(ctx context.Context) {
+	if err := d.manager.reloading(); err != nil {
+		d.log.Warn("the service manager is not told", "error", err)
+	}
+	defer func() { d.notify("READY=1", "STATUS="+summary(d.watch.Cameras())) }()
 	c, err := d.settings()
 	if err == nil {
 		if d.listen != "" {
