@@ -280,6 +280,14 @@ func TestAPI(t *testing.T) {
 	if s.Streams < 1 || s.ISA == "" {
 		t.Errorf("%+v", s)
 	}
+	figures, err := l.http.Get(l.base + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer figures.Body.Close()
+	if b, err := io.ReadAll(figures.Body); err != nil || !strings.Contains(string(b), `ocellus_camera_up{camera="door"} 1`) {
+		t.Errorf("%s, %v", b, err)
+	}
 }
 
 // TestTeach judges events over HTTP until a lesson makes a better network of them, and takes it back.

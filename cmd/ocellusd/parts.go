@@ -12,6 +12,7 @@ import (
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/api"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/auth"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/config"
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/metrics"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/models"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/out"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/people"
@@ -64,7 +65,8 @@ func (d *daemon) openParts(ctx context.Context, c *config.Config) (err error) {
 		return err
 	}
 	d.api = api.New(api.Options{Auth: d.auth, Store: d.store, Watch: d.watch, Hub: d.watch.Events(), Faces: d.eyes, People: d.book, Teach: d.teacher, Models: d.models,
-		Outbox: func() any { return d.out.Status() }, Page: web.Handler(), Version: version.Get().Version, Log: d.log})
+		Outbox: func() any { return d.out.Status() }, Page: web.Handler(), Version: version.Get().Version, Log: d.log,
+		Metrics: metrics.Handler(metrics.Options{Watch: d.watch.Status, Out: d.out.Status, Store: d.store, Version: version.Get().Version})})
 	d.server = &server{log: d.log, dir: dir, auth: d.auth, handler: d.api.Handler()}
 	return d.server.apply(c)
 }
