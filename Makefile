@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL         := /bin/bash
 .SHELLFLAGS   := -o pipefail -c
-.PHONY: help demo build test test-device fuzz bench bench-peers bench-train eyes generate lint cross gocv clean setup
+.PHONY: help demo build test test-device fuzz bench bench-peers bench-train eyes generate lint cross deb dist gocv clean setup
 
 GO          ?= go
 # Go refuses to build where git distrusts the folder's owner, unless told to leave the revision out.
@@ -82,6 +82,13 @@ cross: ## build dist/PROGRAM-linux-ARCH for ocellus and ocellusd, on amd64, arm6
 		echo "dist/$$program-linux-$$arch"; \
 		GOOS=linux GOARCH=$$arch $(GO) build -buildvcs=$(BUILDVCS) -trimpath -ldflags='-s -w' -o dist/$$program-linux-$$arch ./cmd/$$program || exit 1; \
 	done; done
+
+deb: ## build dist/*.deb of both programs for amd64, arm64 and armhf: the service ocellusd with its settings, user and sandbox
+	@$(MAKE) --no-print-directory cross PLATFORMS="$(sort amd64 arm64 arm $(shell $(GO) env GOHOSTARCH))"
+	@for arch in amd64 arm64 arm; do packaging/deb.sh $$arch dist dist || exit 1; done
+
+dist: cross deb ## all of cross and deb, and their SHA-256; the same commit and Go make the same bytes
+	cd dist && sha256sum *-linux-* *.deb > SHA256SUMS
 
 clean: ## remove what make built
 	rm -rf bin dist out
