@@ -34,7 +34,7 @@ type daemon struct {
 
 // gcPercent is by how many percent the heap may grow before garbage is collected. Frames and tensors are used again, so that little garbage comes, while memory is
 // what small computers have least of.
-const gcPercent = 30
+const gcPercent = 10
 
 // folder returns the data folder.
 func (p *place) folder() (string, error) {
