@@ -83,7 +83,7 @@ func newRoot() *cobra.Command {
 Without settings it watches a street that it draws itself, at http://127.0.0.1:8320.
 It reads its settings again when their file changes, or at SIGHUP.`,
 		Example: `  ocellusd
-  ocellusd --config /etc/ocellus/ocellus.yaml --data /var/lib/ocellus`,
+  ocellusd --config /etc/ocellus/ocellusd.yaml --data /var/lib/ocellus`,
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,

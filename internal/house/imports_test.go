@@ -46,6 +46,7 @@ var rules = []rule{
 	{"cmd/...", []string{"kernels", "kernels/ref", "kernels/opencl", "model/...", "model", "camera/...", "camera", "cmd/...", "*.*/..."}, nil},
 	{"internal/device/...", []string{"internal/device/...", "camera", "camera/v4l2", "model", "model/...", "kernels", "golang.org/x/sys/unix"}, nil},
 	{"internal/...", nil, nil},
+	{"packaging", nil, nil},
 	// The module of the generators.
 	{"gen/neon", nil, nil},
 	{"gen", nil, nil},
