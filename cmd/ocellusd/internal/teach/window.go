@@ -9,7 +9,6 @@ import (
 	"image/png"
 	"os"
 	"slices"
-	"sync"
 
 	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/model"
@@ -29,7 +28,7 @@ type window struct {
 	person int // class
 	w, h   int // of the input
 	object [4]float64
-	pool   sync.Pool // of *classify.Classifier
+	spare  chan *classify.Classifier // holds the one that is made, while nobody uses it
 }
 
 // maxModel is the largest file of a classifier.
@@ -78,7 +77,7 @@ func openWindow(file []byte, number, threads int) (*window, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &window{number: number, labels: c.Labels, person: slices.Index(c.Labels, Person)}
+	x := &window{number: number, labels: c.Labels, person: slices.Index(c.Labels, Person), spare: make(chan *classify.Classifier, 1)}
 	if x.person < 0 || len(c.Labels) != first.Classes() {
 		return nil, fmt.Errorf("its %d classes are %q; one of them must be %s, and each must have a name", first.Classes(), c.Labels, Person)
 	}
@@ -89,13 +88,7 @@ func openWindow(file []byte, number, threads int) (*window, error) {
 	if c.Window != nil {
 		x.object = [4]float64(c.Window.Object)
 	}
-	x.pool.New = func() any {
-		if n, err := classify.New(p, c); err == nil {
-			return n
-		}
-		return (*classify.Classifier)(nil)
-	}
-	x.pool.Put(first)
+	x.spare <- first
 	return x, nil
 }
 
@@ -129,11 +122,13 @@ func (x *window) score(ctx context.Context, pic kernels.Picture, box [4]float64)
 	if err != nil {
 		return 0, err
 	}
-	n := x.pool.Get().(*classify.Classifier)
-	if n == nil {
-		return 0, errors.New("the classifier cannot be run")
+	var n *classify.Classifier
+	select {
+	case n = <-x.spare:
+	case <-ctx.Done():
+		return 0, ctx.Err()
 	}
-	defer x.pool.Put(n)
+	defer func() { x.spare <- n }()
 	list, err := n.Classify(ctx, part, len(x.labels))
 	if err != nil {
 		return 0, err
