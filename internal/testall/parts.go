@@ -29,6 +29,7 @@ func allParts(fuzztime time.Duration) []part {
 	}
 	every := []string{"./..."}
 	arithmetic := []string{"./kernels/...", "./model", "./cmd/..."}
+	soaked := []string{"./cmd/ocellusd/internal/store", "./cmd/ocellusd/internal/teach", "./cmd/ocellusd/internal/out"}
 	networks := emulated("arm64", "qemu-aarch64-static", []string{"./model/onnx", "./model/train"})
 	networks.name, networks.what = "arm64-networks", "digests of networks and of training, "+networks.what
 	networks.flags = append(networks.flags, "-run=Digest")
@@ -47,6 +48,8 @@ func allParts(fuzztime time.Duration) []part {
 			name: "device", what: "cameras in an emulated ARM computer",
 			env: []string{"OCELLUS_DEVICE=all"}, flags: []string{"-timeout=10m"}, packages: []string{"./internal/device"}, missing: noDevice,
 		},
+		{name: "soak", what: "kills at random moments, and an hour of events without a broker, for two minutes each", env: []string{"OCELLUS_SOAK=2m"}, missing: nothing,
+			packages: soaked, flags: []string{"-run=^(TestKill|TestKilled|TestHourAway)$"}},
 		{name: "gocv", what: "camera/gocv with OpenCV", env: []string{"CGO_ENABLED=1"}, packages: []string{"./camera/gocv"},
 			flags: []string{"-tags=gocv,gocv_specific_modules,gocv_videoio,matprofile"}, missing: noOpenCV},
 		{name: "gen", what: "the generators", dir: "gen", packages: every, missing: nothing},

@@ -120,7 +120,7 @@ func TestHourAway(t *testing.T) {
 	kills := 0
 	for heard() < events {
 		kill := begin()
-		more := heard() + 50 + r.IntN(events/5)
+		more := heard() + 50 + r.IntN(200)
 		until(t, "more events", func() bool {
 			return heard() >= more || count("outbox") == 0 && count("outbox_targets WHERE cursor >= "+fmt.Sprint(events)) == 1
 		})

@@ -109,7 +109,7 @@ func (d *device) open(settings string) (*Out, *config.Config) {
 // until waits until something is true.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for range 3000 {
+	for range 12000 {
 		if ok() {
 			return
 		}

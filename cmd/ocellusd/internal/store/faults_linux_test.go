@@ -25,19 +25,41 @@ func again(t *testing.T, name, key, dir string) *exec.Cmd {
 	return cmd
 }
 
+// soak is for how long at most long tests run, which are short where it is 0.
+func soak(t *testing.T) time.Duration {
+	t.Helper()
+	s := os.Getenv("OCELLUS_SOAK")
+	if s == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		t.Fatal("OCELLUS_SOAK: ", err)
+	}
+	return d
+}
+
 // TestKill kills a process that adds events at random moments. Each time the database is whole, and what was acknowledged is there with its picture.
 func TestKill(t *testing.T) {
 	const key = "OCELLUS_TEST_KILL"
 	if dir := os.Getenv(key); dir != "" {
 		writeForEver(dir)
 	}
-	rounds := 25
-	if testing.Short() {
+	rounds, bound := 25, soak(t)
+	switch {
+	case bound > 0:
+		rounds = 160
+	case testing.Short():
 		rounds = 3
 	}
 	dir := t.TempDir()
 	var acknowledged []int64 // numbers may be left out: those of events that were not committed are not given again where their pictures were written
+	begun := time.Now()
 	for round := range rounds {
+		if bound > 0 && time.Since(begun) > bound {
+			rounds = round
+			break
+		}
 		cmd := again(t, "TestKill", key, dir)
 		out, err := cmd.StdoutPipe()
 		if err != nil {
@@ -85,6 +107,7 @@ func TestKill(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	t.Logf("%d kills, %d events were acknowledged", rounds, len(acknowledged))
 	if len(acknowledged) < rounds {
 		t.Errorf("only %d events were acknowledged in %d rounds", len(acknowledged), rounds)
 	}

@@ -209,7 +209,15 @@ func TestKilled(t *testing.T) {
 	whole := time.Since(begun)
 	outcomes := map[string]int{}
 	r := rand.New(rand.NewPCG(2, 2))
-	for range 8 {
+	rounds, bound := 8, time.Duration(math.MaxInt64)
+	if s := os.Getenv("OCELLUS_SOAK"); s != "" {
+		var err error
+		if bound, err = time.ParseDuration(s); err != nil {
+			t.Fatal("OCELLUS_SOAK: ", err)
+		}
+		rounds = 40
+	}
+	for begun, n := time.Now(), 0; n < rounds && time.Since(begun) < bound; n++ {
 		if err := f.Activate(t.Context(), "ada", 1); err != nil {
 			t.Fatal(err)
 		}
