@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL         := /bin/bash
 .SHELLFLAGS   := -o pipefail -c
-.PHONY: help demo build test test-device fuzz bench bench-peers bench-train eyes generate lint cross deb dist gocv clean setup
+.PHONY: help demo build test test-device soak fuzz bench bench-daemon bench-peers bench-train eyes generate lint cross deb dist gocv clean setup
 
 GO          ?= go
 # Go refuses to build where git distrusts the folder's owner, unless told to leave the revision out.
@@ -47,6 +47,9 @@ test: setup ## run every test: native, race, purego, arm64 under qemu, the emula
 test-device: setup ## run the program in an emulated ARM computer with cameras that misbehave
 	@$(GO) run ./internal/testall -parts device
 
+soak: ## kill the daemon's writers 200 times at random moments, and keep its broker away for an hour of events
+	OCELLUS_SOAK=2h $(GO) test -count=1 -v -timeout 6h -run '^(TestKill|TestKilled|TestHourAway)$$' ./cmd/ocellusd/internal/store ./cmd/ocellusd/internal/teach ./cmd/ocellusd/internal/out
+
 fuzz: ## fuzz each target for FUZZTIME (1m)
 	@$(GO) run ./internal/testall -parts fuzz -fuzztime $(or $(FUZZTIME),1m)
 
@@ -54,6 +57,9 @@ bench: ## speed of the kernels beside the peak of the CPU; BENCH=regexp selects
 	@mkdir -p out
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -timeout 0 ./kernels | tee out/bench.txt
 	@$(GO) run ./internal/benchtable < out/bench.txt > out/bench.md && echo "tables: out/bench.md"
+
+bench-daemon: build ## the daemon with 8 cameras, 50 viewers and 100 requests a second for ten minutes; ARGS='-for 1m' selects
+	@$(GO) run ./internal/benchdaemon $(ARGS)
 
 bench-peers: build ## latency, load time and memory beside ONNX Runtime's; ARGS='--only resnet18 --rounds 1' selects
 	@scripts/bench_peers.sh $(ARGS)
