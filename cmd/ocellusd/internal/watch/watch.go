@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -48,6 +49,7 @@ type Watch struct {
 	swapped   map[string]string // networks that SwapModel put in the place of those of the settings. applying is held for it and for gallery
 	gallery   *face.Gallery
 	inferring sync.Mutex
+	encoding  chan struct{} // holds one for each picture of a stream that is being encoded: on half of the CPUs at most, so that cameras and requests do not wait for viewers
 
 	mu    sync.Mutex // of what follows; held for short only
 	cfg   *config.Config
@@ -59,7 +61,8 @@ type Watch struct {
 
 // New returns a Watch without cameras: Apply adds them. Close ends it.
 func New(o Options) *Watch {
-	w := &Watch{o: o, queue: newQueue(), stop: make(chan struct{}), cfg: &config.Config{}, file: &config.Config{}, slots: map[string]*slot{}, swapped: map[string]string{}}
+	w := &Watch{o: o, queue: newQueue(), stop: make(chan struct{}), cfg: &config.Config{}, file: &config.Config{}, slots: map[string]*slot{}, swapped: map[string]string{},
+		encoding: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
 	w.pipe = pipeline.New(pipeline.Options{Report: w.fault, Degraded: func(l pipeline.Load) { o.Log.Warn("load", "now", l.String()) }})
 	ctx, cancel := context.WithCancel(context.Background())
 	w.cancel = cancel
@@ -381,8 +384,8 @@ func (w *Watch) Latest(name string, overlay bool) ([]byte, time.Time, error) {
 	return y.view.picture(overlay)
 }
 
-// Subscribe returns the frames of a camera as JPEGs, as they come, at most ten a second, and what ends it. The channel is closed then, and when the camera is
-// closed. Who is slow misses frames; nobody waits. Frames are encoded only while somebody looks, once for all.
+// Subscribe returns the frames of a camera as JPEGs, as they come, at most ten a second and as many as half of the CPUs can encode, and what ends it. The
+// channel is closed then, and when the camera is closed. Who is slow misses frames; nobody waits. Frames are encoded only while somebody looks, once for all.
 func (w *Watch) Subscribe(name string, overlay bool) (<-chan []byte, func(), error) {
 	y := w.eye(name)
 	if y == nil {
@@ -392,7 +395,11 @@ func (w *Watch) Subscribe(name string, overlay bool) (<-chan []byte, func(), err
 	if overlay {
 		s = y.view.streams[1]
 	}
-	c, stop := s.subscribe(func() ([]byte, time.Time, error) { return y.view.picture(overlay) })
+	c, stop := s.subscribe(func() ([]byte, time.Time, error) {
+		w.encoding <- struct{}{}
+		defer func() { <-w.encoding }()
+		return y.view.picture(overlay)
+	})
 	return c, stop, nil
 }
 

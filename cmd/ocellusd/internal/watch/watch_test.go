@@ -205,9 +205,24 @@ func TestPicturesAndViewers(t *testing.T) {
 			t.Errorf("%d viewers are left", n)
 		}
 	}
+	for range cap(w.encoding) { // as if other streams were encoded all the time
+		w.encoding <- struct{}{}
+	}
 	frames, _, err := w.Subscribe("a", false)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if _, _, err := w.Latest("a", false); err != nil {
+		t.Errorf("who asks for one picture waits for streams: %v", err)
+	}
+	if len(frames) > 0 {
+		t.Error("a stream does not wait its turn")
+	}
+	for range cap(w.encoding) {
+		<-w.encoding
+	}
+	if _, ok := <-frames; !ok {
+		t.Error("the stream ended")
 	}
 	if err := w.Apply(settings(t, "cameras: []\n")); err != nil {
 		t.Fatal(err)
