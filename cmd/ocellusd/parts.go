@@ -136,8 +136,9 @@ func (d *daemon) apply(ctx context.Context, c *config.Config) error {
 		return err
 	}
 	d.greet(ctx)
-	if was.Teach != c.Teach {
-		d.log.Warn("teach: what changed holds from the next start on")
+	d.teacher.Bound(int64(c.Teach.Memory), c.Teach.Time)
+	if was.Teach.Model != c.Teach.Model || was.Threads != c.Threads {
+		d.log.Warn("teach: another classifier or number of threads holds from the next start on")
 	}
 	return errors.Join(d.out.Apply(c), d.server.apply(c))
 }

@@ -77,11 +77,25 @@ func (t *Teacher) Start(ctx context.Context, actor string) (int64, error) {
 	}
 	work, stop := context.WithCancelCause(context.Background())
 	t.job = &job{Job{ID: id, State: "starting", Begun: now.UTC()}, stop}
+	bounds := bounds{t.o.Memory, t.o.Time}
 	t.done.Go(func() {
 		defer stop(nil)
-		t.end(id, t.give(work, id, x))
+		t.end(id, t.give(work, id, x, bounds))
 	})
 	return id, nil
+}
+
+// bounds are those of a lesson.
+type bounds struct {
+	memory int64         // bytes; 0 for none
+	time   time.Duration // without pauses; 0 for none
+}
+
+// Bound sets how much memory, in bytes, and time lessons may take from the next one on.
+func (t *Teacher) Bound(memory int64, most time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.o.Memory, t.o.Time = memory, most
 }
 
 // errStopped says that somebody stopped a lesson.
@@ -139,7 +153,7 @@ func (t *Teacher) end(id int64, o outcome) {
 }
 
 // give writes the examples to a folder and lets a child learn them.
-func (t *Teacher) give(ctx context.Context, id int64, x *window) outcome {
+func (t *Teacher) give(ctx context.Context, id int64, x *window, b bounds) outcome {
 	failed := func(err error) outcome {
 		if cause := context.Cause(ctx); errors.Is(cause, errStopped) {
 			return outcome{what: "stopped", reason: cause.Error()}
@@ -153,10 +167,9 @@ func (t *Teacher) give(ctx context.Context, id int64, x *window) outcome {
 	if err := t.write(ctx, data); err != nil {
 		return failed(err)
 	}
-	memory := t.o.Memory
-	job := task{Model: t.store.Model(x.number), Kept: t.store.Kept(x.number), Data: data, Store: filepath.Dir(t.store.Model(x.number)), Lesson: id, Memory: memory,
+	job := task{Model: t.store.Model(x.number), Kept: t.store.Kept(x.number), Data: data, Store: filepath.Dir(t.store.Model(x.number)), Lesson: id, Memory: b.memory,
 		Threads: t.o.Threads, Version: t.o.Version}
-	last, err := t.run(ctx, &job)
+	last, err := t.run(ctx, &job, b.time)
 	switch {
 	case err != nil:
 		// A child may have published and been killed before it said so.
@@ -213,7 +226,7 @@ func (w *tail) Write(p []byte) (int, error) {
 }
 
 // run starts a child and returns the last thing it said. The child's life is bound to this thread's, which therefore waits for it.
-func (t *Teacher) run(ctx context.Context, job *task) (last message, err error) {
+func (t *Teacher) run(ctx context.Context, job *task, most time.Duration) (last message, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	line, err := json.Marshal(job)
@@ -253,7 +266,7 @@ func (t *Teacher) run(ctx context.Context, job *task) (last message, err error) 
 	tick := time.NewTicker(glance)
 	defer tick.Stop()
 	last, why := t.attend(ctx, &minder{stop: func() { cmd.Process.Kill() }, halt: func(stop bool) error { return halt(cmd, stop) }, rss: func() int64 { return rss(cmd.Process.Pid) },
-		begun: time.Now(), glances: tick.C}, said)
+		begun: time.Now(), glances: tick.C, bounds: bounds{job.Memory, most}}, said)
 	in.Close()
 	err = cmd.Wait()
 	switch {
@@ -276,6 +289,7 @@ type minder struct {
 	rss     func() int64
 	begun   time.Time
 	glances <-chan time.Time
+	bounds
 }
 
 // attend listens to a child until it is silent. It is stopped when ctx ends, and where it takes more memory or time than it may; why then says so.
@@ -311,11 +325,11 @@ func (t *Teacher) attend(ctx context.Context, m *minder, said <-chan message) (l
 				worked += now.Sub(before)
 			}
 			before = now
-			if n := m.rss(); t.o.Memory > 0 && n > t.o.Memory {
-				stop(fmt.Errorf("the lesson took %d MB of memory; it may use %d: raise teach.memory", n/1e6, t.o.Memory/1e6))
+			if n := m.rss(); m.memory > 0 && n > m.memory {
+				stop(fmt.Errorf("the lesson took %d MB of memory; it may use %d: raise teach.memory", n/1e6, m.memory/1e6))
 			}
-			if t.o.Time > 0 && worked > t.o.Time {
-				stop(fmt.Errorf("the lesson took longer than %s: raise teach.time", t.o.Time))
+			if m.time > 0 && worked > m.time {
+				stop(fmt.Errorf("the lesson took longer than %s: raise teach.time", m.time))
 			}
 			busy := t.o.Busy != nil && t.o.Busy()
 			if busy {

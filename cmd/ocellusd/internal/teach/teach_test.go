@@ -280,8 +280,8 @@ func TestBounds(t *testing.T) {
 		stop                     bool
 	}{
 		{"stopped", "hang", "stopped", "stopped", func(*fixture) {}, true},
-		{"time", "hang", "failed", "teach.time", func(f *fixture) { f.Teacher.o.Time = time.Second }, false},
-		{"memory", "glutton", "failed", "teach.memory", func(f *fixture) { f.Teacher.o.Memory = 192 << 20 }, false},
+		{"time", "hang", "failed", "teach.time", func(f *fixture) { f.Bound(2<<30, time.Second) }, false},
+		{"memory", "glutton", "failed", "teach.memory", func(f *fixture) { f.Bound(192<<20, time.Hour) }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.name == "memory" && rss(os.Getpid()) == 0 {
@@ -356,10 +356,10 @@ func TestPause(t *testing.T) {
 // TestPausesDoNotCount looks at a lesson at moments of its own clock.
 func TestPausesDoNotCount(t *testing.T) {
 	busy, halted, stopped := true, false, false
-	teacher := &Teacher{o: Options{Time: 10 * time.Second, Busy: func() bool { return busy }}}
+	teacher := &Teacher{o: Options{Busy: func() bool { return busy }}}
 	glances, said := make(chan time.Time), make(chan message)
 	now := time.Unix(1e9, 0)
-	m := &minder{stop: func() { stopped = true; close(said) }, halt: func(stop bool) error { halted = stop; return nil }, rss: func() int64 { return 0 }, begun: now, glances: glances}
+	m := &minder{stop: func() { stopped = true; close(said) }, halt: func(stop bool) error { halted = stop; return nil }, rss: func() int64 { return 0 }, begun: now, glances: glances, bounds: bounds{time: 10 * time.Second}}
 	ended := make(chan error, 1)
 	go func() {
 		_, why := teacher.attend(t.Context(), m, said)
