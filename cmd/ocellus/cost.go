@@ -24,6 +24,10 @@ func newCost(threads int, list ...*nets.Net) *cost {
 	for _, n := range list {
 		c.Params += n.Params
 		c.MACs += n.Program.Size().MACs
+		if n.Refine != nil { // its multiply-accumulates are those of one face
+			c.Params += n.Refine.Params
+			c.MACs += n.Refine.Program.Size().MACs
+		}
 	}
 	return c
 }

@@ -118,9 +118,9 @@ func (e *evaluation) faceDetection(ctx context.Context) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := face.NewDetector(n.Program, n.Card)
+	d, err := tasks.FaceDetector(n)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", n.Name, err)
+		return nil, err
 	}
 	frames, mistaken, err := e.streets(ctx, d, file)
 	if err != nil {
@@ -221,8 +221,9 @@ func pixels(p kernels.Picture) data.Pixels {
 
 type identificationFigures struct {
 	metric.Identification
-	People int `json:"people"` // who are enrolled
-	Missed int `json:"missed"` // pictures without a face that was found
+	People    int     `json:"people"`    // who are enrolled
+	Missed    int     `json:"missed"`    // pictures without a face that was found
+	Threshold float64 `json:"threshold"` // least similarity at which somebody is one of them
 }
 
 func (f identificationFigures) rows() []row {
@@ -243,16 +244,14 @@ func (e *evaluation) identify(ctx context.Context) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	threshold := e.threshold
-	if threshold == 0 {
-		c, err := face.FromMeta(f.Embedder.Meta)
-		if err != nil {
+	var c *face.Calibration
+	if e.threshold == 0 {
+		if c, err = face.FromMeta(f.Embedder.Meta); err != nil {
 			return nil, fmt.Errorf("%s: %w", f.Embedder.Name, err)
 		}
 		if c == nil {
 			return nil, usageErrorf("no threshold is known for %s: give --threshold", f.Embedder.Name)
 		}
-		threshold = c.Threshold
 	}
 	out := identificationFigures{}
 	gallery := face.NewGallery(f.Embedder.SHA256, r.Embedder.Size())
@@ -295,6 +294,9 @@ func (e *evaluation) identify(ctx context.Context) (figures, error) {
 		}
 	}
 	out.People = len(gallery.People)
+	if out.Threshold = e.threshold; c != nil {
+		out.Threshold = c.Among(out.People)
+	}
 	var list []metric.Probe
 	for _, p := range probes {
 		p.Similarity = -1 // a face that was not found is like nobody's
@@ -303,7 +305,7 @@ func (e *evaluation) identify(ctx context.Context) (figures, error) {
 		}
 		list = append(list, p.Probe)
 	}
-	out.Identification = metric.Identify(list, threshold)
+	out.Identification = metric.Identify(list, out.Threshold)
 	return out, e.some(len(list))
 }
 

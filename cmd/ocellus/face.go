@@ -114,7 +114,7 @@ func (n *faceNets) open() (f *tasks.Faces, why string, err error) {
 	case n.threshold != 0:
 		f.Threshold = n.threshold
 	case gallery.Calibration != nil:
-		f.Threshold = gallery.Calibration.Threshold
+		f.Threshold, f.Calibration = gallery.Calibration.Threshold, gallery.Calibration
 	default:
 		f.Embedder = nil
 		return f, "no threshold is known for this network: calibrate one with 'ocellus face calibrate DIR', or give --threshold", nil

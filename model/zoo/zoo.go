@@ -14,12 +14,13 @@ const (
 	PedestrianWindow = "pedestrian_window" // a classifier of windows, background or person, to be taught more
 	Scene            = "scene"
 	FaceDetector     = "face_detector"
+	FaceLandmarks    = "face_landmarks" // of faces that are found
 	FaceEmbedder     = "face_embedder"
 	Digit            = "digit"
 )
 
 // Names lists the names in the order of the tasks.
-var Names = []string{Pedestrian, PedestrianWindow, Scene, FaceDetector, FaceEmbedder, Digit}
+var Names = []string{Pedestrian, PedestrianWindow, Scene, FaceDetector, FaceLandmarks, FaceEmbedder, Digit}
 
 //go:embed nets
 var nets embed.FS

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
+	"strings"
 
 	"github.com/ocellus-vision/ocellus/cmd/internal/cards"
 	"github.com/ocellus-vision/ocellus/cmd/internal/models"
@@ -27,6 +29,8 @@ type Request struct {
 	Smaller       bool      // the Net is to have smaller inputs too, where the network leaves the size open and Card does not give one
 	Threads       int       // 0: one per CPU
 	Detect        bool      // objects are to be found with it: of a classifier of windows, Net is one that moves the window over pictures
+
+	refines bool // it is another Net's Refine
 }
 
 // Net is a network that is ready to be used. Its Program serves many Sessions.
@@ -38,6 +42,7 @@ type Net struct {
 	Card    card.Card
 	Meta    map[string]string
 	Params  int64 // parameters in the file
+	Refine  *Net  // what looks again at what is found, where Card names one
 }
 
 // maxBytes is the largest file of a network that is read at once; larger ones have their weights in other files.
@@ -89,7 +94,16 @@ func Load(r Request) (*Net, error) {
 	if err := n.compile(g, r); err != nil {
 		return nil, err
 	}
-	return n, nil
+	if name := n.Card.Refine; name != "" {
+		switch {
+		case r.refines:
+			return nil, fmt.Errorf("%s: it refines what another network finds: its card names none that refines it", n.Name)
+		case !slices.Contains(zoo.Names, name):
+			return nil, fmt.Errorf("%s: refine: there is no default network %q; there are %s", n.Name, name, strings.Join(zoo.Names, ", "))
+		}
+		n.Refine, err = Load(Request{Default: name, Threads: r.Threads, refines: true})
+	}
+	return n, err
 }
 
 // find puts the file that is meant into r. chosen is the digest that it must have, where the user chose it for a default network.

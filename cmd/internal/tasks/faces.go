@@ -18,15 +18,31 @@ type Faces struct {
 	Embedder  *nets.Net     // nil: faces are only found
 	Gallery   *face.Gallery // of Embedder
 	Threshold float64
+	// Of Threshold, where it is not one that the user chose.
+	Calibration *face.Calibration
+}
+
+// FaceDetector returns what works a network that finds faces, and the one that refines it.
+func FaceDetector(n *nets.Net) (*face.Detector, error) {
+	d, err := face.NewDetector(n.Program, n.Card)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", n.Name, err)
+	}
+	if n.Refine != nil {
+		if err := d.Refine(n.Refine.Program, n.Refine.Card); err != nil {
+			return nil, fmt.Errorf("%s: %w", n.Refine.Name, err)
+		}
+	}
+	return d, nil
 }
 
 // Recogniser returns what works the networks.
 func (f *Faces) Recogniser() (*face.Recogniser, error) {
-	d, err := face.NewDetector(f.Detector.Program, f.Detector.Card)
+	d, err := FaceDetector(f.Detector)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Detector.Name, err)
+		return nil, err
 	}
-	r := &face.Recogniser{Detector: d, Gallery: f.Gallery, Threshold: f.Threshold, Gate: face.Live}
+	r := &face.Recogniser{Detector: d, Gallery: f.Gallery, Threshold: f.Threshold, Calibration: f.Calibration, Gate: face.Live}
 	if f.Embedder != nil {
 		if r.Embedder, err = face.NewEmbedder(f.Embedder.Program, f.Embedder.Card); err != nil {
 			return nil, fmt.Errorf("%s: %w", f.Embedder.Name, err)

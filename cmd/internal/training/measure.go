@@ -20,6 +20,8 @@ import (
 // measure runs the network on the examples that are kept from training, by the kind of data.
 func (j *Job) measure(ctx context.Context) (map[string]float64, error) {
 	switch set := j.valid.(type) {
+	case *data.Alignments:
+		return aligned(ctx, j.Graph, set, j.options.Threads)
 	case *data.Boxes:
 		return detected(ctx, j.Graph, j.card, set, j.options.Threads)
 	case *data.Faces:

@@ -28,6 +28,7 @@ type Card struct {
 	Logits  *bool    `json:"logits,omitempty"` // whether scores come before softmax or sigmoid
 	Units   string   `json:"units,omitempty"`  // of decoded boxes: "pixels" of the network's input, or "unit" for 0..1
 	Anchors *Anchors `json:"anchors,omitempty"`
+	Refine  string   `json:"refine,omitempty"` // name of the default network that looks again at each object that is found
 	Window  *Window  `json:"window,omitempty"` // of a classifier of windows that can be moved over a picture
 }
 
@@ -193,7 +194,7 @@ func (c Card) Over(under Card) Card {
 	c.Input = c.Input.Over(under.Input)
 	c.Score, c.IoU, c.Max = or(c.Score, under.Score), or(c.IoU, under.IoU), or(c.Max, under.Max)
 	c.Logits, c.Units, c.Anchors = or(c.Logits, under.Logits), or(c.Units, under.Units), or(c.Anchors, under.Anchors)
-	c.Window = or(c.Window, under.Window)
+	c.Refine, c.Window = or(c.Refine, under.Refine), or(c.Window, under.Window)
 	return c
 }
 

@@ -68,7 +68,7 @@ func New(p *model.Program, c card.Card) (*Detector, error) {
 		return nil, err
 	}
 	d := &Detector{net: net, card: c, family: f.name, head: head}
-	d.boxes.min, d.boxes.logits = float32(c.Score), c.Logits != nil && *c.Logits
+	d.boxes.logits = c.Logits != nil && *c.Logits
 	d.boxes.ports = p.Outputs()
 	return d, nil
 }
@@ -90,7 +90,13 @@ func (d *Detector) Detect(ctx context.Context, pic kernels.Picture) ([]Detection
 	if err := d.net.Run(ctx, pic); err != nil {
 		return nil, err
 	}
+	return d.Again(d.card.Score)
+}
+
+// Again returns what is in the picture of the last Detect from another score on.
+func (d *Detector) Again(score float64) ([]Detection, error) {
 	d.boxes.reset()
+	d.boxes.min = float32(score)
 	if err := d.boxes.take(d.net.Outputs()); err != nil {
 		return nil, err
 	}

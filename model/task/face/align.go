@@ -38,6 +38,15 @@ func Places(w, h int) (l Landmarks) {
 	return l
 }
 
+// back returns what takes pixels of the aligned face to those of the picture; false where the landmarks are one point.
+func (a *aligner) back(l *Landmarks) (kernels.Similarity, bool) {
+	s, ok := kernels.FitSimilarity(l[:], a.target[:])
+	if !ok {
+		return s, false
+	}
+	return s.Inverse(), true
+}
+
 // maxSide is the longest side of a picture.
 const maxSide = 1 << 15
 
@@ -49,14 +58,13 @@ var (
 // run returns the face aligned, what lies outside the picture black. The result is valid until the next run. Faces that are larger than
 // the result are averaged over up to 4x4 places a pixel.
 func (a *aligner) run(pic kernels.Picture, l *Landmarks) (kernels.Picture, error) {
-	s, ok := kernels.FitSimilarity(l[:], a.target[:])
+	back, ok := a.back(l)
 	if !ok {
 		return kernels.Picture{}, errLandmarks
 	}
 	if pic.W < 1 || pic.H < 1 || pic.W > maxSide || pic.H > maxSide {
 		return kernels.Picture{}, errPicture
 	}
-	back := s.Inverse() // from pixels of the face to pixels of the picture
 	level := 0
 	for level < 2 && back.Scale() > float64(int(1)<<level)*1.5 {
 		level++

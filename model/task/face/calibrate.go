@@ -25,7 +25,14 @@ type Calibration struct {
 	Genuine      int       `json:"genuine"`  // pairs of one person
 	People       int       `json:"people"`
 	Pictures     int       `json:"pictures"`
+	Steps        []Step    `json:"steps,omitempty"` // thresholds of lower false accept rates, each half the one before
 	Made         time.Time `json:"made,omitzero"`
+}
+
+// Step is the threshold at which a false accept rate is at most Rate, shown as Calibrate shows it.
+type Step struct {
+	Rate      float64 `json:"rate"`
+	Threshold float64 `json:"threshold"`
 }
 
 // TooFewError says that so many pairs cannot show a false accept rate.
@@ -61,6 +68,28 @@ func Calibrate(same, other []float64, target float64) (Calibration, error) {
 		return Calibration{}, errors.New("there are no pairs of different people")
 	}
 	n := len(other)
+	sorted := slices.Sorted(slices.Values(other))
+	threshold, ok := reach(sorted, target)
+	if !ok {
+		tail := math.Log((1 - confidence) / 2)
+		return Calibration{}, &TooFewError{
+			Target: target, Pairs: n, Needed: int(math.Ceil(tail / math.Log1p(-target))), Least: -math.Expm1(tail / float64(n)),
+		}
+	}
+	c := Measure(same, other, threshold)
+	c.Target = target
+	for rate := float64(target / 2); ; rate /= 2 {
+		lower, ok := reach(sorted, rate)
+		if !ok {
+			return c, nil
+		}
+		c.Steps = append(c.Steps, Step{rate, lower})
+	}
+}
+
+// reach returns the least threshold at which these similarities, sorted, show a false accept rate of at most target; false where they are too few for that.
+func reach(sorted []float64, target float64) (threshold float64, ok bool) {
+	n := len(sorted)
 	allowed := -1 // the most false accepts
 	for step := n; step > 0; step /= 2 {
 		for k := allowed + step; k < n; k += step {
@@ -71,21 +100,41 @@ func Calibrate(same, other []float64, target float64) (Calibration, error) {
 		}
 	}
 	if allowed < 0 {
-		tail := math.Log((1 - confidence) / 2)
-		return Calibration{}, &TooFewError{
-			Target: target, Pairs: n, Needed: int(math.Ceil(tail / math.Log1p(-target))), Least: -math.Expm1(tail / float64(n)),
-		}
+		return 0, false
 	}
-	sorted := slices.Sorted(slices.Values(other))
 	next := sorted[n-1-allowed] // the greatest similarity that must stay below
-	threshold := math.Floor(float64(next*1e4)+1) / 1e4
+	threshold = math.Floor(float64(next*1e4)+1) / 1e4
 	if !(threshold > next) {
 		threshold = math.Nextafter(next, math.Inf(1))
 	}
-	c := Measure(same, other, threshold)
-	c.Target = target
-	return c, nil
+	return threshold, true
 }
+
+// Among returns the threshold for telling which of n people somebody is: that of the first step at which a stranger is taken for one of them at the rate
+// that was asked for at most, although each comparison may go wrong; the last step where none is low enough.
+func (c *Calibration) Among(n int) float64 {
+	threshold := c.Threshold
+	for _, s := range c.Steps {
+		if !(n > 1) || strangers(c.rate(threshold), n) <= c.Target {
+			break
+		}
+		threshold = s.Threshold
+	}
+	return threshold
+}
+
+// rate is the most that the false accept rate can be at one of the thresholds.
+func (c *Calibration) rate(threshold float64) float64 {
+	for _, s := range c.Steps {
+		if s.Threshold == threshold {
+			return s.Rate
+		}
+	}
+	return c.High
+}
+
+// strangers is the chance that one of n comparisons goes wrong, each at a rate.
+func strangers(rate float64, n int) float64 { return -math.Expm1(float64(n) * math.Log1p(-rate)) }
 
 // Measure returns what a threshold does on pairs.
 func Measure(same, other []float64, threshold float64) Calibration {
@@ -124,14 +173,22 @@ func Pairs(people [][]Vector) (same, other []float64) {
 	return same, other
 }
 
-// Strangers returns the most that the false accept rate can be for a stranger who is compared with n people: each comparison may go wrong.
-func (c *Calibration) Strangers(n int) float64 { return -math.Expm1(float64(n) * math.Log1p(-c.High)) }
+// Strangers returns the most that the false accept rate can be for a stranger who is compared with n people at the threshold Among them: each comparison may
+// go wrong.
+func (c *Calibration) Strangers(n int) float64 { return strangers(c.rate(c.Among(n)), n) }
 
 // Check says whether a Calibration that was stored can be one.
 func (c *Calibration) Check() error {
 	if !(c.Threshold >= -1 && c.Threshold <= 1.001) || c.Pairs < 1 || c.FalseAccepts < 0 || c.FalseAccepts > c.Pairs ||
 		!(c.Low >= 0 && c.Low <= c.High && c.High <= 1) || c.Accepted < 0 || c.Accepted > c.Genuine {
 		return errors.New("the calibration holds impossible numbers: calibrate again")
+	}
+	last := Step{c.High, c.Threshold}
+	for _, s := range c.Steps {
+		if !(s.Rate > 0 && s.Rate <= 1 && s.Threshold >= last.Threshold && s.Threshold <= 1.001) {
+			return errors.New("the calibration holds steps that do not rise: calibrate again")
+		}
+		last = s
 	}
 	return nil
 }

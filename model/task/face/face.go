@@ -37,6 +37,7 @@ type Face struct {
 // Detector finds faces. One goroutine uses a Detector at a time.
 type Detector struct {
 	net   *detect.Detector
+	fine  *refiner // nil: landmarks are the Detector's own
 	crop  aligner
 	faces []Face
 }
@@ -53,6 +54,13 @@ func NewDetector(p *model.Program, c card.Card) (*Detector, error) {
 	return &Detector{net: d, crop: newAligner(112, 112, kernels.Grey)}, nil
 }
 
+// Refine makes a second network look at each face that is found, aligned by the landmarks of the first one, and say where the landmarks are. Its answer is one
+// of ten numbers: how far right and down each landmark is of its place in an aligned face, in distances between the eyes.
+func (d *Detector) Refine(p *model.Program, c card.Card) (err error) {
+	d.fine, err = newRefiner(p, c)
+	return err
+}
+
 // Card returns the card in force.
 func (d *Detector) Card() card.Card { return d.net.Card() }
 
@@ -65,6 +73,25 @@ func (d *Detector) Detect(ctx context.Context, pic kernels.Picture) ([]Face, err
 	if err != nil {
 		return nil, err
 	}
+	return d.describe(ctx, pic, found)
+}
+
+// portrait is Detect for a picture that is meant to show a face: where none is sure enough, one is taken that is at least half as sure and
+// the only one.
+func (d *Detector) portrait(ctx context.Context, pic kernels.Picture) ([]Face, error) {
+	faces, err := d.Detect(ctx, pic)
+	if err != nil || len(faces) > 0 {
+		return faces, err
+	}
+	found, err := d.net.Again(d.Card().Score / 2)
+	if err != nil || len(found) != 1 {
+		return nil, err
+	}
+	return d.describe(ctx, pic, found)
+}
+
+// describe turns detections into faces.
+func (d *Detector) describe(ctx context.Context, pic kernels.Picture, found []detect.Detection) ([]Face, error) {
 	d.faces = d.faces[:0]
 	for i := range found {
 		f := Face{Box: found[i].Box, Score: found[i].Score}
@@ -73,6 +100,11 @@ func (d *Detector) Detect(ctx context.Context, pic kernels.Picture) ([]Face, err
 				d.net.Family(), len(found[i].Landmarks))
 		}
 		copy(f.Landmarks[:], found[i].Landmarks)
+		if d.fine != nil {
+			if err := d.fine.run(ctx, pic, &f.Landmarks); err != nil {
+				return nil, err
+			}
+		}
 		f.Quality = d.crop.judge(pic, &f.Landmarks)
 		d.faces = append(d.faces, f)
 	}
@@ -124,7 +156,9 @@ type Recogniser struct {
 	Embedder  *Embedder
 	Gallery   *Gallery
 	Threshold float64 // least similarity of pictures of one person
-	Gate      Gate    // what faces must be like to be compared
+	// Where Threshold is that of a Calibration, more is asked for the more people are known: a stranger is compared with all of them.
+	Calibration *Calibration
+	Gate        Gate // what faces must be like to be compared
 
 	vector []float32
 	list   []Identity
@@ -157,7 +191,7 @@ func (r *Recogniser) Identify(ctx context.Context, pic kernels.Picture) ([]Ident
 				return nil, err
 			}
 			name, similarity := r.Gallery.Nearest(r.vector)
-			if id.Similarity = similarity; name != "" && similarity >= r.Threshold {
+			if id.Similarity = similarity; name != "" && similarity >= r.among() {
 				id.Name = name
 			}
 		}
@@ -166,13 +200,21 @@ func (r *Recogniser) Identify(ctx context.Context, pic kernels.Picture) ([]Ident
 	return r.list, nil
 }
 
+// among is the least similarity to one of the people who are known.
+func (r *Recogniser) among() float64 {
+	if r.Calibration == nil {
+		return r.Threshold
+	}
+	return max(r.Threshold, r.Calibration.Among(len(r.Gallery.People)))
+}
+
 // ErrNoFace says that a picture shows no face.
 var ErrNoFace = errors.New("no face was found")
 
 // Portrait returns the face of a picture that is meant to show one, and its vector. Of several the one is taken that is at least twice as
 // large as the others.
 func (r *Recogniser) Portrait(ctx context.Context, pic kernels.Picture) (Face, []float32, error) {
-	faces, err := r.Detector.Detect(ctx, pic)
+	faces, err := r.Detector.portrait(ctx, pic)
 	if err != nil {
 		return Face{}, nil, err
 	}
@@ -191,7 +233,7 @@ func (r *Recogniser) Portrait(ctx context.Context, pic kernels.Picture) (Face, [
 
 // Central is Portrait for a picture whose middle shows the face that is meant, as in LFW.
 func (r *Recogniser) Central(ctx context.Context, pic kernels.Picture) (Face, []float32, error) {
-	faces, err := r.Detector.Detect(ctx, pic)
+	faces, err := r.Detector.portrait(ctx, pic)
 	if err != nil {
 		return Face{}, nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -97,7 +98,7 @@ func TestGalleryIsReadAsWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Network != "net" || len(got.People) != 3 || *got.Calibration != c {
+	if got.Network != "net" || len(got.People) != 3 || !reflect.DeepEqual(*got.Calibration, c) {
 		t.Errorf("%+v", got)
 	}
 	for i, p := range g.People {
@@ -225,8 +226,30 @@ func TestCalibrate(t *testing.T) {
 	if count != c.FalseAccepts || c.Accepted != 3 || c.Genuine != 4 || c.Pairs != 10_000 {
 		t.Errorf("%+v; %d false accepts counted", c, count)
 	}
-	if s := c.Strangers(100); math.Abs(s-(1-math.Pow(1-c.High, 100))) > 1e-12 {
-		t.Errorf("among 100 people: %g", s)
+	// 10,000 pairs show 0.00037 at the least: a hundredth may be halved four times.
+	for n, step := range map[int]int{1: -1, 2: 0, 4: 1, 8: 2, 16: 3, 100: 3} {
+		rate, threshold := c.High, c.Threshold
+		if step >= 0 {
+			rate, threshold = 0.005/math.Exp2(float64(step)), c.Steps[step].Threshold
+		}
+		if got := c.Among(n); got != threshold {
+			t.Errorf("among %d people the threshold is %g, not %g", n, got, threshold)
+		}
+		said, is := c.Strangers(n), 1-math.Pow(1-rate, float64(n))
+		if math.Abs(said-is) > 1e-12 || n < 100 && said > 0.01 {
+			t.Errorf("among %d people a stranger is one of them at a rate of %g, not %g", n, said, is)
+		}
+		if _, high := metric.ClopperPearson(Measure(nil, other, threshold).FalseAccepts, 10_000, 0.95); high > rate {
+			t.Errorf("among %d people: at most %g of pairs, not %g", n, high, rate)
+		}
+	}
+	if len(c.Steps) != 4 || c.Check() != nil {
+		t.Errorf("steps %v", c.Steps)
+	}
+	wrong := c
+	wrong.Steps = []Step{{0.005, c.Threshold - 0.1}}
+	if wrong.Check() == nil {
+		t.Error("a step below the threshold is taken")
 	}
 	// All the same: nothing may be accepted.
 	if c, err := Calibrate(nil, slices.Repeat([]float64{0.25}, 500), 0.01); err != nil || c.FalseAccepts != 0 || !(c.Threshold > 0.25 && c.Threshold < 0.2502) {

@@ -36,6 +36,7 @@ type FaceSpec struct {
 	Root    string
 	Places  [][2]float64
 	Without string // file that names people, one a line, who are left out; empty for none
+	Only    string // likewise, who alone are taken; empty for all
 	Normal  Normal
 	Augment Augment // turns and scales about the middle; Shift is in pixels of the new picture
 	Memory  int64   // bytes of decoded pictures that are kept
@@ -54,13 +55,17 @@ func OpenFaces(dir string, s FaceSpec) (*Faces, error) {
 	if err != nil {
 		return nil, err
 	}
+	only, err := readNames(s.Only)
+	if err != nil {
+		return nil, err
+	}
 	people, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	f := &Faces{FaceSpec: s, memo: memo[Pixels]{left: s.Memory}}
 	for _, p := range people {
-		if !p.IsDir() || out[p.Name()] {
+		if !p.IsDir() || out[p.Name()] || s.Only != "" && !only[p.Name()] {
 			continue
 		}
 		files, err := pictureFiles(filepath.Join(dir, p.Name()))
@@ -110,10 +115,13 @@ func readNames(file string) (map[string]bool, error) {
 }
 
 func (f *Faces) Files() []string {
-	if f.Without != "" {
-		return append([]string{f.Without}, f.files...)
+	var names []string
+	for _, name := range []string{f.Without, f.Only} {
+		if name != "" {
+			names = append(names, name)
+		}
 	}
-	return f.files
+	return append(names, f.files...)
 }
 
 func (f *Faces) Len() int { return len(f.files) }
@@ -129,10 +137,7 @@ func (f *Faces) Fields() []Field {
 }
 
 func (f *Faces) Read(i int, r *Rand, dst []*tensor.Tensor) error {
-	pic, err := f.memo.get(i, func() (Pixels, int, error) {
-		p, err := ReadPicture(f.files[i])
-		return p, len(p.Pix), err
-	})
+	pic, err := f.picture(i)
 	if err != nil {
 		return err
 	}
@@ -153,6 +158,14 @@ func (f *Faces) Read(i int, r *Rand, dst []*tensor.Tensor) error {
 	}
 	c.normalise(f.Normal)
 	return nil
+}
+
+// picture reads the i-th picture.
+func (f *Faces) picture(i int) (Pixels, error) {
+	return f.memo.get(i, func() (Pixels, int, error) {
+		p, err := ReadPicture(f.files[i])
+		return p, len(p.Pix), err
+	})
 }
 
 // place returns a, a change of the new picture, followed by what takes that to the i-th old one, and how long a step of one pixel becomes.

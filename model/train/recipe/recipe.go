@@ -70,6 +70,7 @@ type Data struct {
 	Region  []float64    `yaml:"region"`  // of faces: x, y, width, height of the part that is taken, in shares of the picture
 	Singles float64      `yaml:"singles"` // of faces: the weight at which a person with one picture is drawn, where others have the root of their number; 0 stands for 1
 	Marks   string       `yaml:"marks"`   // of landmarks, and of faces that are aligned: the file of faces, beside the recipe
+	Coarse  float64      `yaml:"coarse"`  // of alignments: the least share of the size's pixels a side that a face is seen with
 	Places  [][2]float64 `yaml:"places"`  // of faces with marks: x and y of the landmarks in the picture that is learnt from, in pixels
 	Paste   data.Paste   `yaml:"paste"`   // of landmarks
 	Memory  int64        `yaml:"memory"`  // MiB of decoded pictures that are kept; 0 stands for 1024
@@ -135,12 +136,13 @@ func (r *Recipe) check() error {
 
 // sets opens the data of each kind: what is trained on, and what is measured on.
 var sets = map[string]func(d Data, dir string) (learn, valid data.Set, err error){
-	"boxes":     boxes,
-	"digits":    digits,
-	"faces":     faces,
-	"labels":    labels,
-	"landmarks": landmarks,
-	"windows":   windows,
+	"alignments": alignments,
+	"boxes":      boxes,
+	"digits":     digits,
+	"faces":      faces,
+	"labels":     labels,
+	"landmarks":  landmarks,
+	"windows":    windows,
 }
 
 // Open opens the data of a recipe, in a folder.
@@ -278,12 +280,27 @@ func matches(patterns []string, file string) bool {
 }
 
 func faces(d Data, dir string) (learn, valid data.Set, err error) {
+	if d.Valid.Pairs == "" {
+		return nil, nil, errors.New("data: valid: pairs, a file of pairs as LFW's, is needed to measure faces")
+	}
+	return d.people(dir, func(folder string, s data.FaceSpec) (data.Set, error) { return data.OpenFaces(folder, s) })
+}
+
+// alignments are faces whose landmarks are known.
+func alignments(d Data, dir string) (learn, valid data.Set, err error) {
+	if d.Marks == "" {
+		return nil, nil, errors.New("data: marks, a file of faces with landmarks, is needed to learn where they are")
+	}
+	return d.people(dir, func(folder string, s data.FaceSpec) (data.Set, error) {
+		return data.OpenAlignments(folder, s, d.Coarse)
+	})
+}
+
+// people opens folders of faces, to train on and to measure on.
+func (d *Data) people(dir string, open func(folder string, s data.FaceSpec) (data.Set, error)) (learn, valid data.Set, err error) {
 	s := data.FaceSpec{Region: d.Region, Singles: d.Singles, Normal: d.Normal, Augment: d.Augment, Memory: d.memory()}
 	if s.W, s.H, err = parseSize(d.Size); err != nil {
 		return nil, nil, err
-	}
-	if d.Valid.Pairs == "" {
-		return nil, nil, errors.New("data: valid: pairs, a file of pairs as LFW's, is needed to measure faces")
 	}
 	if d.Marks != "" {
 		if s.Marks, err = data.ReadFaces(filepath.Join(d.beside, d.Marks)); err != nil {
@@ -291,18 +308,21 @@ func faces(d Data, dir string) (learn, valid data.Set, err error) {
 		}
 		s.Root, s.Places = dir, d.Places
 	}
-	open := func(f data.Files) (*data.Faces, error) {
-		if s.Without = f.Without; s.Without != "" {
-			s.Without = filepath.Join(dir, s.Without)
+	below := func(name string) string {
+		if name != "" {
+			name = filepath.Join(dir, name)
 		}
-		return data.OpenFaces(filepath.Join(dir, f.Pictures), s)
+		return name
 	}
-	l, err := open(d.Train)
-	if err != nil {
+	of := func(f data.Files) (data.Set, error) {
+		s.Without, s.Only = below(f.Without), below(f.People)
+		return open(below(f.Pictures), s)
+	}
+	if learn, err = of(d.Train); err != nil {
 		return nil, nil, err
 	}
-	v, err := open(d.Valid)
-	return l, v, err
+	valid, err = of(d.Valid)
+	return learn, valid, err
 }
 
 func landmarks(d Data, dir string) (learn, valid data.Set, err error) {

@@ -17,6 +17,7 @@ var Nets = map[string]func(seed uint64) *model.Graph{
 	"digits_sigmoid":    DigitsSigmoid,
 	"face_detector":     FaceDetector,
 	"face_embed":        FaceEmbed,
+	"face_landmarks":    FaceLandmarks,
 	"face_local":        FaceLocal,
 	"hog_svm":           HOGSVM,
 	"mobilenet_v2":      MobileNetV2,

@@ -94,7 +94,7 @@ func loadFaces(c *config.Faces, threads int) (*sight, error) {
 			if calibration == nil {
 				return nil, fmt.Errorf("%s: no threshold is known for this network: set tasks.faces.threshold, or calibrate one with 'ocellus face calibrate DIR'", embedder.Name)
 			}
-			f.Threshold = calibration.Threshold
+			f.Threshold, f.Calibration = calibration.Threshold, calibration
 		}
 		f.Embedder, f.Gallery = embedder, face.NewGallery(embedder.SHA256, 0)
 		s.nets = append(s.nets, model(zoo.FaceEmbedder, embedder))

@@ -1,0 +1,77 @@
+package face
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/ocellus-vision/ocellus/kernels"
+	"github.com/ocellus-vision/ocellus/model"
+	"github.com/ocellus-vision/ocellus/model/task/card"
+	"github.com/ocellus-vision/ocellus/model/task/picture"
+)
+
+// refiner says where landmarks are that are known roughly.
+type refiner struct {
+	net  *picture.Net
+	crop aligner
+	eyes float64 // the distance between the eyes in an aligned face, in pixels
+}
+
+func newRefiner(p *model.Program, c card.Card) (*refiner, error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	w, h, err := picture.InputSize(p)
+	if err != nil {
+		return nil, err
+	}
+	if out := p.Outputs(); len(out) != 1 || elements(out[0].Shape) != 2*len(Landmarks{}) {
+		return nil, fmt.Errorf("a network that refines landmarks has one output of %d numbers, x and y of each", 2*len(Landmarks{}))
+	}
+	net, err := picture.New(p, c.Input)
+	if err != nil {
+		return nil, err
+	}
+	t := Places(w, h)
+	return &refiner{net, newAligner(w, h, kernels.RGB), math.Hypot(t[1][0]-t[0][0], t[1][1]-t[0][1])}, nil
+}
+
+// elements is the number of elements of a shape.
+func elements(shape []int) int {
+	n := 1
+	for _, v := range shape {
+		n *= v
+	}
+	return n
+}
+
+// run moves landmarks to where the network sees them. What it says is no number, or farther than a face is wide, is left as it was.
+func (r *refiner) run(ctx context.Context, pic kernels.Picture, l *Landmarks) error {
+	back, ok := r.crop.back(l)
+	if !ok {
+		return nil
+	}
+	chip, err := r.crop.run(pic, l)
+	if err != nil {
+		return err
+	}
+	if err := r.net.Run(ctx, chip); err != nil {
+		return err
+	}
+	offsets, err := picture.Floats("landmarks", r.net.Outputs()[0])
+	if err != nil {
+		return err
+	}
+	for i, p := range r.crop.target {
+		x, y := float64(offsets[2*i]), float64(offsets[2*i+1])
+		if !(math.Abs(x) < farthest && math.Abs(y) < farthest) {
+			continue
+		}
+		l[i][0], l[i][1] = back.Map(p[0]+float64(x*r.eyes), p[1]+float64(y*r.eyes))
+	}
+	return nil
+}
+
+// farthest is how far a landmark can be from its place in an aligned face, in distances between the eyes.
+const farthest = 3
