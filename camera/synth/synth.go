@@ -227,7 +227,6 @@ func (s *Source) String() string {
 // number with it. A frame's Truth is valid until the frame's last Release.
 func (s *Source) Run(ctx context.Context, sink camera.Sink) error {
 	d := newDrawer(s.o, s.o.Seed)
-	truths := map[*camera.Frame]*Truth{} // frames come back from the pool, and their truths with them
 	start := time.Now()
 	at := func(n uint64) time.Duration { return time.Duration(float64(n) / s.o.FPS * float64(time.Second)) }
 	timer := time.NewTimer(0)
@@ -252,14 +251,7 @@ func (s *Source) Run(ctx context.Context, sink camera.Sink) error {
 			return ctx.Err()
 		}
 		f := s.pool.Get(frameBytes(s.o))
-		t := truths[f]
-		if t == nil {
-			if len(truths) > 64 {
-				clear(truths)
-			}
-			t = new(Truth)
-			truths[f] = t
-		}
+		t := new(Truth) // kept from frame to frame it would hold frames that their pool has let go
 		d.frame(float64(n)/s.o.FPS, n, f.Data, t)
 		f.Data = f.Data[:3*s.o.Width*s.o.Height]
 		f.Seq, f.Time, f.Width, f.Height, f.Stride, f.Format, f.Truth = n, when, s.o.Width, s.o.Height, 3*s.o.Width, camera.RGB, t
