@@ -74,6 +74,9 @@ func DebianKernel(ctx context.Context) (*Kernel, error) {
 	if err := unpack(ctx, deb, unpacked); err != nil {
 		return nil, &MissingError{err}
 	}
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, &MissingError{err}
+	}
 	if err := os.Rename(unpacked, dir); err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, &MissingError{err}
 	}
@@ -89,6 +92,9 @@ func cached(dir string) (*Kernel, error) {
 	paths, err := filepath.Glob(filepath.Join(dir, "modules", "*.ko"))
 	for _, p := range paths {
 		k.Modules[moduleName(p)] = p
+	}
+	if err == nil && k.Modules["virtio_net"] == "" {
+		err = fmt.Errorf("%s lacks modules", dir)
 	}
 	return k, err
 }
@@ -150,7 +156,10 @@ func download(ctx context.Context, dir string) (deb string, err error) {
 	return found[0], nil
 }
 
-// unpack writes the kernel and the modules of cameras and USB of a package.
+// folders have the modules of cameras, USB and the emulated network.
+var folders = []string{"/drivers/media/", "/drivers/usb/", "/drivers/virtio/", "/drivers/net/virtio_net.ko", "/drivers/net/net_failover.ko", "/net/core/failover.ko"}
+
+// unpack writes the kernel and the modules in folders of a package.
 func unpack(ctx context.Context, deb, dir string) error {
 	if err := os.MkdirAll(filepath.Join(dir, "modules"), 0o777); err != nil {
 		return err
@@ -183,7 +192,7 @@ func unpackFiles(files *tar.Reader, dir string) error {
 		switch name := path.Clean(h.Name); {
 		case strings.HasPrefix(name, "boot/vmlinuz-"):
 			to = filepath.Join(dir, "vmlinuz")
-		case strings.HasSuffix(name, ".ko") && (strings.Contains(name, "/drivers/media/") || strings.Contains(name, "/drivers/usb/")):
+		case strings.HasSuffix(name, ".ko") && slices.ContainsFunc(folders, func(f string) bool { return strings.Contains(name, f) }):
 			to = filepath.Join(dir, "modules", moduleName(name)+".ko")
 		default:
 			continue

@@ -1,6 +1,7 @@
 package device_test
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -10,9 +11,11 @@ import (
 	"image"
 	"image/color"
 	"image/jpeg"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -27,8 +30,8 @@ import (
 
 // Time bounds of TestDevice.
 const (
-	fetching = 2 * time.Minute
-	running  = 7 * time.Minute
+	fetching = 4 * time.Minute
+	running  = 15 * time.Minute // it took 12 on two cores with eleven other programs on them
 )
 
 // TestDevice runs the scenarios of package guest in the emulated device; each is a subtest. OCELLUS_DEVICE=all runs all of them, other values those that
@@ -41,8 +44,10 @@ func TestDevice(t *testing.T) {
 	case "all":
 		only = ""
 	}
-	if _, err := exec.LookPath(device.QEMU); err != nil {
-		t.Skipf("%v (Debian: sudo apt install qemu-system-arm)", err)
+	for program, where := range map[string]string{device.QEMU: "sudo apt install qemu-system-arm", "dpkg-deb": "dpkg"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("%v (Debian: %s)", err, where)
+		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), fetching)
 	defer cancel()
@@ -52,20 +57,33 @@ func TestDevice(t *testing.T) {
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "initramfs")
-	if err := os.WriteFile(path, initramfs(t, kernel, only), 0o666); err != nil {
+	image := filepath.Join(t.TempDir(), "initramfs")
+	if err := os.WriteFile(image, initramfs(t, kernel, only), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel = context.WithTimeout(t.Context(), running)
 	defer cancel()
+	ports, err := freePorts(device.Daemon, device.Relay, device.Control)
+	if err != nil {
+		t.Fatal(err)
+	}
+	visited := make(chan error, 1)
+	visits := 0
 	var console []string
 	booted := time.Now()
 	results := map[string]string{} // by scenario
-	err = device.Boot(ctx, kernel.Image, path, func(line string) {
+	err = device.Boot(ctx, kernel.Image, image, ports, func(line string) {
 		console = append(console, line)
 		word, rest, _ := strings.Cut(line, " ")
 		name, text, _ := strings.Cut(rest, " ")
 		switch word {
+		case "@daemon":
+			visits++
+			go func() {
+				err := visit(ctx, ports, name)
+				t.Logf("%3.0f s: the visit of the daemon ended: %v", time.Since(booted).Seconds(), err)
+				visited <- err
+			}()
 		case "@pass":
 			results[name] = ""
 			t.Logf("%3.0f s: %s", time.Since(booted).Seconds(), rest)
@@ -80,7 +98,13 @@ func TestDevice(t *testing.T) {
 	if _, ended := results["guest"]; err != nil || !ended {
 		t.Errorf("the guest did not end as it should: %v; its console:\n%s", err, strings.Join(console[max(0, len(console)-60):], "\n"))
 	}
-	if only == "" && len(results) < 40 {
+	if visits > 0 {
+		results["arm64/ocellusd-visit"] = ""
+		if err := <-visited; err != nil {
+			results["arm64/ocellusd-visit"] = err.Error()
+		}
+	}
+	if only == "" && len(results) < 47 {
 		t.Errorf("only %d scenarios", len(results))
 	}
 	for _, name := range slices.Sorted(maps.Keys(results)) {
@@ -99,10 +123,12 @@ const vivid = "n_devs=1 node_types=0x1 num_inputs=1 input_types=0 multiplanar=1"
 func initramfs(t *testing.T, kernel *device.Kernel, only string) []byte {
 	t.Helper()
 	fs := new(device.Initramfs)
-	add := func(name string, data []byte) { fs.File(name, data, strings.HasPrefix(name, "bin/") || name == "init") }
+	add := func(name string, data []byte) {
+		fs.File(name, data, strings.HasPrefix(name, "bin/") || strings.HasPrefix(name, "usr/bin/") || name == "init")
+	}
 	dir := programs(t, add)
 	add("only", []byte(only))
-	order, err := kernel.LoadOrder("vivid", "uvcvideo", "vhci_hcd")
+	order, err := kernel.LoadOrder("vivid", "uvcvideo", "vhci_hcd", "virtio_mmio", "virtio_net")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,13 +154,9 @@ func initramfs(t *testing.T, kernel *device.Kernel, only string) []byte {
 	for name, data := range all {
 		add(name, data)
 	}
-	add("pictures/scenes", scenes(t, filepath.Join(dir, "ocellus"), all["pictures/320x240-0.jpg"], all["pictures/320x240-1.jpg"],
+	add("pictures/scenes", scenes(t, filepath.Join(dir, "programs", "ocellus-linux-"+runtime.GOARCH), all["pictures/320x240-0.jpg"], all["pictures/320x240-1.jpg"],
 		all["pictures/320x240-2.jpg"], all["pictures/320x240-3.jpg"]))
-	image, err := fs.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return image
+	return fs.Bytes()
 }
 
 // programs builds what runs in the guest, and returns the folder of the programs.
@@ -144,17 +166,24 @@ func programs(t *testing.T, add func(name string, data []byte)) (dir string) {
 	build := func(name, arch, pkg string) {
 		cmd := exec.Command("go", "build", "-buildvcs=false", "-ldflags=-s -w", "-o", filepath.Join(dir, name), pkg)
 		cmd.Dir = "../.."
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOARM=7")
+		if cmd.Env = os.Environ(); arch != runtime.GOARCH {
+			cmd.Env = append(cmd.Env, "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOARM=7")
+		}
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", pkg, err, out)
 		}
 	}
-	build("ocellus", runtime.GOARCH, "./cmd/ocellus")
+	for _, arch := range []string{runtime.GOARCH, "arm64"} { // of the package, and of this machine, which helps to make it
+		for _, program := range []string{"ocellus", "ocellusd"} {
+			build("programs/"+program+"-linux-"+arch, arch, "./cmd/"+program)
+		}
+	}
 	build("init", "arm64", "./internal/device/guest")
+	build("bin/ocellus-arm", "arm", "./cmd/ocellus")
 	for _, arch := range []string{"arm64", "arm"} {
 		build("bin/probe-"+arch, arch, "./internal/device/probe")
-		build("bin/ocellus-"+arch, arch, "./cmd/ocellus")
 	}
+	debianPackage(t, filepath.Join(dir, "programs"), add)
 	paths, err := filepath.Glob(filepath.Join(dir, "bin", "*"))
 	if err != nil {
 		t.Fatal(err)
@@ -171,6 +200,44 @@ func programs(t *testing.T, add func(name string, data []byte)) (dir string) {
 		add(name, data)
 	}
 	return dir
+}
+
+// debianPackage makes the package for arm64 of programs and adds its files but for the documentation.
+func debianPackage(t *testing.T, programs string, add func(name string, data []byte)) {
+	t.Helper()
+	var stderr bytes.Buffer
+	run := func(args ...string) []byte {
+		t.Helper()
+		stderr.Reset()
+		cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
+		cmd.Env = append(os.Environ(), "DPKG_DEB_COMPRESSOR_TYPE=none", "DEB_VERSION=0+test")
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%q: %v\n%s", args, err, stderr.String())
+		}
+		return out
+	}
+	lines := strings.Split(strings.TrimSpace(string(run("../../packaging/deb.sh", "arm64", programs, t.TempDir()))), "\n")
+	files := tar.NewReader(bytes.NewReader(run("dpkg-deb", "--fsys-tarfile", lines[len(lines)-1])))
+	for {
+		h, err := files.Next()
+		if err == io.EOF {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := path.Clean(h.Name)
+		if h.Typeflag != tar.TypeReg || strings.HasPrefix(name, "usr/share/doc/") {
+			continue
+		}
+		data, err := io.ReadAll(files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		add(name, data)
+	}
 }
 
 // scenes returns, one a line, what the host's program sees in pictures.

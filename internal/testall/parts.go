@@ -46,7 +46,7 @@ func allParts(fuzztime time.Duration) []part {
 		emulated("riscv64", "qemu-riscv64-static", []string{"./kernels/..."}),
 		{
 			name: "device", what: "cameras in an emulated ARM computer",
-			env: []string{"OCELLUS_DEVICE=all"}, flags: []string{"-timeout=10m"}, packages: []string{"./internal/device"}, missing: noDevice,
+			env: []string{"OCELLUS_DEVICE=all"}, flags: []string{"-timeout=25m"}, packages: []string{"./internal/device"}, missing: noDevice,
 		},
 		{name: "soak", what: "kills at random moments, and an hour of events without a broker, for two minutes each", env: []string{"OCELLUS_SOAK=2m"}, missing: nothing,
 			packages: soaked, flags: []string{"-run=^(TestKill|TestKilled|TestHourAway)$"}},

@@ -10,14 +10,18 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ocellus-vision/ocellus/camera"
 	"github.com/ocellus-vision/ocellus/internal/device/eye"
 	"github.com/ocellus-vision/ocellus/internal/device/usbcam"
 )
 
-// ocellus starts the program itself.
+// ocellus starts the program itself, for arm64 that of the package.
 func (b *bench) ocellus(args ...string) (*probe, error) {
+	if b.arch == "arm64" {
+		return start("/usr/bin/ocellus", args...)
+	}
 	return start("/bin/ocellus-"+b.arch, args...)
 }
 
@@ -29,6 +33,7 @@ type result struct {
 	Source  string
 	Frame   int
 	Width   int
+	Time    time.Time // when it was taken
 	members map[string]json.RawMessage
 }
 
@@ -38,28 +43,36 @@ func parse(line string) (r result, ok bool) {
 	return r, ok
 }
 
-// results reads lines up to the n-th result from now on, and returns that.
+// results reads lines up to the n-th result from now on of a frame that was taken after now: what is on its way does not count.
 func (p *probe) results(n int) (r result, err error) {
-	for range n {
-		if _, err = p.find("of results", func(line string) (ok bool) { r, ok = parse(line); return ok }); err != nil {
+	for now := time.Now(); n > 0; n-- {
+		_, err = p.find("a result of a new frame", func(line string) (ok bool) { r, ok = parse(line); return ok && r.Time.After(now) })
+		if err != nil {
 			break
 		}
 	}
 	return r, err
 }
 
+// contains returns what looks for lines with one of some words.
+func contains(words ...string) func(line string) bool {
+	return func(line string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(line, w) })
+	}
+}
+
 // says reads lines up to one that contains some words.
 func (p *probe) says(words string) error {
-	_, err := p.find(words, func(line string) bool { return strings.Contains(line, words) })
+	_, err := p.find(fmt.Sprintf("%q", words), contains(words))
 	return err
 }
 
-// interrupt ends the program as Ctrl-C does and asks for its summary.
-func (p *probe) interrupt() error {
-	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
-		return err
-	}
-	said, err := p.end()
+// vanished looks for lines that say that the camera is gone: while it was read, or at an attempt to open it again.
+var vanished = contains("(no such device)", "there is no such device")
+
+// summed interrupts the program and asks for its summary.
+func (p *probe) summed() error {
+	said, err := p.interrupt()
 	if err != nil {
 		return err
 	}
@@ -177,7 +190,7 @@ func (b *bench) seeScenes() error {
 	if len(different) < 2 {
 		return fmt.Errorf("only one picture, and always the same result")
 	}
-	return p.interrupt()
+	return p.summed()
 }
 
 // people lets the program look for people on a camera and waits for its first results.
@@ -197,24 +210,22 @@ func (b *bench) people(camera, query string) (p *probe, path string, err error) 
 
 // surviveVivid lets a driver fail for good, and takes the device from it and gives it back, under one run of the program.
 func (b *bench) surviveVivid() error {
-	p, path, err := b.people(vivid, "?format=yuyv&size=320x180&fps=25&timeout=4s")
+	p, path, err := b.people(vivid, "?format=yuyv&size=320x180&fps=25&timeout=10s")
 	if err != nil {
 		return err
 	}
 	defer p.stop()
-	if err := setControl(path, "Inject Fatal Streaming Error", 1); err != nil {
-		return err
-	}
-	if err := p.says("(input/output error)"); err != nil {
+	err = p.insist(func() error { return setControl(path, "Inject Fatal Streaming Error", 1) }, "EIO", contains("(input/output error)"))
+	if err != nil {
 		return err
 	}
 	if _, err := p.results(2); err != nil {
-		return err
+		return fmt.Errorf("after EIO: %w", err)
 	}
 	if err := os.WriteFile(driver+"unbind", []byte("vivid.0"), 0); err != nil {
 		return err
 	}
-	err = p.says("(no such device)")
+	_, err = p.find("that the device is gone", vanished)
 	if bindErr := os.WriteFile(driver+"bind", []byte("vivid.0"), 0); err == nil {
 		err = bindErr
 	}
@@ -222,14 +233,14 @@ func (b *bench) surviveVivid() error {
 		return err
 	}
 	if _, err := p.results(2); err != nil {
-		return err
+		return fmt.Errorf("after the device came back: %w", err)
 	}
-	return p.interrupt()
+	return p.summed()
 }
 
 // surviveUSB sends halves of pictures, freezes, pulls the cable and plugs it in again, under one run of the program.
 func (b *bench) surviveUSB() error {
-	p, path, err := b.people(usb, "?format=mjpeg&size=320x240&fps=15&timeout=2s")
+	p, path, err := b.people(usb, "?format=mjpeg&size=320x240&fps=15&timeout=4s")
 	if err != nil {
 		return err
 	}
@@ -239,19 +250,19 @@ func (b *bench) surviveUSB() error {
 		return err
 	}
 	if _, err := p.results(2); err != nil {
-		return err
+		return fmt.Errorf("after halves of pictures: %w", err)
 	}
 	b.usb.Freeze(true)
-	err = p.says(path + ": no picture for 2s: the camera is frozen")
+	err = p.says(path + ": no picture for 4s: the camera is frozen")
 	b.usb.Freeze(false)
 	if err != nil {
 		return err
 	}
 	if _, err := p.results(2); err != nil {
-		return err
+		return fmt.Errorf("after the camera froze: %w", err)
 	}
 	b.usb.Unplug()
-	err = p.says("the camera is gone")
+	_, err = p.find("that the camera is gone", vanished)
 	if err == nil {
 		err = gone(path)
 	}
@@ -262,9 +273,9 @@ func (b *bench) surviveUSB() error {
 		return err
 	}
 	if _, err := p.results(2); err != nil {
-		return err
+		return fmt.Errorf("after the cable was plugged in again: %w", err)
 	}
-	return p.interrupt()
+	return p.summed()
 }
 
 // thousand lets the program look at a thousand frames more than it had seen, and asks that it holds no more after them.
@@ -296,7 +307,7 @@ func (b *bench) thousand() error {
 	if after.descriptors != before.descriptors || after.mappings != before.mappings || after.kB-before.kB > 8<<10 {
 		return fmt.Errorf("%+v, then %+v", before, after)
 	}
-	return p.interrupt()
+	return p.summed()
 }
 
 // holdings are the file descriptors, mappings of cameras and kB of memory of its own that a process has.

@@ -3,8 +3,9 @@
 // Command probe reads a camera by camera/v4l2 and writes what it sees, line by line, for the tests in the emulated device:
 //
 //	mode 640x480 yuyv at 25 fps    agreed with the camera
-//	frame NUMBER AGE FORMAT WxH DIGEST [RESULT]    digest of the bytes; of the network's result
+//	frame NUMBER TIME FORMAT WxH DIGEST [RESULT]    when it was taken, in microseconds since 1970; digest of the bytes; of the network's result
 //	failed ERROR                   Run came back; the supervisor calls it again
+//	warned ERROR                   a fault that the source goes on after
 //	opened N ...                   resources at the end of an opening; see resources
 //	end N frames ...               counts
 package main
@@ -16,6 +17,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime"
 	"strings"
 	"time"
@@ -26,18 +28,20 @@ import (
 )
 
 func main() {
-	frames := flag.Int("frames", 10, "frames to read from each opening")
+	frames := flag.Int("frames", 10, "frames to read from each opening; 0: until Ctrl-C")
 	times := flag.Int("times", 1, "how often to open the camera")
 	bars := flag.Bool("bars", false, "compare each frame with the test pattern")
 	network := flag.String("network", "", "ONNX file to run on each frame")
 	flag.Parse()
-	if err := run(flag.Arg(0), *times, *frames, *bars, *network); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, flag.Arg(0), *times, *frames, *bars, *network); err != nil {
 		fmt.Println("error", err)
 		os.Exit(1)
 	}
 }
 
-func run(uri string, times, frames int, bars bool, network string) error {
+func run(ctx context.Context, uri string, times, frames int, bars bool, network string) error {
 	source, err := v4l2.New(uri)
 	if err != nil {
 		return err
@@ -53,7 +57,7 @@ func run(uri string, times, frames int, bars bool, network string) error {
 		}
 	}
 	for n := range times {
-		if err := w.watch(frames); err != nil {
+		if err := w.watch(ctx, frames); err != nil {
 			return err
 		}
 		if times > 1 {
@@ -73,11 +77,13 @@ type watcher struct {
 	bars   bool
 }
 
-// loud is a Source that says why Run came back.
+// loud is a Source that says why Run came back, and what it goes on after.
 type loud struct{ camera.Source }
 
 func (l loud) Run(ctx context.Context, sink camera.Sink) error {
-	err := l.Source.Run(ctx, sink)
+	faults := &camera.Faults{Report: func(f camera.Fault) { fmt.Println("warned", f.Err) }}
+	err := l.Source.Run(camera.WithFaults(ctx, faults), sink)
+	faults.Close()
 	if err != nil {
 		fmt.Println("failed", err)
 	}
@@ -85,14 +91,14 @@ func (l loud) Run(ctx context.Context, sink camera.Sink) error {
 }
 
 // watch reads frames under a supervisor.
-func (w *watcher) watch(frames int) error {
-	ctx, enough := context.WithCancelCause(context.Background())
+func (w *watcher) watch(ctx context.Context, frames int) error {
+	ctx, enough := context.WithCancelCause(ctx)
 	defer enough(nil)
 	n := 0
 	s := &camera.Supervisor{Source: loud{w.source}, MinWait: 100 * time.Millisecond}
 	err := s.Run(ctx, func(f *camera.Frame) {
 		defer f.Release()
-		if n == frames {
+		if n == frames && n > 0 {
 			return
 		}
 		if n == 0 {
@@ -112,7 +118,6 @@ func (w *watcher) watch(frames int) error {
 }
 
 func (w *watcher) look(f *camera.Frame) (err error) {
-	age := time.Since(f.Time)
 	if w.bars {
 		if err := eye.Bars(f); err != nil {
 			return err
@@ -124,7 +129,7 @@ func (w *watcher) look(f *camera.Frame) (err error) {
 			return err
 		}
 	}
-	fmt.Printf("frame %d %v %v %dx%d %.8x %s\n", f.Seq, age.Round(time.Millisecond), f.Format, f.Width, f.Height, sha256.Sum256(f.Data), result)
+	fmt.Printf("frame %d %d %v %dx%d %.8x %s\n", f.Seq, f.Time.UnixMicro(), f.Format, f.Width, f.Height, sha256.Sum256(f.Data), result)
 	return nil
 }
 
