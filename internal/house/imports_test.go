@@ -44,7 +44,7 @@ var rules = []rule{
 	{"camera/track", []string{"camera"}, nil},
 	{"camera/*", []string{"camera", "*.*/..."}, nil},
 	{"cmd/...", []string{"kernels", "kernels/ref", "kernels/opencl", "model/...", "model", "camera/...", "camera", "cmd/...", "*.*/..."}, nil},
-	{"internal/device/...", []string{"internal/device/...", "camera", "camera/v4l2", "model", "model/...", "kernels", "golang.org/x/sys/unix"}, nil},
+	{"internal/device/...", []string{"internal/device", "internal/device/...", "camera", "camera/v4l2", "model", "model/...", "kernels", "golang.org/x/sys/unix"}, nil},
 	{"internal/...", nil, nil},
 	{"packaging", nil, nil},
 	// The module of the generators.
