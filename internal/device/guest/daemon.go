@@ -71,7 +71,7 @@ func (b *bench) daemon() error {
 	_, token, _ := strings.Cut(line, "#setup=")
 	token, _, _ = strings.Cut(token, `"`)
 	fmt.Println("@daemon", strings.Fields(token)[0])
-	if err := obey(control, path); err != nil {
+	if err := obey(control); err != nil {
 		p.within(0, func(string) bool { return false })
 		return fmt.Errorf("%w; %s", err, p.tail())
 	}
@@ -126,7 +126,7 @@ func execStart() ([]string, error) {
 }
 
 // obey does what the host says, a line each, until it is done.
-func obey(control net.Listener, path string) error {
+func obey(control net.Listener) error {
 	for {
 		control.(*net.TCPListener).SetDeadline(time.Now().Add(2 * limit))
 		c, err := control.Accept()
@@ -140,6 +140,7 @@ func obey(control net.Listener, path string) error {
 			err = os.WriteFile(driver+"unbind", []byte("vivid.0"), 0)
 		case "bind":
 			if err = os.WriteFile(driver+"bind", []byte("vivid.0"), 0); err == nil {
+				var path string
 				if path, err = find(vivid); err == nil {
 					err = os.Chmod(path, 0o666)
 				}
