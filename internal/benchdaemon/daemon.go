@@ -25,8 +25,8 @@ type daemon struct {
 	log   bytes.Buffer
 }
 
-// start starts the daemon with cameras cam0, cam1 and so on, on two CPUs, and waits until it may be asked.
-func start(ctx context.Context, program string, cameras int) (_ *daemon, err error) {
+// start starts the daemon with cameras cam0, cam1 and so on, of so many frames a second, on two CPUs, and waits until it may be asked.
+func start(ctx context.Context, program string, cameras, fps int) (_ *daemon, err error) {
 	program, err = filepath.Abs(program)
 	if err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func start(ctx context.Context, program string, cameras int) (_ *daemon, err err
 	var text strings.Builder
 	fmt.Fprintf(&text, "listen: %s\ncameras:\n", address)
 	for i := range cameras {
-		fmt.Fprintf(&text, "  - {name: cam%d, url: \"synth:street?seed=%d&size=640x480\"}\n", i, i+1)
+		fmt.Fprintf(&text, "  - {name: cam%d, url: \"synth:street?seed=%d&size=640x480&fps=%d\"}\n", i, i+1, fps)
 	}
 	settings, data := filepath.Join(d.dir, "bench.yaml"), filepath.Join(d.dir, "data")
 	if err := os.WriteFile(settings, []byte(text.String()), 0o600); err != nil {

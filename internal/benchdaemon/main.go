@@ -32,6 +32,7 @@ type options struct {
 	program  string
 	duration time.Duration
 	cameras  int
+	fps      int
 	viewers  int
 	requests float64 // a second
 }
@@ -41,6 +42,7 @@ func main() {
 	flag.StringVar(&o.program, "program", "bin/ocellusd", "`FILE` of the daemon")
 	flag.DurationVar(&o.duration, "for", 10*time.Minute, "how long it is looked at and asked")
 	flag.IntVar(&o.cameras, "cameras", 8, "how many cameras there are")
+	flag.IntVar(&o.fps, "fps", 5, "how many frames a second each of them gives")
 	flag.IntVar(&o.viewers, "viewers", 50, "how many watch a stream")
 	flag.Float64Var(&o.requests, "requests", 100, "how many requests come each second")
 	flag.Parse()
@@ -54,10 +56,10 @@ func main() {
 }
 
 func (o *options) run(ctx context.Context, out io.Writer) (err error) {
-	if o.cameras < 1 || o.viewers < 0 || o.requests <= 0 || o.duration < 3*time.Second {
+	if min(o.cameras, o.fps) < 1 || o.viewers < 0 || o.requests <= 0 || o.duration < 3*time.Second {
 		return errors.New("there must be a camera, requests, and three seconds at least")
 	}
-	d, err := start(ctx, o.program, o.cameras)
+	d, err := start(ctx, o.program, o.cameras, o.fps)
 	if err != nil {
 		return err
 	}
