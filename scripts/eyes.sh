@@ -60,7 +60,7 @@ row() {
             for (i in wanted)
                 if (what == wanted[i]) {
                     cell[i] = sprintf(" %s [%s, %s] |", v[1], v[2], v[3])
-                    count = v[6]
+                    if (!count) count = v[6]
                 }
         }
         /^time / { one = $6; params = $(NF-3); macs = $(NF-1) }
@@ -110,15 +110,15 @@ $own/face_detector.onnx $nets/face_local.onnx
 $own/face_detector.onnx $models/mobilefacenet/model.onnx
 $models/yunet_n_320/model.onnx $own/face_embedder.onnx
 $models/yunet_n_320/model.onnx $models/mobilefacenet/model.onnx
-$models/scrfd_500m_kps/model.onnx $models/mobilefacenet/model.onnx
 EOF
 }
 
 face_detection() {
     local name
+    sed 200q "$data/faces/ids_val.txt" >"$tmp/people"
     head found "found below 48 pixels" "landmark error" "false a frame"
     for name in "$own/face_detector.onnx" "$models"/{yunet_n_320,scrfd_500m_kps}/model.onnx; do
-        row "$(label "$name")" "$name" "found|found below 48|landmark error|false a frame" face-detection --data "$data/faces/lfw" --list "$data/faces/ids_val.txt" \
+        row "$(label "$name")" "$name" "found|found below 48|landmark error|false a frame" face-detection --data "$data/faces/lfw" --list "$tmp/people" \
             --frames "$data/scene/val" --reference "$models/yunet_n_dynamic/model.onnx" --detector "$name"
     done
 }
