@@ -82,22 +82,10 @@ func falseFaces(ctx context.Context, d *detect.Detector, pic kernels.Picture, fa
 // aligned is how far from where a network says the landmarks of aligned faces are, in distances between the eyes, on average; and how far they were from where
 // they were put.
 func aligned(ctx context.Context, g *model.Graph, set *data.Alignments, threads int) (map[string]float64, error) {
-	shapes, _ := Shapes(g, set.Fields(), batch)
-	p, err := model.Compile(g, model.Options{Inputs: shapes, Threads: threads})
-	if err != nil {
-		return nil, err
-	}
-	s, in := p.NewSession(), model.Tensors{}
 	var off, before float64
-	err = data.Walk(ctx, set, batch, func(feeds model.Tensors, first, count int) error {
-		for name := range shapes {
-			in[name] = feeds[name]
-		}
-		if err := s.Run(ctx, in, nil); err != nil {
-			return err
-		}
-		said, truth := s.Output(0).Float32s(), feeds["offsets"].Float32s()
-		for i := 0; i < 10*count; i += 2 {
+	err := walk(ctx, g, set, threads, func(feeds model.Tensors, said []float32, _ int) error {
+		truth := feeds["offsets"].Float32s()
+		for i := 0; i < len(said); i += 2 {
 			x, y := float64(truth[i]), float64(truth[i+1])
 			before += math.Hypot(x, y)
 			off += math.Hypot(float64(said[i])-x, float64(said[i+1])-y)

@@ -149,27 +149,35 @@ func segmented(ctx context.Context, g *model.Graph, c card.Card, set *data.Label
 // batch is how many examples are measured at a time.
 const batch = 64
 
-// classified is the error of a classifier, in percent of the examples.
-func classified(ctx context.Context, g *model.Graph, set data.Set, threads int) (map[string]float64, error) {
+// walk runs a network on all examples of a set: each gets what is fed for count examples, and what comes out, the same number of values for each.
+func walk(ctx context.Context, g *model.Graph, set data.Set, threads int, each func(feeds model.Tensors, out []float32, count int) error) error {
 	shapes, _ := Shapes(g, set.Fields(), batch)
 	p, err := model.Compile(g, model.Options{Inputs: shapes, Threads: threads})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s, wrong, in := p.NewSession(), 0, model.Tensors{}
-	err = data.Walk(ctx, set, batch, func(feeds model.Tensors, first, count int) error {
+	s, in := p.NewSession(), model.Tensors{}
+	return data.Walk(ctx, set, batch, func(feeds model.Tensors, first, count int) error {
 		for name := range shapes {
 			in[name] = feeds[name]
 		}
 		if err := s.Run(ctx, in, nil); err != nil {
 			return err
 		}
+		out := s.Output(0).Float32s()
+		return each(feeds, out[:len(out)/batch*count], count)
+	})
+}
+
+// classified is the error of a classifier, in percent of the examples.
+func classified(ctx context.Context, g *model.Graph, set data.Set, threads int) (map[string]float64, error) {
+	wrong := 0
+	err := walk(ctx, g, set, threads, func(feeds model.Tensors, scores []float32, count int) error {
 		labels := feeds["label"]
 		if labels == nil || labels.DType() != tensor.Int32 {
 			return errors.New("the examples have no label")
 		}
-		scores := s.Output(0).Float32s()
-		n := len(scores) / batch
+		n := len(scores) / count
 		for i, l := range tensor.Data[int32](labels)[:count] {
 			best, at := float32(math.Inf(-1)), -1
 			for k, v := range scores[i*n : (i+1)*n] {

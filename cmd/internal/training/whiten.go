@@ -56,22 +56,9 @@ func (j *Job) whiten(ctx context.Context, shrink float64) error {
 
 // vectors returns the outputs of a network for all examples of a set, each n numbers.
 func vectors(ctx context.Context, g *model.Graph, set data.Set, threads int) (all []float32, n int, err error) {
-	shapes, _ := Shapes(g, set.Fields(), batch)
-	p, err := model.Compile(g, model.Options{Inputs: shapes, Threads: threads})
-	if err != nil {
-		return nil, 0, err
-	}
-	s, in := p.NewSession(), model.Tensors{}
-	err = data.Walk(ctx, set, batch, func(feeds model.Tensors, first, count int) error {
-		for name := range shapes {
-			in[name] = feeds[name]
-		}
-		if err := s.Run(ctx, in, nil); err != nil {
-			return err
-		}
-		out := s.Output(0).Float32s()
-		n = len(out) / batch
-		all = append(all, out[:count*n]...)
+	err = walk(ctx, g, set, threads, func(_ model.Tensors, out []float32, count int) error {
+		n = len(out) / count
+		all = append(all, out...)
 		return nil
 	})
 	return all, n, err

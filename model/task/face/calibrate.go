@@ -112,25 +112,18 @@ func reach(sorted []float64, target float64) (threshold float64, ok bool) {
 
 // Among returns the threshold for telling which of n people somebody is: that of the first step at which a stranger is taken for one of them at the rate
 // that was asked for at most, although each comparison may go wrong; the last step where none is low enough.
-func (c *Calibration) Among(n int) float64 {
-	threshold := c.Threshold
+func (c *Calibration) Among(n int) float64 { return c.among(n).Threshold }
+
+// among is the step of Among.
+func (c *Calibration) among(n int) Step {
+	at := Step{c.High, c.Threshold}
 	for _, s := range c.Steps {
-		if !(n > 1) || strangers(c.rate(threshold), n) <= c.Target {
+		if n <= 1 || strangers(at.Rate, n) <= c.Target {
 			break
 		}
-		threshold = s.Threshold
+		at = s
 	}
-	return threshold
-}
-
-// rate is the most that the false accept rate can be at one of the thresholds.
-func (c *Calibration) rate(threshold float64) float64 {
-	for _, s := range c.Steps {
-		if s.Threshold == threshold {
-			return s.Rate
-		}
-	}
-	return c.High
+	return at
 }
 
 // strangers is the chance that one of n comparisons goes wrong, each at a rate.
@@ -175,7 +168,7 @@ func Pairs(people [][]Vector) (same, other []float64) {
 
 // Strangers returns the most that the false accept rate can be for a stranger who is compared with n people at the threshold Among them: each comparison may
 // go wrong.
-func (c *Calibration) Strangers(n int) float64 { return strangers(c.rate(c.Among(n)), n) }
+func (c *Calibration) Strangers(n int) float64 { return strangers(c.among(n).Rate, n) }
 
 // Check says whether a Calibration that was stored can be one.
 func (c *Calibration) Check() error {

@@ -183,6 +183,7 @@ func (r *Recogniser) Identify(ctx context.Context, pic kernels.Picture) ([]Ident
 		return nil, err
 	}
 	r.list = r.list[:0]
+	least := r.among()
 	for i := range faces {
 		id := Identity{Face: faces[i], Name: Unknown}
 		if id.Reason = r.Gate.Refuse(&faces[i]); id.Reason == "" {
@@ -191,7 +192,7 @@ func (r *Recogniser) Identify(ctx context.Context, pic kernels.Picture) ([]Ident
 				return nil, err
 			}
 			name, similarity := r.Gallery.Nearest(r.vector)
-			if id.Similarity = similarity; name != "" && similarity >= r.among() {
+			if id.Similarity = similarity; name != "" && similarity >= least {
 				id.Name = name
 			}
 		}

@@ -50,15 +50,15 @@ func (a *Alignments) Fields() []Field {
 // Read draws a face: at random, or without r as far off as the number of the example says.
 func (a *Alignments) Read(i int, r *Rand, dst []*tensor.Tensor) error {
 	f, i := a.faces, a.aimed[i]
-	changes := f.Augment
-	if r == nil {
-		r, changes = NewRand(uint64(i), 0x616c69676e), Augment{Warp: f.Augment.Warp}
+	random := r != nil
+	if !random {
+		r = NewRand(uint64(i), 0x616c69676e)
 	}
 	pic, err := f.picture(i)
 	if err != nil {
 		return err
 	}
-	to, step := f.place(changes.Draw(r), i, &pic)
+	to, step := f.place(f.Augment.Draw(r), i, &pic)
 	face, err := f.Central(f.files[i])
 	if err != nil {
 		return err
@@ -70,8 +70,8 @@ func (a *Alignments) Read(i int, r *Rand, dst []*tensor.Tensor) error {
 	}
 	c := canvas{w: f.W, h: f.H, pix: dst[0].Float32s()}
 	c.drawCoarse(to, &pic, step, r.Between(a.coarse, 1))
-	if changes != (Augment{Warp: changes.Warp}) {
-		c.recolour(r, &changes)
+	if random {
+		c.recolour(r, &f.Augment)
 	}
 	c.normalise(f.Normal)
 	return nil
@@ -83,11 +83,7 @@ func (c *canvas) drawCoarse(a Affine, src *Pixels, step, share float64) {
 	x, y := float64(c.w)/float64(small.w), float64(c.h)/float64(small.h)
 	a.XX, a.YX, a.XY, a.YY = float64(a.XX*x), float64(a.YX*x), float64(a.XY*y), float64(a.YY*y)
 	small.pix = make([]float32, 3*small.w*small.h)
-	fine := 1
-	if float64(step*max(x, y)) > 1.5 {
-		fine = 2
-	}
-	small.drawFine(a, src, fine)
+	small.drawFine(a, src, float64(step*max(x, y)))
 	seen, area := Pixels{small.w, small.h, 3, make([]byte, len(small.pix))}, small.w*small.h
 	for i := range area {
 		for k := range 3 {

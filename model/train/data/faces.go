@@ -147,12 +147,8 @@ func (f *Faces) Read(i int, r *Rand, dst []*tensor.Tensor) error {
 		a = f.Augment.Draw(r)
 	}
 	a, step := f.place(a, i, &pic)
-	fine := 1
-	if step > 1.5 {
-		fine = 2 // each way: a pixel is the mean of so many places
-	}
 	c := canvas{w: f.W, h: f.H, pix: dst[0].Float32s()}
-	c.drawFine(a, &pic, fine)
+	c.drawFine(a, &pic, step)
 	if r != nil {
 		c.recolour(r, &f.Augment)
 	}
@@ -243,13 +239,14 @@ func (f *Faces) Central(name string) (*Face, error) {
 	return &faces[best], nil
 }
 
-// drawFine is draw on grey, with each pixel the mean of fine x fine places.
-func (c *canvas) drawFine(a Affine, src *Pixels, fine int) {
-	if fine == 1 {
+// drawFine is draw on grey, with each pixel the mean of 2x2 places where a step of one pixel is more than one and a half of the old picture.
+func (c *canvas) drawFine(a Affine, src *Pixels, step float64) {
+	if step <= 1.5 {
 		c.fill(127.5)
 		c.draw(a, src)
 		return
 	}
+	const fine = 2
 	f := float64(fine)
 	a.XX, a.XY, a.YX, a.YY = a.XX/f, a.XY/f, a.YX/f, a.YY/f
 	big := canvas{w: fine * c.w, h: fine * c.h, pix: make([]float32, 3*fine*c.w*fine*c.h)}

@@ -118,11 +118,24 @@ func (o *Options) write(ctx context.Context, p *page) {
 	metrics.WriteProcessMetrics(p)
 }
 
+// family is one with a sample for each element of a list.
+type family[T any] struct {
+	name, kind, help string
+	value            func(*T) float64
+}
+
+// families writes families, whose samples have the labels of their elements.
+func families[T any](p *page, list []T, labels func(*T) []string, all []family[T]) {
+	for _, f := range all {
+		p.family(f.name, f.kind, f.help)
+		for i := range list {
+			p.sample("", f.value(&list[i]), labels(&list[i])...)
+		}
+	}
+}
+
 func (p *page) cameras(list []watch.CameraStatus) {
-	for _, f := range []struct {
-		name, kind, help string
-		value            func(c *watch.CameraStatus) float64
-	}{
+	families(p, list, func(c *watch.CameraStatus) []string { return []string{"camera", c.Name} }, []family[watch.CameraStatus]{
 		{"ocellus_camera_up", gauge, "whether frames come", func(c *watch.CameraStatus) float64 { return flag(c.State == "running") }},
 		{"ocellus_camera_armed", gauge, "whether it makes events", func(c *watch.CameraStatus) float64 { return flag(c.Armed) }},
 		{"ocellus_camera_frames_per_second", gauge, "that came lately", func(c *watch.CameraStatus) float64 { return c.Rate }},
@@ -130,12 +143,7 @@ func (p *page) cameras(list []watch.CameraStatus) {
 		{"ocellus_camera_drops_total", counter, "frames that no task was free for, or that were lost", func(c *watch.CameraStatus) float64 { return float64(c.Drops) }},
 		{"ocellus_camera_restarts_total", counter, "how often it was opened again", func(c *watch.CameraStatus) float64 { return float64(c.Restarts) }},
 		{"ocellus_camera_faults_total", counter, "what went wrong with it", func(c *watch.CameraStatus) float64 { return float64(c.Faults) }},
-	} {
-		p.family(f.name, f.kind, f.help)
-		for i := range list {
-			p.sample("", f.value(&list[i]), "camera", list[i].Name)
-		}
-	}
+	})
 	p.family("ocellus_latency_seconds", histogram, "from the capture of a frame to results")
 	for i := range list {
 		c := &list[i]
@@ -168,18 +176,10 @@ func (p *page) tasks(list []watch.CameraStatus) {
 }
 
 func (p *page) outbox(list []out.TargetStatus) {
-	for _, f := range []struct {
-		name, kind, help string
-		value            func(t *out.TargetStatus) float64
-	}{
+	families(p, list, func(t *out.TargetStatus) []string { return []string{"target", t.Name} }, []family[out.TargetStatus]{
 		{"ocellus_outbox_waiting", gauge, "messages to be sent", func(t *out.TargetStatus) float64 { return float64(t.Waiting) }},
 		{"ocellus_outbox_connected", gauge, "whether messages are taken", func(t *out.TargetStatus) float64 { return flag(t.Connected) }},
 		{"ocellus_outbox_sent_total", counter, "messages that were taken", func(t *out.TargetStatus) float64 { return float64(t.Sent) }},
 		{"ocellus_outbox_dropped_total", counter, "messages that never will be", func(t *out.TargetStatus) float64 { return float64(t.Dropped) }},
-	} {
-		p.family(f.name, f.kind, f.help)
-		for i := range list {
-			p.sample("", f.value(&list[i]), "target", list[i].Name)
-		}
-	}
+	})
 }
