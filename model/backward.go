@@ -197,6 +197,16 @@ func (channelSum) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 	return nil
 }
 
+// slopeGrad is the gradient of a PReLU's slopes: inputs x and dy, channels last.
+type slopeGrad struct{ fastOp }
+
+func (slopeGrad) Kind() string { return "PReluSlopeGrad" }
+
+func (slopeGrad) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	kernels.PReLUSlopeGrad(e.Team, out[0].Float32s(), in[1].Float32s(), in[0].Float32s())
+	return nil
+}
+
 // lowerGrad emits the fast form of an operation of back-propagation, if it has one.
 func (l *layouts) lowerGrad(o *op) bool {
 	if o.out[0] != nil && o.out[0].info.DType != tensor.Float32 {
@@ -257,6 +267,13 @@ func (l *layouts) lowerGrad(o *op) bool {
 		return l.poolGrad(o, kernels.PoolAvg, &g.AveragePool.Window, g.AveragePool.CountPad, nil, nil, o.in[0])
 	case *layer.UnaryGrad:
 		return l.unaryGrad(o, g)
+	case *layer.BinaryGrad:
+		return l.preluGrad(o, g)
+	case *layer.PReluSlopeGrad:
+		if !o.in[0].filled() {
+			return false
+		}
+		l.emit(o.name, slopeGrad{}, []*val{l.channelsLast(o.in[0]), l.channelsLast(o.in[1])}, o.out[0])
 	case *layer.LCNGrad:
 		return l.lcnGrad(o, g)
 	case *layer.LRNGrad:
@@ -478,6 +495,17 @@ func (l *layouts) unaryGrad(o *op, g *layer.UnaryGrad) bool {
 		return l.pairwise(o, func(dx, v, dy []float32) { kernels.ELUGrad(dx, dy, v, alpha) })
 	}
 	return false
+}
+
+// preluGrad emits the gradient of what a PReLU is given, for slopes by channel.
+func (l *layouts) preluGrad(o *op, g *layer.BinaryGrad) bool {
+	x, slope, dy := o.in[0], o.in[1], o.in[2]
+	if g.Fn != layer.PRelu || g.Of != 0 || !x.filled() || !slices.Equal(x.shape(), dy.shape()) || !layer.ByChannel(slope.shape(), x.shape()) {
+		return false
+	}
+	run := func(dx, x, dy, row []float32) { kernels.PReLUGrad(dx, dy, x, row) }
+	l.emit(o.name, &mapped{kind: o.op.Kind(), unit: x.shape()[1], rows: run}, []*val{l.channelsLast(x), l.channelsLast(dy), slope}, becomesLast(o.out[0]))
+	return true
 }
 
 // clipBounds returns the clip whose constant bounds are the inputs from at on.

@@ -258,6 +258,7 @@ type mapped struct {
 	kind string
 	unit int
 	run  func(dst, a, b []float32)
+	rows func(dst, a, b, row []float32) // in place of run: the last input is a row of unit elements, whole for each piece
 }
 
 func (m *mapped) Kind() string { return m.kind }
@@ -270,6 +271,10 @@ func (*inPlace) InPlace() {}
 func (m *mapped) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 	t := mapTasks.Get().(*mapTask)
 	t.m, t.dst, t.a = m, out[0].Float32s(), in[0].Float32s()
+	if m.rows != nil {
+		last := len(in) - 1
+		in, t.row = in[:last], in[last].Float32s()
+	}
 	if len(in) > 1 {
 		t.b = in[1].Float32s()
 	}
@@ -285,9 +290,9 @@ func (m *mapped) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 const mapPiece = 1 << 14
 
 type mapTask struct {
-	m         *mapped
-	dst, a, b []float32
-	piece     int
+	m              *mapped
+	dst, a, b, row []float32
+	piece          int
 }
 
 var mapTasks = sync.Pool{New: func() any { return new(mapTask) }}
@@ -297,6 +302,10 @@ func (t *mapTask) Tile(i, _ int) {
 	b := t.b
 	if b != nil {
 		b = b[from:to]
+	}
+	if t.m.rows != nil {
+		t.m.rows(t.dst[from:to], t.a[from:to], b, t.row)
+		return
 	}
 	t.m.run(t.dst[from:to], t.a[from:to], b)
 }
@@ -384,6 +393,10 @@ func (l *layouts) binaryFast(o *op, f *layer.Binary, emit func(*inPlace, ...*val
 			a, b = l.nhwc(a), l.nhwc(b)
 		}
 		return emit(&inPlace{mapped{run: pair}}, a, b)
+	}
+	if f.Fn == layer.PRelu && !b.constant() && slices.Equal(a.shape(), shape) && layer.ByChannel(b.shape(), shape) {
+		run := func(dst, a, _, row []float32) { kernels.PReLU(dst, a, row) }
+		return emit(&inPlace{mapped{unit: shape[1], rows: run}}, l.channelsLast(a), b)
 	}
 	if a.constant() == b.constant() {
 		return false

@@ -3,6 +3,7 @@ package layer
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
@@ -143,7 +144,9 @@ func (b *Binary) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
 		}
 	case Pow, Max, Min, PRelu:
 		for i := range d {
-			if want[i] {
+			if i == 1 && want[i] && b.Fn == PRelu && ByChannel(t.Info(y).Shape, t.Info(x).Shape) && slices.Equal(t.Info(x).Shape, t.Info(dz).Shape) {
+				d[i] = reshaped(t, t.Add(&PReluSlopeGrad{}, x, dz), t.Info(y).Shape)
+			} else if want[i] {
 				d[i] = t.Add(&BinaryGrad{b.Fn, i}, x, y, dz)
 			}
 		}

@@ -345,3 +345,64 @@ func binaryBack[T real](g *BinaryGrad, in []*tensor.Tensor, out *tensor.Tensor) 
 		}
 	})
 }
+
+// ByChannel says whether something of one shape holds a number for each channel of an image [N,C,...].
+func ByChannel(row, shape []int) bool {
+	if len(shape) < 2 || len(row) > len(shape) {
+		return false
+	}
+	c := len(row) - len(shape) + 1 // where the channels are in row
+	for i, d := range row {
+		if d != 1 && i != c {
+			return false
+		}
+	}
+	return c >= 0 && row[c] == shape[1] && shape[1] > 0
+}
+
+// PReluSlopeGrad computes the gradient [C] of slopes by channel: Σ x·dy over the positions of x [N,C,...] that are not above 0. Inputs: x, dy.
+type PReluSlopeGrad struct{}
+
+func (*PReluSlopeGrad) Kind() string { return "PReluSlopeGrad" }
+
+func (*PReluSlopeGrad) Infer(in []Info) ([]Info, error) {
+	if err := want(in, 2, 2); err != nil {
+		return nil, err
+	}
+	if err := realType(in); err != nil {
+		return nil, err
+	}
+	if len(in[0].Shape) < 2 {
+		return nil, fmt.Errorf("input 0 is %s, which has no channels", in[0])
+	}
+	if err := isShape(in, 1, in[0].Shape); err != nil {
+		return nil, err
+	}
+	return one(in[0].DType, in[0].Shape[1:2])
+}
+
+func (*PReluSlopeGrad) Forward(_ *Env, in, out []*tensor.Tensor) error {
+	if in[0].DType() == tensor.Float64 {
+		slopeBack[float64](in, out[0])
+	} else {
+		slopeBack[float32](in, out[0])
+	}
+	return nil
+}
+
+func slopeBack[T real](in []*tensor.Tensor, out *tensor.Tensor) {
+	x, dy, slope := tensor.Data[T](in[0]), tensor.Data[T](in[1]), tensor.Data[T](out)
+	size := sizeOf(in[0].Shape()[2:])
+	for c := range slope {
+		sum := 0.0
+		for n := range in[0].Dim(0) {
+			from := (n*len(slope) + c) * size
+			for i, v := range x[from : from+size] {
+				if !(v > 0) {
+					sum += float64(float64(v) * float64(dy[from+i]))
+				}
+			}
+		}
+		slope[c] = T(sum)
+	}
+}
