@@ -3,9 +3,6 @@ package dataset
 
 import (
 	"bufio"
-	"bytes"
-	"encoding/json"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"image"
@@ -19,6 +16,7 @@ import (
 
 	"github.com/ocellus-vision/ocellus/camera/still"
 	"github.com/ocellus-vision/ocellus/model/task/metric"
+	"github.com/ocellus-vision/ocellus/model/train/data"
 )
 
 // Boxes is a picture and the people in it.
@@ -32,156 +30,39 @@ type Boxes struct {
 var people = []string{"person", "pedestrian", "people"}
 
 // ReadBoxes reads the people in pictures: of a folder with boxes.jsonl, of one with Annotations/*.xml and JPEGImages (PASCAL VOC), or of a file of COCO's
-// JSON, beside which or in whose folder the pictures lie.
+// JSON, in whose folder the pictures lie.
 func ReadBoxes(path string) ([]Boxes, error) {
 	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.IsDir():
-		return coco(path)
-	}
-	if _, err := os.Stat(filepath.Join(path, "boxes.jsonl")); err == nil {
-		return lines(path)
-	}
-	if xmls, _ := filepath.Glob(filepath.Join(path, "Annotations", "*.xml")); len(xmls) > 0 {
-		return voc(path, xmls)
-	}
-	return nil, fmt.Errorf("%s: neither boxes.jsonl nor Annotations/*.xml is in this folder", path)
-}
-
-// lines reads boxes.jsonl: {"image", "boxes": [{"label", "box": [x, y, width, height]}]} a line.
-func lines(dir string) ([]Boxes, error) {
-	path := filepath.Join(dir, "boxes.jsonl")
-	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	file, images := path, ""
+	if lines, voc := filepath.Join(path, "boxes.jsonl"), filepath.Join(path, "Annotations"); info.IsDir() {
+		if _, err := os.Stat(lines); err == nil {
+			file = lines
+		} else if xmls, _ := filepath.Glob(filepath.Join(voc, "*.xml")); len(xmls) > 0 {
+			file, images = voc, filepath.Join(path, "JPEGImages")
+		} else {
+			return nil, fmt.Errorf("%s: neither boxes.jsonl nor Annotations/*.xml is in this folder", path)
+		}
+	}
+	pictures, err := data.ReadAnnotations(file, images)
+	if err != nil {
+		return nil, err
+	}
 	var all []Boxes
-	s := bufio.NewScanner(f)
-	s.Buffer(nil, 1<<22)
-	for n := 1; s.Scan(); n++ {
-		if len(bytes.TrimSpace(s.Bytes())) == 0 {
-			continue
-		}
-		var line struct {
-			Image string
-			Boxes []struct {
-				Label string
-				Box   metric.Box
-			}
-		}
-		if err := json.Unmarshal(s.Bytes(), &line); err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", path, n, err)
-		}
-		if line.Image == "" || !filepath.IsLocal(line.Image) {
-			return nil, fmt.Errorf("%s:%d: %q is no picture of this folder", path, n, line.Image)
-		}
-		b := Boxes{File: filepath.Join(dir, line.Image)}
-		for _, x := range line.Boxes {
-			if slices.Contains(people, x.Label) {
-				b.Truth = append(b.Truth, x.Box)
+	for _, p := range pictures {
+		b := Boxes{File: p.File}
+		for _, o := range p.Objects {
+			switch {
+			case !slices.Contains(people, o.Label):
+			case o.Ignore:
+				b.Ignore = append(b.Ignore, o.Box)
+			default:
+				b.Truth = append(b.Truth, o.Box)
 			}
 		}
 		all = append(all, b)
-	}
-	return all, s.Err()
-}
-
-func voc(dir string, files []string) ([]Boxes, error) {
-	var all []Boxes
-	for _, path := range files {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return nil, err
-		}
-		var a struct {
-			Filename string `xml:"filename"`
-			Object   []struct {
-				Name      string `xml:"name"`
-				Difficult int    `xml:"difficult"`
-				Box       struct {
-					X0 float64 `xml:"xmin"`
-					Y0 float64 `xml:"ymin"`
-					X1 float64 `xml:"xmax"`
-					Y1 float64 `xml:"ymax"`
-				} `xml:"bndbox"`
-			} `xml:"object"`
-		}
-		if err := xml.Unmarshal(b, &a); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		if a.Filename == "" || !filepath.IsLocal(a.Filename) {
-			return nil, fmt.Errorf("%s: %q is no picture of this folder", path, a.Filename)
-		}
-		out := Boxes{File: filepath.Join(dir, "JPEGImages", a.Filename)}
-		for _, o := range a.Object {
-			// Pixels are counted from 1, the last one included.
-			box := metric.Box{o.Box.X0 - 1, o.Box.Y0 - 1, o.Box.X1 - o.Box.X0 + 1, o.Box.Y1 - o.Box.Y0 + 1}
-			switch {
-			case !slices.Contains(people, o.Name):
-			case o.Difficult != 0:
-				out.Ignore = append(out.Ignore, box)
-			default:
-				out.Truth = append(out.Truth, box)
-			}
-		}
-		all = append(all, out)
-	}
-	return all, nil
-}
-
-// maxJSON is the largest file of annotations.
-const maxJSON = 1 << 30
-
-func coco(path string) ([]Boxes, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	var a struct {
-		Images []struct {
-			ID       int64
-			FileName string `json:"file_name"`
-		}
-		Categories []struct {
-			ID   int64
-			Name string
-		}
-		Annotations []struct {
-			ImageID    int64 `json:"image_id"`
-			CategoryID int64 `json:"category_id"`
-			IsCrowd    int
-			BBox       metric.Box
-		}
-	}
-	if err := json.NewDecoder(io.LimitReader(f, maxJSON)).Decode(&a); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	persons := map[int64]bool{}
-	for _, c := range a.Categories {
-		persons[c.ID] = slices.Contains(people, c.Name)
-	}
-	var all []Boxes
-	place := map[int64]int{}
-	for _, img := range a.Images {
-		if img.FileName == "" || !filepath.IsLocal(img.FileName) {
-			return nil, fmt.Errorf("%s: %q is no picture beside it", path, img.FileName)
-		}
-		place[img.ID] = len(all)
-		all = append(all, Boxes{File: filepath.Join(filepath.Dir(path), img.FileName)})
-	}
-	for _, x := range a.Annotations {
-		i, ok := place[x.ImageID]
-		switch {
-		case !ok || !persons[x.CategoryID]:
-		case x.IsCrowd != 0:
-			all[i].Ignore = append(all[i].Ignore, x.BBox)
-		default:
-			all[i].Truth = append(all[i].Truth, x.BBox)
-		}
 	}
 	return all, nil
 }
