@@ -9,6 +9,7 @@ import (
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/task/card"
 	"github.com/ocellus-vision/ocellus/model/task/picture"
+	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
 // refiner says where landmarks are that are known roughly.
@@ -26,7 +27,8 @@ func newRefiner(p *model.Program, c card.Card) (*refiner, error) {
 	if err != nil {
 		return nil, err
 	}
-	if out := p.Outputs(); len(out) != 1 || elements(out[0].Shape) != 2*len(Landmarks{}) {
+	out := p.Outputs()
+	if n, _ := tensor.Count(out[0].Shape); len(out) != 1 || n != 2*len(Landmarks{}) {
 		return nil, fmt.Errorf("a network that refines landmarks has one output of %d numbers, x and y of each", 2*len(Landmarks{}))
 	}
 	net, err := picture.New(p, c.Input)
@@ -35,15 +37,6 @@ func newRefiner(p *model.Program, c card.Card) (*refiner, error) {
 	}
 	t := Places(w, h)
 	return &refiner{net, newAligner(w, h, kernels.RGB), math.Hypot(t[1][0]-t[0][0], t[1][1]-t[0][1])}, nil
-}
-
-// elements is the number of elements of a shape.
-func elements(shape []int) int {
-	n := 1
-	for _, v := range shape {
-		n *= v
-	}
-	return n
 }
 
 // run moves landmarks to where the network sees them. What it says is no number, or farther than a face is wide, is left as it was.
