@@ -493,6 +493,8 @@ func (l *layouts) unaryGrad(o *op, g *layer.UnaryGrad) bool {
 		return l.pairwise(o, func(dx, v, dy []float32) { kernels.HardSigmoidGrad(dx, dy, v, alpha) })
 	case layer.Elu:
 		return l.pairwise(o, func(dx, v, dy []float32) { kernels.ELUGrad(dx, dy, v, alpha) })
+	case layer.Selu:
+		return l.pairwise(o, func(dx, v, dy []float32) { kernels.SELUGrad(dx, dy, v, alpha, g.Unary.Beta) })
 	}
 	return false
 }

@@ -326,6 +326,8 @@ func unary(u *layer.Unary) func(dst, a, _ []float32) {
 		return func(dst, a, _ []float32) { kernels.LeakyReLU(dst, a, alpha) }
 	case layer.Elu:
 		return func(dst, a, _ []float32) { kernels.ELU(dst, a, alpha) }
+	case layer.Selu:
+		return func(dst, a, _ []float32) { kernels.SELU(dst, a, alpha, beta) }
 	case layer.HardSigmoid:
 		return func(dst, a, _ []float32) { kernels.HardSigmoid(dst, a, alpha, beta) }
 	case layer.Gelu:
@@ -360,6 +362,8 @@ func (l *layouts) elementwiseFast(o *op) bool {
 		}
 	case *layer.Binary:
 		return l.binaryFast(o, f, emit)
+	case *layer.Variadic:
+		return len(o.in) == 2 && l.binaryFast(o, &layer.Binary{Fn: f.Fn}, emit)
 	case *layer.BatchNorm:
 		if !onlyFirst(o) || f.Training || len(x.shape()) < 2 {
 			return false
@@ -408,6 +412,7 @@ func (l *layouts) binaryFast(o *op, f *layer.Binary, emit func(*inPlace, ...*val
 	if !slices.Equal(x.shape(), shape) {
 		return false
 	}
+	extremum := f.Fn == layer.Max || f.Fn == layer.Min
 	if s, ok := c.scalar(); ok {
 		var run func(dst, a, _ []float32)
 		switch {
@@ -423,6 +428,12 @@ func (l *layouts) binaryFast(o *op, f *layer.Binary, emit func(*inPlace, ...*val
 			run = func(dst, a, _ []float32) { kernels.ScalarDiv(dst, s, a) }
 		case f.Fn == layer.Div:
 			run = func(dst, a, _ []float32) { kernels.DivScalar(dst, a, s) }
+		case extremum && s != s: // kernels keep the NaNs of what varies, and of that alone
+			return false
+		case f.Fn == layer.Max:
+			run = func(dst, a, _ []float32) { kernels.MaxScalar(dst, a, s) }
+		case f.Fn == layer.Min:
+			run = func(dst, a, _ []float32) { kernels.MinScalar(dst, a, s) }
 		case f.Fn == layer.PRelu && !swapped:
 			run = func(dst, a, _ []float32) { kernels.LeakyReLU(dst, a, s) }
 		default:
@@ -435,6 +446,9 @@ func (l *layouts) binaryFast(o *op, f *layer.Binary, emit func(*inPlace, ...*val
 		return false
 	}
 	var run func(dst, a, _ []float32)
+	if extremum && slices.ContainsFunc(row, func(v float32) bool { return v != v }) {
+		return false
+	}
 	switch {
 	case f.Fn == layer.Add:
 		run = func(dst, a, _ []float32) { kernels.AddRow(dst, a, row) }
@@ -448,6 +462,10 @@ func (l *layouts) binaryFast(o *op, f *layer.Binary, emit func(*inPlace, ...*val
 		run = func(dst, a, _ []float32) { kernels.RowDiv(dst, row, a) }
 	case f.Fn == layer.Div:
 		run = func(dst, a, _ []float32) { kernels.DivRow(dst, a, row) }
+	case f.Fn == layer.Max:
+		run = func(dst, a, _ []float32) { kernels.MaxRow(dst, a, row) }
+	case f.Fn == layer.Min:
+		run = func(dst, a, _ []float32) { kernels.MinRow(dst, a, row) }
 	case f.Fn == layer.PRelu && !swapped:
 		run = func(dst, a, _ []float32) { kernels.PReLU(dst, a, row) }
 	default:

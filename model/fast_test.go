@@ -103,6 +103,16 @@ var nets = map[string]func(b *net, x *model.Value) *model.Value{
 		s = b.unary(layer.HardSigmoid, b.conv(b.unary(layer.Relu, b.conv(s, 24, 4, 1, layer.Window{}, 1)), 4, 24, 1, layer.Window{}, 1))
 		return b.conv(b.binary(layer.Mul, s, y), 24, 10, 1, layer.Window{}, 1)
 	},
+	"extrema": func(b *net, x *model.Value) *model.Value {
+		y := b.conv(x, 6, 8, 1, layer.Window{}, 1)
+		most := b.Add(b.name("max"), &layer.Variadic{Fn: layer.Max}, y, b.conv(x, 6, 8, 1, layer.Window{}, 1))
+		least := b.Add(b.name("min"), &layer.Variadic{Fn: layer.Min}, b.weights(-1, 1, 8, 1, 1), most)
+		most = b.Add(b.name("max"), &layer.Variadic{Fn: layer.Max}, least, model.Const("low", tensor.Scalar[float32](-0.4)))
+		return b.Add(b.name("min"), &layer.Variadic{Fn: layer.Min}, b.Add(b.name("max"), &layer.Variadic{Fn: layer.Max}, most, b.weights(-1, 0, 8, 1, 1)), model.Const("high", tensor.Scalar[float32](0.3)))
+	},
+	"selu": func(b *net, x *model.Value) *model.Value {
+		return b.Add("selu", &layer.Unary{Fn: layer.Selu, Alpha: 1.67326, Beta: 1.0507}, b.conv(x, 6, 8, 1, layer.Window{}, 1))
+	},
 	"groups and dilation": func(b *net, x *model.Value) *model.Value {
 		y := b.conv(x, 6, 9, 3, layer.Window{Dilations: []int{2, 1}, Pads: []int{2, 0, 1, 1}}, 3)
 		return b.conv(y, 9, 5, 2, layer.Window{AutoPad: layer.PadSameLower, Strides: []int{2, 2}}, 1)
