@@ -508,13 +508,15 @@ func TestViewer(t *testing.T) {
 	w.lessons()
 	w.answer("GET /api/v1/session", object{"user": "eve", "role": "viewer", "csrf": "x", "setup": false})
 	b := browse(t, w, 1280, 900)
-	for place, text := range map[string]string{"live": "connection refused", "events/7": "91 %", "people": "Nobody is known", "teach": "Better", "models": "Version 2", "system": "60 ms"} {
-		b.open(place)
-		b.says(text)
+	// The window of an event is closed just before the next place is gone to.
+	for _, at := range []struct{ place, says string }{{"live", "connection refused"}, {"events/7", "91 %"}, {"people", "Nobody is known"}, {"events/7", "91 %"},
+		{"teach", "Better"}, {"models", "Version 2"}, {"events/7", "91 %"}, {"system", "60 ms"}} {
+		b.open(at.place)
+		b.says(at.says)
 		var found string
 		b.run(`[...document.querySelectorAll("button, form")].map((e) => e.getAttribute("aria-label") || e.innerText.trim()).filter((t) => /Right|Wrong|Delete|Enrol|Forget|Zones|Events o|Start|Roll|Send|Users/.test(t)).join()`, &found)
 		if found != "" {
-			t.Errorf("%s offers %s", place, found)
+			t.Errorf("%s offers %s", at.place, found)
 		}
 		b.do(chromedp.KeyEvent(kb.Escape))
 	}

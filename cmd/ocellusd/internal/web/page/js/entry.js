@@ -26,7 +26,7 @@ export function setup(app, token, done) {
     h("p", { class: "muted" }, "Choose the name and the password with which you will log in to this device."),
     form({ class: "stack" }, async (data) => {
       await post("/setup", { token, user: data.get("user").trim(), password: data.get("password") });
-      history.replaceState(null, "", "#/live");
+      if (location.hash.includes(token)) history.replaceState(null, "", "#/live");
       await done();
     },
     field("Name", h("input", { name: "user", autocomplete: "username", required: true, maxlength: 64 })),

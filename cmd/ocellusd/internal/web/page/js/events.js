@@ -100,9 +100,17 @@ function judge(e, changed) {
   return h("section", { "aria-labelledby": "judge" }, h("h3", { id: "judge" }, "Is this right?"), h("div", { class: "row" }, buttons), says);
 }
 
+// here says whether the address is that of this place still, and of an event of it where an id is given: it can be another already while news of that is on its way.
+function here(id) {
+  const [place, item] = location.hash.replace(/^#\/?/, "").split("?")[0].split("/").map(decodeURIComponent);
+  return place === "events" && (id === undefined || item === String(id));
+}
+
 export async function show(root, at, signal) {
+  opened = () => false; // until the list is there
   const params = Object.fromEntries(["camera", "kind", "name", "day", "feedback"].map((n) => [n, at.params.get(n) || ""]));
   const [{ cameras }, known] = await Promise.all([get("/cameras", signal), get("/people", signal).catch(() => ({ people: [] }))]);
+  if (signal.aborted) return;
   const list = h("div", { class: "days" });
   const more = h("button", { type: "button", hidden: true, onclick: () => busy(more, () => page(next)) }, "Show earlier ones");
   const fresh = h("button", { type: "button", class: "primary fresh", hidden: true, onclick: () => { scrollTo({ top: 0 }); waiting.splice(0).forEach(put); fresh.hidden = true; } });
@@ -119,7 +127,7 @@ export async function show(root, at, signal) {
   function apply() {
     const data = new FormData(filters);
     const q = query(Object.fromEntries(data));
-    history.replaceState(null, "", "#/events" + q);
+    if (here()) history.replaceState(null, "", "#/events" + q);
     Object.assign(params, Object.fromEntries(data));
     reload().catch((err) => { if (err.name === "Problem") fill(list, notice("The events could not be read", h("p", null, err.message))); });
   }
@@ -193,6 +201,7 @@ export async function show(root, at, signal) {
     }
     if (!id) return;
     const e = all.find((x) => String(x.id) === id) || (await get(`/events/${encodeURIComponent(id)}`, signal));
+    if (!here(id)) return;
     const i = all.findIndex((x) => x.id === e.id);
     const step = (j, name, text) => h("button", { type: "button", class: "plain", "aria-label": text, disabled: i < 0 || !all[j], onclick: () => { location.hash = `#/events/${all[j].id}${search()}`; } }, icon(name));
     const { el, closed } = dialog(title(e), picture(e), facts(e));
@@ -219,19 +228,24 @@ export async function show(root, at, signal) {
     closed.then(() => {
       if (mine.keep || signal.aborted) return;
       pane = null;
+      if (!here(e.id)) return;
       history.replaceState(null, "", "#/events" + search());
       list.querySelector(`li[data-id="${e.id}"] a`)?.focus();
     });
   }
-  signal.addEventListener("abort", () => { if (pane) pane.el.close(); });
+  signal.addEventListener("abort", () => {
+    opened = () => false;
+    if (pane) pane.el.close();
+  });
 
   opened = (now) => {
     const same = Object.keys(params).every((n) => (now.params.get(n) || "") === params[n]);
     if (!same) return false;
-    open(now.item).catch(missing);
+    open(now.item).catch((err) => missing(err, now.item));
     return true;
   };
-  const missing = (err) => {
+  const missing = (err, id) => {
+    if (signal.aborted || !here(id)) return;
     if (err.name !== "Problem") throw err;
     toast(err.status === 404 ? "This event is not there any more." : err.message, "bad");
     history.replaceState(null, "", "#/events" + search());
@@ -249,7 +263,7 @@ export async function show(root, at, signal) {
 
   fill(root, h("details", { class: "filter-box", open: innerWidth > 700 || Object.values(params).some(Boolean) }, h("summary", null, "Filter"), filters), fresh, list, h("div", { class: "row center" }, more));
   await reload();
-  if (at.item) await open(at.item).catch(missing);
+  if (at.item) await open(at.item).catch((err) => missing(err, at.item));
 }
 
 // changed takes another address of this view; false says that it has to be shown anew.

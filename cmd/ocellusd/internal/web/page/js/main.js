@@ -99,7 +99,7 @@ async function enter() {
     return;
   }
   if (session.setup) return setup(app, token, enter);
-  if (token) history.replaceState(null, "", "#/live");
+  if (token && location.hash.includes(token)) history.replaceState(null, "", "#/live");
   if (!session.user) return login(app, enter);
   shell();
   feed.start();
