@@ -172,8 +172,8 @@ func (d *daemon) prune(ctx context.Context) {
 	switch {
 	case err != nil && ctx.Err() == nil:
 		d.log.Error("old events were not removed", "error", err)
-	case p.Events > 0:
-		d.log.Info("old events were removed", "events", p.Events, "bytes_in_use", p.Bytes, "bytes_free", p.Free)
+	case p.Events+p.Tracks > 0:
+		d.log.Info("old events were removed", "events", p.Events, "tracks", p.Tracks, "bytes_in_use", p.Bytes, "bytes_free", p.Free)
 	}
 	if p.Tight {
 		d.log.Warn("less of the disk is free than is to be, and no event is older than a day", "bytes_free", p.Free)

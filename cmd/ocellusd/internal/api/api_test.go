@@ -674,6 +674,34 @@ func TestEvents(t *testing.T) {
 	w.want(409, auth.Operator, "DELETE", "/api/v1/teach/jobs/current", nil, nil)
 }
 
+func TestTracks(t *testing.T) {
+	w := secured(t)
+	begun := time.Now().Add(-time.Hour)
+	var list []store.Track
+	for i := range 7 {
+		at := begun.Add(time.Duration(i) * time.Minute)
+		list = append(list, store.Track{Camera: "door", Task: "pedestrians", Track: int64(i + 1), First: at, Last: at, End: at.Add(time.Second), Score: 0.5, Path: [][2]float64{{1, 2}}})
+	}
+	if err := w.Store.AddTracks(t.Context(), list); err != nil {
+		t.Fatal(err)
+	}
+	e := w.event(store.Event{Kind: store.PedestrianEntered, Task: "pedestrians", Track: 7, Time: begun.Add(6 * time.Minute)}, 100)
+	var page Tracks
+	w.want(200, auth.Viewer, "GET", "/api/v1/tracks?limit=5&camera=door&task=pedestrians", nil, &page)
+	if len(page.Tracks) != 5 || page.Tracks[0].ID != 7 || !slices.Equal(page.Tracks[0].Events, []int64{e.ID}) || len(page.Tracks[1].Events) != 0 || page.Next != 3 {
+		t.Errorf("%+v", page)
+	}
+	next := page.Next
+	page = Tracks{}
+	w.want(200, auth.Viewer, "GET", fmt.Sprint("/api/v1/tracks?limit=5&before=", next), nil, &page)
+	if len(page.Tracks) != 2 || page.Tracks[0].ID != 2 || page.Next != 0 {
+		t.Errorf("%+v", page)
+	}
+	for _, bad := range []string{"limit=0", "since=yesterday", "before=-1", "task=scene"} {
+		w.want(400, auth.Viewer, "GET", "/api/v1/tracks?"+bad, nil, nil)
+	}
+}
+
 func TestPeople(t *testing.T) {
 	w := secured(t)
 	var p people.Person

@@ -9,6 +9,7 @@ import (
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/models"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/people"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/store"
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/watch"
 )
 
 // Parameters that several have.
@@ -66,6 +67,12 @@ func init() {
 			answer: answer{media: "image/jpeg", about: "the frame"}, do: eventSnapshot},
 		{method: "POST", path: "/api/v1/events/{id}/feedback", id: "judgeEvent", about: "Say whether an event is right", role: auth.Operator, params: []param{eventID},
 			body: []form{jsonForm[Verdict]()}, answer: gives[Judged]("noted"), do: judgeEvent},
+
+		{method: "GET", path: "/api/v1/tracks", id: "listTracks", about: "People and faces that were followed, those that were given up last first", role: auth.Viewer,
+			params: []param{{name: "camera", about: "only of a camera", most: 64}, {name: "task", about: "only of a task", most: 32, one: []string{watch.Pedestrians, watch.Faces}},
+				{name: "since", kind: instant, about: "only those that were seen from this time on"}, {name: "until", kind: instant, about: "only those that were seen before this time"}, before,
+				{name: "limit", kind: integer, about: "how many at most; left out: 50", least: 1, most: 500}},
+			answer: gives[Tracks]("a page"), do: listTracks},
 
 		{method: "GET", path: "/api/v1/people", id: "listPeople", about: "The people who are known by their faces", role: auth.Viewer, answer: gives[People]("everyone"), do: listPeople},
 		{method: "POST", path: "/api/v1/people", id: "enrol", about: "Make a person known, from pictures or from an event", role: auth.Operator,

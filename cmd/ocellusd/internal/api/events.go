@@ -34,6 +34,28 @@ func listEvents(a *API, q *request) (any, error) {
 	return page, nil
 }
 
+// Tracks is a page of them, those that ended last first.
+type Tracks struct {
+	Tracks []store.Track `json:"tracks"`
+	Next   int64         `json:"next" about:"before of the next page; 0 where this is the last"`
+}
+
+func listTracks(a *API, q *request) (any, error) {
+	f := store.TrackFilter{Camera: q.text("camera"), Task: q.text("task"), Since: q.time("since"), Until: q.time("until"), Before: q.int("before"), Limit: int(q.int("limit"))}
+	if f.Limit == 0 {
+		f.Limit = 50
+	}
+	list, err := a.Store.Tracks(q.Context(), f)
+	if err != nil {
+		return nil, err
+	}
+	page := Tracks{Tracks: list}
+	if len(list) == f.Limit {
+		page.Next = list[len(list)-1].ID
+	}
+	return page, nil
+}
+
 func getEvent(a *API, q *request) (any, error) {
 	e, err := a.Store.Event(q.Context(), q.int("id"))
 	return &e, err

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,7 +16,7 @@ import (
 
 // Limits say what is kept. 0 sets no limit.
 type Limits struct {
-	Age     time.Duration // of events
+	Age     time.Duration // of events and tracks
 	Bytes   int64         // of the database and the snapshots
 	Reserve int64         // bytes that stay free on the disk
 }
@@ -23,6 +24,7 @@ type Limits struct {
 // Pruned is what retention removed, and what is left.
 type Pruned struct {
 	Events int   // removed
+	Tracks int   // removed
 	Bytes  int64 // in use by the database and the snapshots
 	Free   int64 // on the disk
 	Tight  bool  // less than the reserve is free, and what may be removed is gone
@@ -156,8 +158,8 @@ func (d *DB) used(ctx context.Context) (int64, error) {
 // clockSetting is where the clock of the last run is remembered.
 const clockSetting = "clock"
 
-// Prune removes events with their snapshots, the oldest first: those that are too old, and as many as the limits of bytes and of free disk ask for. Of the events
-// of the last day none goes for the sake of free disk.
+// Prune removes events with their snapshots and tracks, the oldest first: those that are too old, and as many as the limits of bytes and of free disk ask for. Of
+// the last day nothing goes for the sake of free disk.
 func (d *DB) Prune(ctx context.Context, l Limits) (Pruned, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -169,8 +171,7 @@ func (d *DB) Prune(ctx context.Context, l Limits) (Pruned, error) {
 	}
 	p.Jumped = !trusted
 	if l.Age > 0 && trusted {
-		n, err := d.removeOlder(ctx, now.Add(-l.Age))
-		if p.Events += n; err != nil {
+		if err := d.removeOlder(ctx, now.Add(-l.Age), &p); err != nil {
 			return p, err
 		}
 	}
@@ -189,8 +190,8 @@ func (d *DB) Prune(ctx context.Context, l Limits) (Pruned, error) {
 		if !over {
 			spare = now.Add(-spared)
 		}
-		n, more, err := d.removeOldest(ctx, spare)
-		if p.Events += n; err != nil {
+		more, err := d.removeOldest(ctx, spare, &p)
+		if err != nil {
 			return p, err
 		}
 		if !more {
@@ -198,7 +199,7 @@ func (d *DB) Prune(ctx context.Context, l Limits) (Pruned, error) {
 			break
 		}
 	}
-	if p.Events > 0 {
+	if p.Events+p.Tracks > 0 {
 		_, err = d.write.ExecContext(ctx, "PRAGMA incremental_vacuum(1000)")
 	}
 	return p, err
@@ -217,40 +218,46 @@ func (d *DB) trusted(ctx context.Context, now time.Time) (bool, error) {
 	return true, d.SetSetting(ctx, clockSetting, now.UTC().Format(time.RFC3339))
 }
 
-// removeOlder removes what is from before a time.
-func (d *DB) removeOlder(ctx context.Context, before time.Time) (int, error) {
+// removeOlder removes what is from before a time, and counts it.
+func (d *DB) removeOlder(ctx context.Context, before time.Time, p *Pruned) error {
 	for len(d.strays) > 0 && d.strays[0].day.Add(24*time.Hour).Before(before) {
 		if err := d.removeStray(); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	sum := 0
 	for {
-		n, err := d.remove(ctx, "time < ?", before.UnixNano())
-		if sum += n; err != nil || n == 0 {
-			return sum, err
+		events, err := d.remove(ctx, "time < ?", before.UnixNano())
+		if p.Events += events; err != nil {
+			return err
+		}
+		tracks, err := d.removeTracks(ctx, before.UnixNano())
+		if p.Tracks += tracks; err != nil || events+tracks == 0 {
+			return err
 		}
 	}
 }
 
-// removeOldest removes a batch of what is oldest and, where spare is set, from before it. more says that there was something.
-func (d *DB) removeOldest(ctx context.Context, spare time.Time) (n int, more bool, err error) {
+// removeOldest removes a batch of what is oldest and, where spare is set, from before it, and counts it. more says that there was something.
+func (d *DB) removeOldest(ctx context.Context, spare time.Time, p *Pruned) (more bool, err error) {
+	oldest, latest := int64(math.MaxInt64), int64(math.MaxInt64)
+	if err := d.read.QueryRowContext(ctx, "SELECT time FROM events ORDER BY id LIMIT 1").Scan(&oldest); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return false, err
+	}
+	if !spare.IsZero() {
+		latest = spare.UnixNano()
+	}
 	if len(d.strays) > 0 {
-		var oldest sql.NullInt64
-		if err := d.read.QueryRowContext(ctx, "SELECT time FROM events ORDER BY id LIMIT 1").Scan(&oldest); err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return 0, false, err
-		}
-		s := d.strays[0].day
-		if (!oldest.Valid || s.UnixNano() < oldest.Int64) && (spare.IsZero() || s.Before(spare)) {
-			return 0, true, d.removeStray()
+		if s := d.strays[0].day.UnixNano(); s < min(oldest, latest) {
+			return true, d.removeStray()
 		}
 	}
-	if spare.IsZero() {
-		n, err = d.remove(ctx, "1")
-	} else {
-		n, err = d.remove(ctx, "time < ?", spare.UnixNano())
+	n, err := d.removeTracks(ctx, min(oldest, latest))
+	if p.Tracks += n; err != nil || n > 0 {
+		return n > 0, err
 	}
-	return n, n > 0, err
+	n, err = d.remove(ctx, "time < ?", latest)
+	p.Events += n
+	return n > 0, err
 }
 
 func (d *DB) removeStray() error {

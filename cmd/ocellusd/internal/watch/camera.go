@@ -182,8 +182,12 @@ func (y *eye) judge(ctx context.Context, f *camera.Frame, s *seen) error {
 	case *tasks.Areas:
 		list = y.rules.sceneSeen(f.Time, v.Shares)
 	}
+	ended := y.rules.take()
 	if err != nil || !y.armed.Load() {
 		return err
+	}
+	if len(ended) > 0 {
+		y.w.queue.follow(ended)
 	}
 	var picture []byte
 	for _, e := range list {
@@ -201,6 +205,15 @@ func (y *eye) judge(ctx context.Context, f *camera.Frame, s *seen) error {
 		y.w.queue.put(item{e, shot})
 	}
 	return nil
+}
+
+// end ends the tracks of a camera that is closed.
+func (y *eye) end() {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if y.rules.end(time.Now()); y.armed.Load() {
+		y.w.queue.follow(y.rules.take())
+	}
 }
 
 // look measures the camera's rate, and tells when it is lost and found. y.mu is held.

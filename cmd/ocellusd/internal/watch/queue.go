@@ -25,6 +25,7 @@ type queue struct {
 	lost   uint64
 	added  uint64
 	err    error
+	tracks []store.Track // that have ended
 }
 
 const (
@@ -54,6 +55,33 @@ func (q *queue) put(i item) {
 		q.lost++
 	}
 	q.change.Signal()
+}
+
+// follow queues tracks that have ended.
+func (q *queue) follow(list []store.Track) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.tracks = append(q.tracks, list...)
+	q.tracks = q.tracks[max(0, len(q.tracks)-mostItems):]
+}
+
+// keep adds the tracks that are queued to the store, in one transaction. Where that fails they stay.
+func (w *Watch) keep(ctx context.Context) {
+	q := w.queue
+	q.mu.Lock()
+	list := q.tracks
+	q.tracks = nil
+	q.mu.Unlock()
+	if len(list) == 0 {
+		return
+	}
+	if err := w.o.Store.AddTracks(ctx, list); err != nil {
+		w.o.Log.Error("tracks wait for the store", "tracks", len(list), "error", err)
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.tracks = append(list, q.tracks...)
+		q.tracks = q.tracks[max(0, len(q.tracks)-mostItems):]
+	}
 }
 
 // first waits for an item and returns it without taking it; false when the queue is closed and empty.

@@ -26,6 +26,8 @@ type rules struct {
 	people peopleRules
 	faces  faceRules
 	scene  sceneRules
+
+	ended []store.Track // tracks that have ended since take
 }
 
 func newRules(c config.Camera, t config.Tasks) *rules {
@@ -45,9 +47,26 @@ type peopleRules struct {
 	base, top     int64 // numbers of tracks begin after base; the greatest so far is top
 	before        []track.Track
 	tracks, left  []track.Track
-	best          map[int]float32 // of each track, its greatest score
-	told          map[int]bool    // tracks that made an event
-	paths         map[int]*path   // where tracks have been
+	known         map[int]*known // what is remembered of each track
+}
+
+// known is what is remembered of a track.
+type known struct {
+	path
+	first, seen time.Time // when it was seen first and last
+	best        float32   // its greatest score
+	box         [4]float64
+	told        bool // it made an event
+	doubted     bool // the second opinion was against it
+}
+
+// see notes where somebody is, and how sure that is.
+func (k *known) see(t time.Time, x *track.Track) {
+	k.seen = t
+	k.add(t, x.Foot())
+	if x.Score > k.best {
+		k.best, k.box = x.Score, [4]float64{float64(x.X), float64(x.Y), float64(x.W), float64(x.H)}
+	}
 }
 
 // path is where somebody stood from time to time.
@@ -106,27 +125,32 @@ func (p *peopleRules) begin(c *config.Camera, gen uint64, width, height int) err
 	if err != nil {
 		return err
 	}
-	*p = peopleRules{watch: w, width: width, height: height, gen: gen, base: p.top, top: p.top, best: map[int]float32{}, told: map[int]bool{}, paths: map[int]*path{}}
+	*p = peopleRules{watch: w, width: width, height: height, gen: gen, base: p.top, top: p.top, known: map[int]*known{}}
 	return nil
 }
 
 // sees takes the people in a frame of width x height and returns the events of it. gen counts the networks: the tracks of another are others.
 func (r *rules) sees(t time.Time, gen uint64, width, height int, people *tasks.People) ([]store.Event, error) {
 	p := &r.people
+	if p.watch == nil || p.gen != gen || p.width != width || p.height != height {
+		r.give(t, p.known)
+	}
 	if err := p.begin(&r.camera, gen, width, height); err != nil {
 		return nil, err
 	}
 	p.tracks, p.left = p.tracks[:0], p.left[:0]
-	for _, k := range people.Tracks {
-		if p.paths[k.ID] == nil {
-			p.paths[k.ID] = &path{every: pathEvery}
+	for i := range people.Tracks {
+		k := &people.Tracks[i]
+		n := p.known[k.ID]
+		if n == nil {
+			n = &known{path: path{every: pathEvery}, first: t, seen: t}
+			p.known[k.ID] = n
 		}
 		if k.Detection >= 0 {
-			p.paths[k.ID].add(t, k.Foot())
+			n.see(t, k)
 		}
-		p.best[k.ID] = max(p.best[k.ID], k.Score)
-		if float64(p.best[k.ID]) >= r.tasks.Pedestrians.Score {
-			p.tracks = append(p.tracks, k)
+		if float64(n.best) >= r.tasks.Pedestrians.Score {
+			p.tracks = append(p.tracks, *k)
 		}
 	}
 	for _, k := range p.before {
@@ -140,14 +164,44 @@ func (r *rules) sees(t time.Time, gen uint64, width, height int, people *tasks.P
 			list = append(list, made)
 		}
 	}
-	gone := func(id int) bool {
-		return !slices.ContainsFunc(people.Tracks, func(k track.Track) bool { return k.ID == id })
+	gone := maps.Clone(p.known)
+	for i := range people.Tracks {
+		delete(gone, people.Tracks[i].ID)
 	}
-	maps.DeleteFunc(p.best, func(id int, _ float32) bool { return gone(id) })
-	maps.DeleteFunc(p.told, func(id int, _ bool) bool { return gone(id) })
-	maps.DeleteFunc(p.paths, func(id int, _ *path) bool { return gone(id) })
+	r.give(t, gone)
 	p.before = append(p.before[:0], p.tracks...)
 	return list, nil
+}
+
+// give ends tracks of people, in order of their numbers. Those that were never sure enough, and those that the second opinion was only against, are none.
+func (r *rules) give(t time.Time, gone map[int]*known) {
+	p := &r.people
+	for _, id := range slices.Sorted(maps.Keys(gone)) {
+		n := gone[id]
+		delete(p.known, id)
+		if float64(n.best) < r.tasks.Pedestrians.Score || n.doubted && !n.told {
+			continue
+		}
+		number := p.base + int64(id)
+		p.top = max(p.top, number)
+		r.ended = append(r.ended, store.Track{Camera: r.camera.Name, Task: Pedestrians, Track: number, First: n.first, Last: n.seen, End: t, Score: rounded(float64(n.best)),
+			Box: clip(n.box, p.width, p.height), Path: n.points})
+	}
+}
+
+// take returns the tracks that have ended since the last call.
+func (r *rules) take() []store.Track {
+	list := r.ended
+	r.ended = nil
+	return list
+}
+
+// end ends all tracks: no more is seen of them.
+func (r *rules) end(t time.Time) {
+	r.give(t, r.people.known)
+	if r.faces.tracker != nil {
+		r.giveFaces(t, slices.Sorted(maps.Keys(r.faces.marks)))
+	}
 }
 
 // person makes an event of what a track did. Of a track that the second opinion is against nothing is told.
@@ -156,7 +210,8 @@ func (r *rules) person(did track.Event) (store.Event, bool) {
 	kinds := map[track.Kind]string{track.ZoneEntered: store.PedestrianEntered, track.ZoneLeft: store.PedestrianLeft, track.Loitering: store.Loitering,
 		track.CrossedIn: store.LineCrossed, track.CrossedOut: store.LineCrossed}
 	kind, ok := kinds[did.Kind]
-	if !ok {
+	n := p.known[did.Track]
+	if !ok || n == nil {
 		return store.Event{}, false
 	}
 	e := r.event(kind, Pedestrians, did.Time)
@@ -178,14 +233,13 @@ func (r *rules) person(did track.Event) (store.Event, bool) {
 		e.Data = map[string]any{"stay_s": rounded(did.Stay.Seconds())}
 	}
 	if did.Kind == track.ZoneLeft {
-		if path := p.paths[did.Track]; path != nil {
-			e.Data["path"] = slices.Clone(path.points)
-		}
-		return e, p.told[did.Track]
+		e.Data["path"] = slices.Clone(n.points)
+		return e, n.told
 	}
 	if r.sure != nil && e.Box != nil {
 		score, yes := r.sure(*e.Box)
 		if !yes {
+			n.doubted = true
 			return e, false
 		}
 		if score > 0 {
@@ -195,7 +249,7 @@ func (r *rules) person(did track.Event) (store.Event, bool) {
 			e.Data["second"] = rounded(score)
 		}
 	}
-	p.told[did.Track] = true
+	n.told = true
 	return e, true
 }
 
@@ -215,6 +269,8 @@ func rounded(v float64) float64 { return math.Round(v*1e4) / 1e4 }
 // faceRules are what is remembered of faces.
 type faceRules struct {
 	tracker *track.Tracker
+	width   int // of the frames
+	height  int
 	marks   map[int]*faceMark
 	seen    map[string]time.Time // when a person was seen last
 	boxes   []track.Detection
@@ -222,9 +278,9 @@ type faceRules struct {
 
 // faceMark is what was seen of one face over time.
 type faceMark struct {
+	known
 	named   map[string]int // how often it was this person
 	strange int            // how often it was nobody's
-	told    bool
 }
 
 const (
@@ -251,9 +307,10 @@ func (r *rules) facesSeen(t time.Time, width, height int, list []face.Identity) 
 		}
 		m := f.marks[k.ID]
 		if m == nil {
-			m = &faceMark{named: map[string]int{}}
+			m = &faceMark{known: known{path: path{every: pathEvery}, first: t}, named: map[string]int{}}
 			f.marks[k.ID] = m
 		}
+		m.see(t, &k)
 		if kind, tell := f.judge(m, &list[k.Detection], t, r.tasks.Faces.Again); tell {
 			x := &list[k.Detection]
 			e := r.event(kind, Faces, t)
@@ -264,10 +321,25 @@ func (r *rules) facesSeen(t time.Time, width, height int, list []face.Identity) 
 			events = append(events, e)
 		}
 	}
+	f.width, f.height = width, height
+	var gone []int
 	for _, k := range f.tracker.Left() {
-		delete(f.marks, k.ID)
+		gone = append(gone, k.ID)
 	}
+	r.giveFaces(t, gone)
 	return events
+}
+
+// giveFaces ends tracks of faces. Those that were not made out are none.
+func (r *rules) giveFaces(t time.Time, gone []int) {
+	f := &r.faces
+	for _, id := range gone {
+		if m := f.marks[id]; m != nil && m.told {
+			r.ended = append(r.ended, store.Track{Camera: r.camera.Name, Task: Faces, Track: int64(id), First: m.first, Last: m.seen, End: t, Score: rounded(float64(m.best)),
+				Box: clip(m.box, f.width, f.height), Path: m.points})
+		}
+		delete(f.marks, id)
+	}
 }
 
 // judge counts a look at a face, and says whether that makes an event.

@@ -79,8 +79,13 @@ func TestWholePicture(t *testing.T) {
 	if stay := list[2].Data["stay_s"]; stay != 1.0 {
 		t.Errorf("stayed %v s", stay)
 	}
-	if path := list[2].Data["path"]; !reflect.DeepEqual(path, [][2]float64{{20, 90}, {68, 90}, {116, 90}, {164, 90}}) {
-		t.Errorf("went %v", path)
+	path := [][2]float64{{20, 90}, {68, 90}, {116, 90}, {164, 90}}
+	if got := list[2].Data["path"]; !reflect.DeepEqual(got, path) {
+		t.Errorf("went %v", got)
+	}
+	track := []store.Track{{Camera: "door", Task: "pedestrians", Track: 1, First: begin, Last: after(1), End: after(1.1), Score: 0.8, Box: &[4]float64{10, 50, 20, 40}, Path: path}}
+	if got := r.take(); !reflect.DeepEqual(got, track) {
+		t.Errorf("tracks %+v\nwant %+v", got, track)
 	}
 }
 
@@ -120,8 +125,8 @@ func TestScoreThatIsAskedFor(t *testing.T) {
 	if want := "0.2 pedestrian_entered #1\n0.4 pedestrian_left #1"; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
-	if p := &r.people; len(p.best)+len(p.told)+len(p.paths) > 0 {
-		t.Errorf("of tracks that are gone is remembered %v, %v, %v", p.best, p.told, p.paths)
+	if p := &r.people; len(p.known) > 0 {
+		t.Errorf("of tracks that are gone is remembered %v", p.known)
 	}
 }
 
@@ -140,9 +145,15 @@ func TestSecondOpinion(t *testing.T) {
 	if got, want := said(list), "0.3 loitering #1\n1.1 pedestrian_left #1"; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
+	if got := r.take(); len(got) != 1 || got[0].Track != 1 {
+		t.Errorf("%+v", got)
+	}
 	r.sure = func([4]float64) (float64, bool) { return 0.1, false }
 	if got := said(people(t, r, walk(2, 20, 180, 90, 11)...)); got != "" {
 		t.Errorf("doubted, and yet: %s", got)
+	}
+	if got := r.take(); got != nil {
+		t.Errorf("doubted, and yet: %+v", got)
 	}
 }
 
@@ -158,6 +169,14 @@ func TestOtherNetwork(t *testing.T) {
 		all = append(all, list...)
 	}
 	if got, want := said(all), "0 pedestrian_entered #1\n2 pedestrian_entered #2"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	r.end(after(9))
+	var tracks []string
+	for _, k := range r.take() {
+		tracks = append(tracks, fmt.Sprintf("#%d %v %v", k.Track, k.Last.Sub(begin), k.End.Sub(begin)))
+	}
+	if got, want := strings.Join(tracks, "\n"), "#1 1s 2s\n#2 3s 9s"; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
 }
@@ -207,6 +226,10 @@ func TestPersonComesAgain(t *testing.T) {
 	}
 	if got, want := said(all), "1 face_known Ada #1\n61 face_known Ada #3"; got != want {
 		t.Errorf("%s\nwant %s", got, want)
+	}
+	r.end(after(70))
+	if got := r.take(); len(got) != 3 || got[2].Task != "faces" || got[2].Track != 3 || !got[2].First.Equal(after(60.5)) || got[2].Score != 0.9 || len(r.faces.marks) > 0 {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -68,8 +68,23 @@ func New(o Options) *Watch {
 	w.cancel = cancel
 	w.threads.Go(func() { w.run(ctx) })
 	w.threads.Go(w.attend)
+	w.threads.Go(func() {
+		tick := time.NewTicker(keepEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-w.stop:
+				return
+			case <-tick.C:
+				w.keep(ctx)
+			}
+		}
+	})
 	return w
 }
+
+// keepEvery is how often tracks that have ended are written.
+const keepEvery = 2 * time.Second
 
 func (w *Watch) fault(f camera.Fault) {
 	w.o.Log.Warn("fault", "source", f.Source, "count", f.Count, "error", camera.Redact(f.Err.Error()))
@@ -123,9 +138,13 @@ func (w *Watch) Close(ctx context.Context) {
 		y.view.close()
 	}
 	w.pipe.Close(ctx)
+	for _, y := range eyes {
+		y.end()
+	}
 	w.queue.close()
 	defer context.AfterFunc(ctx, w.cancel)()
 	w.threads.Wait()
+	w.keep(ctx)
 	w.cancel()
 }
 
@@ -297,6 +316,7 @@ func (w *Watch) add(c *config.Camera, sup *camera.Supervisor) (*eye, error) {
 func (w *Watch) remove(y *eye) {
 	w.pipe.Remove(y.cam)
 	w.pipe.RemoveSink(y.outlet)
+	y.end()
 	y.view.close()
 	w.o.Log.Info("camera closed", "name", y.name)
 }

@@ -359,3 +359,20 @@ func TestQueueLetsGoOfPicturesFirst(t *testing.T) {
 		t.Errorf("the first is %d, %d are lost", got.event.ID, q.lost)
 	}
 }
+
+// TestTracksAreKept hands over tracks that have ended: all are in the store once a Watch is closed.
+func TestTracksAreKept(t *testing.T) {
+	db, err := store.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	w := New(Options{Store: db, Log: slog.New(slog.NewTextHandler(testLog{t}, nil))})
+	for i := range 3 {
+		w.queue.follow([]store.Track{{Camera: "door", Task: Pedestrians, Track: int64(i + 1), First: begin, Last: begin, End: begin}})
+	}
+	w.Close(t.Context())
+	if list, err := db.Tracks(t.Context(), store.TrackFilter{}); err != nil || len(list) != 3 {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
