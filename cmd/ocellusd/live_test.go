@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"image"
 	"image/jpeg"
@@ -19,7 +18,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -82,8 +80,7 @@ func (l *live) find(pattern string) string {
 	return m[1]
 }
 
-// ask sends a request, expects a status, and reads the answer where into is not nil. Where nobody listens it asks again for some seconds: once there is a
-// password, the daemon may be about to listen elsewhere.
+// ask sends a request, expects a status, and reads the answer where into is not nil.
 func (l *live) ask(status int, method, path string, body, into any) {
 	l.t.Helper()
 	var sent []byte
@@ -93,20 +90,15 @@ func (l *live) ask(status int, method, path string, body, into any) {
 			l.t.Fatal(err)
 		}
 	}
-	var resp *http.Response
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		r, err := http.NewRequestWithContext(l.t.Context(), method, l.base+path, bytes.NewReader(sent))
-		if err != nil {
-			l.t.Fatal(err)
-		}
-		r.Header.Set("Content-Type", "application/json")
-		r.Header.Set("X-CSRF-Token", l.csrf)
-		if resp, err = l.http.Do(r); err == nil {
-			break
-		}
-		if !errors.Is(err, syscall.ECONNREFUSED) || time.Now().After(end) {
-			l.t.Fatal(err)
-		}
+	r, err := http.NewRequestWithContext(l.t.Context(), method, l.base+path, bytes.NewReader(sent))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("X-CSRF-Token", l.csrf)
+	resp, err := l.http.Do(r)
+	if err != nil {
+		l.t.Fatal(err)
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
@@ -156,9 +148,13 @@ func TestFirstStart(t *testing.T) {
 		}
 	}
 	l.ask(401, "GET", "/api/v1/cameras", nil, nil)
+	refused := l.knock(t)
 	l.enter()
 	l.log.until(t, 2, "msg=listening")
 	l.ask(200, "GET", "/api/v1/cameras", nil, nil)
+	if n, err := refused(); err != nil || n == 0 {
+		t.Errorf("after %d answers, while it begins to listen elsewhere: %v", n, err)
+	}
 	if own != "" {
 		l.base = "https://" + net.JoinHostPort(own, port)
 		l.ask(200, "GET", "/healthz", nil, nil)
@@ -199,6 +195,36 @@ func TestResetPassword(t *testing.T) {
 	login(204, second)
 	if status, _, errs := say("reset-password", "a\nb", "--data", l.data); status != 1 || !strings.Contains(errs, "printed characters") {
 		t.Errorf("status %d, %s", status, errs)
+	}
+}
+
+// knock asks again and again, each time by a new connection, until it is told to end: it says then how often there was an answer, and why one time there was none.
+func (l *live) knock(t *testing.T) (end func() (int, error)) {
+	ctx, stop := context.WithCancel(t.Context())
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	n, failed := 0, error(nil)
+	url, done, first := l.base+"/healthz", make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for begun := false; ctx.Err() == nil; {
+			resp, err := client.Get(url)
+			if !begun {
+				begun = true
+				close(first)
+			}
+			if err != nil {
+				failed = err
+				return
+			}
+			resp.Body.Close()
+			n++
+		}
+	}()
+	<-first
+	return func() (int, error) {
+		stop()
+		<-done
+		return n, failed
 	}
 }
 

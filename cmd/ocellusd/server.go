@@ -27,8 +27,9 @@ type server struct {
 	mu      sync.Mutex
 	address string // listened on; "" while none is
 	tls     config.TLS
+	in      net.Listener // the first one of http
 	http    *http.Server
-	done    chan struct{} // closed when http has ended
+	serving *sync.WaitGroup // of http, on each of its listeners
 }
 
 // wanted returns what is listened on for the settings' address.
@@ -46,6 +47,14 @@ func (s *server) wanted(listen string) (string, error) {
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// widens says whether an address is that of all networks on the port of another that is of this device only.
+func widens(from, to string) bool {
+	host, port, _ := net.SplitHostPort(from)
+	wide, same, _ := net.SplitHostPort(to)
+	ip := net.ParseIP(wide)
+	return loopback(host) && (wide == "" || ip != nil && ip.IsUnspecified()) && port == same && port != "0"
 }
 
 // encrypts says whether TLS is spoken: it does not change when the first user is made.
@@ -70,6 +79,13 @@ func (s *server) apply(c *config.Config) error {
 		return nil
 	}
 	was, wasTLS := s.address, s.tls
+	if s.http != nil && t == s.tls && widens(was, address) {
+		if l, err := api.Beside(s.in, address); err == nil {
+			s.address = address
+			s.serve(l)
+			return nil
+		}
+	}
 	s.close(2 * time.Second)
 	if err := s.open(address, t); err != nil {
 		if was != "" {
@@ -97,19 +113,24 @@ func (s *server) open(address string, t config.TLS) error {
 	if err != nil {
 		return fmt.Errorf("%w: choose another address with listen in the settings, or --listen", err)
 	}
-	s.address, s.tls, s.http, s.done = address, t, api.Server(s.handler, secure, s.log), make(chan struct{})
-	go func(h *http.Server, done chan struct{}) {
-		defer close(done)
+	s.address, s.tls, s.in, s.http, s.serving = address, t, l, api.Server(s.handler, secure, s.log), new(sync.WaitGroup)
+	s.serve(l)
+	return nil
+}
+
+// serve answers who comes to a listener, until http is closed. s.mu is held.
+func (s *server) serve(l net.Listener) {
+	h := s.http
+	s.serving.Go(func() {
 		if err := h.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			s.log.Error("nobody is answered any more", "error", err)
+			s.log.Error("nobody is answered any more", "address", l.Addr().String(), "error", err)
 		}
-	}(s.http, s.done)
+	})
 	url := "http://" + shownHost(l.Addr().String()) // on this device itself, without TLS too
-	s.log.Info("listening", "address", l.Addr().String(), "here", url, "tls", secure != nil)
+	s.log.Info("listening", "address", l.Addr().String(), "here", url, "tls", s.tls.Mode != "off")
 	if link := s.auth.Link(); link != "" {
 		s.log.Info("nobody has a password yet: open this once in a browser on this device", "link", url+"/#setup="+link)
 	}
-	return nil
 }
 
 // shownHost is an address that a browser on this device can open.
@@ -131,8 +152,8 @@ func (s *server) close(wait time.Duration) {
 	if err := s.http.Shutdown(ctx); err != nil {
 		s.http.Close()
 	}
-	<-s.done
-	s.http, s.address = nil, ""
+	s.serving.Wait()
+	s.http, s.in, s.address = nil, nil, ""
 }
 
 // Close ends the server.

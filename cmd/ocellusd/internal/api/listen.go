@@ -53,9 +53,13 @@ func Listen(address string, t *tls.Config) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &listener{Listener: in, tls: t, ready: make(chan net.Conn), stop: make(chan struct{}), places: make(chan struct{}, maxConns)}
+	return begin(in, t, make(chan struct{}, maxConns)), nil
+}
+
+func begin(in net.Listener, t *tls.Config, places chan struct{}) *listener {
+	l := &listener{Listener: in, tls: t, ready: make(chan net.Conn), stop: make(chan struct{}), places: places}
 	go l.run()
-	return l, nil
+	return l
 }
 
 // plainHost says whether a Host header is a name or an address, and nothing that could lead elsewhere.
