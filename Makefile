@@ -50,7 +50,7 @@ test-device: setup ## run the program in an emulated ARM computer with cameras t
 	@$(GO) run ./internal/testall -parts device
 
 soak: ## kill the daemon's writers 200 times at random moments, and keep its broker away for an hour of events
-	OCELLUS_SOAK=2h $(GO) test -count=1 -v -timeout 6h -run '^(TestKill|TestKilled|TestHourAway)$$' ./cmd/ocellusd/internal/store ./cmd/ocellusd/internal/teach ./cmd/ocellusd/internal/out
+	OCELLUS_SOAK=2h $(GO) test -count=1 -v -timeout 6h -run '^(TestKill|TestKilled|TestKilledWhilePublishing|TestHourAway)$$' ./cmd/ocellusd/internal/store ./cmd/ocellusd/internal/teach ./cmd/ocellusd/internal/out
 
 fuzz: ## fuzz each target for FUZZTIME (1m)
 	@$(GO) run ./internal/testall -parts fuzz -fuzztime $(or $(FUZZTIME),1m)

@@ -49,7 +49,7 @@ func allParts(fuzztime time.Duration) []part {
 			env: []string{"OCELLUS_DEVICE=all"}, flags: []string{"-timeout=25m"}, packages: []string{"./internal/device"}, missing: noDevice,
 		},
 		{name: "soak", what: "kills at random moments, and an hour of events without a broker, for a minute each", env: []string{"OCELLUS_SOAK=1m"}, missing: nothing,
-			packages: soaked, flags: []string{"-run=^(TestKill|TestKilled|TestHourAway)$"}},
+			packages: soaked, flags: []string{"-run=^(TestKill|TestKilled|TestKilledWhilePublishing|TestHourAway)$"}},
 		{name: "gocv", what: "camera/gocv with OpenCV", env: []string{"CGO_ENABLED=1"}, packages: []string{"./camera/gocv"},
 			flags: []string{"-tags=gocv,gocv_specific_modules,gocv_videoio,matprofile"}, missing: noOpenCV},
 		{name: "gen", what: "the generators", dir: "gen", packages: every, missing: nothing},

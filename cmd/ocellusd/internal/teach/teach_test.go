@@ -1,6 +1,9 @@
 package teach
 
 import (
+	"bufio"
+	"bytes"
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -10,6 +13,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -19,6 +24,7 @@ import (
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/store"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/teach/teachtest"
 	"github.com/ocellus-vision/ocellus/kernels"
+	"github.com/ocellus-vision/ocellus/model/train/finetune"
 	"github.com/ocellus-vision/ocellus/model/zoo"
 )
 
@@ -37,6 +43,9 @@ func TestMain(m *testing.M) {
 			b[i] = byte(i)
 		}
 		time.Sleep(time.Hour)
+	case "daemon":
+		fmt.Fprintln(os.Stderr, daemon(os.Args[1]))
+		os.Exit(1)
 	}
 	if err := Child(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -61,7 +70,11 @@ func fresh(t *testing.T, mode string) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { db.Close() })
+	t.Cleanup(func() {
+		if f.db != nil {
+			f.db.Close()
+		}
+	})
 	f.db = db
 	f.o = Options{DB: db, Dir: filepath.Join(f.dir, "teach"), Log: slog.New(slog.DiscardHandler), Model: teachtest.Network(t), Memory: 2 << 30, Time: time.Hour, Threads: 1, Busy: f.busy.Load,
 		Command: func() *exec.Cmd {
@@ -209,14 +222,7 @@ func TestKilled(t *testing.T) {
 	whole := time.Since(begun)
 	outcomes := map[string]int{}
 	r := rand.New(rand.NewPCG(2, 2))
-	rounds, bound := 8, time.Duration(math.MaxInt64)
-	if s := os.Getenv("OCELLUS_SOAK"); s != "" {
-		var err error
-		if bound, err = time.ParseDuration(s); err != nil {
-			t.Fatal("OCELLUS_SOAK: ", err)
-		}
-		rounds = 40
-	}
+	rounds, bound := soak(t, 8)
 	for begun, n := time.Now(), 0; n < rounds && time.Since(begun) < bound; n++ {
 		if err := f.Activate(t.Context(), "ada", 1); err != nil {
 			t.Fatal(err)
@@ -259,6 +265,192 @@ func TestKilled(t *testing.T) {
 	if outcomes["failed"] == 0 {
 		t.Errorf("no lesson was cut off: %v", outcomes)
 	}
+}
+
+// daemon adds events to the store in a folder, and says the number of each that is in it, while one lesson after the other is given. It goes on until it fails.
+func daemon(dir string) error {
+	db, err := store.Open(dir)
+	if err != nil {
+		return err
+	}
+	t, err := Open(context.Background(), Options{DB: db, Dir: filepath.Join(dir, "teach"), Log: slog.New(slog.DiscardHandler), Memory: 2 << 30, Time: time.Hour, Threads: 1,
+		Command: func() *exec.Cmd {
+			c := exec.Command(os.Args[0])
+			c.Env = append(os.Environ(), childEnv+"=learn")
+			return c
+		}})
+	if err != nil {
+		return err
+	}
+	for {
+		if t.Job() == nil {
+			if err := t.Activate(context.Background(), "ada", 1); err != nil {
+				return err
+			}
+			if _, err := t.Start(context.Background(), "ada"); err != nil {
+				return err
+			}
+		}
+		e := store.Event{Time: time.Now(), Camera: "door", Kind: store.Loitering}
+		if err := db.AddEvent(context.Background(), &e, nil); err != nil {
+			return err
+		}
+		fmt.Println(e.ID)
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// TestKilledWhilePublishing kills a daemon with its lesson at moments drawn at random from when the folder of models begins to change: between the gate and the
+// use of the new model. All models that are there must be whole, one of them in force, and the events that were acknowledged there.
+func TestKilledWhilePublishing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("lessons are cut off again and again")
+	}
+	needChildren(t)
+	f := fresh(t, "learn")
+	f.judged(t, 40, 0)
+	models := filepath.Dir(f.Teacher.store.Model(1))
+	f.shut(t)
+	// published lists the files of models, whole or not.
+	published := func() []string {
+		entries, err := os.ReadDir(models)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var list []string
+		for _, e := range entries {
+			if name := e.Name(); strings.HasPrefix(name, ".part-") || strings.HasPrefix(name, "0") {
+				list = append(list, name)
+			}
+		}
+		return list
+	}
+	r := rand.New(rand.NewPCG(3, 3))
+	rounds, bound := soak(t, 4)
+	ends := map[string]int{}
+	for begun, n := time.Now(), 0; n < rounds && time.Since(begun) < bound; n++ {
+		before := published()
+		last := f.cutOff(t, r, func() bool {
+			return slices.ContainsFunc(published(), func(name string) bool { return !slices.Contains(before, name) })
+		})
+		var err error
+		if f.db, err = store.Open(f.dir); err != nil {
+			t.Fatal(err)
+		}
+		f.o.DB = f.db
+		if aside := f.db.Aside(); aside != "" {
+			t.Errorf("the database was put aside as %s", aside)
+		}
+		// The numbers of events go on from round to round.
+		list, err := f.db.Events(t.Context(), store.Filter{Limit: 1})
+		var n int64
+		if err == nil {
+			err = f.db.Read().QueryRow("SELECT count(*) FROM events").Scan(&n)
+		}
+		if err != nil || len(list) != 1 || list[0].ID < last || n != list[0].ID {
+			t.Errorf("%d events, the last one %+v, %v; %d was acknowledged", n, list, err, last)
+		}
+		if f.Teacher, err = Open(t.Context(), f.o); err != nil {
+			t.Fatal(err)
+		}
+		numbers, err := f.Teacher.store.Numbers()
+		if err != nil || !slices.Contains(numbers, f.now.Load().number) {
+			t.Errorf("models %v, in force %d, %v", numbers, f.now.Load().number, err)
+		}
+		for _, n := range numbers {
+			b, err := readModel(f.Teacher.store.Model(n))
+			if err == nil {
+				_, err = openWindow(b, n, 1)
+			}
+			if err != nil {
+				t.Errorf("model %d is not whole: %v", n, err)
+			}
+			if _, err := finetune.ReadKept(f.Teacher.store.Kept(n)); err != nil {
+				t.Errorf("what is kept with model %d is not whole: %v", n, err)
+			}
+		}
+		after := published()
+		switch {
+		case f.now.Load().number > 1:
+			ends["in force"]++
+		case slices.ContainsFunc(after, func(name string) bool { return strings.HasSuffix(name, ".onnx") && !slices.Contains(before, name) }):
+			ends["whole, not in force"]++
+		default:
+			ends["begun"]++
+		}
+		history, err := f.History(t.Context(), 1)
+		if err != nil || len(history) != 1 || history[0].Outcome == "" || history[0].Time.IsZero() {
+			t.Errorf("the history ends with %+v, %v", history, err)
+		}
+		f.shut(t)
+	}
+	t.Log(ends)
+}
+
+// shut closes the teacher and the database.
+func (f *fixture) shut(t *testing.T) {
+	t.Helper()
+	f.Teacher.Close()
+	db := f.db
+	f.db = nil
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// cutOff runs a daemon, kills it within a fifth of a second of when something is there, and returns the number of the last event that it acknowledged.
+func (f *fixture) cutOff(t *testing.T, r *rand.Rand, there func() bool) (last int64) {
+	t.Helper()
+	d := exec.Command(os.Args[0], f.dir)
+	d.Env = append(os.Environ(), childEnv+"=daemon")
+	var complaint bytes.Buffer
+	d.Stderr = &complaint
+	out, err := d.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Start(); err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		for s := bufio.NewScanner(out); s.Scan(); {
+			if n, err := strconv.ParseInt(s.Text(), 10, 64); err == nil { // half a line is the end of it
+				last = max(last, n)
+			}
+		}
+	}()
+	came := false
+	for end := time.Now().Add(5 * time.Minute); !came && time.Now().Before(end); came = there() {
+		select {
+		case <-told:
+			end = time.Time{}
+		case <-time.After(100 * time.Microsecond):
+		}
+	}
+	time.Sleep(time.Duration(r.Float64() * float64(200*time.Millisecond)))
+	d.Process.Kill()
+	<-told
+	d.Wait()
+	if !came {
+		t.Fatalf("no lesson was published: %s", complaint.String())
+	}
+	return last
+}
+
+// soak returns how often to kill, and for how long at most: 40 times where OCELLUS_SOAK says for how long.
+func soak(t *testing.T, rounds int) (int, time.Duration) {
+	t.Helper()
+	s := os.Getenv("OCELLUS_SOAK")
+	if s == "" {
+		return rounds, math.MaxInt64
+	}
+	bound, err := time.ParseDuration(s)
+	if err != nil {
+		t.Fatal("OCELLUS_SOAK: ", err)
+	}
+	return 40, bound
 }
 
 // needChildren skips a test where this program cannot start itself.
