@@ -27,7 +27,7 @@ func TestDefaults(t *testing.T) {
 		least, most        float64
 	}{{zoo.Scene, "data/scene", "miou", 0.60, 1}, {zoo.Pedestrian, "data", "ap50", 0.94, 1}, {zoo.PedestrianWindow, "data", "ap50", 0.75, 1},
 		{zoo.FaceDetector, "data", "found", 0.99, 1}, {zoo.FaceLandmarks, "data", "landmark_error", 0, 0.05},
-		{zoo.FaceEmbedder, "data", "accuracy", 0.88, 1}} {
+		{zoo.FaceEmbedder, "data", "accuracy", 0.92, 1}} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := tasktest.Shared(t, c.data)
 			j, err := Prepare(filepath.Join("../../../model/zoo/recipes", c.name+".yaml"), dir, train.Options{Threads: 2})

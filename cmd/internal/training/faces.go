@@ -16,8 +16,9 @@ import (
 // embedding returns what gives the vectors of the validation people's pictures, as package face makes them: aligned by their marks; where a picture has none,
 // of the part that was learnt from.
 func (j *Job) embedding(ctx context.Context) (func(file string) ([]float32, error), error) {
-	c := j.card
-	p, err := compile(j.Graph, c, j.options.Threads)
+	c, g := j.card, *j.Graph
+	g.Outputs = g.Outputs[:1] // before they are joined, those that are learnt
+	p, err := compile(&g, c, j.options.Threads)
 	if err != nil {
 		return nil, err
 	}

@@ -1,12 +1,14 @@
 package training
 
 import (
+	"math"
+
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/layer"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
-// least is how many elements a constant has at the least to be halved.
+// least is how many elements a constant has at the least to be stored as something smaller.
 const least = 256
 
 // halved returns a Graph that computes the same with its large weights rounded to float16: constants of that type, each behind a Cast to float32, which
@@ -39,4 +41,45 @@ func halved(g *model.Graph) (*model.Graph, error) {
 		h.Nodes = append(h.Nodes, &c)
 	}
 	return &h, nil
+}
+
+// quantised returns a Graph that computes the same with the large weights of its convolutions and fully connected layers rounded to int8: each output's to
+// multiples of a 127th of the greatest, behind a DequantizeLinear, which every runtime reads and Compile folds away. g itself stays as it is.
+func quantised(g *model.Graph) *model.Graph {
+	q := *g
+	q.Nodes = nil
+	for _, n := range g.Nodes {
+		c := *n
+		gemm, dense := n.Op.(*layer.Gemm)
+		_, conv := n.Op.(*layer.Conv)
+		if (conv || dense && gemm.TransB) && n.In[1].Const != nil && n.In[1].Const.DType() == tensor.Float32 && n.In[1].Const.Len() >= least {
+			w := n.In[1]
+			whole, scale := bytesOf(w.Const)
+			c.In = append([]*model.Value{}, n.In...)
+			c.In[1] = q.Add(w.Name, &layer.Dequantize{Axis: 0}, model.Const(w.Name+":int8", whole), model.Const(w.Name+":scale", scale))
+		}
+		q.Nodes = append(q.Nodes, &c)
+	}
+	return &q
+}
+
+// bytesOf rounds weights [O,...] to int8, with a scale for each of O.
+func bytesOf(w *tensor.Tensor) (whole, scale *tensor.Tensor) {
+	o := w.Dim(0)
+	whole, scale = tensor.New(tensor.Int8, w.Shape()...), tensor.New(tensor.Float32, o)
+	src, dst, n := w.Float32s(), tensor.Data[int8](whole), w.Len()/o
+	for i := range o {
+		row, most := src[i*n:][:n], float32(0)
+		for _, v := range row {
+			most = max(most, v, -v)
+		}
+		if most == 0 {
+			most = 1
+		}
+		scale.Float32s()[i] = most / 127
+		for k, v := range row {
+			dst[i*n+k] = int8(math.RoundToEven(float64(v) / float64(scale.Float32s()[i])))
+		}
+	}
+	return whole, scale
 }

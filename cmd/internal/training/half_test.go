@@ -1,9 +1,11 @@
 package training
 
 import (
+	"math"
 	"testing"
 
 	"github.com/ocellus-vision/ocellus/model/onnx"
+	"github.com/ocellus-vision/ocellus/model/tensor"
 	"github.com/ocellus-vision/ocellus/model/zoo/arch"
 )
 
@@ -31,6 +33,34 @@ func TestHalved(t *testing.T) {
 		}
 		if _, err := onnx.Read(b); err != nil {
 			t.Errorf("%s: %v", c.net, err)
+		}
+	}
+}
+
+// TestQuantised writes a network with weights of int8: little more than a quarter as long, each weight off by half a step at the most, the greatest of each
+// output by nothing.
+func TestQuantised(t *testing.T) {
+	g := arch.FaceEmbed(1)
+	full, err := onnx.Write(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := onnx.Write(quantised(g))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if part := float64(len(b)) / float64(len(full)); part > 0.28 {
+		t.Errorf("%d bytes of %d are left", len(b), len(full))
+	}
+	if _, err := onnx.Read(b); err != nil {
+		t.Error(err)
+	}
+	w := tensor.Of([]float32{1, -254, 63.5, 0.9, 0, 0, 0, 0}, 2, 4)
+	whole, scale := bytesOf(w)
+	for i, v := range w.Float32s() {
+		step := scale.Float32s()[i/4]
+		if got := float32(tensor.Data[int8](whole)[i]) * step; math.Abs(float64(got-v)) > float64(step/2) || i == 1 && got != v {
+			t.Errorf("%g is stored as %g, in steps of %g", v, got, step)
 		}
 	}
 }

@@ -209,16 +209,19 @@ func (j *Job) Write(ctx context.Context, name string, h *train.History) error {
 		if err := j.whiten(ctx, *s); err != nil {
 			return err
 		}
-		g = j.Graph
 	}
 	if j.Recipe.Half {
-		half, err := halved(g)
+		half, err := halved(j.Graph)
 		if err != nil {
 			return err
 		}
-		g, j.Graph = half, half
+		j.Graph = half
 	}
-	if j.Recipe.Half || j.Recipe.Whiten != nil {
+	if j.Recipe.Int8 {
+		j.Graph = quantised(j.Graph)
+	}
+	g = j.Graph
+	if j.Recipe.Half || j.Recipe.Int8 || j.Recipe.Whiten != nil {
 		m, err := j.measure(ctx)
 		if err != nil {
 			return err

@@ -7,51 +7,69 @@ import (
 	"math"
 	"slices"
 
+	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/layer"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 	"github.com/ocellus-vision/ocellus/model/train/data"
+	"github.com/ocellus-vision/ocellus/model/train/recipe"
 )
 
-// whiten ends a network that embeds faces: its vectors for a picture and for the picture mirrored are averaged, the mean of all people is taken off,
-// the differences between pictures of one person become equally large in all directions, and the vector gets the length 1 (Hatch, Kajarekar,
-// Stolcke: Within-class covariance normalization, Interspeech 2006). shrink, 0..1, moves the covariance towards a multiple of the identity.
-func (j *Job) whiten(ctx context.Context, shrink float64) error {
+// whiten ends a network that embeds faces. For all its outputs, side by side, what it makes of a picture and of the picture mirrored is averaged, and the mean of
+// all people is taken off. Then the differences between pictures of one person become equally large in all directions (Hatch, Kajarekar, Stolcke:
+// Within-class covariance normalization, Interspeech 2006), the directions in which people differ most are kept (Fisher: The use of multiple
+// measurements in taxonomic problems, 1936), and the vector gets the length 1.
+func (j *Job) whiten(ctx context.Context, o recipe.Whiten) error {
 	set, ok := j.learn.(*data.Faces)
 	if !ok {
 		return errors.New("only networks that learn of faces can be whitened")
 	}
-	flat, n, err := vectors(ctx, mirrored(j.Graph, nil, nil), set, j.options.Threads)
+	twice := &again{set, j.Recipe.Seed}
+	flat, n, err := vectors(ctx, mirrored(j.Graph, nil, nil), twice, j.options.Threads)
 	if err != nil {
 		return err
 	}
-	mean, within := scatter(flat, n, set)
-	trace := 0.0
-	for i := range n {
-		trace += within[i*n+i] / float64(n)
+	if o.Width > n {
+		return fmt.Errorf("whiten: the network's outputs are %d numbers, of which %d cannot be kept", n, o.Width)
 	}
-	for i := range within {
-		within[i] *= 1 - shrink
+	if len(o.Weights) > 0 && len(o.Weights) != len(j.Graph.Outputs) {
+		return fmt.Errorf("whiten: there are %d weights for %d outputs", len(o.Weights), len(j.Graph.Outputs))
 	}
-	for i := range n {
-		within[i*n+i] += float64(shrink * trace)
+	who := make([]int, twice.Len())
+	for i := range who {
+		who[i] = set.Person(i % set.Len())
 	}
-	inverse, err := inverseCholesky(within, n)
+	weights, bias, err := discriminant(kernels.NewTeam(j.options.Threads), flat, j.parts(), who, o)
 	if err != nil {
 		return err
 	}
-	w, b := tensor.New(tensor.Float32, n, n), tensor.New(tensor.Float32, n)
-	scale := math.Sqrt(trace) // so that numbers stay of the size that they had
-	for i := range n {
-		sum := 0.0
-		for k := range n {
-			w.Float32s()[i*n+k] = float32(scale * inverse[i*n+k])
-			sum += float64(scale * inverse[i*n+k] * mean[k])
-		}
-		b.Float32s()[i] = float32(-sum)
-	}
-	j.Graph = mirrored(j.Graph, w, b)
+	j.Graph = mirrored(j.Graph, weights, bias)
 	return nil
+}
+
+// again is pictures of faces as they stand, and after them all of them once more, changed as in training: so little as landmarks are off, faces are to stay alike.
+type again struct {
+	*data.Faces
+	seed uint64
+}
+
+func (a *again) Len() int { return 2 * a.Faces.Len() }
+
+func (a *again) Read(i int, _ *data.Rand, dst []*tensor.Tensor) error {
+	n := a.Faces.Len()
+	if i < n {
+		return a.Faces.Read(i, nil, dst)
+	}
+	return a.Faces.Read(i-n, data.NewRand(a.seed, uint64(i)), dst)
+}
+
+// parts returns how many numbers each output has.
+func (j *Job) parts() []int {
+	var parts []int
+	for _, v := range j.Graph.Outputs {
+		parts = append(parts, v.Shape[1].Size)
+	}
+	return parts
 }
 
 // vectors returns the outputs of a network for all examples of a set, each n numbers.
@@ -64,81 +82,258 @@ func vectors(ctx context.Context, g *model.Graph, set data.Set, threads int) (al
 	return all, n, err
 }
 
-// scatter returns the mean of vectors over people, and the covariance [n,n] of what pictures differ from the mean of their person by.
-func scatter(flat []float32, n int, set *data.Faces) (mean, within []float64) {
-	mean, within = make([]float64, n), make([]float64, n*n)
-	means, count := make([]float64, len(set.People)*n), make([]int, len(set.People))
-	for i := range set.Len() {
-		p := set.Person(i)
-		count[p]++
-		for k, v := range flat[i*n:][:n] {
-			means[p*n+k] += float64(v)
-		}
+// discriminant returns the map of whiten, weights [Width,n] and bias [Width], for vectors [pictures,n], each of the person whose number
+// who says. Vectors are made of parts, which are brought to one length, on average, first.
+func discriminant(t *kernels.Team, flat []float32, parts, who []int, o recipe.Whiten) (weights, bias *tensor.Tensor, err error) {
+	n := 0
+	for _, p := range parts {
+		n += p
 	}
-	for p, c := range count {
-		for k := range n {
-			means[p*n+k] /= float64(c)
-			mean[k] += means[p*n+k] / float64(len(count))
-		}
-	}
-	d, freedom := make([]float64, n), 0
-	for _, c := range count {
-		freedom += c - 1
-	}
-	for i := range set.Len() {
-		p := set.Person(i)
-		if count[p] < 2 {
-			continue
-		}
-		for k, v := range flat[i*n:][:n] {
-			d[k] = float64(v) - means[p*n+k]
-		}
-		for a := range n {
-			for b := range n {
-				within[a*n+b] += float64(d[a]*d[b]) / float64(max(1, freedom))
+	centred, means, mean := people(flat, n, who)
+	scale := equalised(centred, parts, o.Weights)
+	for _, rows := range [][][]float64{centred, means} {
+		for _, row := range rows {
+			for k := range row {
+				row[k] *= scale[k]
 			}
 		}
 	}
-	return mean, within
+	for i, v := range centred { // pictures less the mean of their person
+		for k, m := range means[who[i]] {
+			v[k] -= m
+		}
+	}
+	within := covariance(t, centred, n)
+	trace := 0.0
+	for i, row := range within {
+		trace += row[i] / float64(n)
+	}
+	for i, row := range within {
+		for k := range row {
+			row[k] *= 1 - o.Shrink
+		}
+		row[i] += float64(o.Shrink * trace)
+	}
+	inverse, err := inverseCholesky(within)
+	if err != nil {
+		return nil, nil, err
+	}
+	q := principal(t, covariance(t, dots(t, means, inverse), n), o.Width)
+	across := make([][]float64, n) // the columns of inverse
+	for i := range across {
+		across[i] = make([]float64, n)
+		for k := range n {
+			across[i][k] = inverse[k][i]
+		}
+	}
+	w, b := tensor.New(tensor.Float32, o.Width, n), tensor.New(tensor.Float32, o.Width)
+	for i, row := range dots(t, q, across) {
+		sum := 0.0
+		for k, v := range row {
+			v *= float64(scale[k] * math.Sqrt(trace)) // so that numbers stay of the size that they had
+			w.Float32s()[i*n+k] = float32(v)
+			sum += float64(v * mean[k])
+		}
+		b.Float32s()[i] = float32(-sum)
+	}
+	return w, b, nil
 }
 
-// inverseCholesky returns the lower triangular X with X·a·Xᵀ = 1, for a positive definite a [n,n].
-func inverseCholesky(a []float64, n int) ([]float64, error) {
-	l := slices.Clone(a)
-	for i := range n {
-		for k := range i + 1 {
-			sum := l[i*n+k]
-			for m := range k {
-				sum -= float64(l[i*n+m] * l[k*n+m])
+// people returns vectors and the means of people less the mean over people, and that mean.
+func people(flat []float32, n int, who []int) (centred, means [][]float64, mean []float64) {
+	count := make([]int, slices.Max(who)+1)
+	for _, p := range who {
+		count[p]++
+	}
+	centred, means, mean = make([][]float64, len(who)), make([][]float64, len(count)), make([]float64, n)
+	for p := range means {
+		means[p] = make([]float64, n)
+	}
+	for i, p := range who {
+		centred[i] = make([]float64, n)
+		for k, v := range flat[i*n:][:n] {
+			centred[i][k] = float64(v)
+			means[p][k] += float64(v) / float64(count[p])
+		}
+	}
+	for k := range mean {
+		for _, m := range means {
+			mean[k] += m[k] / float64(len(means))
+		}
+	}
+	for _, rows := range [][][]float64{centred, means} {
+		for _, row := range rows {
+			for k := range row {
+				row[k] -= mean[k]
 			}
+		}
+	}
+	return centred, means, mean
+}
+
+// equalised returns a factor for each element that makes all parts as long as one another, in the root of the mean square over vectors, or as long as their weights.
+func equalised(vectors [][]float64, parts []int, weights []float64) (scale []float64) {
+	from := 0
+	for i, size := range parts {
+		weight := 1.0
+		if len(weights) > 0 {
+			weight = weights[i]
+		}
+		sum := 0.0
+		for _, v := range vectors {
+			sum += dot(v[from:from+size], v[from:from+size])
+		}
+		for range size {
+			scale = append(scale, weight*math.Sqrt(float64(len(vectors))/max(sum, math.SmallestNonzeroFloat32)))
+		}
+		from += size
+	}
+	return scale
+}
+
+// dot returns the sum of products of elements, of every fourth one by itself first.
+func dot(a, b []float64) float64 {
+	var s0, s1, s2, s3 float64
+	b = b[:len(a)]
+	i := 0
+	for ; i <= len(a)-4; i += 4 {
+		x, y := a[i:i+4:i+4], b[i:i+4:i+4]
+		s0 += float64(x[0] * y[0])
+		s1 += float64(x[1] * y[1])
+		s2 += float64(x[2] * y[2])
+		s3 += float64(x[3] * y[3])
+	}
+	for ; i < len(a); i++ {
+		s0 += float64(a[i] * b[i])
+	}
+	return (s0 + s1) + (s2 + s3)
+}
+
+// dots returns the dot products of rows of a with rows of b: row i, column k is of a[i] and b[k].
+func dots(t *kernels.Team, a, b [][]float64) [][]float64 {
+	return (&dotTask{a: a, b: b}).run(t)
+}
+
+// dotTask computes blocks of rows of c, over some columns of a and b at a time so that these stay in the cache.
+type dotTask struct {
+	a, b, c [][]float64
+	lower   bool // row i has columns 0 to i alone
+}
+
+const (
+	dotRows    = 16
+	dotColumns = 512
+)
+
+func (d *dotTask) run(t *kernels.Team) [][]float64 {
+	d.c = make([][]float64, len(d.a))
+	t.Run(d, (len(d.a)+dotRows-1)/dotRows)
+	return d.c
+}
+
+func (d *dotTask) Tile(tile, _ int) {
+	from, to := tile*dotRows, min((tile+1)*dotRows, len(d.a))
+	for i := from; i < to; i++ {
+		d.c[i] = make([]float64, len(d.b))
+	}
+	for at, n := 0, len(d.a[from]); at < n; at += dotColumns {
+		end := min(at+dotColumns, n)
+		for k, row := range d.b {
+			if d.lower && k >= to {
+				break
+			}
+			row = row[at:end]
+			for i := from; i < to; i++ {
+				d.c[i][k] += dot(d.a[i][at:end], row)
+			}
+		}
+	}
+}
+
+// covariance returns the mean [n,n] of the outer products of vectors of n.
+func covariance(t *kernels.Team, vectors [][]float64, n int) [][]float64 {
+	columns := make([][]float64, n)
+	share := 1 / math.Sqrt(float64(max(1, len(vectors))))
+	for k := range columns {
+		columns[k] = make([]float64, len(vectors))
+		for i, v := range vectors {
+			columns[k][i] = v[k] * share
+		}
+	}
+	c := (&dotTask{a: columns, b: columns, lower: true}).run(t)
+	for i := range c {
+		for k := range i {
+			c[k][i] = c[i][k]
+		}
+	}
+	return c
+}
+
+// rounds is how often principal multiplies.
+const rounds = 16
+
+// principal returns k orthonormal vectors that span nearly the k directions in which a symmetric matrix without negative eigenvalues is greatest, by
+// orthogonal iteration (Golub, Van Loan: Matrix Computations, section 8.2.4).
+func principal(t *kernels.Team, a [][]float64, k int) [][]float64 {
+	n := len(a)
+	q := make([][]float64, k)
+	r := data.NewRand(uint64(n), uint64(k))
+	for i := range q {
+		q[i] = make([]float64, n)
+		for m := range q[i] {
+			q[i][m] = r.Bell()
+		}
+	}
+	for range rounds {
+		q = dots(t, q, a)
+		for i, v := range q {
+			for _, w := range q[:i] {
+				along := dot(v, w)
+				for m := range v {
+					v[m] -= float64(along * w[m])
+				}
+			}
+			share := 1 / math.Sqrt(dot(v, v))
+			for m := range v {
+				v[m] *= share
+			}
+		}
+	}
+	return q
+}
+
+// inverseCholesky returns the lower triangular X with X·a·Xᵀ = 1, for a positive definite a.
+func inverseCholesky(a [][]float64) ([][]float64, error) {
+	n := len(a)
+	l, x := make([][]float64, n), make([][]float64, n)
+	for i := range n {
+		l[i], x[i] = make([]float64, i+1), make([]float64, n)
+		for k := range i + 1 {
+			sum := a[i][k] - dot(l[k][:k], l[i])
 			if k < i {
-				l[i*n+k] = sum / l[k*n+k]
+				l[i][k] = sum / l[k][k]
 				continue
 			}
 			if !(sum > 0) {
 				return nil, fmt.Errorf("the covariance within people is not positive definite; shrink it more with whiten")
 			}
-			l[i*n+i] = math.Sqrt(sum)
+			l[i][i] = math.Sqrt(sum)
 		}
-	}
-	x := make([]float64, n*n)
-	for c := range n {
-		for i := c; i < n; i++ {
-			sum := 0.0
-			if i == c {
-				sum = 1
+		x[i][i] = 1
+		for k, v := range l[i][:i] {
+			for c, y := range x[k][:k+1] {
+				x[i][c] -= float64(v * y)
 			}
-			for m := c; m < i; m++ {
-				sum -= float64(l[i*n+m] * x[m*n+c])
-			}
-			x[i*n+c] = sum / l[i*n+i]
+		}
+		for c := range i + 1 {
+			x[i][c] /= l[i][i]
 		}
 	}
 	return x, nil
 }
 
-// mirrored returns a network of one picture that averages the vectors of the picture and of the picture mirrored; with weights [n,n] and a bias [n] it
-// maps the average by these and gives it the length 1.
+// mirrored returns a network of one picture that averages the outputs, side by side, for the picture and for the picture mirrored; with weights [m,n] and a
+// bias [m] it maps the average by these and gives it the length 1.
 func mirrored(g *model.Graph, weights, bias *tensor.Tensor) *model.Graph {
 	m := *g
 	m.Nodes, m.Outputs = nil, nil
@@ -156,15 +351,23 @@ func mirrored(g *model.Graph, weights, bias *tensor.Tensor) *model.Graph {
 		}
 		m.Nodes = append(m.Nodes, &c)
 	}
-	was := g.Outputs[0]
-	size := was.Shape[1].Size
-	x := m.Add("mirror.split", &layer.Reshape{}, was, model.Const("mirror.shape", tensor.Of([]int64{2, -1, int64(size)})))
+	outs, size := slices.Clone(g.Outputs), 0
+	for _, v := range outs {
+		size += v.Shape[1].Size
+	}
+	x := outs[0]
+	if len(outs) > 1 {
+		x = m.Add("mirror.outputs", &layer.Concat{Axis: 1}, outs...)
+	}
+	x = m.Add("mirror.split", &layer.Reshape{}, x, model.Const("mirror.shape", tensor.Of([]int64{2, -1, int64(size)})))
 	x = m.Add("mirror.mean", &layer.Reduce{Fn: layer.ReduceMean}, x, index("pair", 0))
 	if weights != nil {
 		x = m.Add("whiten", &layer.Gemm{Alpha: 1, Beta: 1, TransB: true}, x, model.Const("whiten.weight", weights), model.Const("whiten.bias", bias))
 		x = m.Add("unit", &layer.LpNorm{Axis: 1, P: 2}, x)
+		size = bias.Len()
 	}
-	x.Name, x.DType, x.Shape = "vector", was.DType, was.Shape
+	x.Name, x.DType, x.Shape = "vector", tensor.Float32, slices.Clone(outs[0].Shape)
+	x.Shape[1] = model.Dim{Size: size}
 	m.Output(x)
 	return &m
 }

@@ -34,10 +34,18 @@ type Recipe struct {
 	Average   float64             `yaml:"average"` // of the weights, kept at each step
 	From      string              `yaml:"from"`    // the first layer that is trained; those before it keep their weights
 	Mine      Mine                `yaml:"mine"`    // of windows: where to look for more examples
-	Whiten    *float64            `yaml:"whiten"`  // of faces: how far the covariance within people is shrunk before vectors are whitened by it; without it they are not
+	Whiten    *Whiten             `yaml:"whiten"`  // of faces: how vectors are made comparable once the network has been trained; without it they stay as they are
 	Half      bool                `yaml:"half"`    // weights are written as float16
+	Int8      bool                `yaml:"int8"`    // weights of convolutions and fully connected layers are written as int8, with a scale for each output
 	Terms     string              `yaml:"terms"`   // of the data, for the network's metadata
 	Card      map[string]any      `yaml:"card"`    // how a task feeds the network and reads its outputs, beyond what Data says; for its metadata
+}
+
+// Whiten says how a linear map is found, behind all outputs of a network, that makes pictures of one person alike.
+type Whiten struct {
+	Shrink  float64   `yaml:"shrink"`  // 0 to 1: how far the covariance within people is moved to a multiple of the identity
+	Width   int       `yaml:"width"`   // numbers that are kept: the directions in which people differ most
+	Weights []float64 `yaml:"weights"` // how much each output counts beside the others, before the covariance is shrunk; none stands for all alike
 }
 
 // Mine says how examples are looked for that the network is wrong about: it is run as a detector over pictures in which all objects are known, and where it
@@ -112,7 +120,8 @@ func (r *Recipe) check() error {
 		{r.Batch > 0, fmt.Sprintf("batch is %d", r.Batch)},
 		{r.Epochs > 0, fmt.Sprintf("epochs is %d", r.Epochs)},
 		{r.Data.Singles >= 0, fmt.Sprintf("data: singles is %g", r.Data.Singles)},
-		{r.Whiten == nil || *r.Whiten >= 0 && *r.Whiten <= 1, "whiten is not from 0 to 1"},
+		{r.Whiten == nil || r.Whiten.Shrink >= 0 && r.Whiten.Shrink <= 1 && r.Whiten.Width > 0, "whiten: shrink is from 0 to 1, width above 0"},
+		{!r.Half || !r.Int8, "weights are written as float16 or as int8, not both"},
 		{r.PerEpoch >= 0, fmt.Sprintf("steps_per_epoch is %d", r.PerEpoch)},
 		{r.Every >= 0, fmt.Sprintf("evaluate_every is %d", r.Every)},
 		{r.Mine == Mine{} || r.Data.Kind == "windows" && min(r.Mine.Every, r.Mine.Pictures, r.Mine.Most) > 0,

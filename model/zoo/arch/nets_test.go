@@ -1,10 +1,12 @@
 package arch_test
 
 import (
+	"math"
 	"slices"
 	"testing"
 
 	"github.com/ocellus-vision/ocellus/model"
+	"github.com/ocellus-vision/ocellus/model/tensor"
 	"github.com/ocellus-vision/ocellus/model/zoo/arch"
 )
 
@@ -81,17 +83,81 @@ func TestPedestrianSize(t *testing.T) {
 	}
 }
 
-// TestFaceEmbed holds the network of faces to what a Raspberry Pi has room for: two million parameters, a vector of 160 of a picture of 56x72.
+// TestFaceEmbed holds the network of faces to what a Raspberry Pi has room for: of two million parameters 0.6 are left for the map that follows.
 func TestFaceEmbed(t *testing.T) {
 	p, err := model.Compile(arch.FaceEmbed(1), model.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if in, out := p.Inputs()[0].Shape, p.Outputs()[0].Shape; !slices.Equal(in, []int{1, 3, 72, 56}) || !slices.Equal(out, []int{1, 160}) {
-		t.Errorf("%v becomes %v", in, out)
+	if in := p.Inputs()[0].Shape; !slices.Equal(in, []int{1, 3, 108, 84}) {
+		t.Errorf("the picture is %v", in)
 	}
-	if n := p.Size().Params; n > 2e6 {
+	for i, n := range []int{192, 2016, 1008} {
+		if out := p.Outputs()[i].Shape; !slices.Equal(out, []int{1, n}) {
+			t.Errorf("output %d is %v", i, out)
+		}
+	}
+	if n := p.Size().Params; n > 1.4e6 {
 		t.Errorf("%d parameters", n)
+	}
+}
+
+// TestFaceDescriptors draws pictures whose gradients and patterns are known.
+func TestFaceDescriptors(t *testing.T) {
+	p, err := model.Compile(arch.FaceEmbed(1), model.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, x := p.NewSession(), tensor.New(tensor.Float32, 1, 3, 108, 84)
+	run := func(grey func(x, y int) float64) (gradients, patterns []float32) {
+		for i, d := 0, x.Float32s(); i < len(d); i++ {
+			d[i] = float32(255*grey(i%84, i/84%108)-127.5) / 64
+		}
+		if err := s.Run(t.Context(), model.Tensors{"image": x}, nil); err != nil {
+			t.Fatal(err)
+		}
+		return s.Output(1).Float32s(), s.Output(2).Float32s()
+	}
+	// A slope whose root grows evenly: brighter to the right, down, or both at once.
+	for direction, to := range [][2]float64{{1, 0}, {1, 1}, {0, 1}, {-1, 1}, {-1, 0}, {-1, -1}, {0, -1}, {1, -1}} {
+		g, patterns := run(func(x, y int) float64 {
+			root := 0.5 + 0.002*(to[0]*float64(x-42)+to[1]*float64(y-54))
+			return root * root
+		})
+		// Of 18x14 cells one in the middle.
+		for k := range 8 {
+			v := g[(k*18+9)*14+7]
+			if k == direction && v < 0.1 || k != direction && v > 1e-3 {
+				t.Errorf("a slope towards %v has %g in direction %d", to, v, k)
+			}
+		}
+		// Up, right, down, left: those are darker that the slope does not lead to; level ones are as dark and not darker, but for rounding.
+		if to[0] == 0 || to[1] == 0 {
+			continue
+		}
+		want := 0
+		for k, side := range [][2]float64{{0, -1}, {1, 0}, {0, 1}, {-1, 0}} {
+			if side[0]*to[0]+side[1]*to[1] < 0 {
+				want |= 1 << k
+			}
+		}
+		for k := range 16 {
+			v := patterns[(k*9+4)*7+3]
+			if wanted := map[bool]float32{true: 1}[k == want]; v != wanted {
+				t.Errorf("a slope towards %v has a share of %g of pattern %d", to, v*v, k)
+			}
+		}
+	}
+	// A board of single pixels: half of them have four darker neighbours, half none.
+	_, patterns := run(func(x, y int) float64 { return 0.25 + 0.5*float64((x+y)%2) })
+	for k := range 16 {
+		wanted := 0.0
+		if k == 0 || k == 15 {
+			wanted = math.Sqrt(0.5)
+		}
+		if v := float64(patterns[(k*9+4)*7+3]); math.Abs(v-wanted) > 1e-6 {
+			t.Errorf("a board has a share of %g of pattern %d", v*v, k)
+		}
 	}
 }
 

@@ -16,9 +16,17 @@ func (b *Builder) OpenInput(name string, c, h, w int) *model.Value {
 
 // Up doubles height and width by repeating pixels.
 func (b *Builder) Up(x *model.Value) *model.Value {
-	name := b.name("up")
-	scales := model.Const(name+".scales", tensor.Of([]float32{1, 1, 2, 2}))
-	return b.add(name, &layer.Resize{Mode: "nearest", Coordinates: "asymmetric", Nearest: "floor"}, x, nil, scales)
+	return b.resized("up", x, 2, &layer.Resize{Mode: "nearest", Coordinates: "asymmetric", Nearest: "floor"})
+}
+
+// scaled returns maps of another height and width, interpolated linearly.
+func (b *Builder) scaled(x *model.Value, scale float32) *model.Value {
+	return b.resized("scaled", x, scale, &layer.Resize{Mode: "linear", Coordinates: "half_pixel", Nearest: "floor"})
+}
+
+func (b *Builder) resized(name string, x *model.Value, scale float32, op *layer.Resize) *model.Value {
+	name = b.name(name)
+	return b.add(name, op, x, nil, model.Const(name+".scales", tensor.Of([]float32{1, 1, scale, scale})))
 }
 
 // Residual adds two 3x3 convolutions and their input (He, Zhang, Ren, Sun: Deep residual learning for image recognition, CVPR 2016).

@@ -47,50 +47,66 @@ func HOGSVM(seed uint64) *model.Graph {
 // it and weighed by a Gaussian about the middle of the block; blocks scaled to the length 1, cut off at 0.2, and scaled again.
 func (b *Builder) HOG(x *model.Value) *model.Value {
 	const bins, cut = 9, 0.2
-	number := func(v float32) *model.Value { return model.Const(b.name("number"), tensor.Scalar(v)) }
-	axes := func() *model.Value { return model.Const(b.name("axis"), tensor.Of([]int64{1})) }
-	op := func(fn layer.Fn, x, y *model.Value) *model.Value { return b.Add(&layer.Binary{Fn: fn}, x, y) }
-	of := func(fn layer.Fn, x *model.Value) *model.Value { return b.Add(&layer.Unary{Fn: fn}, x) }
-	sum := func(x *model.Value) *model.Value {
-		return b.Add(&layer.Reduce{Fn: layer.ReduceSum, KeepDims: true}, x, axes())
-	}
-	fixed := func(name string, w []float32, groups, stride int, shape ...int) func(*model.Value) *model.Value {
-		return func(x *model.Value) *model.Value {
-			k := layer.Window{Kernel: shape[2:], Strides: []int{stride, stride}}
-			return b.add(name, &layer.Conv{Window: k, Groups: groups}, x, model.Const(name+".weight", tensor.Of(w, shape...)))
-		}
-	}
-
-	x = b.Add(&layer.Pad{Mode: layer.PadEdge}, of(layer.Sqrt, x), model.Const("hog.pads", tensor.Of([]int64{0, 0, 1, 1, 0, 0, 1, 1})))
+	x = b.Add(&layer.Pad{Mode: layer.PadEdge}, b.unary(layer.Sqrt, x), model.Const("hog.pads", tensor.Of([]int64{0, 0, 1, 1, 0, 0, 1, 1})))
 	var across, down []float32
 	for range 3 {
 		across = append(across, 0, 0, 0, -1, 0, 1, 0, 0, 0)
 		down = append(down, 0, -1, 0, 0, 0, 0, 0, 1, 0)
 	}
-	gx, gy := fixed("hog.across", across, 3, 1, 3, 1, 3, 3)(x), fixed("hog.down", down, 3, 1, 3, 1, 3, 3)(x)
-	squares := op(layer.Add, op(layer.Mul, gx, gx), op(layer.Mul, gy, gy))
-	most := b.Add(&layer.Reduce{Fn: layer.ReduceMaximum, KeepDims: true}, squares, axes())
-	which := op(layer.GreaterOrEqual, squares, most)
-	zero := number(0)
-	pick := func(g *model.Value) *model.Value { return sum(b.Add(&layer.Where{}, which, g, zero)) }
+	gx, gy := b.fixed("hog.across", across, 3, 1, 3, 1, 3, 3)(x), b.fixed("hog.down", down, 3, 1, 3, 1, 3, 3)(x)
+	squares := b.binary(layer.Add, b.binary(layer.Mul, gx, gx), b.binary(layer.Mul, gy, gy))
+	most := b.Add(&layer.Reduce{Fn: layer.ReduceMaximum, KeepDims: true}, squares, b.alongChannels())
+	which := b.binary(layer.GreaterOrEqual, squares, most)
+	zero := b.number(0)
+	pick := func(g *model.Value) *model.Value { return b.sum(b.Add(&layer.Where{}, which, g, zero)) }
 	gx, gy = pick(gx), pick(gy)
-	tiny := number(1e-6)
-	flat := op(layer.Less, of(layer.Abs, gx), tiny)
+	tiny := b.number(1e-6)
+	flat := b.binary(layer.Less, b.unary(layer.Abs, gx), tiny)
 	// The angle in bins, from -4.5 to 4.5; the middle of bin k is k-4.
-	angle := op(layer.Mul, of(layer.Atan, op(layer.Div, gy, b.Add(&layer.Where{}, flat, tiny, gx))), number(float32(bins/math.Pi)))
+	angle := b.binary(layer.Mul, b.unary(layer.Atan, b.binary(layer.Div, gy, b.Add(&layer.Where{}, flat, tiny, gx))), b.number(float32(bins/math.Pi)))
 	middles := make([]float32, bins)
 	for k := range middles {
 		middles[k] = float32(k) - (bins-1)/2
 	}
-	far := of(layer.Abs, op(layer.Sub, angle, model.Const("hog.middles", tensor.Of(middles, 1, bins, 1, 1))))
-	far = b.Add(&layer.Variadic{Fn: layer.Min}, far, op(layer.Sub, number(bins), far))
-	votes := op(layer.Mul, b.ReLU(op(layer.Sub, number(1), far)), of(layer.Sqrt, most))
+	far := b.unary(layer.Abs, b.binary(layer.Sub, angle, model.Const("hog.middles", tensor.Of(middles, 1, bins, 1, 1))))
+	far = b.Add(&layer.Variadic{Fn: layer.Min}, far, b.binary(layer.Sub, b.number(bins), far))
+	votes := b.binary(layer.Mul, b.ReLU(b.binary(layer.Sub, b.number(1), far)), b.unary(layer.Sqrt, most))
 
-	x = fixed("hog.cells", cells(bins), bins, 8, 4*bins, 1, 16, 16)(votes)
+	x = b.fixed("hog.cells", cells(bins), bins, 8, 4*bins, 1, 16, 16)(votes)
 	unit := func(x *model.Value) *model.Value {
-		return op(layer.Div, x, of(layer.Sqrt, op(layer.Add, sum(op(layer.Mul, x, x)), number(1e-2))))
+		return b.binary(layer.Div, x, b.unary(layer.Sqrt, b.binary(layer.Add, b.sum(b.binary(layer.Mul, x, x)), b.number(1e-2))))
 	}
-	return unit(b.Add(&layer.Variadic{Fn: layer.Min}, unit(x), number(cut)))
+	return unit(b.Add(&layer.Variadic{Fn: layer.Min}, unit(x), b.number(cut)))
+}
+
+// number returns a constant.
+func (b *Builder) number(v float32) *model.Value {
+	return model.Const(b.name("number"), tensor.Scalar(v))
+}
+
+func (b *Builder) binary(fn layer.Fn, x, y *model.Value) *model.Value {
+	return b.Add(&layer.Binary{Fn: fn}, x, y)
+}
+
+func (b *Builder) unary(fn layer.Fn, x *model.Value) *model.Value {
+	return b.Add(&layer.Unary{Fn: fn}, x)
+}
+
+func (b *Builder) alongChannels() *model.Value {
+	return model.Const(b.name("axis"), tensor.Of([]int64{1}))
+}
+
+// sum returns the sums over channels.
+func (b *Builder) sum(x *model.Value) *model.Value {
+	return b.Add(&layer.Reduce{Fn: layer.ReduceSum, KeepDims: true}, x, b.alongChannels())
+}
+
+// fixed returns a convolution, without padding, whose weights of a shape [out,in,h,w] were thought out.
+func (b *Builder) fixed(name string, w []float32, groups, stride int, shape ...int) func(*model.Value) *model.Value {
+	return func(x *model.Value) *model.Value {
+		k := layer.Window{Kernel: shape[2:], Strides: []int{stride, stride}}
+		return b.add(name, &layer.Conv{Window: k, Groups: groups}, x, model.Const(name+".weight", tensor.Of(w, shape...)))
+	}
 }
 
 // cells are the weights by which pixels of a block of two by two cells of 8x8 count in each of them, the same for each of n orientations: [4n,1,16,16].
