@@ -121,6 +121,7 @@ func (r *Recipe) check() error {
 		{r.Epochs > 0, fmt.Sprintf("epochs is %d", r.Epochs)},
 		{r.Data.Singles >= 0, fmt.Sprintf("data: singles is %g", r.Data.Singles)},
 		{r.Whiten == nil || r.Whiten.Shrink >= 0 && r.Whiten.Shrink <= 1 && r.Whiten.Width > 0, "whiten: shrink is from 0 to 1, width above 0"},
+		{r.Whiten == nil || !slices.ContainsFunc(r.Whiten.Weights, func(w float64) bool { return !(w > 0) }), "whiten: weights are above 0"},
 		{!r.Half || !r.Int8, "weights are written as float16 or as int8, not both"},
 		{r.PerEpoch >= 0, fmt.Sprintf("steps_per_epoch is %d", r.PerEpoch)},
 		{r.Every >= 0, fmt.Sprintf("evaluate_every is %d", r.Every)},

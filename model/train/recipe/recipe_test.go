@@ -52,6 +52,10 @@ func TestRefusals(t *testing.T) {
 		{"shape: cosine", "shape: round", "constant, cosine or step"},
 		{"shape: cosine", "shape: step", "name the epochs in drops"},
 		{"seed: 3", "seed: 3\naverage: 1", "average is 1"},
+		{"seed: 3", "seed: 3\nwhiten: {shrink: 0.1}", "width above 0"},
+		{"seed: 3", "seed: 3\nwhiten: {shrink: 1.1, width: 4}", "shrink is from 0 to 1"},
+		{"seed: 3", "seed: 3\nwhiten: {width: 4, weights: [1, -1]}", "weights are above 0"},
+		{"seed: 3", "seed: 3\nhalf: true\nint8: true", "not both"},
 		{"loss:\n  - kind: cross_entropy\n", "", "no loss"},
 		{"loss:", "loss: [", ""},
 	} {
