@@ -70,14 +70,17 @@ func begin(t *testing.T, settings, listen string) *live {
 	return l
 }
 
-// find returns what a pattern's group matches first in the log.
+// find returns what a pattern's group matches first in the log, once it is there.
 func (l *live) find(pattern string) string {
 	l.t.Helper()
-	m := regexp.MustCompile(pattern).FindStringSubmatch(l.log.String())
-	if m == nil {
-		l.t.Fatalf("no %s in the log:\n%s", pattern, l.log.String())
+	for range 3000 {
+		if m := regexp.MustCompile(pattern).FindStringSubmatch(l.log.String()); m != nil {
+			return m[1]
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
-	return m[1]
+	l.t.Fatalf("no %s in the log:\n%s", pattern, l.log.String())
+	return ""
 }
 
 // ask sends a request, expects a status, and reads the answer where into is not nil.
