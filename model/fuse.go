@@ -110,14 +110,8 @@ func perChannel(v *val, image []int) []float32 {
 	if len(f) == 1 {
 		return f
 	}
-	s := v.info.Shape
-	if f == nil || len(s) > len(image) || len(image) < 3 || len(f) != image[1] {
+	if len(image) < 3 || !layer.ByChannel(v.info.Shape, image) {
 		return nil
-	}
-	for i, d := range s {
-		if axis := len(image) - len(s) + i; d != 1 && axis != 1 {
-			return nil
-		}
 	}
 	return f
 }

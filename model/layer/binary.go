@@ -750,3 +750,17 @@ func choose[T any](z []T, c []bool, x, y []T, w *strided) {
 		}
 	})
 }
+
+// ByChannel says whether something of one shape holds a number for each channel of an image [N,C,...].
+func ByChannel(row, shape []int) bool {
+	if len(shape) < 2 || len(row) > len(shape) {
+		return false
+	}
+	c := len(row) - len(shape) + 1 // where the channels are in row
+	for i, d := range row {
+		if d != 1 && i != c {
+			return false
+		}
+	}
+	return c >= 0 && row[c] == shape[1] && shape[1] > 0
+}

@@ -346,20 +346,6 @@ func binaryBack[T real](g *BinaryGrad, in []*tensor.Tensor, out *tensor.Tensor) 
 	})
 }
 
-// ByChannel says whether something of one shape holds a number for each channel of an image [N,C,...].
-func ByChannel(row, shape []int) bool {
-	if len(shape) < 2 || len(row) > len(shape) {
-		return false
-	}
-	c := len(row) - len(shape) + 1 // where the channels are in row
-	for i, d := range row {
-		if d != 1 && i != c {
-			return false
-		}
-	}
-	return c >= 0 && row[c] == shape[1] && shape[1] > 0
-}
-
 // PReluSlopeGrad computes the gradient [C] of slopes by channel: Σ x·dy over the positions of x [N,C,...] that are not above 0. Inputs: x, dy.
 type PReluSlopeGrad struct{}
 

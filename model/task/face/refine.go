@@ -27,8 +27,11 @@ func newRefiner(p *model.Program, c card.Card) (*refiner, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := p.Outputs()
-	if n, _ := tensor.Count(out[0].Shape); len(out) != 1 || n != 2*len(Landmarks{}) {
+	n := 0
+	if out := p.Outputs(); len(out) == 1 {
+		n, _ = tensor.Count(out[0].Shape)
+	}
+	if n != 2*len(Landmarks{}) {
 		return nil, fmt.Errorf("a network that refines landmarks has one output of %d numbers, x and y of each", 2*len(Landmarks{}))
 	}
 	net, err := picture.New(p, c.Input)

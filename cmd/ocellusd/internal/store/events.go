@@ -129,20 +129,25 @@ func (d *DB) writeSnapshot(name string, jpeg []byte) error {
 
 func encode(e *Event) (box, data any, err error) {
 	if e.Box != nil {
-		b, err := json.Marshal(e.Box)
-		if err != nil {
-			return nil, nil, fmt.Errorf("an event's box: %w", err)
+		if box, err = text("an event's box", e.Box); err != nil {
+			return nil, nil, err
 		}
-		box = string(b)
 	}
 	if len(e.Data) > 0 {
-		b, err := json.Marshal(e.Data)
-		if err != nil {
-			return nil, nil, fmt.Errorf("an event's data: %w", err)
+		if data, err = text("an event's data", e.Data); err != nil {
+			return nil, nil, err
 		}
-		data = string(b)
 	}
 	return box, data, nil
+}
+
+// text is a value as a column holds it, in JSON.
+func text(what string, v any) (any, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return string(b), nil
 }
 
 func nanos(t *time.Time) any {

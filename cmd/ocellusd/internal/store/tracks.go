@@ -36,18 +36,14 @@ func (d *DB) AddTracks(ctx context.Context, list []Track) error {
 			k := &list[i]
 			var box, path any
 			if k.Box != nil {
-				b, err := json.Marshal(k.Box)
-				if err != nil {
-					return fmt.Errorf("a track's box: %w", err)
+				if box, err = text("a track's box", k.Box); err != nil {
+					return err
 				}
-				box = string(b)
 			}
 			if len(k.Path) > 0 {
-				b, err := json.Marshal(k.Path)
-				if err != nil {
-					return fmt.Errorf("a track's path: %w", err)
+				if path, err = text("a track's path", k.Path); err != nil {
+					return err
 				}
-				path = string(b)
 			}
 			if _, err := add.ExecContext(ctx, k.Camera, k.Task, k.Track, k.First.UnixNano(), k.Last.UnixNano(), k.End.UnixNano(), k.Score, box, path); err != nil {
 				return err

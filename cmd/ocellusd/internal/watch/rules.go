@@ -184,9 +184,14 @@ func (r *rules) give(t time.Time, gone map[int]*known) {
 		}
 		number := p.base + int64(id)
 		p.top = max(p.top, number)
-		r.ended = append(r.ended, store.Track{Camera: r.camera.Name, Task: Pedestrians, Track: number, First: n.first, Last: n.seen, End: t, Score: rounded(float64(n.best)),
-			Box: clip(n.box, p.width, p.height), Path: n.points})
+		r.ends(t, Pedestrians, number, n, p.width, p.height)
 	}
+}
+
+// ends notes that a track has ended, of frames of a size.
+func (r *rules) ends(t time.Time, task string, number int64, n *known, width, height int) {
+	r.ended = append(r.ended, store.Track{Camera: r.camera.Name, Task: task, Track: number, First: n.first, Last: n.seen, End: t, Score: rounded(float64(n.best)),
+		Box: clip(n.box, width, height), Path: n.points})
 }
 
 // take returns the tracks that have ended since the last call.
@@ -335,8 +340,7 @@ func (r *rules) giveFaces(t time.Time, gone []int) {
 	f := &r.faces
 	for _, id := range gone {
 		if m := f.marks[id]; m != nil && m.told {
-			r.ended = append(r.ended, store.Track{Camera: r.camera.Name, Task: Faces, Track: int64(id), First: m.first, Last: m.seen, End: t, Score: rounded(float64(m.best)),
-				Box: clip(m.box, f.width, f.height), Path: m.points})
+			r.ends(t, Faces, int64(id), &m.known, f.width, f.height)
 		}
 		delete(f.marks, id)
 	}
