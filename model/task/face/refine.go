@@ -42,7 +42,8 @@ func newRefiner(p *model.Program, c card.Card) (*refiner, error) {
 	return &refiner{net, newAligner(w, h, kernels.RGB), math.Hypot(t[1][0]-t[0][0], t[1][1]-t[0][1])}, nil
 }
 
-// run moves landmarks to where the network sees them. What it says is no number, or farther than a face is wide, is left as it was.
+// run moves landmarks to where the network sees them, in the aligned face and in its mirror image on average. What it says is no number, or farther than a
+// face is wide, is left as it was.
 func (r *refiner) run(ctx context.Context, pic kernels.Picture, l *Landmarks) error {
 	back, ok := r.crop.back(l)
 	if !ok {
@@ -52,22 +53,47 @@ func (r *refiner) run(ctx context.Context, pic kernels.Picture, l *Landmarks) er
 	if err != nil {
 		return err
 	}
-	if err := r.net.Run(ctx, chip); err != nil {
+	seen, err := r.look(ctx, chip)
+	if err != nil {
 		return err
+	}
+	mirror(chip)
+	mirrored, err := r.look(ctx, chip)
+	if err != nil {
+		return err
+	}
+	for i, p := range seen {
+		m := mirrored[opposite[i]]
+		x, y := (p[0]+float64(r.crop.w)-m[0])/2, (p[1]+m[1])/2
+		if math.IsNaN(x + y) {
+			continue
+		}
+		l[i][0], l[i][1] = back.Map(x, y)
+	}
+	return nil
+}
+
+// look returns where the network sees the landmarks of an aligned face, in its pixels; no number where it says nothing of use.
+func (r *refiner) look(ctx context.Context, chip kernels.Picture) (l Landmarks, err error) {
+	if err := r.net.Run(ctx, chip); err != nil {
+		return l, err
 	}
 	offsets, err := picture.Floats("landmarks", r.net.Outputs()[0])
 	if err != nil {
-		return err
+		return l, err
 	}
 	for i, p := range r.crop.target {
 		x, y := float64(offsets[2*i]), float64(offsets[2*i+1])
 		if !(math.Abs(x) < farthest && math.Abs(y) < farthest) {
-			continue
+			x = math.NaN()
 		}
-		l[i][0], l[i][1] = back.Map(p[0]+float64(x*r.eyes), p[1]+float64(y*r.eyes))
+		l[i] = [2]float64{p[0] + float64(x*r.eyes), p[1] + float64(y*r.eyes)}
 	}
-	return nil
+	return l, nil
 }
+
+// opposite says which landmark each one is in the mirror image.
+var opposite = [len(Landmarks{})]int{1, 0, 2, 4, 3}
 
 // farthest is how far a landmark can be from its place in an aligned face, in distances between the eyes.
 const farthest = 3
