@@ -64,7 +64,7 @@ func (r *refiner) run(ctx context.Context, pic kernels.Picture, l *Landmarks) er
 	}
 	for i, p := range seen {
 		m := mirrored[opposite[i]]
-		x, y := (p[0]+float64(r.crop.w)-m[0])/2, (p[1]+m[1])/2
+		x, y := float64((p[0]+float64(r.crop.w)-m[0])/2), float64((p[1]+m[1])/2)
 		if math.IsNaN(x + y) {
 			continue
 		}
