@@ -25,22 +25,17 @@ type Depthwise struct {
 }
 
 // gathered is how a block of channels is computed after its pixels were copied to lie one after the other. It serves pixels that are
-// a multiple of conflict bytes apart, or of narrowConflict where a tile takes a part of a cache line and each line is read several times:
-// all of a block's share a few sets of every cache.
+// a multiple of conflict bytes apart: all of a block's share a few sets of every cache.
 type gathered struct {
 	rows, cols []int64 // as in Depthwise, for pixels of one block of channels
-	narrow     bool    // only tiles of fewer than laneBlock channels gain
-	blocks     int     // of channels copied together
 	perStep    int     // output rows computed at once
 }
 
 const (
-	conflict       = 2048
-	narrowConflict = 512
-	page           = 4096
-	gatherBlocks   = 8         // at a multiple of conflict, a run of some cache lines; elsewhere
-	narrowBlocks   = 2         // copies stay nearer
-	gatherBytes    = 128 << 10 // of scratch memory
+	conflict     = 2048
+	page         = 4096
+	gatherBlocks = 8         // blocks of channels copied together: a run of some cache lines
+	gatherBytes  = 128 << 10 // of scratch memory
 )
 
 // depthwiseWindow names the tiles of asm.
@@ -102,14 +97,9 @@ func NewDepthwise(s Conv2D) *Depthwise {
 		}
 	}
 	d.split()
-	if 4*s.C%narrowConflict == 0 && d.oh*d.ow > 1 {
-		g := &gathered{narrow: 4*s.C%conflict != 0, blocks: gatherBlocks}
-		if g.narrow {
-			g.blocks = narrowBlocks
-		}
-		g.rows = offsets(d.oh, s.KH, s.SH, s.DH, s.PT, s.H, pixelBytes*s.W)
-		g.cols = offsets(d.ow, s.KW, s.SW, s.DW, s.PL, s.W, pixelBytes)
-		row, halo := g.blocks*pixelBytes*(s.SH*s.W+d.ow), g.blocks*pixelBytes*s.W*(s.DH*(s.KH-1)+1)
+	if 4*s.C%conflict == 0 && d.oh*d.ow > 1 {
+		g := &gathered{rows: offsets(d.oh, s.KH, s.SH, s.DH, s.PT, s.H, pixelBytes*s.W), cols: offsets(d.ow, s.KW, s.SW, s.DW, s.PL, s.W, pixelBytes)}
+		row, halo := gatherBlocks*pixelBytes*(s.SH*s.W+d.ow), gatherBlocks*pixelBytes*s.W*(s.DH*(s.KH-1)+1)
 		g.perStep = max(1, min(d.perBand, (gatherBytes-halo)/row))
 		d.gather = g
 	}
@@ -273,10 +263,10 @@ func (k *depthwiseTask) Tile(i, _ int) {
 	a.Src = add(a.Src, n*k.src)
 	a.Dst = add(a.Dst, n*k.dst+y*d.ow*a.Pixel)
 	a.Ys = min(d.perBand, d.oh-y)
-	if c := d.gather; c != nil && k.isa != Generic && (k.lanes < laneBlock || !c.narrow) {
+	if d.gather != nil && k.isa != Generic {
 		blocks = d.shape.C / laneBlock
-		for b, to := blocks*g/d.groups, blocks*(g+1)/d.groups; b < to; b += c.blocks {
-			k.gathered(&a, y, b, min(c.blocks, to-b))
+		for b, to := blocks*g/d.groups, blocks*(g+1)/d.groups; b < to; b += gatherBlocks {
+			k.gathered(&a, y, b, min(gatherBlocks, to-b))
 		}
 		return
 	}

@@ -3,7 +3,6 @@ package kernels_test
 import (
 	"math"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"github.com/ocellus-vision/ocellus/kernels"
@@ -105,38 +104,4 @@ func TestDepthwiseRefuses(t *testing.T) {
 	other.KH = 1
 	o := kernels.NewDepthwise(other)
 	refuses(t, "kernels: Depthwise.Run: weights packed for another shape", func() { d.Run(nil, dst, src, o.Pack(make([]float32, 24), nil), kernels.Act{}) })
-}
-
-// TestDepthwiseOfConflictingPixels compares with ref where pixels are a multiple of 512 bytes apart: narrow tiles read copies of them.
-func TestDepthwiseOfConflictingPixels(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 1))
-	fill := func(n int) []float32 {
-		v := make([]float32, n)
-		for i := range v {
-			v[i] = r.Float32() - 0.5
-		}
-		return v
-	}
-	team := kernels.NewTeam(2)
-	for _, s := range []kernels.Conv2D{
-		{N: 2, H: 9, W: 9, C: 128, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PT: 1, PL: 1, PB: 1, PR: 1},
-		{N: 1, H: 10, W: 9, C: 256, KH: 3, KW: 3, SH: 2, SW: 2, DH: 1, DW: 1, PT: 1, PL: 1, PB: 1, PR: 1},
-		{N: 1, H: 7, W: 8, C: 384, KH: 5, KW: 5, SH: 2, SW: 1, DH: 1, DW: 1, PT: 2, PL: 2, PB: 2, PR: 2},
-		{N: 1, H: 6, W: 7, C: 128, KH: 4, KW: 4, SH: 1, SW: 1, DH: 2, DW: 2, PT: 3, PL: 3, PB: 3, PR: 3},
-		{N: 1, H: 3, W: 150, C: 128, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PT: 1, PL: 1, PB: 1, PR: 1},
-	} {
-		s.O, s.Groups = s.C, s.C
-		src, w, bias := fill(s.N*s.H*s.W*s.C), fill(s.KH*s.KW*s.C), fill(s.C)
-		got, want := make([]float32, s.N*s.OH()*s.OW()*s.C), make([]float32, s.N*s.OH()*s.OW()*s.C)
-		act := kernels.Act{Kind: kernels.ActClip, Hi: 6}
-		ref.Depthwise(want, src, w, bias, &s, act)
-		onEveryISA(t, func(isa kernels.ISA) {
-			clear(got)
-			d := kernels.NewDepthwise(s)
-			d.Run(team, got, src, d.Pack(w, bias), act)
-			if !slices.Equal(got, want) {
-				t.Errorf("%v: %dx%dx%d, %dx%d differs from ref", isa, s.H, s.W, s.C, s.KH, s.KW)
-			}
-		})
-	}
 }

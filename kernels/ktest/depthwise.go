@@ -127,9 +127,6 @@ func depthwiseRandom(r *rand.Rand) Problem {
 		SH: 1 + r.IntN(3), SW: 1 + r.IntN(3), DH: 1 + r.IntN(2), DW: 1 + r.IntN(2),
 		PT: r.IntN(4), PL: r.IntN(4), PB: r.IntN(4), PR: r.IntN(4),
 	}
-	if r.IntN(8) == 0 {
-		s.C = 128 * (1 + r.IntN(4))
-	}
 	if r.IntN(2) == 0 {
 		s.KW, s.SW, s.DW = 3+2*r.IntN(2), 1+r.IntN(2), 1
 		s.PL, s.PR = r.IntN(s.KW/2+1), r.IntN(s.KW/2+1)

@@ -141,12 +141,7 @@ next:
 
 // mirrored returns a picture with left and right exchanged.
 func mirrored(p kernels.Picture) kernels.Picture {
-	q := p
-	q.Stride, q.Pix = 3*p.W, make([]uint8, 3*p.W*p.H)
-	for y := range p.H {
-		for x := range p.W {
-			copy(q.Pix[y*q.Stride+3*x:][:3], p.Pix[y*p.Stride+3*(p.W-1-x):])
-		}
-	}
-	return q
+	p.Pix = slices.Clone(p.Pix)
+	picture.Mirror(p)
+	return p
 }

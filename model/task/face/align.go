@@ -115,16 +115,3 @@ func shrink(dst, src []uint8, w, h, c, k int) {
 		}
 	}
 }
-
-// mirror exchanges left and right of a picture of bytes.
-func mirror(p kernels.Picture) {
-	c := p.Format.Channels()
-	for y := range p.H {
-		row := p.Pix[y*p.Stride:][:p.W*c]
-		for a, b := 0, (p.W-1)*c; a < b; a, b = a+c, b-c {
-			for i := range c {
-				row[a+i], row[b+i] = row[b+i], row[a+i]
-			}
-		}
-	}
-}

@@ -57,14 +57,14 @@ func (r *refiner) run(ctx context.Context, pic kernels.Picture, l *Landmarks) er
 	if err != nil {
 		return err
 	}
-	mirror(chip)
-	mirrored, err := r.look(ctx, chip)
+	picture.Mirror(chip)
+	again, err := r.look(ctx, chip)
 	if err != nil {
 		return err
 	}
+	again = again.mirrored(r.crop.w)
 	for i, p := range seen {
-		m := mirrored[opposite[i]]
-		x, y := float64((p[0]+float64(r.crop.w)-m[0])/2), float64((p[1]+m[1])/2)
+		x, y := float64((p[0]+again[i][0])/2), float64((p[1]+again[i][1])/2)
 		if math.IsNaN(x + y) {
 			continue
 		}
@@ -92,8 +92,14 @@ func (r *refiner) look(ctx context.Context, chip kernels.Picture) (l Landmarks, 
 	return l, nil
 }
 
-// opposite says which landmark each one is in the mirror image.
-var opposite = [len(Landmarks{})]int{1, 0, 2, 4, 3}
+// mirrored returns where the landmarks are in the mirror image of a picture of some width.
+func (l Landmarks) mirrored(width int) Landmarks {
+	for i := range l {
+		l[i][0] = float64(width) - l[i][0]
+	}
+	l[0], l[1], l[3], l[4] = l[1], l[0], l[4], l[3]
+	return l
+}
 
 // farthest is how far a landmark can be from its place in an aligned face, in distances between the eyes.
 const farthest = 3

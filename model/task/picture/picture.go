@@ -278,3 +278,16 @@ func Floats(name string, t *tensor.Tensor) ([]float32, error) {
 	}
 	return t.Floats(), nil
 }
+
+// Mirror exchanges left and right of a picture whose pixels are runs of bytes (RGB, BGR, grey), where it lies.
+func Mirror(p kernels.Picture) {
+	c := p.Format.Channels()
+	for y := range p.H {
+		row := p.Pix[y*p.Stride:][:p.W*c]
+		for a, b := 0, (p.W-1)*c; a < b; a, b = a+c, b-c {
+			for i := range c {
+				row[a+i], row[b+i] = row[b+i], row[a+i]
+			}
+		}
+	}
+}

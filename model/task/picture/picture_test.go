@@ -189,3 +189,20 @@ func TestShape(t *testing.T) {
 		}
 	}
 }
+
+// TestMirror exchanges pixels, not bytes, leaves what lies between rows, and keeps the middle of an odd row.
+func TestMirror(t *testing.T) {
+	for _, c := range []struct {
+		p    kernels.Picture
+		want []uint8
+	}{
+		{kernels.Picture{Format: kernels.RGB, W: 3, H: 2, Stride: 10, Pix: []uint8{1, 2, 3, 4, 5, 6, 7, 8, 9, 77, 11, 12, 13, 14, 15, 16, 17, 18, 19}},
+			[]uint8{7, 8, 9, 4, 5, 6, 1, 2, 3, 77, 17, 18, 19, 14, 15, 16, 11, 12, 13}},
+		{kernels.Picture{Format: kernels.Grey, W: 2, H: 1, Stride: 2, Pix: []uint8{1, 2}}, []uint8{2, 1}},
+		{kernels.Picture{Format: kernels.BGR, W: 1, H: 1, Stride: 3, Pix: []uint8{1, 2, 3}}, []uint8{1, 2, 3}},
+	} {
+		if Mirror(c.p); !slices.Equal(c.p.Pix, c.want) {
+			t.Errorf("%v of %d x %d: %v, not %v", c.p.Format, c.p.W, c.p.H, c.p.Pix, c.want)
+		}
+	}
+}
