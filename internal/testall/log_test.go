@@ -66,3 +66,27 @@ func TestChooseParts(t *testing.T) {
 		t.Errorf("unknown part: %v", err)
 	}
 }
+
+func TestOutOfTime(t *testing.T) {
+	const over = `--- FAIL: h/o/m/a FuzzA
+fuzz: elapsed: 0s, gathering baseline coverage: 0/588 completed
+fuzz: elapsed: 5s, gathering baseline coverage: 530/588 completed
+--- FAIL: FuzzA (5.21s)
+    context deadline exceeded
+    FAIL a                                0 passed, 1 failed, 0 skipped (5.2 s)
+`
+	for _, c := range []struct {
+		name, output string
+		want         bool
+	}{
+		{"the end of the time", over, true},
+		{"a failing input", strings.Replace(over, "    context", "    a_test.go:9: wrong sum\n    Failing input written to testdata/fuzz/FuzzA/1\n    context", 1), false},
+		{"a deadline that the test itself reports", strings.Replace(over, "    context", "    a_test.go:9: context", 1), false},
+		{"a crash", strings.Replace(over, "    context", "fuzzing process hung or terminated unexpectedly: exit status 2\n    context", 1), false},
+		{"nothing", "", false},
+	} {
+		if got := outOfTime(c.output); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}

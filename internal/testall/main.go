@@ -117,10 +117,46 @@ func (r *runner) part(p part) {
 		c.failed++
 	}
 	for _, args := range commands {
-		c.add(r.goTest(p, args))
+		if p.fuzz > 0 {
+			c.add(r.fuzz(p, args))
+		} else {
+			c.add(r.goTest(p, args))
+		}
 	}
 	fmt.Fprintf(r.out, "    %s, %.1f s\n\n", c, time.Since(start).Seconds())
 	r.total.add(c)
+}
+
+// fuzz fuzzes one target for the time of the part. Where Go's coordinator reports the end of that time as a failure (golang.org/issue/75804: its deadline
+// and its workers race, the likelier the busier the machine), it fuzzes again for longer.
+func (r *runner) fuzz(p part, args []string) counts {
+	const most = 9
+	for times := time.Duration(1); ; times *= 3 {
+		var out bytes.Buffer
+		once := runner{out: &out}
+		c := once.goTest(p, slices.Concat([]string{fmt.Sprintf("-fuzztime=%v", times*p.fuzz)}, args))
+		if c.failed == 0 || times == most || !outOfTime(out.String()) {
+			out.WriteTo(r.out)
+			return c
+		}
+		fmt.Fprintf(r.out, "    again, for %v: go test %s ran out of time\n", 3*times*p.fuzz, strings.Join(args, " "))
+	}
+}
+
+// outOfTime says whether the output of fuzzing that failed tells of no more than that its time was over.
+func outOfTime(output string) bool {
+	over := false
+	for line := range strings.Lines(output) {
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "context deadline exceeded":
+			over = true
+		case line == "", strings.HasPrefix(line, "fuzz: elapsed:"), strings.HasPrefix(line, "--- FAIL: "), strings.HasPrefix(line, "FAIL"), line == "exit status 1":
+		default:
+			return false
+		}
+	}
+	return over
 }
 
 // goTest runs one "go test -json" and counts what it reports.
