@@ -7,6 +7,7 @@
 package face
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -76,19 +77,67 @@ func (d *Detector) Detect(ctx context.Context, pic kernels.Picture) ([]Face, err
 	return d.describe(ctx, pic, found)
 }
 
-// portrait is Detect for a picture that is meant to show a face: where none is sure enough, one is taken that is at least half as sure and
-// the only one.
+// portrait is Detect for a picture that is meant to show a face: where none is sure, the picture is looked at from farther away, as faces
+// that fill it need, and of what is less sure one is taken that is at least half as sure and the only one.
 func (d *Detector) portrait(ctx context.Context, pic kernels.Picture) ([]Face, error) {
 	faces, err := d.Detect(ctx, pic)
 	if err != nil || len(faces) > 0 {
 		return faces, err
 	}
-	found, err := d.net.Again(d.Card().Score / 2)
-	if err != nil || len(found) != 1 {
+	unsure, err := d.net.Again(d.Card().Score / 2)
+	if err != nil {
 		return nil, err
+	}
+	var only []Face
+	if len(unsure) == 1 {
+		if faces, err = d.describe(ctx, pic, unsure); err != nil {
+			return nil, err
+		}
+		only = slices.Clone(faces)
+	}
+	found, err := d.fromAfar(ctx, pic)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return only, nil
 	}
 	return d.describe(ctx, pic, found)
 }
+
+// fromAfar returns what the network finds in a picture that it sees at half the size that fits, with nothing around it.
+func (d *Detector) fromAfar(ctx context.Context, pic kernels.Picture) ([]detect.Detection, error) {
+	w, h := d.net.Net().Size()
+	s := kernels.ResizeSpec{Format: pic.Format, Colour: pic.Colour, Order: kernels.RGB, SrcW: pic.W, SrcH: pic.H, W: (w + 1) / 2, H: (h + 1) / 2,
+		Crop: kernels.Rect{W: float64(pic.W), H: float64(pic.H)}, Fit: kernels.Letterbox, Area: true, Scale: [3]float32{1, 1, 1}, Pad: [3]float32{around, around, around}}
+	small := kernels.Picture{Format: kernels.RGB, W: s.W, H: s.H, Stride: 3 * s.W, Pix: make([]uint8, 3*s.W*s.H)}
+	r := kernels.NewResize(s)
+	r.RunBytes(nil, small.Pix, pic)
+	frame := kernels.Picture{Format: kernels.RGB, W: w, H: h, Stride: 3 * w, Pix: bytes.Repeat([]uint8{around}, 3*w*h)}
+	x, y := (w-s.W)/2, (h-s.H)/2
+	for row := range s.H {
+		copy(frame.Pix[(y+row)*frame.Stride+3*x:], small.Pix[row*small.Stride:][:small.Stride])
+	}
+	found, err := d.net.Detect(ctx, frame)
+	if err != nil {
+		return nil, err
+	}
+	place := func(px, py float64) (float64, float64) { return r.ToSource(px-float64(x), py-float64(y)) }
+	for i := range found {
+		b := &found[i].Box
+		x1, y1 := place(b[0]+b[2], b[1]+b[3])
+		b[0], b[1] = place(b[0], b[1])
+		b[2], b[3] = x1-b[0], y1-b[1]
+		for k, p := range found[i].Landmarks {
+			px, py := place(p[0], p[1])
+			found[i].Landmarks[k] = [2]float64{px, py}
+		}
+	}
+	return found, nil
+}
+
+// around is the grey of what lies around a picture that is seen from afar.
+const around = 127
 
 // describe turns detections into faces.
 func (d *Detector) describe(ctx context.Context, pic kernels.Picture, found []detect.Detection) ([]Face, error) {

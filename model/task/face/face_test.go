@@ -1,11 +1,16 @@
 package face
 
 import (
+	"context"
 	"math"
 	"math/rand/v2"
 	"testing"
 
 	"github.com/ocellus-vision/ocellus/kernels"
+	"github.com/ocellus-vision/ocellus/model"
+	"github.com/ocellus-vision/ocellus/model/layer"
+	"github.com/ocellus-vision/ocellus/model/task/card"
+	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
 // squares is the sum of squared distances that Fit minimises.
@@ -198,6 +203,82 @@ func TestGate(t *testing.T) {
 		}
 		if why := new(Gate).Refuse(&Face{Quality: q}); why != "" && want != "too small" {
 			t.Errorf("the zero Gate: %s", why)
+		}
+	}
+}
+
+// spots returns a detector for pictures of 96x64 that sees bright squares of 8x8 as faces, where the eight about it are dark: the box is twice as large, four
+// landmarks 4 pixels off the middle and one in it.
+func spots(t *testing.T) *Detector {
+	t.Helper()
+	g := &model.Graph{}
+	in := g.Input("image", tensor.Float32, model.Fixed(1, 3, 64, 96)...)
+	mean := tensor.New(tensor.Float32, 1, 3, 8, 8)
+	for i := range mean.Float32s() {
+		mean.Float32s()[i] = 1. / (3 * 64 * 255)
+	}
+	around := tensor.New(tensor.Float32, 15, 1, 3, 3)
+	for i := range 9 {
+		around.Float32s()[i] = -1
+	}
+	around.Float32s()[4] = 1
+	bias := tensor.Of([]float32{0, 0, 0, 0, 0, -0.5, -0.5, 0.5, -0.5, 0, 0, -0.5, 0.5, 0.5, 0.5}, 15)
+	cells := g.Add("cells", &layer.Conv{Window: layer.Window{Strides: []int{8, 8}}, Groups: 1}, in, model.Const("mean", mean))
+	g.Output(g.Add("faces", &layer.Conv{Window: layer.Window{Pads: []int{1, 1, 1, 1}}, Groups: 1}, cells, model.Const("around", around), model.Const("bias", bias)))
+	p, err := model.Compile(g, model.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := NewDetector(p, card.Card{Head: "centre", Labels: []string{"face"}, Score: 0.5, IoU: 0.5, Input: card.Input{Fit: "letterbox"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// TestPortraitFromAfar shows a detector of squares of one size pictures of 192x128, in which such squares are twice as large, with squares that are larger, dimmer,
+// and two at once.
+func TestPortraitFromAfar(t *testing.T) {
+	d := spots(t)
+	square := func(pix []uint8, x, y, side int, v uint8) {
+		for r := y; r < y+side; r++ {
+			for i := 3 * (r*192 + x); i < 3*(r*192+x+side); i++ {
+				pix[i] = v
+			}
+		}
+	}
+	for _, c := range []struct {
+		name string
+		draw func(pix []uint8)
+		want []Landmarks
+	}{
+		{"nothing", func([]uint8) {}, nil},
+		{"a square that fits", func(pix []uint8) { square(pix, 96, 64, 16, 255) },
+			[]Landmarks{{{96, 64}, {112, 64}, {104, 72}, {96, 80}, {112, 80}}}},
+		{"one twice as large", func(pix []uint8) { square(pix, 96, 64, 32, 255) },
+			[]Landmarks{{{96, 64}, {128, 64}, {112, 80}, {96, 96}, {128, 96}}}},
+		{"a dim one", func(pix []uint8) { square(pix, 96, 64, 16, 100) },
+			[]Landmarks{{{96, 64}, {112, 64}, {104, 72}, {96, 80}, {112, 80}}}},
+		{"a dim one and a large one", func(pix []uint8) { square(pix, 32, 32, 16, 100); square(pix, 96, 64, 32, 255) },
+			[]Landmarks{{{96, 64}, {128, 64}, {112, 80}, {96, 96}, {128, 96}}}},
+		{"two dim ones", func(pix []uint8) { square(pix, 32, 32, 16, 100); square(pix, 96, 64, 16, 100) }, nil},
+	} {
+		pic := kernels.Picture{Format: kernels.RGB, W: 192, H: 128, Stride: 3 * 192, Pix: make([]uint8, 192*128*3)}
+		c.draw(pic.Pix)
+		faces, err := d.portrait(context.Background(), pic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(faces) != len(c.want) {
+			t.Errorf("%s: %d faces, not %d", c.name, len(faces), len(c.want))
+			continue
+		}
+		for i, f := range faces {
+			l := c.want[i]
+			box := [4]float64{l[0][0] - (l[1][0]-l[0][0])/2, l[0][1] - (l[1][0]-l[0][0])/2, 2 * (l[1][0] - l[0][0]), 2 * (l[1][0] - l[0][0])}
+			if f.Landmarks != l || f.Box != box {
+				t.Errorf("%s: %v in %v, not %v in %v", c.name, f.Landmarks, f.Box, l, box)
+			}
 		}
 	}
 }

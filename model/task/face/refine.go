@@ -42,9 +42,21 @@ func newRefiner(p *model.Program, c card.Card) (*refiner, error) {
 	return &refiner{net, newAligner(w, h, kernels.RGB), math.Hypot(t[1][0]-t[0][0], t[1][1]-t[0][1])}, nil
 }
 
+// rounds is how often landmarks are refined: what the first round has moved is aligned better for the second.
+const rounds = 2
+
 // run moves landmarks to where the network sees them, in the aligned face and in its mirror image on average. What it says is no number, or farther than a
 // face is wide, is left as it was.
 func (r *refiner) run(ctx context.Context, pic kernels.Picture, l *Landmarks) error {
+	for range rounds {
+		if err := r.round(ctx, pic, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *refiner) round(ctx context.Context, pic kernels.Picture, l *Landmarks) error {
 	back, ok := r.crop.back(l)
 	if !ok {
 		return nil

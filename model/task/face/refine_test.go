@@ -54,7 +54,7 @@ func TestRefine(t *testing.T) {
 	}
 	pic := kernels.Picture{Format: kernels.RGB, W: 320, H: 240, Stride: 960, Pix: make([]uint8, 320*240*3)}
 	got := at
-	if err := r.run(context.Background(), pic, &got); err != nil {
+	if err := r.round(context.Background(), pic, &got); err != nil {
 		t.Fatal(err)
 	}
 	for i := range got {
@@ -100,7 +100,7 @@ func TestRefineMirrored(t *testing.T) {
 	}
 	places := Places(48, 48)
 	got := places
-	if err := r.run(context.Background(), pic, &got); err != nil {
+	if err := r.round(context.Background(), pic, &got); err != nil {
 		t.Fatal(err)
 	}
 	first := got[2][0] - 24
@@ -110,6 +110,42 @@ func TestRefineMirrored(t *testing.T) {
 		right, down := got[i][0]-x, got[i][1]-y
 		if math.Abs(right-first) > 1e-3 || first < 1 || math.Abs(down) > 1e-3 {
 			t.Errorf("landmark %d went %.4f right and %.4f down, the nose %.4f right", i, right, down, first)
+		}
+	}
+}
+
+// TestRefineAgain has a network that says how far above row 128 the landmarks are by how dark the face is, and takes half of it: two rounds leave a quarter.
+func TestRefineAgain(t *testing.T) {
+	places := Places(48, 48)
+	eyes := math.Hypot(places[1][0]-places[0][0], places[1][1]-places[0][1])
+	weight, bias := tensor.New(tensor.Float32, 10, 3*48*48), make([]float32, 10)
+	for i := 1; i < 10; i += 2 {
+		bias[i] = float32(0.5 * 128 / eyes)
+		for k := range 3 * 48 * 48 {
+			weight.Float32s()[i*3*48*48+k] = float32(-0.5 / eyes / (3 * 48 * 48))
+		}
+	}
+	r, err := newRefiner(linear(t, bias, weight), card.Card{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pic := kernels.Picture{Format: kernels.Grey, W: 100, H: 256, Stride: 100, Pix: make([]uint8, 100*256)}
+	for i := range pic.Pix {
+		pic.Pix[i] = uint8(i / 100)
+	}
+	at := func(y float64) (l Landmarks) { // the middle of the face in row y
+		for i, p := range places {
+			l[i] = [2]float64{p[0] + 26, p[1] + y - 23.5}
+		}
+		return l
+	}
+	got, want := at(88), at(118)
+	if err := r.run(context.Background(), pic, &got); err != nil {
+		t.Fatal(err)
+	}
+	for i := range got {
+		if math.Hypot(got[i][0]-want[i][0], got[i][1]-want[i][1]) > 0.5 { // the template is not quite its own mirror image
+			t.Errorf("landmark %d is at %v, not %v", i, got[i], want[i])
 		}
 	}
 }
