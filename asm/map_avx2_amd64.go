@@ -174,16 +174,6 @@ func MapMaxAVX2(dst *float32, a *float32, b *float32, n int)
 //go:noescape
 func MapScalarMaxAVX2(dst *float32, x *float32, n int, s float32)
 
-// MapAddClipAVX2 computes dst[i] = ref.Clip(a[i]+b[i], lo, hi) for i < n.
-//
-//go:noescape
-func MapAddClipAVX2(dst *float32, a *float32, b *float32, n int, lo float32, hi float32)
-
-// MapAddLeakyAVX2 computes dst[i] = ref.LeakyReLU(a[i]+b[i], alpha) for i < n.
-//
-//go:noescape
-func MapAddLeakyAVX2(dst *float32, a *float32, b *float32, n int, alpha float32)
-
 // MapScaleShiftClipAVX2 computes dst[i] = ref.Clip(fma(x[i], scale[i], shift[i]), lo, hi) for i < n.
 //
 //go:noescape
@@ -329,11 +319,6 @@ func MapSubMulAVX2(dst *float32, dy *float32, y *float32, n int, s float32)
 //go:noescape
 func MapAddScaledExpAVX2(dst *float32, dy *float32, y *float32, n int, s float32)
 
-// MapAddScaledDivAVX2 computes dst[i] = fma(y[i], s, dy[i]) / d for i < n.
-//
-//go:noescape
-func MapAddScaledDivAVX2(dst *float32, dy *float32, y *float32, n int, s float32, d float32)
-
 // MapDivAddScaledAVX2 computes dst[i] = fma(y[i], s, dy[i] / d) for i < n.
 //
 //go:noescape
@@ -358,13 +343,3 @@ func MapLRNShareAVX2(dst *float32, x *float32, q *float32, sq *float32, n int, a
 //
 //go:noescape
 func MapAddScaledProductAVX2(dst *float32, a *float32, x *float32, y *float32, n int, s float32)
-
-// MapAddNormalizedAVX2 computes dst[i] = fma(dy[i], (x[i]-mean)·inv, a[i]) for i < n.
-//
-//go:noescape
-func MapAddNormalizedAVX2(dst *float32, a *float32, dy *float32, x *float32, n int, mean float32, inv float32)
-
-// MapLayerNormGradAVX2 computes dst[i] = fma(h, t, dy[i]·gain[i]-s)·inv, h = (x[i]-mean)·inv, for i < n.
-//
-//go:noescape
-func MapLayerNormGradAVX2(dst *float32, dy *float32, x *float32, gain *float32, n int, mean float32, inv float32, s float32, t float32)

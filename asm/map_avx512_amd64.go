@@ -174,16 +174,6 @@ func MapMaxAVX512(dst *float32, a *float32, b *float32, n int)
 //go:noescape
 func MapScalarMaxAVX512(dst *float32, x *float32, n int, s float32)
 
-// MapAddClipAVX512 computes dst[i] = ref.Clip(a[i]+b[i], lo, hi) for i < n.
-//
-//go:noescape
-func MapAddClipAVX512(dst *float32, a *float32, b *float32, n int, lo float32, hi float32)
-
-// MapAddLeakyAVX512 computes dst[i] = ref.LeakyReLU(a[i]+b[i], alpha) for i < n.
-//
-//go:noescape
-func MapAddLeakyAVX512(dst *float32, a *float32, b *float32, n int, alpha float32)
-
 // MapScaleShiftClipAVX512 computes dst[i] = ref.Clip(fma(x[i], scale[i], shift[i]), lo, hi) for i < n.
 //
 //go:noescape
@@ -329,11 +319,6 @@ func MapSubMulAVX512(dst *float32, dy *float32, y *float32, n int, s float32)
 //go:noescape
 func MapAddScaledExpAVX512(dst *float32, dy *float32, y *float32, n int, s float32)
 
-// MapAddScaledDivAVX512 computes dst[i] = fma(y[i], s, dy[i]) / d for i < n.
-//
-//go:noescape
-func MapAddScaledDivAVX512(dst *float32, dy *float32, y *float32, n int, s float32, d float32)
-
 // MapDivAddScaledAVX512 computes dst[i] = fma(y[i], s, dy[i] / d) for i < n.
 //
 //go:noescape
@@ -358,13 +343,3 @@ func MapLRNShareAVX512(dst *float32, x *float32, q *float32, sq *float32, n int,
 //
 //go:noescape
 func MapAddScaledProductAVX512(dst *float32, a *float32, x *float32, y *float32, n int, s float32)
-
-// MapAddNormalizedAVX512 computes dst[i] = fma(dy[i], (x[i]-mean)·inv, a[i]) for i < n.
-//
-//go:noescape
-func MapAddNormalizedAVX512(dst *float32, a *float32, dy *float32, x *float32, n int, mean float32, inv float32)
-
-// MapLayerNormGradAVX512 computes dst[i] = fma(h, t, dy[i]·gain[i]-s)·inv, h = (x[i]-mean)·inv, for i < n.
-//
-//go:noescape
-func MapLayerNormGradAVX512(dst *float32, dy *float32, x *float32, gain *float32, n int, mean float32, inv float32, s float32, t float32)

@@ -174,16 +174,6 @@ func MapMaxNEON(dst, a, b *float32, n int)
 //go:noescape
 func MapScalarMaxNEON(dst, x *float32, n int, s float32)
 
-// MapAddClipNEON computes dst[i] = ref.Clip(a[i]+b[i], lo, hi) for i < n.
-//
-//go:noescape
-func MapAddClipNEON(dst, a, b *float32, n int, lo, hi float32)
-
-// MapAddLeakyNEON computes dst[i] = ref.LeakyReLU(a[i]+b[i], alpha) for i < n.
-//
-//go:noescape
-func MapAddLeakyNEON(dst, a, b *float32, n int, alpha float32)
-
 // MapScaleShiftClipNEON computes dst[i] = ref.Clip(fma(x[i], scale[i], shift[i]), lo, hi) for i < n.
 //
 //go:noescape
@@ -329,11 +319,6 @@ func MapSubMulNEON(dst, dy, y *float32, n int, s float32)
 //go:noescape
 func MapAddScaledExpNEON(dst, dy, y *float32, n int, s float32)
 
-// MapAddScaledDivNEON computes dst[i] = fma(y[i], s, dy[i]) / d for i < n.
-//
-//go:noescape
-func MapAddScaledDivNEON(dst, dy, y *float32, n int, s, d float32)
-
 // MapDivAddScaledNEON computes dst[i] = fma(y[i], s, dy[i] / d) for i < n.
 //
 //go:noescape
@@ -358,13 +343,3 @@ func MapLRNShareNEON(dst, x, q, sq *float32, n int, alpha, k float32)
 //
 //go:noescape
 func MapAddScaledProductNEON(dst, a, x, y *float32, n int, s float32)
-
-// MapAddNormalizedNEON computes dst[i] = fma(dy[i], (x[i]-mean)·inv, a[i]) for i < n.
-//
-//go:noescape
-func MapAddNormalizedNEON(dst, a, dy, x *float32, n int, mean, inv float32)
-
-// MapLayerNormGradNEON computes dst[i] = fma(h, t, dy[i]·gain[i]-s)·inv, h = (x[i]-mean)·inv, for i < n.
-//
-//go:noescape
-func MapLayerNormGradNEON(dst, dy, x, gain *float32, n int, mean, inv, s, t float32)

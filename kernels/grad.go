@@ -102,11 +102,6 @@ func preluGrad(dx, dy, x, slope []float32) {
 	}
 }
 
-// AddScaled computes dst[i] = a[i] + b[i]·s, rounded once, for slices of one length; dst is the same slice as a source or does not overlap it.
-func AddScaled(dst, a, b []float32, s float32) {
-	binary("AddScaled", mapAddScaled, dst, a, b, mapParams{s})
-}
-
 // checkGrad compares the sums over rows, the optimisers and the gradients of batch normalisation and pooling with plain Go.
 func checkGrad() bool {
 	const width, rows = 37, 3

@@ -47,8 +47,6 @@ const (
 	mapDiv
 	mapMin
 	mapMax
-	mapAddClip
-	mapAddLeaky
 	mapAddSquare
 	mapLRN75
 	mapLRN
@@ -76,14 +74,11 @@ const (
 	mapLerp
 	mapSubMul
 	mapAddScaledExp
-	mapAddScaledDiv
 	mapDivAddScaled
 	mapPReLUGrad
 	mapMergeSquares
 	mapLRNShare
 	mapAddScaledProduct
-	mapAddNormalized
-	mapLayerNormGrad
 	numMapOps
 )
 
@@ -308,18 +303,6 @@ func Div(dst, a, b []float32) { binary("Div", mapDiv, dst, a, b, mapParams{}) }
 func Min(dst, a, b []float32) { binary("Min", mapMin, dst, a, b, mapParams{}) }
 func Max(dst, a, b []float32) { binary("Max", mapMax, dst, a, b, mapParams{}) }
 
-// AddAct computes dst[i] = act.Apply(a[i] + b[i]).
-func AddAct(dst, a, b []float32, act Act) {
-	switch act.Kind {
-	case ActClip:
-		binary("AddAct", mapAddClip, dst, a, b, mapParams{act.Lo, act.Hi})
-	case ActLeaky:
-		binary("AddAct", mapAddLeaky, dst, a, b, mapParams{act.Alpha})
-	default:
-		binary("AddAct", mapAdd, dst, a, b, mapParams{})
-	}
-}
-
 // The functions of a slice and a scalar compute dst[i] from a[i] and s: a[i] + s, a[i] - s, s - a[i], a[i] · s, a[i] / s, s / a[i],
 // ref.Min(s, a[i]), ref.Max(s, a[i]).
 
@@ -441,8 +424,6 @@ var (
 		mapDiv:       func(a, b float32, _ mapParams) float32 { return a / b },
 		mapMin:       func(a, b float32, _ mapParams) float32 { return ref.Min(a, b) },
 		mapMax:       func(a, b float32, _ mapParams) float32 { return ref.Max(a, b) },
-		mapAddClip:   func(a, b float32, p mapParams) float32 { return ref.Clip(a+b, p[0], p[1]) },
-		mapAddLeaky:  func(a, b float32, p mapParams) float32 { return ref.LeakyReLU(a+b, p[0]) },
 		mapAddSquare: func(a, x float32, _ mapParams) float32 { return ref.FMA32(x, x, a) },
 		mapLRN75: func(x, sq float32, p mapParams) float32 {
 			r := ref.Sqrt(ref.FMA32(p[0], sq, p[1]))
@@ -471,7 +452,6 @@ var (
 		mapLerp:            func(a, b float32, p mapParams) float32 { return ref.FMA32(b-a, p[0], a) },
 		mapSubMul:          func(a, b float32, p mapParams) float32 { return float32(a-p[0]) * b },
 		mapAddScaledExp:    func(a, b float32, p mapParams) float32 { return ref.FMA32(ref.Exp(b), p[0], a) },
-		mapAddScaledDiv:    func(a, b float32, p mapParams) float32 { return ref.FMA32(b, p[0], a) / p[1] },
 		mapDivAddScaled:    func(a, b float32, p mapParams) float32 { return ref.FMA32(b, p[0], a/p[1]) },
 	}
 	plain3 = [numMapOps]func(x, b, c float32, p mapParams) float32{
@@ -499,12 +479,6 @@ var (
 		},
 		mapAddScaledProduct: func(x, b, c float32, p mapParams) float32 {
 			return ref.FMA32(float32(b*c), p[0], x)
-		},
-		mapAddNormalized: func(x, b, c float32, p mapParams) float32 {
-			return ref.FMA32(b, float32((c-p[0])*p[1]), x)
-		},
-		mapLayerNormGrad: func(x, b, c float32, p mapParams) float32 {
-			return ref.FMA32(float32((b-p[0])*p[1]), p[3], float32(x*c)-p[2]) * p[1]
 		},
 	}
 )

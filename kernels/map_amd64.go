@@ -95,10 +95,6 @@ func mapAVX2(op mapOp, dst, a, b, c *float32, n int, p mapParams) {
 		asm.MapMinAVX2(dst, a, b, n)
 	case mapMax:
 		asm.MapMaxAVX2(dst, a, b, n)
-	case mapAddClip:
-		asm.MapAddClipAVX2(dst, a, b, n, p[0], p[1])
-	case mapAddLeaky:
-		asm.MapAddLeakyAVX2(dst, a, b, n, p[0])
 	case mapAddSquare:
 		asm.MapAddSquareAVX2(dst, a, b, n)
 	case mapLRN75:
@@ -153,8 +149,6 @@ func mapAVX2(op mapOp, dst, a, b, c *float32, n int, p mapParams) {
 		asm.MapSubMulAVX2(dst, a, b, n, p[0])
 	case mapAddScaledExp:
 		asm.MapAddScaledExpAVX2(dst, a, b, n, p[0])
-	case mapAddScaledDiv:
-		asm.MapAddScaledDivAVX2(dst, a, b, n, p[0], p[1])
 	case mapDivAddScaled:
 		asm.MapDivAddScaledAVX2(dst, a, b, n, p[0], p[1])
 	case mapPReLUGrad:
@@ -165,10 +159,6 @@ func mapAVX2(op mapOp, dst, a, b, c *float32, n int, p mapParams) {
 		asm.MapLRNShareAVX2(dst, a, b, c, n, p[0], p[1])
 	case mapAddScaledProduct:
 		asm.MapAddScaledProductAVX2(dst, a, b, c, n, p[0])
-	case mapAddNormalized:
-		asm.MapAddNormalizedAVX2(dst, a, b, c, n, p[0], p[1])
-	case mapLayerNormGrad:
-		asm.MapLayerNormGradAVX2(dst, a, b, c, n, p[0], p[1], p[2], p[3])
 	}
 }
 
@@ -246,10 +236,6 @@ func mapAVX512(op mapOp, dst, a, b, c *float32, n int, p mapParams) {
 		asm.MapMinAVX512(dst, a, b, n)
 	case mapMax:
 		asm.MapMaxAVX512(dst, a, b, n)
-	case mapAddClip:
-		asm.MapAddClipAVX512(dst, a, b, n, p[0], p[1])
-	case mapAddLeaky:
-		asm.MapAddLeakyAVX512(dst, a, b, n, p[0])
 	case mapAddSquare:
 		asm.MapAddSquareAVX512(dst, a, b, n)
 	case mapLRN75:
@@ -304,8 +290,6 @@ func mapAVX512(op mapOp, dst, a, b, c *float32, n int, p mapParams) {
 		asm.MapSubMulAVX512(dst, a, b, n, p[0])
 	case mapAddScaledExp:
 		asm.MapAddScaledExpAVX512(dst, a, b, n, p[0])
-	case mapAddScaledDiv:
-		asm.MapAddScaledDivAVX512(dst, a, b, n, p[0], p[1])
 	case mapDivAddScaled:
 		asm.MapDivAddScaledAVX512(dst, a, b, n, p[0], p[1])
 	case mapPReLUGrad:
@@ -316,9 +300,5 @@ func mapAVX512(op mapOp, dst, a, b, c *float32, n int, p mapParams) {
 		asm.MapLRNShareAVX512(dst, a, b, c, n, p[0], p[1])
 	case mapAddScaledProduct:
 		asm.MapAddScaledProductAVX512(dst, a, b, c, n, p[0])
-	case mapAddNormalized:
-		asm.MapAddNormalizedAVX512(dst, a, b, c, n, p[0], p[1])
-	case mapLayerNormGrad:
-		asm.MapLayerNormGradAVX512(dst, a, b, c, n, p[0], p[1], p[2], p[3])
 	}
 }

@@ -93,10 +93,6 @@ func mapNEON(op mapOp, dst, a, b, c *float32, n int, p mapParams) {
 		asm.MapMinNEON(dst, a, b, n)
 	case mapMax:
 		asm.MapMaxNEON(dst, a, b, n)
-	case mapAddClip:
-		asm.MapAddClipNEON(dst, a, b, n, p[0], p[1])
-	case mapAddLeaky:
-		asm.MapAddLeakyNEON(dst, a, b, n, p[0])
 	case mapAddSquare:
 		asm.MapAddSquareNEON(dst, a, b, n)
 	case mapLRN75:
@@ -151,8 +147,6 @@ func mapNEON(op mapOp, dst, a, b, c *float32, n int, p mapParams) {
 		asm.MapSubMulNEON(dst, a, b, n, p[0])
 	case mapAddScaledExp:
 		asm.MapAddScaledExpNEON(dst, a, b, n, p[0])
-	case mapAddScaledDiv:
-		asm.MapAddScaledDivNEON(dst, a, b, n, p[0], p[1])
 	case mapDivAddScaled:
 		asm.MapDivAddScaledNEON(dst, a, b, n, p[0], p[1])
 	case mapPReLUGrad:
@@ -163,9 +157,5 @@ func mapNEON(op mapOp, dst, a, b, c *float32, n int, p mapParams) {
 		asm.MapLRNShareNEON(dst, a, b, c, n, p[0], p[1])
 	case mapAddScaledProduct:
 		asm.MapAddScaledProductNEON(dst, a, b, c, n, p[0])
-	case mapAddNormalized:
-		asm.MapAddNormalizedNEON(dst, a, b, c, n, p[0], p[1])
-	case mapLayerNormGrad:
-		asm.MapLayerNormGradNEON(dst, a, b, c, n, p[0], p[1], p[2], p[3])
 	}
 }

@@ -30,7 +30,7 @@ func TestMapRefusals(t *testing.T) {
 		"Softmax: dst is not made of rows of c elements":           func() { kernels.Softmax(x, y, 5) },
 		"Softmax: dst overlaps src":                                func() { kernels.Softmax(x, over, 4) },
 		"LogSoftmax: dst and src differ in length":                 func() { kernels.LogSoftmax(x, short, 4) },
-		"L2Normalize: dst is not made of rows of c elements":       func() { kernels.L2Normalize(x, y, 0, 1) },
+		"L2Normalize: dst is not made of rows of c elements":       func() { kernels.L2Normalize(x, y, 0) },
 		"LayerNorm: gain and bias differ in length":                func() { kernels.LayerNorm(x, y, buf[24:28], odd, 1) },
 		"LayerNorm: dst overlaps gain or bias":                     func() { kernels.LayerNorm(x, y, buf[24:28], x[:4], 1) },
 		"ChannelMeanVar: mean and variance differ in length":       func() { kernels.ChannelMeanVar(x, short, y) },

@@ -155,12 +155,16 @@ func LogSoftmax(dst, src []float32, c int) {
 	}
 }
 
-// L2Normalize returns the bits of ref.L2Normalize: each row of c elements divided by its length, or by eps if that is more. dst may be src.
-func L2Normalize(dst, src []float32, c int, eps float32) {
+// L2Normalize returns the bits of ref.L2Normalize: each row of c elements divided by its length, or 0 where that is 0. dst may be src.
+func L2Normalize(dst, src []float32, c int) {
 	checkNorm("L2Normalize", dst, src, c)
 	for ; len(dst) > 0; dst, src = dst[c:], src[c:] {
 		x := src[:c]
-		mapRun(mapDivScalar, dst[:c], x, nil, nil, mapParams{ref.Max(ref.Sqrt(Dot(x, x)), eps)})
+		if length := ref.Sqrt(Dot(x, x)); length != 0 {
+			mapRun(mapDivScalar, dst[:c], x, nil, nil, mapParams{length})
+		} else {
+			clear(dst[:c])
+		}
 	}
 }
 

@@ -321,6 +321,51 @@ func TestLayersOfUnknownShapeStayPlain(t *testing.T) {
 	}
 }
 
+// TestRowsHaveOneDefinition: plain layers that work on rows of numbers, and the kernels that take their place, give the same bits.
+func TestRowsHaveOneDefinition(t *testing.T) {
+	grad := func(s layer.Softmax) func(b *net, x *model.Value) *model.Value {
+		return func(b *net, x *model.Value) *model.Value {
+			return b.Add("grad", &layer.SoftmaxGrad{Softmax: s}, b.Add("soft", &s, x), b.unary(layer.Tanh, x))
+		}
+	}
+	norm := func(axis int, gain, bias []int) func(b *net, x *model.Value) *model.Value {
+		return func(b *net, x *model.Value) *model.Value {
+			in := []*model.Value{x, b.weights(0.5, 2, gain...)}
+			if bias != nil {
+				in = append(in, b.weights(-1, 1, bias...))
+			}
+			return b.Add("norm", &layer.LayerNorm{Axis: axis, Epsilon: 1e-3}, in...)
+		}
+	}
+	for name, f := range map[string]func(b *net, x *model.Value) *model.Value{
+		"softmax of all but the first axis": func(b *net, x *model.Value) *model.Value {
+			return b.Add("soft", &layer.Softmax{Axis: 1, Flatten: true}, x)
+		},
+		"gradient along the channels":  grad(layer.Softmax{Axis: 1}),
+		"gradient along the last axis": grad(layer.Softmax{Axis: -1}),
+		"gradient of logarithms":       grad(layer.Softmax{Axis: 1, Log: true}),
+		"gradient along rows":          grad(layer.Softmax{Axis: 2}),
+		"length of channels": func(b *net, x *model.Value) *model.Value {
+			return b.Add("norm", &layer.LpNorm{Axis: 1, P: 2}, b.unary(layer.Relu, x))
+		},
+		"length along the last axis":        func(b *net, x *model.Value) *model.Value { return b.Add("norm", &layer.LpNorm{Axis: -1, P: 2}, x) },
+		"sum along the last axis":           func(b *net, x *model.Value) *model.Value { return b.Add("norm", &layer.LpNorm{Axis: -1, P: 1}, x) },
+		"norm of the last axis":             norm(-1, []int{11}, []int{1, 11}),
+		"norm of two axes without bias":     norm(2, []int{13, 11}, nil),
+		"norm with a gain for each channel": norm(-1, []int{6, 1, 1}, []int{11}),
+		"norm with a gain for each row":     norm(2, []int{13, 1}, []int{13, 11}),
+	} {
+		g, x := build(1, f), testInput(3)
+		clear(x.Float32s()[22:33]) // a row of zeros
+		want := run(t, g, model.Options{Plain: true}, x)
+		for _, threads := range []int{1, 3} {
+			if got := run(t, g, model.Options{Threads: threads}, x); !slices.Equal(got.Shape(), want.Shape()) || !slices.Equal(got.Raw(), want.Raw()) {
+				t.Errorf("%s, %d threads: the kernel gives other bits than the layer", name, threads)
+			}
+		}
+	}
+}
+
 // TestContrastNormalisationHasOneDefinition: the plain layer and the kernel give the same bits, under windows narrower and wider than the
 // picture; where the picture is flat that is 0.
 func TestContrastNormalisationHasOneDefinition(t *testing.T) {

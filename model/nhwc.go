@@ -184,7 +184,7 @@ func (l *layouts) lower(o *op) bool {
 	if f32 && (l.elementwiseFast(o) || l.squeeze(o)) {
 		return true
 	}
-	if s, ok := o.op.(*layer.Softmax); ok && f32 && l.softmax(o, s) {
+	if f32 && l.alongRows(o) {
 		return true
 	}
 	if n, ok := o.op.(*layer.LRN); ok && f32 {
@@ -310,38 +310,93 @@ func countUp(n int) []int {
 	return s
 }
 
-// softmax emits a softmax over the channels of an image, or over the last axis of anything else.
-func (l *layouts) softmax(o *op, s *layer.Softmax) bool {
-	x := o.in[0]
-	shape := x.shape()
-	axis := s.Axis
+// alongRows emits the operations that work on each row of numbers along an axis, in place: softmaxes, their gradients, and norms.
+func (l *layouts) alongRows(o *op) bool {
+	if o.out[0] == nil || o.out[0].info.DType != tensor.Float32 {
+		return false
+	}
+	switch f := o.op.(type) {
+	case *layer.Softmax:
+		run := kernels.Softmax
+		if f.Log {
+			run = kernels.LogSoftmax
+		}
+		return l.row(o, 1, f.Axis, f.Flatten, func(dst, a, _ []float32, c int) { run(dst, a, c) })
+	case *layer.SoftmaxGrad: // inputs y and dy
+		run := kernels.SoftmaxGrad
+		if f.Softmax.Log {
+			run = kernels.LogSoftmaxGrad
+		}
+		return l.row(o, 2, f.Softmax.Axis, f.Softmax.Flatten, func(dx, y, dy []float32, c int) { run(dx, dy, y, c) })
+	case *layer.LpNorm:
+		return f.P == 2 && l.row(o, 1, f.Axis, false, func(dst, a, _ []float32, c int) { kernels.L2Normalize(dst, a, c) })
+	case *layer.LayerNorm:
+		return l.layerNorm(o, f)
+	}
+	return false
+}
+
+// row emits an operation on each row of c numbers along an axis of the first inputs, all of one shape: along the channels of images, or along the last axis of
+// anything else, with flat along all axes from that one on.
+func (l *layouts) row(o *op, inputs, axis int, flat bool, run func(dst, a, b []float32, c int)) bool {
+	shape := o.in[0].shape()
 	if axis < 0 {
 		axis += len(shape)
 	}
-	if n, _ := tensor.Count(shape); n == 0 || axis >= len(shape) {
+	if !o.in[0].filled() || axis < 0 || axis >= len(shape) {
 		return false
 	}
+	c, arranged := shape[axis], l.nchw
 	switch {
-	case s.Flatten:
-		if axis != len(shape)-1 {
-			return false
-		}
-		x = l.nchw(x)
-	case axis == 1 && len(shape) >= 3:
-		x = l.nhwc(x)
-		becomes(o.out[0])
+	case flat:
+		c, _ = tensor.Count(shape[axis:])
 	case axis == len(shape)-1:
-		x = l.nchw(x)
+	case axis == 1:
+		arranged = l.nhwc
+		becomes(o.out[0])
 	default:
 		return false
 	}
-	c := shape[axis]
-	run := func(dst, a, _ []float32) { kernels.Softmax(dst, a, c) }
-	if s.Log {
-		run = func(dst, a, _ []float32) { kernels.LogSoftmax(dst, a, c) }
+	var in []*val
+	for _, v := range o.in[:inputs] {
+		in = append(in, arranged(v))
 	}
-	l.emit(o.name, &inPlace{mapped{kind: o.op.Kind(), unit: c, run: run}}, []*val{x}, o.out[0])
+	l.emit(o.name, &inPlace{mapped{kind: o.op.Kind(), unit: c, run: func(dst, a, b []float32) { run(dst, a, b, c) }}}, in, o.out[0])
 	return true
+}
+
+// layerNorm emits a LayerNorm whose gain and bias are constants, of one number for each place in a row.
+func (l *layouts) layerNorm(o *op, n *layer.LayerNorm) bool {
+	shape := o.in[0].shape()
+	axis := n.Axis
+	if axis < 0 {
+		axis += len(shape)
+	}
+	if axis < 0 || axis >= len(shape) || slices.ContainsFunc(o.out[1:], func(v *val) bool { return v != nil }) {
+		return false
+	}
+	numbers := func(v *val) []float32 {
+		if !v.constant() {
+			return nil
+		}
+		s := v.info.Shape
+		for len(s) > len(shape)-axis && s[0] == 1 {
+			s = s[1:]
+		}
+		if !slices.Equal(s, shape[axis:]) {
+			return nil
+		}
+		return v.info.Value.Float32s()
+	}
+	gain := numbers(o.in[1])
+	bias := make([]float32, len(gain))
+	if len(o.in) > 2 && o.in[2] != nil {
+		bias = numbers(o.in[2])
+	}
+	if len(gain) == 0 || len(bias) == 0 {
+		return false
+	}
+	return l.row(o, 1, axis, true, func(dst, a, _ []float32, _ int) { kernels.LayerNorm(dst, a, gain, bias, n.Epsilon) })
 }
 
 // slice moves a Slice with known bounds to channels last.

@@ -70,8 +70,6 @@ func maps() []vec.Kernel {
 	scaleShift := func(p *prog, in []v) v { return p.FMA(in[0], in[1], in[2]) }
 	xss := []string{"x", "scale", "shift"}
 	return append(ks,
-		kernel("AddClip", "ref.Clip(a[i]+b[i], lo, hi)", ab, []string{"lo", "hi"}, func(p *prog, in, a []v) v { return clip(p, p.Add(in[0], in[1]), a[0], a[1]) }),
-		kernel("AddLeaky", "ref.LeakyReLU(a[i]+b[i], alpha)", ab, []string{"alpha"}, func(p *prog, in, a []v) v { return leaky(p, p.Add(in[0], in[1]), a[0]) }),
 		kernel("ScaleShiftClip", "ref.Clip(fma(x[i], scale[i], shift[i]), lo, hi)", xss, []string{"lo", "hi"},
 			func(p *prog, in, a []v) v { return clip(p, scaleShift(p, in), a[0], a[1]) }),
 		kernel("ScaleShiftLeaky", "ref.LeakyReLU(fma(x[i], scale[i], shift[i]), alpha)", xss, []string{"alpha"},
@@ -122,7 +120,6 @@ func grads() []vec.Kernel {
 		two("Lerp", "fma(y[i] - dy[i], s, dy[i])", func(p *prog, in, a []v) v { return p.FMA(p.Sub(in[1], in[0]), a[0], in[0]) }, "s"),
 		two("SubMul", "(dy[i] - s)·y[i]", func(p *prog, in, a []v) v { return p.Mul(p.Sub(in[0], a[0]), in[1]) }, "s"),
 		two("AddScaledExp", "fma(ref.Exp(y[i]), s, dy[i])", func(p *prog, in, a []v) v { return p.FMA(exp(p, in[1]), a[0], in[0]) }, "s"),
-		two("AddScaledDiv", "fma(y[i], s, dy[i]) / d", func(p *prog, in, a []v) v { return p.Div(p.FMA(in[1], a[0], in[0]), a[1]) }, "s", "d"),
 		two("DivAddScaled", "fma(y[i], s, dy[i] / d)", func(p *prog, in, a []v) v { return p.FMA(in[1], a[0], p.Div(in[0], a[1])) }, "s", "d"),
 		kernel("PReLUGrad", "ref.LeakyReLUGrad(dy[i], x[i], slope[i])", []string{"dy", "x", "slope"}, none,
 			func(p *prog, in, _ []v) v { return leakyGrad(p, in[0], in[1], in[2]) }),
@@ -132,12 +129,6 @@ func grads() []vec.Kernel {
 			func(p *prog, in, a []v) v { return p.Div(p.Mul(in[0], in[1]), p.FMA(a[0], in[2], a[1])) }),
 		kernel("AddScaledProduct", "fma(x[i]·y[i], s, a[i])", []string{"a", "x", "y"}, []string{"s"},
 			func(p *prog, in, a []v) v { return p.FMA(p.Mul(in[1], in[2]), a[0], in[0]) }),
-		kernel("AddNormalized", "fma(dy[i], (x[i]-mean)·inv, a[i])", []string{"a", "dy", "x"}, []string{"mean", "inv"},
-			func(p *prog, in, a []v) v { return p.FMA(in[1], p.Mul(p.Sub(in[2], a[0]), a[1]), in[0]) }),
-		kernel("LayerNormGrad", "fma(h, t, dy[i]·gain[i]-s)·inv, h = (x[i]-mean)·inv,", []string{"dy", "x", "gain"}, []string{"mean", "inv", "s", "t"},
-			func(p *prog, in, a []v) v {
-				return p.Mul(p.FMA(p.Mul(p.Sub(in[1], a[0]), a[1]), a[3], p.Sub(p.Mul(in[0], in[2]), a[2])), a[1])
-			}),
 	}
 }
 

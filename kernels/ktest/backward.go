@@ -118,9 +118,6 @@ func normGrads() []normGrad {
 	return []normGrad{
 		{"SoftmaxGrad", false, kernels.SoftmaxGrad, ref.SoftmaxGrad},
 		{"LogSoftmaxGrad", false, kernels.LogSoftmaxGrad, ref.LogSoftmaxGrad},
-		{"L2NormalizeGrad", false,
-			func(d, g, x []float32, c int) { kernels.L2NormalizeGrad(d, g, x, c, 0.5) },
-			func(d, g, x []float32, c int) { ref.L2NormalizeGrad(d, g, x, c, 0.5) }},
 		lrn("", 5, 1e-4, 0.75, 2), lrn(" size 4", 4, 0.3, 0.75, 1), lrn(" beta 0.5", 3, 0.2, 0.5, 1), lrn(" size 21", 21, 1, 0.75, 0.1),
 	}
 }
@@ -149,61 +146,6 @@ func (f normGrad) problem(rows, c int, inPlace bool) Problem {
 	}
 }
 
-func layerNormGrad(rows, c int) Problem {
-	return Problem{
-		Name:  fmt.Sprintf("normgrad/LayerNormGrad/%dx%d", rows, c),
-		Bytes: 12 * float64(rows*c),
-		Build: func(m *Mem) Case {
-			dy, x, gain := m.F32(rows*c), m.F32(rows*c), m.F32(c)
-			dx, wantX := m.Out("dx", rows*c)
-			dgain, wantGain := m.InOut("dgain", c)
-			dbias, wantBias := m.InOut("dbias", c)
-			return Case{
-				Fast: func(*kernels.Team) { kernels.LayerNormGrad(dx, dgain, dbias, dy, x, gain, 1e-5) },
-				Ref:  func() { ref.LayerNormGrad(wantX, wantGain, wantBias, dy, x, gain, 1e-5) },
-			}
-		},
-	}
-}
-
-func crossEntropy(rows, c int, weighted bool, smoothing float32) Problem {
-	name := fmt.Sprintf("normgrad/CrossEntropy/%dx%d", rows, c)
-	if weighted {
-		name += " weighted"
-	}
-	if smoothing > 0 {
-		name += " smooth"
-	}
-	return Problem{
-		Name:  name,
-		Bytes: 8 * float64(rows*c),
-		Build: func(m *Mem) Case {
-			e := &kernels.CrossEntropy{Classes: c, Smoothing: smoothing, Ignore: -100}
-			if weighted {
-				e.Weight = m.F32s(c, 0.1, 2)
-			}
-			labels := make([]int32, rows)
-			for i := range labels {
-				labels[i] = int32(m.Rand().IntN(c))
-				if m.Rand().IntN(8) == 0 {
-					labels[i] = e.Ignore
-				}
-			}
-			labels = m.I32(labels)
-			x := m.F32(rows * c)
-			for i := range x {
-				x[i] *= 9
-			}
-			dx, wantX := m.Out("dx", rows*c)
-			loss, wantLoss := m.Out("loss", rows)
-			return Case{
-				Fast: func(t *kernels.Team) { kernels.SoftmaxCrossEntropy(t, loss, dx, x, labels, e, 0.25) },
-				Ref:  func() { e.Run(wantLoss, wantX, x, labels, 0.25) },
-			}
-		},
-	}
-}
-
 func normGradFamily() Family {
 	return Family{
 		Name: "normgrad",
@@ -222,26 +164,12 @@ func normGradFamily() Family {
 				p.Bench = true
 				ps = append(ps, p)
 			}
-			for _, s := range shapes {
-				ps = append(ps, layerNormGrad(s[0], s[1]), crossEntropy(s[0], s[1], false, 0), crossEntropy(s[0], s[1], true, 0),
-					crossEntropy(s[0], s[1], false, 0.1), crossEntropy(s[0], s[1], true, 0.2))
-			}
-			ps = append(ps, crossEntropy(1000, 21, true, 0.1))
-			for _, p := range []Problem{layerNormGrad(1<<13, 96), crossEntropy(1<<15, 10, false, 0), crossEntropy(64, 1000, false, 0.1), crossEntropy(1<<16, 21, true, 0)} {
-				p.Bench = true
-				ps = append(ps, p)
-			}
 			return ps
 		},
 		Random: func(r *rand.Rand) Problem {
 			fs := normGrads()
-			switch i := r.IntN(len(fs) + 2); {
-			case i < len(fs):
-				return fs[i].problem(r.IntN(6), 1+r.IntN(70), !fs[i].own && r.IntN(2) == 0)
-			case i == len(fs):
-				return layerNormGrad(r.IntN(6), 1+r.IntN(70))
-			}
-			return crossEntropy(r.IntN(20), 1+r.IntN(70), r.IntN(2) == 0, float32(r.IntN(2))*0.1)
+			f := fs[r.IntN(len(fs))]
+			return f.problem(r.IntN(6), 1+r.IntN(70), !f.own && r.IntN(2) == 0)
 		},
 	}
 }

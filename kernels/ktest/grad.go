@@ -39,7 +39,6 @@ func gradMaps() []gradMap {
 		{"ELUGrad", func(d, g, y []float32) { kernels.ELUGrad(d, g, y, a) }, func(g, y float32) float32 { return ref.ELUGrad(g, y, a, 1) }, 0},
 		{"SELUGrad", func(d, g, y []float32) { kernels.SELUGrad(d, g, y, b, a) }, func(g, y float32) float32 { return ref.ELUGrad(g, y, a*b, a) }, 0},
 		{"HardSigmoidGrad", func(d, g, y []float32) { kernels.HardSigmoidGrad(d, g, y, a) }, func(g, y float32) float32 { return ref.HardSigmoidGrad(g, y, a) }, 0},
-		{"AddScaled", func(d, x, y []float32) { kernels.AddScaled(d, x, y, s) }, func(x, y float32) float32 { return ref.FMA32(y, s, x) }, 0},
 		activate(acts[0]), activate(relu6), activate(leaky),
 	}
 }
@@ -109,7 +108,7 @@ func gradMapFamily() Family {
 					ps = append(ps, f.problem(n, i%3, false))
 				}
 				ps = append(ps, f.problem(77, 1, true), f.problem(8192+37, 0, false))
-				if f.cost > 0 || f.name == "ReLUGrad" || f.name == "AddScaled" {
+				if f.cost > 0 || f.name == "ReLUGrad" {
 					n := 1 << 23
 					if f.cost > 0 {
 						n = 1 << 14

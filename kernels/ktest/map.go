@@ -103,10 +103,6 @@ func binaryMaps() []binaryMap {
 	swapped := func(f func(dst, row, a []float32)) func(dst, a, row []float32) {
 		return func(dst, a, row []float32) { f(dst, row, a) }
 	}
-	addAct := func(act kernels.Act) binaryMap {
-		return binaryMap{name: "AddAct" + actName(act), fast: func(d, a, b []float32) { kernels.AddAct(d, a, b, act) },
-			ref: func(a, b float32) float32 { return act.Apply(a + b) }}
-	}
 	return []binaryMap{
 		{name: "Add", fast: kernels.Add, rowFast: kernels.AddRow, ref: ref.Add},
 		{name: "Sub", fast: kernels.Sub, rowFast: kernels.SubRow, ref: ref.Sub},
@@ -117,7 +113,6 @@ func binaryMaps() []binaryMap {
 		{name: "Min", fast: kernels.Min, rowFast: kernels.MinRow, rowFirst: true, ref: ref.Min},
 		{name: "Max", fast: kernels.Max, rowFast: kernels.MaxRow, rowFirst: true, ref: ref.Max},
 		{name: "PReLU", rowFast: kernels.PReLU, ref: ref.LeakyReLU},
-		addAct(acts[0]), addAct(relu), addAct(relu6), addAct(leaky),
 	}
 }
 

@@ -59,12 +59,15 @@ func LogSoftmax(dst, src []float32, c int) {
 	}
 }
 
-// L2Normalize computes dst[i,c] = src[i,c] / Max(√Dot8(row i, row i), eps).
-func L2Normalize(dst, src []float32, c int, eps float32) {
+// L2Normalize computes dst[i,c] = src[i,c] / √Dot8(row i, row i), and 0 where that root is 0.
+func L2Normalize(dst, src []float32, c int) {
 	for ; len(dst) > 0; dst, src = dst[c:], src[c:] {
-		d := Max(Sqrt(Dot8(src[:c], src[:c])), eps)
+		length := Sqrt(Dot8(src[:c], src[:c]))
 		for j, v := range src[:c] {
-			dst[j] = v / d
+			dst[j] = 0
+			if length != 0 {
+				dst[j] = v / length
+			}
 		}
 	}
 }

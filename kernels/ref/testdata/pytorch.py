@@ -53,15 +53,6 @@ record("LRN", lambda x: F.local_response_norm(x, 5, 0.5, 0.75, 2), torch.randn(1
 rows = torch.randn(4, 7) * 2
 record("Softmax", lambda x: F.softmax(x, 1), rows)
 record("LogSoftmax", lambda x: F.log_softmax(x, 1), rows)
-record("L2Normalize", lambda x: F.normalize(x, eps=1e-6), rows)
-gain, bias = torch.randn(7).requires_grad_(True), torch.randn(7).requires_grad_(True)
-g, b = gain.tolist(), bias.tolist()
-record("LayerNorm", lambda x: F.layer_norm(x, [7], gain, bias, 1e-5), rows, {"dgain": gain, "dbias": bias}, gain=g, bias=b)
-labels, weight = [3, 0, -1, 6], [0.5, 1, 2, 0.25, 1, 1, 4]
-for smoothing in (0.0, 0.25):
-    for w in (None, weight):
-        record("CrossEntropy", lambda x: F.cross_entropy(x, torch.tensor(labels), weight=None if w is None else torch.tensor(w), ignore_index=-1,
-               label_smoothing=smoothing, reduction="none"), rows, labels=labels, weight=w, smoothing=smoothing)
 
 grads = [torch.randn(6) for _ in range(3)]
 for name, opt in {
