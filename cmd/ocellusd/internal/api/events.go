@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -17,21 +18,12 @@ type Events struct {
 	Next   int64         `json:"next" about:"before of the next page; 0 where this is the last"`
 }
 
-func listEvents(a *API, q *request) (any, error) {
+func listEvents(a *API, q *request) (_ any, err error) {
 	f := store.Filter{Camera: q.text("camera"), Kind: q.text("kind"), Name: q.text("name"), Feedback: q.text("feedback"), Since: q.time("since"), Until: q.time("until"),
-		Before: q.int("before"), Limit: int(q.int("limit"))}
-	if f.Limit == 0 {
-		f.Limit = 50
-	}
-	list, err := a.Store.Events(q.Context(), f)
-	if err != nil {
-		return nil, err
-	}
-	page := Events{Events: list}
-	if len(list) == f.Limit {
-		page.Next = list[len(list)-1].ID
-	}
-	return page, nil
+		Before: q.int("before"), Limit: q.limit()}
+	var page Events
+	page.Events, page.Next, err = paged(a.Store.Events, q, f, f.Limit, func(e *store.Event) int64 { return e.ID })
+	return page, err
 }
 
 // Tracks is a page of them, those that ended last first.
@@ -40,20 +32,28 @@ type Tracks struct {
 	Next   int64         `json:"next" about:"before of the next page; 0 where this is the last"`
 }
 
-func listTracks(a *API, q *request) (any, error) {
-	f := store.TrackFilter{Camera: q.text("camera"), Task: q.text("task"), Since: q.time("since"), Until: q.time("until"), Before: q.int("before"), Limit: int(q.int("limit"))}
-	if f.Limit == 0 {
-		f.Limit = 50
+func listTracks(a *API, q *request) (_ any, err error) {
+	f := store.TrackFilter{Camera: q.text("camera"), Task: q.text("task"), Since: q.time("since"), Until: q.time("until"), Before: q.int("before"), Limit: q.limit()}
+	var page Tracks
+	page.Tracks, page.Next, err = paged(a.Store.Tracks, q, f, f.Limit, func(t *store.Track) int64 { return t.ID })
+	return page, err
+}
+
+// limit returns how many of a list are asked for.
+func (q *request) limit() int {
+	if n := q.int("limit"); n > 0 {
+		return int(n)
 	}
-	list, err := a.Store.Tracks(q.Context(), f)
-	if err != nil {
-		return nil, err
+	return 50
+}
+
+// paged reads a page of a list, and what is before of the next page: the number of the last one that was read, or 0 where that was the list's end.
+func paged[T, F any](read func(context.Context, F) ([]T, error), q *request, f F, limit int, number func(*T) int64) (list []T, next int64, err error) {
+	list, err = read(q.Context(), f)
+	if err == nil && len(list) == limit {
+		next = number(&list[limit-1])
 	}
-	page := Tracks{Tracks: list}
-	if len(list) == f.Limit {
-		page.Next = list[len(list)-1].ID
-	}
-	return page, nil
+	return list, next, err
 }
 
 func getEvent(a *API, q *request) (any, error) {
