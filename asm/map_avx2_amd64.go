@@ -204,11 +204,6 @@ func MapNormalizeAVX2(dst *float32, x *float32, gain *float32, bias *float32, n 
 //go:noescape
 func MapAddSquareAVX2(dst *float32, a *float32, x *float32, n int)
 
-// MapAddSquareDiffAVX2 computes dst[i] = fma(d, d, a[i]), d = x[i] - m[i], for i < n.
-//
-//go:noescape
-func MapAddSquareDiffAVX2(dst *float32, a *float32, x *float32, m *float32, n int)
-
 // MapLRN75AVX2 computes dst[i] = x[i] / (√t·√√t), t = fma(alpha, sq[i], k), for i < n.
 //
 //go:noescape

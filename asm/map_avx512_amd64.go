@@ -204,11 +204,6 @@ func MapNormalizeAVX512(dst *float32, x *float32, gain *float32, bias *float32, 
 //go:noescape
 func MapAddSquareAVX512(dst *float32, a *float32, x *float32, n int)
 
-// MapAddSquareDiffAVX512 computes dst[i] = fma(d, d, a[i]), d = x[i] - m[i], for i < n.
-//
-//go:noescape
-func MapAddSquareDiffAVX512(dst *float32, a *float32, x *float32, m *float32, n int)
-
 // MapLRN75AVX512 computes dst[i] = x[i] / (√t·√√t), t = fma(alpha, sq[i], k), for i < n.
 //
 //go:noescape

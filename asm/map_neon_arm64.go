@@ -204,11 +204,6 @@ func MapNormalizeNEON(dst, x, gain, bias *float32, n int, mean, inv float32)
 //go:noescape
 func MapAddSquareNEON(dst, a, x *float32, n int)
 
-// MapAddSquareDiffNEON computes dst[i] = fma(d, d, a[i]), d = x[i] - m[i], for i < n.
-//
-//go:noescape
-func MapAddSquareDiffNEON(dst, a, x, m *float32, n int)
-
 // MapLRN75NEON computes dst[i] = x[i] / (√t·√√t), t = fma(alpha, sq[i], k), for i < n.
 //
 //go:noescape

@@ -3926,64 +3926,6 @@ element:
 done:
 	RET
 
-// func MapAddSquareDiffNEON(dst, a, x, m *float32, n int)
-TEXT ·MapAddSquareDiffNEON(SB), NOSPLIT, $0-40
-	MOVD dst+0(FP), R0
-	MOVD a+8(FP), R1
-	MOVD x+16(FP), R2
-	MOVD m+24(FP), R3
-	MOVD n+32(FP), R5
-	CMP $16, R5
-	BLT few
-rounds:
-	FLDPQ 32(R1), (F2, F3)
-	FLDPQ.P 64(R1), (F0, F1)
-	FLDPQ 32(R2), (F6, F7)
-	FLDPQ.P 64(R2), (F4, F5)
-	FLDPQ 32(R3), (F10, F11)
-	FLDPQ.P 64(R3), (F8, F9)
-	WORD $0x4ea8d484 // fsub v4.4s, v4.4s, v8.4s
-	WORD $0x4ea9d4a5 // fsub v5.4s, v5.4s, v9.4s
-	WORD $0x4eaad4c6 // fsub v6.4s, v6.4s, v10.4s
-	WORD $0x4eabd4e7 // fsub v7.4s, v7.4s, v11.4s
-	VFMLA V4.S4, V4.S4, V0.S4
-	VFMLA V5.S4, V5.S4, V1.S4
-	VFMLA V6.S4, V6.S4, V2.S4
-	VFMLA V7.S4, V7.S4, V3.S4
-	FSTPQ (F2, F3), 32(R0)
-	FSTPQ.P (F0, F1), 64(R0)
-	SUB $16, R5, R5
-	CMP $16, R5
-	BGE rounds
-few:
-	CMP $4, R5
-	BLT rest
-one:
-	FMOVQ.P 16(R1), F0
-	FMOVQ.P 16(R2), F1
-	FMOVQ.P 16(R3), F2
-	WORD $0x4ea2d421 // fsub v1.4s, v1.4s, v2.4s
-	VFMLA V1.S4, V1.S4, V0.S4
-	FMOVQ.P F0, 16(R0)
-	SUB $4, R5, R5
-	CMP $4, R5
-	BGE one
-rest:
-	CMP $1, R5
-	BLT done
-element:
-	FMOVS.P 4(R1), F0
-	FMOVS.P 4(R2), F1
-	FMOVS.P 4(R3), F2
-	WORD $0x4ea2d421 // fsub v1.4s, v1.4s, v2.4s
-	VFMLA V1.S4, V1.S4, V0.S4
-	FMOVS.P F0, 4(R0)
-	SUB $1, R5, R5
-	CMP $1, R5
-	BGE element
-done:
-	RET
-
 // func MapLRN75NEON(dst, x, sq *float32, n int, alpha, k float32)
 TEXT ·MapLRN75NEON(SB), NOSPLIT, $0-40
 	MOVD dst+0(FP), R0

@@ -33,12 +33,7 @@ const mergeChannels = 16
 // NewConv plans a convolution. Depthwise ones (C == O == Groups) have a kernel of their own. It panics on an impossible shape.
 func NewConv(s Conv2D) *Conv {
 	checkConv("Conv", &s)
-	return newConv(s, s.OH(), s.OW())
-}
-
-// newConv plans a convolution of which the first oh rows and ow columns are wanted.
-func newConv(s Conv2D, oh, ow int) *Conv {
-	c := &Conv{shape: s, oh: oh, ow: ow, w: s.W, taps: count(s.KH * s.KW)}
+	c := &Conv{shape: s, oh: s.OH(), ow: s.OW(), w: s.W, taps: count(s.KH * s.KW)}
 	cg := s.C / s.Groups
 	c.steps, c.k = s.KH*s.KW, cg
 	if s.Groups == 1 && s.KW > 1 && s.DW == 1 && s.C <= mergeChannels {

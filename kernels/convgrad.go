@@ -37,7 +37,7 @@ func (w *GradWeights) Bytes() int {
 func NewConvGrad(s Conv2D) *ConvGrad {
 	checkConv("ConvGrad", &s)
 	oh, ow := s.OH(), s.OW()
-	g := &ConvGrad{weightGrad: newWeightGrad(s, oh, ow, false)}
+	g := &ConvGrad{weightGrad: newWeightGrad(s)}
 	back := s
 	back.H, back.W, back.C, back.O = oh, ow, s.O, s.C
 	back.PT, back.PL = s.DH*(s.KH-1)-s.PT, s.DW*(s.KW-1)-s.PL
@@ -217,13 +217,12 @@ func BiasGrad(t *Team, db, dy []float32, positions int) {
 // weightGrad is the gradient of a convolution's weights.
 type weightGrad struct {
 	gradWindow
-	swap     bool
-	exchange bool // the result is wanted with inputs and outputs exchanged, for a transposed convolution
+	swap bool
 }
 
-// newWeightGrad plans the gradient of the weights of a convolution with oh rows and ow columns of outputs.
-func newWeightGrad(s Conv2D, oh, ow int, exchange bool) weightGrad {
-	g := weightGrad{gradWindow: gradWindow{shape: s, oh: oh, ow: ow, w: s.W}, exchange: exchange}
+// newWeightGrad plans the gradient of the weights of a convolution.
+func newWeightGrad(s Conv2D) weightGrad {
+	g := weightGrad{gradWindow: gradWindow{shape: s, oh: s.OH(), ow: s.OW(), w: s.W}}
 	if ref.ConvGradMerges(&s) {
 		g.merged = true
 		g.w = s.W + s.PL + s.PR
@@ -257,9 +256,6 @@ func (g *weightGrad) size() int {
 
 // final says whether the sums are computed where they belong in the end.
 func (g *weightGrad) final(order Order) bool {
-	if g.exchange && order == OrderNHWC {
-		return g.swap && g.shape.KH*g.shape.KW == 1
-	}
 	return !g.swap && (order == OrderNHWC || g.shape.KH*g.shape.KW == 1)
 }
 
@@ -345,17 +341,6 @@ func (k *orderTask) Tile(i, _ int) {
 	n := min(panel, og-first)
 	dst, src := k.dst[group*og*row:][:og*row], k.src[group*og*row:][:og*row]
 	switch {
-	case g.exchange && k.order == OrderNHWC:
-		// The shape's inputs c are the outputs of the transposed convolution: dst is [cg][taps][og].
-		for t := range taps {
-			if g.swap {
-				for c := range cg {
-					copy(dst[(c*taps+t)*og+first:][:n], src[(t*cg+c)*og+first:])
-				}
-			} else {
-				transposeTile(dst[t*og+first:], taps*og, src[first*row+t*cg:], row, n, cg)
-			}
-		}
 	case !g.swap:
 		for o := first; o < first+n; o++ {
 			transposeTile(dst[o*row:], taps, src[o*row:], cg, taps, cg)
@@ -371,73 +356,4 @@ func (k *orderTask) Tile(i, _ int) {
 		}
 		packBuffers.Put(b)
 	}
-}
-
-// ConvTransposeGrad is the gradients of a transposed convolution, planned for one shape. It does not change, and may be shared. The gradient of the
-// input is a convolution; that of the weights is the one of a convolution with inputs and gradients exchanged.
-type ConvTransposeGrad struct {
-	weightGrad
-	of    Transposed2D
-	input *Conv
-}
-
-// NewConvTransposeGrad plans the gradients of NewConvTranspose's transposed convolution. It panics on an impossible shape.
-func NewConvTransposeGrad(s Transposed2D) *ConvTransposeGrad {
-	s = NewConvTranspose(s).shape
-	back := ref.TransposedConv(&s)
-	checkConv("ConvTransposeGrad", &back)
-	return &ConvTransposeGrad{newWeightGrad(back, s.H, s.W, true), s, newConv(back, s.H, s.W)}
-}
-
-// Shape returns the shape of the transposed convolution.
-func (g *ConvTransposeGrad) Shape() Transposed2D { return g.of }
-
-// Pack packs the transposed convolution's weights in any order for Input.
-func (g *ConvTransposeGrad) Pack(w []float32, order Order) *Weights {
-	p := g.input.weights(false)
-	g.Repack(nil, p, w, order)
-	return p
-}
-
-// Repack packs other weights, in any order, where Pack packed some. It does not allocate.
-func (g *ConvTransposeGrad) Repack(t *Team, p *Weights, w []float32, order Order) {
-	s := &g.of
-	cg, og, all := s.C/s.Groups, s.O/s.Groups, s.KH*s.KW
-	if len(w) < s.O*all*cg {
-		panic("kernels: ConvTransposeGrad.Repack: w too short")
-	}
-	if len(p.groups) != s.Groups || p.groups[0].K != all*og || p.groups[0].N != cg {
-		panic("kernels: ConvTransposeGrad.Repack: weights packed for another shape")
-	}
-	for i, b := range p.groups {
-		f := transposedFilters(w[i*og*all*cg:], s, order).turned(og)
-		f.taps = g.input.taps
-		b.repack(t, f, nil)
-	}
-}
-
-// ScratchLen returns how many floats of scratch memory Input and Weight need at most, on that many threads.
-func (g *ConvTransposeGrad) ScratchLen(threads int) int {
-	return max(g.input.ScratchLen(), g.scratchLen(threads))
-}
-
-// Input computes dx[n,p,q,c] = Σ_{i,j,o} dy[n, p·SH+i·DH-PT, q·SW+j·DW-PL, o]·w[o,i,j,c]. It returns the bits of ref.ConvTransposeGradInput.
-//
-// dy is [N,OH,OW,O], dx is [N,H,W,C], scratch has ScratchLen(t.Threads()) floats. dx, dy and scratch do not overlap.
-func (g *ConvTransposeGrad) Input(t *Team, dx, dy []float32, w *Weights, scratch []float32) {
-	g.input.Run(t, dx, dy, w, nil, Act{}, scratch)
-}
-
-// Weight computes dw[o,i,j,c] = Σ_{n,p,q} src[n,p,q,c]·dy[n, p·SH+i·DH-PT, q·SW+j·DW-PL, o] and writes it in the order asked for. It returns the bits
-// of ref.ConvTransposeGradWeight.
-//
-// dy is [N,OH,OW,O], src is [N,H,W,C], scratch has ScratchLen(t.Threads()) floats. dw overlaps nothing, nor does scratch.
-func (g *ConvTransposeGrad) Weight(t *Team, dw, dy, src []float32, order Order, scratch []float32) {
-	g.run("ConvTransposeGrad.Weight", t, dw, src, dy, order, scratch)
-}
-
-// Bias computes db[o] = Σ dy[n,y,x,o]. It returns the bits of ref.ConvGradBias. dy is [N,OH,OW,O]; db is [O] and does not overlap it.
-func (g *ConvTransposeGrad) Bias(t *Team, db, dy []float32) {
-	s := &g.of
-	BiasGrad(t, db[:min(len(db), s.O)], dy, s.N*s.OH()*s.OW())
 }

@@ -53,7 +53,6 @@ const (
 	mapScaleShiftClip
 	mapScaleShiftLeaky
 	mapNormalize
-	mapAddSquareDiff
 	mapReLUGrad
 	mapClipGrad
 	mapLeakyReLUGrad
@@ -463,10 +462,6 @@ var (
 		},
 		mapNormalize: func(x, gain, bias float32, p mapParams) float32 {
 			return ref.FMA32(float32((x-p[0])*p[1]), gain, bias)
-		},
-		mapAddSquareDiff: func(a, x, m float32, _ mapParams) float32 {
-			d := x - m
-			return ref.FMA32(d, d, a)
 		},
 		mapPReLUGrad: func(x, b, c float32, _ mapParams) float32 {
 			return ref.LeakyReLUGrad(x, b, c)

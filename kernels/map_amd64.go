@@ -107,8 +107,6 @@ func mapAVX2(op mapOp, dst, a, b, c *float32, n int, p mapParams) {
 		asm.MapScaleShiftLeakyAVX2(dst, a, b, c, n, p[0])
 	case mapNormalize:
 		asm.MapNormalizeAVX2(dst, a, b, c, n, p[0], p[1])
-	case mapAddSquareDiff:
-		asm.MapAddSquareDiffAVX2(dst, a, b, c, n)
 	case mapReLUGrad:
 		asm.MapReLUGradAVX2(dst, a, b, n)
 	case mapClipGrad:
@@ -248,8 +246,6 @@ func mapAVX512(op mapOp, dst, a, b, c *float32, n int, p mapParams) {
 		asm.MapScaleShiftLeakyAVX512(dst, a, b, c, n, p[0])
 	case mapNormalize:
 		asm.MapNormalizeAVX512(dst, a, b, c, n, p[0], p[1])
-	case mapAddSquareDiff:
-		asm.MapAddSquareDiffAVX512(dst, a, b, c, n)
 	case mapReLUGrad:
 		asm.MapReLUGradAVX512(dst, a, b, n)
 	case mapClipGrad:

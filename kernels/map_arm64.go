@@ -105,8 +105,6 @@ func mapNEON(op mapOp, dst, a, b, c *float32, n int, p mapParams) {
 		asm.MapScaleShiftLeakyNEON(dst, a, b, c, n, p[0])
 	case mapNormalize:
 		asm.MapNormalizeNEON(dst, a, b, c, n, p[0], p[1])
-	case mapAddSquareDiff:
-		asm.MapAddSquareDiffNEON(dst, a, b, c, n)
 	case mapReLUGrad:
 		asm.MapReLUGradNEON(dst, a, b, n)
 	case mapClipGrad:

@@ -194,32 +194,6 @@ func LayerNorm(dst, src, gain, bias []float32, eps float32) {
 	}
 }
 
-// ChannelMeanVar returns the bits of ref.ChannelMeanVar: over the rows of src, [rows, C], the mean of each channel and the mean square distance
-// from it. mean and variance are [C].
-func ChannelMeanVar(mean, variance, src []float32) {
-	c := len(mean)
-	if len(variance) != c {
-		panic("kernels: ChannelMeanVar: mean and variance differ in length")
-	}
-	if c == 0 || len(src)%c != 0 {
-		panic("kernels: ChannelMeanVar: src is not made of rows of mean's length")
-	}
-	if !disjoint(mean, variance) || !disjoint(mean, src) || !disjoint(variance, src) {
-		panic("kernels: ChannelMeanVar: mean, variance and src overlap")
-	}
-	rows := float32(len(src) / c)
-	clear(mean)
-	for s := src; len(s) > 0; s = s[c:] {
-		mapRun(mapAdd, mean, mean, s[:c], nil, mapParams{})
-	}
-	mapRun(mapDivScalar, mean, mean, nil, nil, mapParams{rows})
-	clear(variance)
-	for s := src; len(s) > 0; s = s[c:] {
-		mapRun(mapAddSquareDiff, variance, variance, s[:c], mean, mapParams{})
-	}
-	mapRun(mapDivScalar, variance, variance, nil, nil, mapParams{rows})
-}
-
 // The plain forms of the sums over lanes, for len(x) a multiple of 8.
 
 func plainLanesSum(l *eight, x []float32) {

@@ -80,10 +80,6 @@ func maps() []vec.Kernel {
 		kernel("Normalize", "fma((x[i]-mean)·inv, gain[i], bias[i])", []string{"x", "gain", "bias"}, []string{"mean", "inv"},
 			func(p *prog, in, a []v) v { return p.FMA(p.Mul(p.Sub(in[0], a[0]), a[1]), in[1], in[2]) }),
 		kernel("AddSquare", "fma(x[i], x[i], a[i])", []string{"a", "x"}, none, func(p *prog, in, _ []v) v { return p.FMA(in[1], in[1], in[0]) }),
-		kernel("AddSquareDiff", "fma(d, d, a[i]), d = x[i] - m[i],", []string{"a", "x", "m"}, none, func(p *prog, in, _ []v) v {
-			d := p.Sub(in[1], in[2])
-			return p.FMA(d, d, in[0])
-		}),
 		kernel("LRN75", "x[i] / (√t·√√t), t = fma(alpha, sq[i], k),", []string{"x", "sq"}, []string{"alpha", "k"}, func(p *prog, in, a []v) v {
 			r := p.Sqrt(p.FMA(a[0], in[1], a[1]))
 			return p.Div(in[0], p.Mul(r, p.Sqrt(r)))

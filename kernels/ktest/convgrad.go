@@ -339,9 +339,9 @@ func convGradFamily() Family {
 	}
 }
 
-type transposedGrad struct {
+// transposedRepack is weights of a transposed convolution in an order, packed where others were.
+type transposedRepack struct {
 	s     kernels.Transposed2D
-	kind  gradKind
 	order kernels.Order
 }
 
@@ -362,43 +362,12 @@ func transposedOrder(w []float32, order kernels.Order, s *kernels.Transposed2D) 
 	return x
 }
 
-func (c transposedGrad) problem() Problem {
+func (c transposedRepack) problem() Problem {
 	s := c.s
 	in, out, weights := s.N*s.H*s.W*s.C, s.N*s.OH()*s.OW()*s.O, s.O*s.KH*s.KW*s.C/s.Groups
 	p := transposed{s: s}.problem()
-	p.Name = fmt.Sprintf("transposedgrad/%s%s %s dilated %dx%d", gradNames[c.kind], orderName(c.order), p.Name[len("transposed/"):], s.DH, s.DW)
+	p.Name = fmt.Sprintf("transposedrepack/%s%s dilated %dx%d", p.Name[len("transposed/"):], orderName(c.order), s.DH, s.DW)
 	p.Build = func(m *Mem) Case {
-		g := kernels.NewConvTransposeGrad(s)
-		scratch := scratchFor(m, g.ScratchLen)
-		dy := m.F32(out)
-		switch c.kind {
-		case gradInput:
-			w := m.F32(weights)
-			got, want := m.Out("dx", in)
-			packed := g.Pack(make([]float32, weights), c.order)
-			g.Repack(nil, packed, transposedOrder(w, c.order, &s), c.order)
-			return Case{
-				Fast: func(t *kernels.Team) { g.Input(t, got, dy, packed, scratch[t.Threads()]) },
-				Ref:  func() { ref.ConvTransposeGradInput(want, dy, w, &s) },
-			}
-		case gradWeight:
-			x := m.F32(in)
-			got, want := m.Out("dw", weights)
-			return Case{
-				Fast: func(t *kernels.Team) { g.Weight(t, got, dy, x, c.order, scratch[t.Threads()]) },
-				Ref: func() {
-					w := make([]float32, weights)
-					ref.ConvTransposeGradWeight(w, dy, x, &s)
-					copy(want, transposedOrder(w, c.order, &s))
-				},
-			}
-		case gradBias:
-			got, want := m.Out("db", s.O)
-			return Case{
-				Fast: func(t *kernels.Team) { g.Bias(t, got, dy) },
-				Ref:  func() { ref.ConvGradBias(want, dy, s.N*s.OH()*s.OW()) },
-			}
-		}
 		w, bias, x := m.F32(weights), m.F32(s.O), m.F32(in)
 		given := transposedOrder(w, c.order, &s)
 		f := kernels.NewConvTranspose(s)
@@ -415,15 +384,13 @@ func (c transposedGrad) problem() Problem {
 	return p
 }
 
-func transposedGradFamily() Family {
+func transposedRepackFamily() Family {
 	return Family{
-		Name: "transposedgrad", Op: kernels.OpGemm,
+		Name: "transposedrepack", Op: kernels.OpGemm,
 		List: func() []Problem {
 			var l []Problem
 			put := func(s kernels.Transposed2D) {
-				for k := gradInput; k <= gradRepack; k++ {
-					l = append(l, transposedGrad{s, k, kernels.Order((len(l) + len(l)/4) % 2)}.problem())
-				}
+				l = append(l, transposedRepack{s, kernels.Order(len(l) % 2)}.problem())
 			}
 			for i, k := range [][4]int{{2, 2, 0, 0}, {3, 2, 1, 1}, {4, 2, 1, 0}, {3, 1, 1, 0}, {1, 1, 0, 0}, {1, 2, 0, 1}, {2, 3, 0, 0}, {5, 3, 2, 2}, {3, 2, 3, 5}} {
 				for j, c := range []int{1, 3, 16, 17} {
@@ -437,13 +404,6 @@ func transposedGradFamily() Family {
 				s := upsampling(5, 6, 12, 3, 2, 1, 1)
 				s.Groups = g
 				put(s)
-			}
-			for _, s := range []kernels.Transposed2D{upsampling(28, 256, 128, 2, 2, 0, 0), upsampling(32, 128, 64, 4, 2, 1, 0)} {
-				for _, k := range []gradKind{gradInput, gradWeight} {
-					p := transposedGrad{s, k, kernels.OrderNHWC}.problem()
-					p.Bench = true
-					l = append(l, p)
-				}
 			}
 			return l
 		},
@@ -459,7 +419,7 @@ func transposedGradFamily() Family {
 					s.C, s.O = s.C+s.C%2, s.O+s.O%2
 				}
 				if s.OH() > 0 && s.OW() > 0 {
-					return transposedGrad{s, gradKind(r.IntN(4)), kernels.Order(r.IntN(2))}.problem()
+					return transposedRepack{s, kernels.Order(r.IntN(2))}.problem()
 				}
 			}
 		},

@@ -39,7 +39,7 @@ func Families() []Family {
 	return []Family{
 		gemmFamily(), convFamily(), localFamily(), depthwiseFamily(), poolFamily(), lcnFamily(),
 		mapFamily(), normFamily(), cameraFamily(), transposeFamily(), winogradFamily(), transposedFamily(),
-		gemmTNFamily(), convGradFamily(), transposedGradFamily(), depthwiseGradFamily(), localGradFamily(),
+		gemmTNFamily(), convGradFamily(), transposedRepackFamily(), depthwiseGradFamily(), localGradFamily(),
 		gradMapFamily(), channelFamily(), optimFamily(), poolGradFamily(), normGradFamily(), lcnGradFamily(), interpolateFamily(),
 	}
 }

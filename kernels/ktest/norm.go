@@ -108,22 +108,6 @@ func (f rowNorm) problem(rows, c int, inPlace bool) Problem {
 	}
 }
 
-func channelMeanVar(rows, c int) Problem {
-	return Problem{
-		Name:  fmt.Sprintf("norm/ChannelMeanVar/%dx%d", rows, c),
-		Bytes: 4 * float64(rows*c),
-		Build: func(m *Mem) Case {
-			src := m.F32(rows * c)
-			mean, wantMean := m.Out("mean", c)
-			variance, wantVariance := m.Out("variance", c)
-			return Case{
-				Fast: func(*kernels.Team) { kernels.ChannelMeanVar(mean, variance, src) },
-				Ref:  func() { ref.ChannelMeanVar(wantMean, wantVariance, src) },
-			}
-		},
-	}
-}
-
 func normFamily() Family {
 	return Family{
 		Name: "norm",
@@ -151,21 +135,16 @@ func normFamily() Family {
 					ps = append(ps, p)
 				}
 			}
-			for _, s := range [][2]int{{1, 1}, {5, 3}, {9, 16}, {49, 33}, {2, 130}} {
-				ps = append(ps, channelMeanVar(s[0], s[1]))
-			}
 			return ps
 		},
 		Random: func(r *rand.Rand) Problem {
 			ss, rs := scalarNorms(), rowNorms()
-			switch i := r.IntN(len(ss) + len(rs) + 1); {
-			case i < len(ss):
+			i := r.IntN(len(ss) + len(rs))
+			if i < len(ss) {
 				return ss[i].problem(r.IntN(200))
-			case i < len(ss)+len(rs):
-				f := rs[i-len(ss)]
-				return f.problem(r.IntN(6), 1+r.IntN(70), !f.own && r.IntN(2) == 0)
 			}
-			return channelMeanVar(1+r.IntN(9), 1+r.IntN(40))
+			f := rs[i-len(ss)]
+			return f.problem(r.IntN(6), 1+r.IntN(70), !f.own && r.IntN(2) == 0)
 		},
 	}
 }

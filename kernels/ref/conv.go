@@ -20,12 +20,7 @@ func (s *Conv2D) OW() int { return (s.W+s.PL+s.PR-s.DW*(s.KW-1)-1)/s.SW + 1 }
 //
 // src is [N,H,W,C], w is [O,KH,KW,C/Groups], bias is [O] or nil, dst and res are [N,OH,OW,O]; res may be nil.
 func Convolve(dst, src, w, bias, res []float32, s *Conv2D, act Act) {
-	convolve(dst, src, w, bias, res, s, s.OH(), s.OW(), act)
-}
-
-// convolve computes the first oh rows and ow columns of outputs.
-func convolve(dst, src, w, bias, res []float32, s *Conv2D, oh, ow int, act Act) {
-	cg, og := s.C/s.Groups, s.O/s.Groups
+	oh, ow, cg, og := s.OH(), s.OW(), s.C/s.Groups, s.O/s.Groups
 	for n := 0; n < s.N; n++ {
 		for y := 0; y < oh; y++ {
 			for x := 0; x < ow; x++ {

@@ -54,11 +54,7 @@ func ConvGradMerges(s *Conv2D) bool {
 //
 // dy is [N,OH,OW,O], src is [N,H,W,C], dw is [O,KH,KW,C/Groups].
 func ConvGradWeight(dw, dy, src []float32, s *Conv2D) {
-	convGradWeight(dw, dy, src, s, s.OH(), s.OW())
-}
-
-func convGradWeight(dw, dy, src []float32, s *Conv2D, oh, ow int) {
-	cg, og := s.C/s.Groups, s.O/s.Groups
+	oh, ow, cg, og := s.OH(), s.OW(), s.C/s.Groups, s.O/s.Groups
 	merges := ConvGradMerges(s)
 	for o := range s.O {
 		for i := range s.KH {
@@ -126,51 +122,6 @@ func ConvGradInput(dx, dy, w []float32, s *Conv2D) {
 					}
 					dx[((n*s.H+h)*s.W+x)*s.C+c] = acc
 				}
-			}
-		}
-	}
-}
-
-// TransposedConv returns the shape of the convolution whose transpose a transposed convolution is, or of one with more outputs.
-func TransposedConv(s *Transposed2D) Conv2D {
-	dh, dw := max(1, s.DH), max(1, s.DW)
-	return Conv2D{
-		N: s.N, H: s.OH(), W: s.OW(), C: s.O, O: s.C, KH: s.KH, KW: s.KW, SH: s.SH, SW: s.SW, DH: dh, DW: dw, PT: s.PT, PL: s.PL,
-		PB: max(0, (s.H-1)*s.SH+dh*(s.KH-1)+1-s.OH()-s.PT), PR: max(0, (s.W-1)*s.SW+dw*(s.KW-1)+1-s.OW()-s.PL), Groups: s.Groups,
-	}
-}
-
-// ConvTransposeGradInput computes the gradient of a transposed convolution's input, dx[n,p,q,c] = Σ_{i,j,o} dy[n, p·SH+i·DH-PT, q·SW+j·DW-PL, o]·w[o,i,j,c]
-// over the output channels o of c's group, in the order of Convolve.
-//
-// dy is [N,OH,OW,O], w is [O,KH,KW,C/Groups], dx is [N,H,W,C].
-func ConvTransposeGradInput(dx, dy, w []float32, s *Transposed2D) {
-	back := TransposedConv(s)
-	taps, cg, og := s.KH*s.KW, s.C/s.Groups, s.O/s.Groups
-	turned := make([]float32, len(w))
-	for c := range s.C {
-		for t := range taps {
-			for o := range og {
-				turned[(c*taps+t)*og+o] = w[((c/cg*og+o)*taps+t)*cg+c%cg]
-			}
-		}
-	}
-	convolve(dx, dy, turned, nil, nil, &back, s.H, s.W, Act{})
-}
-
-// ConvTransposeGradWeight computes the gradient of a transposed convolution's weights,
-// dw[o,i,j,c] = Σ_{n,p,q} src[n,p,q,c]·dy[n, p·SH+i·DH-PT, q·SW+j·DW-PL, o], as ConvGradWeight does for TransposedConv with src and dy exchanged.
-//
-// dy is [N,OH,OW,O], src is [N,H,W,C], dw is [O,KH,KW,C/Groups].
-func ConvTransposeGradWeight(dw, dy, src []float32, s *Transposed2D) {
-	back := TransposedConv(s)
-	taps, cg, og := s.KH*s.KW, s.C/s.Groups, s.O/s.Groups
-	turned := make([]float32, len(dw))
-	convGradWeight(turned, src, dy, &back, s.H, s.W)
-	for o := range s.O {
-		for t := range taps {
-			for c := range cg {
-				dw[(o*taps+t)*cg+c] = turned[((o/og*cg+c)*taps+t)*og+o%og]
 			}
 		}
 	}

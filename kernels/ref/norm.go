@@ -96,22 +96,3 @@ func LayerNorm(dst, src, gain, bias []float32, eps float32) {
 		}
 	}
 }
-
-// ChannelMeanVar computes the mean over rows of each channel of src, [rows, C], and the mean square distance from it; rows in order.
-func ChannelMeanVar(mean, variance, src []float32) {
-	c := len(mean)
-	rows := float32(len(src) / c)
-	for j := range mean {
-		var s float32
-		for i := j; i < len(src); i += c {
-			s += src[i]
-		}
-		mean[j] = s / rows
-		s = 0
-		for i := j; i < len(src); i += c {
-			d := src[i] - mean[j]
-			s = FMA32(d, d, s)
-		}
-		variance[j] = s / rows
-	}
-}

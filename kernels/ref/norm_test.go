@@ -108,11 +108,6 @@ func TestNormsByHand(t *testing.T) {
 			break
 		}
 	}
-	mean, variance := make([]float32, 2), make([]float32, 2)
-	ChannelMeanVar(mean, variance, []float32{1, 10, 3, 10, 5, 10, 7, 14})
-	if mean[0] != 4 || mean[1] != 11 || variance[0] != 5 || variance[1] != 3 {
-		t.Errorf("ChannelMeanVar = %v, %v", mean, variance)
-	}
 	ScaleShift(y, []float32{1, 2, 3, -4}, []float32{2, -1}, []float32{1, 0}, Act{Kind: ActLeaky, Alpha: 0.5})
 	for i, want := range []float32{3, -1, 7, 4} {
 		if y[i] != want {
