@@ -15,36 +15,63 @@ import (
 	"github.com/ocellus-vision/ocellus/model/train/recipe"
 )
 
-// whiten ends a network that embeds faces. For all its outputs, side by side, what it makes of a picture and of the picture mirrored is averaged, and the mean of
-// all people is taken off. Then the differences between pictures of one person become equally large in all directions (Hatch, Kajarekar, Stolcke:
-// Within-class covariance normalization, Interspeech 2006), the directions in which people differ most are kept (Fisher: The use of multiple
-// measurements in taxonomic problems, 1936), and the vector gets the length 1.
+// whiten ends a network that embeds faces. For all its outputs, side by side, what it makes of a picture and of the picture mirrored is averaged, and of each
+// part of these numbers the mean of all people is taken off. Then the differences between pictures of one person become equally large in all directions (Hatch,
+// Kajarekar, Stolcke: Within-class covariance normalization, Interspeech 2006), the directions in which people differ most are kept (Fisher: The use of multiple
+// measurements in taxonomic problems, 1936), and the part gets its length. The similarity of two faces is so the mean of the parts' by their weights.
 func (j *Job) whiten(ctx context.Context, o recipe.Whiten) error {
 	set, ok := j.learn.(*data.Faces)
 	if !ok {
 		return errors.New("only networks that learn of faces can be whitened")
 	}
 	twice := &again{set, j.Recipe.Seed}
-	flat, n, err := vectors(ctx, mirrored(j.Graph, nil, nil), twice, j.options.Threads)
+	flat, n, err := vectors(ctx, mirrored(j.Graph, nil), twice, j.options.Threads)
 	if err != nil {
 		return err
-	}
-	if o.Width > n {
-		return fmt.Errorf("whiten: the network's outputs are %d numbers, of which %d cannot be kept", n, o.Width)
-	}
-	if len(o.Weights) > 0 && len(o.Weights) != len(j.Graph.Outputs) {
-		return fmt.Errorf("whiten: there are %d weights for %d outputs", len(o.Weights), len(j.Graph.Outputs))
 	}
 	who := make([]int, twice.Len())
 	for i := range who {
 		who[i] = set.Person(i % set.Len())
 	}
-	weights, bias, err := discriminant(kernels.NewTeam(j.options.Threads), flat, j.parts(), who, o)
-	if err != nil {
-		return err
+	total := 0.0
+	for i := range o.Parts {
+		if o.Parts[i].Weight == 0 {
+			o.Parts[i].Weight = 1
+		}
+		total += o.Parts[i].Weight
 	}
-	j.Graph = mirrored(j.Graph, weights, bias)
+	var maps []partMap
+	for _, p := range o.Parts {
+		m := partMap{to: n, length: math.Sqrt(p.Weight / total)}
+		if len(p.Channels) > 0 {
+			m.from, m.to = p.Channels[0], p.Channels[1]
+		}
+		if m.to > n || p.Width > m.to-m.from {
+			return fmt.Errorf("whiten: the network's outputs are %d numbers; of %d to %d, %d cannot be kept", n, m.from, m.to, p.Width)
+		}
+		if m.weights, m.bias, err = discriminant(kernels.NewTeam(j.options.Threads), columns(flat, n, m.from, m.to), j.sizes(m.from, m.to), who, o.Shrink, p.Width); err != nil {
+			return err
+		}
+		maps = append(maps, m)
+	}
+	j.Graph = mirrored(j.Graph, maps)
 	return nil
+}
+
+// partMap is how numbers from one on to an end, of all outputs side by side, become a part of the vector: by weights [m,to-from] and a bias [m], and then of a length.
+type partMap struct {
+	from, to      int
+	weights, bias *tensor.Tensor
+	length        float64
+}
+
+// columns returns those from one on to an end of a matrix with n columns.
+func columns(flat []float32, n, from, to int) []float32 {
+	var part []float32
+	for ; len(flat) > 0; flat = flat[n:] {
+		part = append(part, flat[from:to]...)
+	}
+	return part
 }
 
 // again is pictures of faces as they stand, and after them all of them once more, changed as in training: so little as landmarks are off, faces are to stay alike.
@@ -63,13 +90,18 @@ func (a *again) Read(i int, _ *data.Rand, dst []*tensor.Tensor) error {
 	return a.Faces.Read(i-n, data.NewRand(a.seed, uint64(i)), dst)
 }
 
-// parts returns how many numbers each output has.
-func (j *Job) parts() []int {
-	var parts []int
+// sizes returns how many numbers each output has of those from one on to an end, of all outputs side by side.
+func (j *Job) sizes(from, to int) []int {
+	var sizes []int
+	at := 0
 	for _, v := range j.Graph.Outputs {
-		parts = append(parts, v.Shape[1].Size)
+		n := v.Shape[1].Size
+		if size := min(to, at+n) - max(from, at); size > 0 {
+			sizes = append(sizes, size)
+		}
+		at += n
 	}
-	return parts
+	return sizes
 }
 
 // vectors returns the outputs of a network for all examples of a set, each n numbers.
@@ -82,15 +114,15 @@ func vectors(ctx context.Context, g *model.Graph, set data.Set, threads int) (al
 	return all, n, err
 }
 
-// discriminant returns the map of whiten, weights [Width,n] and bias [Width], for vectors [pictures,n], each of the person whose number
-// who says. Vectors are made of parts, which are brought to one length, on average, first.
-func discriminant(t *kernels.Team, flat []float32, parts, who []int, o recipe.Whiten) (weights, bias *tensor.Tensor, err error) {
+// discriminant returns the map of a part, weights [width,n] and bias [width], for vectors [pictures,n], each of the person whose number
+// who says. Vectors are made of numbers of several outputs, of these sizes, which are brought to one length, on average, first.
+func discriminant(t *kernels.Team, flat []float32, sizes, who []int, shrink float64, width int) (weights, bias *tensor.Tensor, err error) {
 	n := 0
-	for _, p := range parts {
-		n += p
+	for _, size := range sizes {
+		n += size
 	}
 	centred, means, mean := people(flat, n, who)
-	scale := equalised(centred, parts, o.Weights)
+	scale := equalised(centred, sizes)
 	for _, rows := range [][][]float64{centred, means} {
 		for _, row := range rows {
 			for k := range row {
@@ -110,15 +142,15 @@ func discriminant(t *kernels.Team, flat []float32, parts, who []int, o recipe.Wh
 	}
 	for i, row := range within {
 		for k := range row {
-			row[k] *= 1 - o.Shrink
+			row[k] *= 1 - shrink
 		}
-		row[i] += float64(o.Shrink * trace)
+		row[i] += float64(shrink * trace)
 	}
 	inverse, err := inverseCholesky(within)
 	if err != nil {
 		return nil, nil, err
 	}
-	q := principal(t, covariance(t, dots(t, means, inverse), n), o.Width)
+	q := principal(t, covariance(t, dots(t, means, inverse), n), width)
 	across := make([][]float64, n) // the columns of inverse
 	for i := range across {
 		across[i] = make([]float64, n)
@@ -126,7 +158,7 @@ func discriminant(t *kernels.Team, flat []float32, parts, who []int, o recipe.Wh
 			across[i][k] = inverse[k][i]
 		}
 	}
-	w, b := tensor.New(tensor.Float32, o.Width, n), tensor.New(tensor.Float32, o.Width)
+	w, b := tensor.New(tensor.Float32, width, n), tensor.New(tensor.Float32, width)
 	for i, row := range dots(t, q, across) {
 		sum := 0.0
 		for k, v := range row {
@@ -171,34 +203,30 @@ func people(flat []float32, n int, who []int) (centred, means [][]float64, mean 
 	return centred, means, mean
 }
 
-// equalised returns a factor for each element that makes all parts as long as one another, in the root of the mean square over vectors, or as long as their weights.
-func equalised(vectors [][]float64, parts []int, weights []float64) (scale []float64) {
+// equalised returns a factor for each element that makes the numbers of all outputs, of these sizes, as long as one another, in the root of the mean square over vectors.
+func equalised(vectors [][]float64, sizes []int) (scale []float64) {
 	from := 0
-	for i, size := range parts {
-		weight := 1.0
-		if len(weights) > 0 {
-			weight = weights[i]
-		}
+	for _, size := range sizes {
 		sum := 0.0
 		for _, v := range vectors {
 			sum += dot(v[from:from+size], v[from:from+size])
 		}
 		for range size {
-			scale = append(scale, weight*math.Sqrt(float64(len(vectors))/max(sum, math.SmallestNonzeroFloat32)))
+			scale = append(scale, math.Sqrt(float64(len(vectors))/max(sum, math.SmallestNonzeroFloat32)))
 		}
 		from += size
 	}
 	return scale
 }
 
-// mirrored returns a network of one picture that averages the outputs, side by side, for the picture and for the picture mirrored; with weights [m,n] and a
-// bias [m] it maps the average by these and gives it the length 1.
-func mirrored(g *model.Graph, weights, bias *tensor.Tensor) *model.Graph {
+// mirrored returns a network of one picture that averages the outputs, side by side, for the picture and for the picture mirrored; with maps it maps parts of the
+// average and gives them their lengths.
+func mirrored(g *model.Graph, maps []partMap) *model.Graph {
 	m := *g
 	m.Nodes, m.Outputs = nil, nil
 	in := g.Inputs[0]
-	index := func(name string, v int64) *model.Value { return model.Const("mirror."+name, tensor.Of([]int64{v})) }
-	flipped := m.Add("mirror", &layer.Slice{}, in, index("start", -1), index("end", math.MinInt64), index("axis", 3), index("step", -1))
+	index := func(name string, v int64) *model.Value { return model.Const(name, tensor.Of([]int64{v})) }
+	flipped := m.Add("mirror", &layer.Slice{}, in, index("mirror.start", -1), index("mirror.end", math.MinInt64), index("mirror.axis", 3), index("mirror.step", -1))
 	both := m.Add("mirror.both", &layer.Concat{Axis: 0}, in, flipped)
 	for _, n := range g.Nodes {
 		c := *n
@@ -219,11 +247,33 @@ func mirrored(g *model.Graph, weights, bias *tensor.Tensor) *model.Graph {
 		x = m.Add("mirror.outputs", &layer.Concat{Axis: 1}, outs...)
 	}
 	x = m.Add("mirror.split", &layer.Reshape{}, x, model.Const("mirror.shape", tensor.Of([]int64{2, -1, int64(size)})))
-	x = m.Add("mirror.mean", &layer.Reduce{Fn: layer.ReduceMean}, x, index("pair", 0))
-	if weights != nil {
-		x = m.Add("whiten", &layer.Gemm{Alpha: 1, Beta: 1, TransB: true}, x, model.Const("whiten.weight", weights), model.Const("whiten.bias", bias))
-		x = m.Add("unit", &layer.LpNorm{Axis: 1, P: 2}, x)
-		size = bias.Len()
+	x = m.Add("mirror.mean", &layer.Reduce{Fn: layer.ReduceMean}, x, index("mirror.pair", 0))
+	if maps != nil {
+		size = 0
+		var parts []*model.Value
+		for i, p := range maps {
+			name := func(s string) string {
+				if len(maps) > 1 {
+					s += fmt.Sprint(i + 1)
+				}
+				return s
+			}
+			y := x
+			if len(maps) > 1 {
+				part := name("part")
+				y = m.Add(part, &layer.Slice{}, x, index(part+".start", int64(p.from)), index(part+".end", int64(p.to)), index(part+".axis", 1))
+			}
+			white := name("whiten")
+			y = m.Add(white, &layer.Gemm{Alpha: 1, Beta: 1, TransB: true}, y, model.Const(white+".weight", p.weights), model.Const(white+".bias", p.bias))
+			y = m.Add(name("unit"), &layer.LpNorm{Axis: 1, P: 2}, y)
+			if p.length != 1 {
+				y = m.Add(name("length"), &layer.Binary{Fn: layer.Mul}, y, model.Const(name("length")+".root", tensor.Scalar(float32(p.length))))
+			}
+			parts, size = append(parts, y), size+p.bias.Len()
+		}
+		if x = parts[0]; len(parts) > 1 {
+			x = m.Add("parts", &layer.Concat{Axis: 1}, parts...)
+		}
 	}
 	x.Name, x.DType, x.Shape = "vector", tensor.Float32, slices.Clone(outs[0].Shape)
 	x.Shape[1] = model.Dim{Size: size}

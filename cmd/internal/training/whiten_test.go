@@ -2,6 +2,7 @@ package training
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/ocellus-vision/ocellus/kernels"
@@ -9,7 +10,6 @@ import (
 	"github.com/ocellus-vision/ocellus/model/task/embed"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 	"github.com/ocellus-vision/ocellus/model/train/data"
-	"github.com/ocellus-vision/ocellus/model/train/recipe"
 	"github.com/ocellus-vision/ocellus/model/zoo/arch"
 )
 
@@ -77,7 +77,7 @@ func TestMirrored(t *testing.T) {
 		}
 		return s.Output(0).Float32s()
 	}
-	m := mirrored(g, id, zero)
+	m := mirrored(g, []partMap{{to: dim, weights: id, bias: zero, length: 1}})
 	a, b, left, right := run(m, x), run(m, y), run(g, x), run(g, y)
 	mean, length := make([]float32, dim), 0.0
 	for i := range mean {
@@ -100,6 +100,48 @@ func TestMirrored(t *testing.T) {
 	}
 	if c := embed.Similarity(a, mean); c < 0.99999 {
 		t.Errorf("the cosine with the mean of both is %g", c)
+	}
+	// Two parts, the second one turned round, that have a length each.
+	const first = 60
+	square := func(n int, v float32) *tensor.Tensor {
+		w := tensor.New(tensor.Float32, n, n)
+		for i := range n {
+			w.Float32s()[i*(n+1)] = v
+		}
+		return w
+	}
+	none := func(n int) *tensor.Tensor { return tensor.New(tensor.Float32, n) }
+	a = run(mirrored(g, []partMap{
+		{to: first, weights: square(first, 3), bias: none(first), length: 0.6},
+		{from: first, to: dim, weights: square(dim-first, -2), bias: none(dim - first), length: 0.8}}), x)
+	if len(a) != dim {
+		t.Fatalf("parts of %d numbers are %d", dim, len(a))
+	}
+	for i, part := range [][]float32{mean[:first], mean[first:]} {
+		if err := embed.Normalize(part); err != nil {
+			t.Fatal(err)
+		}
+		for k, v := range part {
+			want := []float32{0.6, -0.8}[i] * v
+			if got := a[i*first+k]; math.Abs(float64(got-want)) > 1e-6 {
+				t.Fatalf("number %d of part %d is %g, not %g", k, i, got, want)
+			}
+		}
+	}
+}
+
+func TestPartsOfOutputs(t *testing.T) {
+	j := &Job{Graph: arch.FaceEmbed(1)} // outputs of 192, 2016 and 1008 numbers
+	for _, c := range []struct {
+		from, to int
+		want     []int
+	}{{0, 3216, []int{192, 2016, 1008}}, {0, 96, []int{96}}, {192, 3216, []int{2016, 1008}}, {100, 2209, []int{92, 2016, 1}}} {
+		if got := j.sizes(c.from, c.to); !slices.Equal(got, c.want) {
+			t.Errorf("%d to %d: %v, want %v", c.from, c.to, got, c.want)
+		}
+	}
+	if got, want := columns([]float32{0, 1, 2, 3, 4, 5, 6, 7}, 4, 1, 3), []float32{1, 2, 5, 6}; !slices.Equal(got, want) {
+		t.Errorf("columns 1 and 2 are %v, want %v", got, want)
 	}
 }
 
@@ -182,7 +224,7 @@ func TestDiscriminant(t *testing.T) {
 			}
 		}
 	}
-	w, b, err := discriminant(kernels.NewTeam(2), flat, []int{3, 3}, who, recipe.Whiten{Width: 4})
+	w, b, err := discriminant(kernels.NewTeam(2), flat, []int{3, 3}, who, 0, 4)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,11 +41,39 @@ type Recipe struct {
 	Card      map[string]any      `yaml:"card"`    // how a task feeds the network and reads its outputs, beyond what Data says; for its metadata
 }
 
-// Whiten says how a linear map is found, behind all outputs of a network, that makes pictures of one person alike.
+// Whiten says how linear maps are found, behind all outputs of a network, that make pictures of one person alike.
 type Whiten struct {
-	Shrink  float64   `yaml:"shrink"`  // 0 to 1: how far the covariance within people is moved to a multiple of the identity
-	Width   int       `yaml:"width"`   // numbers that are kept: the directions in which people differ most
-	Weights []float64 `yaml:"weights"` // how much each output counts beside the others, before the covariance is shrunk; none stands for all alike
+	Shrink float64      `yaml:"shrink"` // 0 to 1: how far the covariance within people is moved to a multiple of the identity
+	Parts  []WhitenPart `yaml:"parts"`  // that have a map each; their results, of one length each, stand side by side
+}
+
+// WhitenPart is numbers of a network's outputs that are mapped together.
+type WhitenPart struct {
+	Channels []int   `yaml:"channels"` // the first one and the end, of all outputs side by side; none stands for all
+	Width    int     `yaml:"width"`    // numbers that are kept: the directions in which people differ most
+	Weight   float64 `yaml:"weight"`   // how much the part counts beside others in the similarity of two faces; 0 stands for 1
+}
+
+// check says what is wrong, or nothing.
+func (w *Whiten) check() string {
+	if w == nil {
+		return ""
+	}
+	if !(w.Shrink >= 0 && w.Shrink <= 1) {
+		return "whiten: shrink is from 0 to 1"
+	}
+	if len(w.Parts) == 0 {
+		return "whiten: it names no parts"
+	}
+	for _, p := range w.Parts {
+		if c := p.Channels; len(c) != 0 && !(len(c) == 2 && c[0] >= 0 && c[0] < c[1]) {
+			return fmt.Sprintf("whiten: the channels are %v, not the first one and the end", c)
+		}
+		if p.Width < 1 || !(p.Weight >= 0) {
+			return "whiten: a part's width is above 0, its weight not below"
+		}
+	}
+	return ""
 }
 
 // Mine says how examples are looked for that the network is wrong about: it is run as a detector over pictures in which all objects are known, and where it
@@ -120,8 +148,7 @@ func (r *Recipe) check() error {
 		{r.Batch > 0, fmt.Sprintf("batch is %d", r.Batch)},
 		{r.Epochs > 0, fmt.Sprintf("epochs is %d", r.Epochs)},
 		{r.Data.Singles >= 0, fmt.Sprintf("data: singles is %g", r.Data.Singles)},
-		{r.Whiten == nil || r.Whiten.Shrink >= 0 && r.Whiten.Shrink <= 1 && r.Whiten.Width > 0, "whiten: shrink is from 0 to 1, width above 0"},
-		{r.Whiten == nil || !slices.ContainsFunc(r.Whiten.Weights, func(w float64) bool { return !(w > 0) }), "whiten: weights are above 0"},
+		{r.Whiten.check() == "", r.Whiten.check()},
 		{!r.Half || !r.Int8, "weights are written as float16 or as int8, not both"},
 		{r.PerEpoch >= 0, fmt.Sprintf("steps_per_epoch is %d", r.PerEpoch)},
 		{r.Every >= 0, fmt.Sprintf("evaluate_every is %d", r.Every)},
