@@ -123,17 +123,22 @@ func (d *Detector) fromAfar(ctx context.Context, pic kernels.Picture) ([]detect.
 		return nil, err
 	}
 	place := func(px, py float64) (float64, float64) { return r.ToSource(px-float64(x), py-float64(y)) }
-	for i := range found {
-		b := &found[i].Box
-		x1, y1 := place(b[0]+b[2], b[1]+b[3])
-		b[0], b[1] = place(b[0], b[1])
-		b[2], b[3] = x1-b[0], y1-b[1]
-		for k, p := range found[i].Landmarks {
-			px, py := place(p[0], p[1])
-			found[i].Landmarks[k] = [2]float64{px, py}
+	kept := found[:0]
+	for _, f := range found {
+		x0, y0 := place(f.Box[0], f.Box[1])
+		x1, y1 := place(f.Box[0]+f.Box[2], f.Box[1]+f.Box[3])
+		x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, float64(pic.W)), min(y1, float64(pic.H))
+		if !(x1 > x0 && y1 > y0) {
+			continue // something that is seen in what lies around
 		}
+		f.Box = [4]float64{x0, y0, x1 - x0, y1 - y0}
+		for k, p := range f.Landmarks {
+			px, py := place(p[0], p[1])
+			f.Landmarks[k] = [2]float64{px, py}
+		}
+		kept = append(kept, f)
 	}
-	return found, nil
+	return kept, nil
 }
 
 // around is the grey of what lies around a picture that is seen from afar.

@@ -207,7 +207,7 @@ func TestGate(t *testing.T) {
 	}
 }
 
-// spots returns a detector for pictures of 96x64 that sees bright squares of 8x8 as faces, where the eight about it are dark: the box is twice as large, four
+// spots returns a detector for pictures of 96x64 that sees bright squares of 8x8 as faces, where the eight about it are dark: the box is four times as large, four
 // landmarks 4 pixels off the middle and one in it.
 func spots(t *testing.T) *Detector {
 	t.Helper()
@@ -222,7 +222,7 @@ func spots(t *testing.T) *Detector {
 		around.Float32s()[i] = -1
 	}
 	around.Float32s()[4] = 1
-	bias := tensor.Of([]float32{0, 0, 0, 0, 0, -0.5, -0.5, 0.5, -0.5, 0, 0, -0.5, 0.5, 0.5, 0.5}, 15)
+	bias := tensor.Of([]float32{0, math.Ln2, math.Ln2, math.Ln2, math.Ln2, -0.5, -0.5, 0.5, -0.5, 0, 0, -0.5, 0.5, 0.5, 0.5}, 15)
 	cells := g.Add("cells", &layer.Conv{Window: layer.Window{Strides: []int{8, 8}}, Groups: 1}, in, model.Const("mean", mean))
 	g.Output(g.Add("faces", &layer.Conv{Window: layer.Window{Pads: []int{1, 1, 1, 1}}, Groups: 1}, cells, model.Const("around", around), model.Const("bias", bias)))
 	p, err := model.Compile(g, model.Options{Threads: 1})
@@ -257,6 +257,8 @@ func TestPortraitFromAfar(t *testing.T) {
 			[]Landmarks{{{96, 64}, {112, 64}, {104, 72}, {96, 80}, {112, 80}}}},
 		{"one twice as large", func(pix []uint8) { square(pix, 96, 64, 32, 255) },
 			[]Landmarks{{{96, 64}, {128, 64}, {112, 80}, {96, 96}, {128, 96}}}},
+		{"one near the edge, whose box reaches beyond it", func(pix []uint8) { square(pix, 32, 32, 32, 255) },
+			[]Landmarks{{{32, 32}, {64, 32}, {48, 48}, {32, 64}, {64, 64}}}},
 		{"a dim one", func(pix []uint8) { square(pix, 96, 64, 16, 100) },
 			[]Landmarks{{{96, 64}, {112, 64}, {104, 72}, {96, 80}, {112, 80}}}},
 		{"a dim one and a large one", func(pix []uint8) { square(pix, 32, 32, 16, 100); square(pix, 96, 64, 32, 255) },
@@ -275,8 +277,14 @@ func TestPortraitFromAfar(t *testing.T) {
 		}
 		for i, f := range faces {
 			l := c.want[i]
-			box := [4]float64{l[0][0] - (l[1][0]-l[0][0])/2, l[0][1] - (l[1][0]-l[0][0])/2, 2 * (l[1][0] - l[0][0]), 2 * (l[1][0] - l[0][0])}
-			if f.Landmarks != l || f.Box != box {
+			half := 2 * (l[1][0] - l[0][0])
+			x0, y0 := max(l[2][0]-half, 0), max(l[2][1]-half, 0)
+			box := [4]float64{x0, y0, min(l[2][0]+half, 192) - x0, min(l[2][1]+half, 128) - y0}
+			off := 0.0
+			for k := range box {
+				off = max(off, math.Abs(f.Box[k]-box[k]))
+			}
+			if f.Landmarks != l || off > 1e-4 {
 				t.Errorf("%s: %v in %v, not %v in %v", c.name, f.Landmarks, f.Box, l, box)
 			}
 		}
