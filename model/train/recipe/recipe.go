@@ -130,8 +130,13 @@ func Read(name string) (*Recipe, error) {
 }
 
 // Parse reads a recipe.
-func Parse(b []byte) (*Recipe, error) {
-	r := &Recipe{}
+func Parse(b []byte) (r *Recipe, err error) {
+	defer func() {
+		if p := recover(); p != nil { // of the YAML parser, on tags that it does not know
+			r, err = nil, fmt.Errorf("no YAML: %v", p)
+		}
+	}()
+	r = &Recipe{}
 	if err := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict()).Decode(r); err != nil {
 		return nil, errors.New(strings.TrimRight(yaml.FormatError(err, false, true), "\n"))
 	}

@@ -60,6 +60,7 @@ func TestRefusals(t *testing.T) {
 		{"seed: 3", "seed: 3\nhalf: true\nint8: true", "not both"},
 		{"loss:\n  - kind: cross_entropy\n", "", "no loss"},
 		{"loss:", "loss: [", ""},
+		{good, "loss: !strange 1\nname: digits\n", "no YAML"},
 	} {
 		if !strings.Contains(good, c.old) {
 			t.Fatalf("the recipe has no %q", c.old)
