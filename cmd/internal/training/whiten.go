@@ -34,15 +34,12 @@ func (j *Job) whiten(ctx context.Context, o recipe.Whiten) error {
 		who[i] = set.Person(i % set.Len())
 	}
 	total := 0.0
-	for i := range o.Parts {
-		if o.Parts[i].Weight == 0 {
-			o.Parts[i].Weight = 1
-		}
-		total += o.Parts[i].Weight
+	for _, p := range o.Parts {
+		total += share(p)
 	}
 	var maps []partMap
 	for _, p := range o.Parts {
-		m := partMap{to: n, length: math.Sqrt(p.Weight / total)}
+		m := partMap{to: n, length: math.Sqrt(share(p) / total)}
 		if len(p.Channels) > 0 {
 			m.from, m.to = p.Channels[0], p.Channels[1]
 		}
@@ -56,6 +53,14 @@ func (j *Job) whiten(ctx context.Context, o recipe.Whiten) error {
 	}
 	j.Graph = mirrored(j.Graph, maps)
 	return nil
+}
+
+// share is how much a part counts beside others.
+func share(p recipe.WhitenPart) float64 {
+	if p.Weight == 0 {
+		return 1
+	}
+	return p.Weight
 }
 
 // partMap is how numbers from one on to an end, of all outputs side by side, become a part of the vector: by weights [m,to-from] and a bias [m], and then of a length.

@@ -144,6 +144,7 @@ func Parse(b []byte) (r *Recipe, err error) {
 }
 
 func (r *Recipe) check() error {
+	white := r.Whiten.check()
 	for _, c := range []struct {
 		ok  bool
 		say string
@@ -153,7 +154,7 @@ func (r *Recipe) check() error {
 		{r.Batch > 0, fmt.Sprintf("batch is %d", r.Batch)},
 		{r.Epochs > 0, fmt.Sprintf("epochs is %d", r.Epochs)},
 		{r.Data.Singles >= 0, fmt.Sprintf("data: singles is %g", r.Data.Singles)},
-		{r.Whiten.check() == "", r.Whiten.check()},
+		{white == "", white},
 		{!r.Half || !r.Int8, "weights are written as float16 or as int8, not both"},
 		{r.PerEpoch >= 0, fmt.Sprintf("steps_per_epoch is %d", r.PerEpoch)},
 		{r.Every >= 0, fmt.Sprintf("evaluate_every is %d", r.Every)},
