@@ -5,22 +5,24 @@ package asm
 // DepthwiseArgs are the arguments of a depthwise convolution tile: acc = bias; acc = FMA(src, w, acc) for kernel rows and columns
 // ascending, columns and rows outside the picture counting as +0; dst = Act(acc).
 type DepthwiseArgs struct {
-	Dst   *float32 // the block's first channel of the first output pixel
-	Src   *float32 // the block's first channel of the picture
-	Skip  int      // bytes to subtract from Src: those of PL pixels, and what Rows counts from
-	Zero  *float32 // zeros, one for each channel of the input pixels under a tile
-	W     *float32 // bias, then one vector of weights for each tap in order, 64 bytes apart
-	Rows  *int64   // [Ys][KH] byte offsets of input rows from Src; far negative: outside the picture
-	Cols  *int64   // [OW][KW] byte offsets of input columns, likewise; only DepthwiseAny reads it
-	KH    int      // kernel rows, at least 1
-	KW    int      // kernel columns, at least 1; only DepthwiseAny reads it
-	Ys    int      // output rows, at least 1
-	OW    int      // output columns
-	Width int      // input columns
-	PL    int      // columns of padding at the left
-	Pixel int      // bytes from a pixel to the next, in input and output
-	Act   int      // 0 none, 1 clip: y = Lo > y ? Lo : y, then Hi < y ? Hi : y, 2 leaky: y = y > 0 ? y : Alpha*y
-	Lo    float32
-	Hi    float32
-	Alpha float32
+	Dst      *float32 // the block's first channel of the first output pixel
+	Src      *float32 // the block's first channel of the picture
+	Skip     int      // bytes to subtract from Src: those of PL pixels, and what Rows counts from
+	Zero     *float32 // zeros, one for each channel of the input pixels under a tile
+	W        *float32 // bias, then one vector of weights for each tap in order, 64 bytes apart
+	Rows     *int64   // [Ys][KH] byte offsets of input rows from Src; far negative: outside the picture
+	Cols     *int64   // [OW][KW] byte offsets of input columns, likewise; only DepthwiseAny reads it
+	KH       int      // kernel rows, at least 1
+	KW       int      // kernel columns, at least 1; only DepthwiseAny reads it
+	Ys       int      // output rows, at least 1
+	Blocks   int      // blocks of channels, at least 1; only some functions read it
+	OW       int      // output columns
+	Width    int      // input columns
+	PL       int      // columns of padding at the left
+	Pixel    int      // bytes from a pixel of the input to the next, and of the output unless there is DstPixel
+	DstPixel int      // bytes from a pixel of the output to the next; only functions with Blocks read it
+	Act      int      // 0 none, 1 clip: y = Lo > y ? Lo : y, then Hi < y ? Hi : y, 2 leaky: y = y > 0 ? y : Alpha*y
+	Lo       float32
+	Hi       float32
+	Alpha    float32
 }

@@ -4,22 +4,22 @@
 
 package asm
 
-// Depthwise3x3S1x7F32AVX2 computes 8 channels of depthwise convolution with a 3x3 window, stride 1 along the row; see DepthwiseArgs. A window leaves the picture by at most 1 at the left or right.
+// Depthwise3x3S1x7F32AVX2 computes Blocks blocks of 8 channels of depthwise convolution with a 3x3 window, stride 1 along the row; see DepthwiseArgs. The weights of blocks lie in turn 32 bytes and the rest of 640 apart. A window leaves the picture by at most 1 at the left or right.
 //
 //go:noescape
 func Depthwise3x3S1x7F32AVX2(args *DepthwiseArgs)
 
-// Depthwise3x3S2x7F32AVX2 computes 8 channels of depthwise convolution with a 3x3 window, stride 2 along the row; see DepthwiseArgs. A window leaves the picture by at most 1 at the left or right.
+// Depthwise3x3S2x7F32AVX2 computes Blocks blocks of 8 channels of depthwise convolution with a 3x3 window, stride 2 along the row; see DepthwiseArgs. The weights of blocks lie in turn 32 bytes and the rest of 640 apart. A window leaves the picture by at most 1 at the left or right.
 //
 //go:noescape
 func Depthwise3x3S2x7F32AVX2(args *DepthwiseArgs)
 
-// Depthwise5x5S1x7F32AVX2 computes 8 channels of depthwise convolution with a 5x5 window, stride 1 along the row; see DepthwiseArgs. A window leaves the picture by at most 2 at the left or right.
+// Depthwise5x5S1x7F32AVX2 computes Blocks blocks of 8 channels of depthwise convolution with a 5x5 window, stride 1 along the row; see DepthwiseArgs. The weights of blocks lie in turn 32 bytes and the rest of 1664 apart. A window leaves the picture by at most 2 at the left or right.
 //
 //go:noescape
 func Depthwise5x5S1x7F32AVX2(args *DepthwiseArgs)
 
-// Depthwise5x5S2x7F32AVX2 computes 8 channels of depthwise convolution with a 5x5 window, stride 2 along the row; see DepthwiseArgs. A window leaves the picture by at most 2 at the left or right.
+// Depthwise5x5S2x7F32AVX2 computes Blocks blocks of 8 channels of depthwise convolution with a 5x5 window, stride 2 along the row; see DepthwiseArgs. The weights of blocks lie in turn 32 bytes and the rest of 1664 apart. A window leaves the picture by at most 2 at the left or right.
 //
 //go:noescape
 func Depthwise5x5S2x7F32AVX2(args *DepthwiseArgs)

@@ -13,7 +13,7 @@ TEXT ·Depthwise3x3S1x7F32AVX512(SB), NOSPLIT, $24-8
 	MOVQ    CX, 16(SP)
 	MOVQ    (BX), DI
 	MOVQ    24(BX), R12
-	MOVQ    104(BX), R8
+	MOVQ    112(BX), R8
 	LEAQ    (R8)(R8*2), R9
 	LEAQ    (R8)(R8*4), R10
 	LEAQ    (R9)(R8*4), R11
@@ -36,9 +36,9 @@ TEXT ·Depthwise3x3S1x7F32AVX512(SB), NOSPLIT, $24-8
 
 row:
 	MOVQ args+0(FP), BX
-	MOVQ 80(BX), R15
-	MOVQ 96(BX), SI
-	MOVQ 88(BX), R13
+	MOVQ 88(BX), R15
+	MOVQ 104(BX), SI
+	MOVQ 96(BX), R13
 	ADDQ SI, R13
 	NEGQ SI
 	MOVQ 16(SP), CX
@@ -183,11 +183,11 @@ tile7:
 	VMOVUPS.Z    (AX)(BP*1), K2, Z15
 	VFMADD231PS  Z30, Z15, Z6
 	MOVQ         args+0(FP), BX
-	CMPQ         112(BX), $0x01
+	CMPQ         128(BX), $0x01
 	JLT          tile7store
 	JGT          tile7leaky
-	VBROADCASTSS 120(BX), Z7
-	VBROADCASTSS 124(BX), Z8
+	VBROADCASTSS 136(BX), Z7
+	VBROADCASTSS 140(BX), Z8
 	VMAXPS       Z0, Z7, Z0
 	VMINPS       Z0, Z8, Z0
 	VMAXPS       Z1, Z7, Z1
@@ -205,7 +205,7 @@ tile7:
 	JMP          tile7store
 
 tile7leaky:
-	VBROADCASTSS 128(BX), Z7
+	VBROADCASTSS 144(BX), Z7
 	VXORPS       X8, X8, X8
 	VMULPS       Z7, Z0, Z9
 	VCMPPS       $0x1e, Z8, Z0, K1
@@ -323,11 +323,11 @@ tile3:
 	VMOVUPS.Z    (AX)(BP*1), K2, Z7
 	VFMADD231PS  Z30, Z7, Z2
 	MOVQ         args+0(FP), BX
-	CMPQ         112(BX), $0x01
+	CMPQ         128(BX), $0x01
 	JLT          tile3store
 	JGT          tile3leaky
-	VBROADCASTSS 120(BX), Z3
-	VBROADCASTSS 124(BX), Z4
+	VBROADCASTSS 136(BX), Z3
+	VBROADCASTSS 140(BX), Z4
 	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z3, Z1
@@ -337,7 +337,7 @@ tile3:
 	JMP          tile3store
 
 tile3leaky:
-	VBROADCASTSS 128(BX), Z3
+	VBROADCASTSS 144(BX), Z3
 	VXORPS       X4, X4, X4
 	VMULPS       Z3, Z0, Z5
 	VCMPPS       $0x1e, Z4, Z0, K1
@@ -409,17 +409,17 @@ tile1:
 	VMOVUPS.Z    (AX)(BP*1), K2, Z3
 	VFMADD231PS  Z30, Z3, Z0
 	MOVQ         args+0(FP), BX
-	CMPQ         112(BX), $0x01
+	CMPQ         128(BX), $0x01
 	JLT          tile1store
 	JGT          tile1leaky
-	VBROADCASTSS 120(BX), Z1
-	VBROADCASTSS 124(BX), Z2
+	VBROADCASTSS 136(BX), Z1
+	VBROADCASTSS 140(BX), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 	JMP          tile1store
 
 tile1leaky:
-	VBROADCASTSS 128(BX), Z1
+	VBROADCASTSS 144(BX), Z1
 	VXORPS       X2, X2, X2
 	VMULPS       Z1, Z0, Z3
 	VCMPPS       $0x1e, Z2, Z0, K1
@@ -444,7 +444,7 @@ TEXT ·Depthwise3x3S2x7F32AVX512(SB), NOSPLIT, $24-8
 	MOVQ    CX, 16(SP)
 	MOVQ    (BX), DI
 	MOVQ    24(BX), R12
-	MOVQ    104(BX), R8
+	MOVQ    112(BX), R8
 	LEAQ    (R8)(R8*2), R9
 	LEAQ    (R8)(R8*4), R10
 	LEAQ    (R9)(R8*4), R11
@@ -467,9 +467,9 @@ TEXT ·Depthwise3x3S2x7F32AVX512(SB), NOSPLIT, $24-8
 
 row:
 	MOVQ args+0(FP), BX
-	MOVQ 80(BX), R15
-	MOVQ 96(BX), SI
-	MOVQ 88(BX), R13
+	MOVQ 88(BX), R15
+	MOVQ 104(BX), SI
+	MOVQ 96(BX), R13
 	ADDQ SI, R13
 	NEGQ SI
 	MOVQ 16(SP), CX
@@ -632,11 +632,11 @@ tile7:
 	VMOVUPS.Z    (AX)(BP*1), K2, Z21
 	VFMADD231PS  Z30, Z21, Z6
 	MOVQ         args+0(FP), BX
-	CMPQ         112(BX), $0x01
+	CMPQ         128(BX), $0x01
 	JLT          tile7store
 	JGT          tile7leaky
-	VBROADCASTSS 120(BX), Z7
-	VBROADCASTSS 124(BX), Z8
+	VBROADCASTSS 136(BX), Z7
+	VBROADCASTSS 140(BX), Z8
 	VMAXPS       Z0, Z7, Z0
 	VMINPS       Z0, Z8, Z0
 	VMAXPS       Z1, Z7, Z1
@@ -654,7 +654,7 @@ tile7:
 	JMP          tile7store
 
 tile7leaky:
-	VBROADCASTSS 128(BX), Z7
+	VBROADCASTSS 144(BX), Z7
 	VXORPS       X8, X8, X8
 	VMULPS       Z7, Z0, Z9
 	VCMPPS       $0x1e, Z8, Z0, K1
@@ -778,11 +778,11 @@ tile3:
 	VMOVUPS.Z    (AX)(BP*1), K2, Z9
 	VFMADD231PS  Z30, Z9, Z2
 	MOVQ         args+0(FP), BX
-	CMPQ         112(BX), $0x01
+	CMPQ         128(BX), $0x01
 	JLT          tile3store
 	JGT          tile3leaky
-	VBROADCASTSS 120(BX), Z3
-	VBROADCASTSS 124(BX), Z4
+	VBROADCASTSS 136(BX), Z3
+	VBROADCASTSS 140(BX), Z4
 	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z3, Z1
@@ -792,7 +792,7 @@ tile3:
 	JMP          tile3store
 
 tile3leaky:
-	VBROADCASTSS 128(BX), Z3
+	VBROADCASTSS 144(BX), Z3
 	VXORPS       X4, X4, X4
 	VMULPS       Z3, Z0, Z5
 	VCMPPS       $0x1e, Z4, Z0, K1
@@ -864,17 +864,17 @@ tile1:
 	VMOVUPS.Z    (AX)(BP*1), K2, Z3
 	VFMADD231PS  Z30, Z3, Z0
 	MOVQ         args+0(FP), BX
-	CMPQ         112(BX), $0x01
+	CMPQ         128(BX), $0x01
 	JLT          tile1store
 	JGT          tile1leaky
-	VBROADCASTSS 120(BX), Z1
-	VBROADCASTSS 124(BX), Z2
+	VBROADCASTSS 136(BX), Z1
+	VBROADCASTSS 140(BX), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 	JMP          tile1store
 
 tile1leaky:
-	VBROADCASTSS 128(BX), Z1
+	VBROADCASTSS 144(BX), Z1
 	VXORPS       X2, X2, X2
 	VMULPS       Z1, Z0, Z3
 	VCMPPS       $0x1e, Z2, Z0, K1
@@ -899,7 +899,7 @@ TEXT ·Depthwise5x5S1x7F32AVX512(SB), NOSPLIT, $40-8
 	MOVQ CX, 32(SP)
 	MOVQ (BX), DI
 	MOVQ 24(BX), R12
-	MOVQ 104(BX), R8
+	MOVQ 112(BX), R8
 	LEAQ (R8)(R8*2), R9
 	LEAQ (R8)(R8*4), R10
 	LEAQ (R9)(R8*4), R11
@@ -910,9 +910,9 @@ TEXT ·Depthwise5x5S1x7F32AVX512(SB), NOSPLIT, $40-8
 
 row:
 	MOVQ args+0(FP), BX
-	MOVQ 80(BX), R15
-	MOVQ 96(BX), AX
-	MOVQ 88(BX), R13
+	MOVQ 88(BX), R15
+	MOVQ 104(BX), AX
+	MOVQ 96(BX), R13
 	ADDQ AX, R13
 	MOVQ R13, 24(SP)
 	NEGQ AX
@@ -1023,11 +1023,11 @@ tile7row:
 	DECQ         R13
 	JNZ          tile7row
 	MOVQ         args+0(FP), BX
-	CMPQ         112(BX), $0x01
+	CMPQ         128(BX), $0x01
 	JLT          tile7store
 	JGT          tile7leaky
-	VBROADCASTSS 120(BX), Z7
-	VBROADCASTSS 124(BX), Z8
+	VBROADCASTSS 136(BX), Z7
+	VBROADCASTSS 140(BX), Z8
 	VMAXPS       Z0, Z7, Z0
 	VMINPS       Z0, Z8, Z0
 	VMAXPS       Z1, Z7, Z1
@@ -1045,7 +1045,7 @@ tile7row:
 	JMP          tile7store
 
 tile7leaky:
-	VBROADCASTSS 128(BX), Z7
+	VBROADCASTSS 144(BX), Z7
 	VXORPS       X8, X8, X8
 	VMULPS       Z7, Z0, Z9
 	VCMPPS       $0x1e, Z8, Z0, K1
@@ -1150,11 +1150,11 @@ tile3row:
 	DECQ         R13
 	JNZ          tile3row
 	MOVQ         args+0(FP), BX
-	CMPQ         112(BX), $0x01
+	CMPQ         128(BX), $0x01
 	JLT          tile3store
 	JGT          tile3leaky
-	VBROADCASTSS 120(BX), Z3
-	VBROADCASTSS 124(BX), Z4
+	VBROADCASTSS 136(BX), Z3
+	VBROADCASTSS 140(BX), Z4
 	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z3, Z1
@@ -1164,7 +1164,7 @@ tile3row:
 	JMP          tile3store
 
 tile3leaky:
-	VBROADCASTSS 128(BX), Z3
+	VBROADCASTSS 144(BX), Z3
 	VXORPS       X4, X4, X4
 	VMULPS       Z3, Z0, Z5
 	VCMPPS       $0x1e, Z4, Z0, K1
@@ -1235,17 +1235,17 @@ tile1row:
 	DECQ         R13
 	JNZ          tile1row
 	MOVQ         args+0(FP), BX
-	CMPQ         112(BX), $0x01
+	CMPQ         128(BX), $0x01
 	JLT          tile1store
 	JGT          tile1leaky
-	VBROADCASTSS 120(BX), Z1
-	VBROADCASTSS 124(BX), Z2
+	VBROADCASTSS 136(BX), Z1
+	VBROADCASTSS 140(BX), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 	JMP          tile1store
 
 tile1leaky:
-	VBROADCASTSS 128(BX), Z1
+	VBROADCASTSS 144(BX), Z1
 	VXORPS       X2, X2, X2
 	VMULPS       Z1, Z0, Z3
 	VCMPPS       $0x1e, Z2, Z0, K1
@@ -1270,7 +1270,7 @@ TEXT ·Depthwise5x5S2x7F32AVX512(SB), NOSPLIT, $40-8
 	MOVQ CX, 32(SP)
 	MOVQ (BX), DI
 	MOVQ 24(BX), R12
-	MOVQ 104(BX), R8
+	MOVQ 112(BX), R8
 	LEAQ (R8)(R8*2), R9
 	LEAQ (R8)(R8*4), R10
 	LEAQ (R9)(R8*4), R11
@@ -1281,9 +1281,9 @@ TEXT ·Depthwise5x5S2x7F32AVX512(SB), NOSPLIT, $40-8
 
 row:
 	MOVQ args+0(FP), BX
-	MOVQ 80(BX), R15
-	MOVQ 96(BX), AX
-	MOVQ 88(BX), R13
+	MOVQ 88(BX), R15
+	MOVQ 104(BX), AX
+	MOVQ 96(BX), R13
 	ADDQ AX, R13
 	MOVQ R13, 24(SP)
 	NEGQ AX
@@ -1400,11 +1400,11 @@ tile7row:
 	DECQ         R13
 	JNZ          tile7row
 	MOVQ         args+0(FP), BX
-	CMPQ         112(BX), $0x01
+	CMPQ         128(BX), $0x01
 	JLT          tile7store
 	JGT          tile7leaky
-	VBROADCASTSS 120(BX), Z7
-	VBROADCASTSS 124(BX), Z8
+	VBROADCASTSS 136(BX), Z7
+	VBROADCASTSS 140(BX), Z8
 	VMAXPS       Z0, Z7, Z0
 	VMINPS       Z0, Z8, Z0
 	VMAXPS       Z1, Z7, Z1
@@ -1422,7 +1422,7 @@ tile7row:
 	JMP          tile7store
 
 tile7leaky:
-	VBROADCASTSS 128(BX), Z7
+	VBROADCASTSS 144(BX), Z7
 	VXORPS       X8, X8, X8
 	VMULPS       Z7, Z0, Z9
 	VCMPPS       $0x1e, Z8, Z0, K1
@@ -1530,11 +1530,11 @@ tile3row:
 	DECQ         R13
 	JNZ          tile3row
 	MOVQ         args+0(FP), BX
-	CMPQ         112(BX), $0x01
+	CMPQ         128(BX), $0x01
 	JLT          tile3store
 	JGT          tile3leaky
-	VBROADCASTSS 120(BX), Z3
-	VBROADCASTSS 124(BX), Z4
+	VBROADCASTSS 136(BX), Z3
+	VBROADCASTSS 140(BX), Z4
 	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z3, Z1
@@ -1544,7 +1544,7 @@ tile3row:
 	JMP          tile3store
 
 tile3leaky:
-	VBROADCASTSS 128(BX), Z3
+	VBROADCASTSS 144(BX), Z3
 	VXORPS       X4, X4, X4
 	VMULPS       Z3, Z0, Z5
 	VCMPPS       $0x1e, Z4, Z0, K1
@@ -1615,17 +1615,17 @@ tile1row:
 	DECQ         R13
 	JNZ          tile1row
 	MOVQ         args+0(FP), BX
-	CMPQ         112(BX), $0x01
+	CMPQ         128(BX), $0x01
 	JLT          tile1store
 	JGT          tile1leaky
-	VBROADCASTSS 120(BX), Z1
-	VBROADCASTSS 124(BX), Z2
+	VBROADCASTSS 136(BX), Z1
+	VBROADCASTSS 140(BX), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 	JMP          tile1store
 
 tile1leaky:
-	VBROADCASTSS 128(BX), Z1
+	VBROADCASTSS 144(BX), Z1
 	VXORPS       X2, X2, X2
 	VMULPS       Z1, Z0, Z3
 	VCMPPS       $0x1e, Z2, Z0, K1
@@ -1650,7 +1650,7 @@ TEXT ·DepthwiseAnyx4F32AVX512(SB), NOSPLIT, $24-8
 	MOVQ (BX), DI
 	MOVQ 24(BX), R12
 	SUBQ CX, R12
-	MOVQ 104(BX), R8
+	MOVQ 112(BX), R8
 	MOVQ 64(BX), R9
 	SHLQ $0x03, R9
 	LEAQ (R9)(R9*2), R10
@@ -1661,7 +1661,7 @@ TEXT ·DepthwiseAnyx4F32AVX512(SB), NOSPLIT, $24-8
 
 row:
 	MOVQ args+0(FP), BX
-	MOVQ 80(BX), R15
+	MOVQ 88(BX), R15
 	MOVQ 48(BX), R14
 	MOVQ R14, 16(SP)
 
@@ -1721,11 +1721,11 @@ tile4col:
 	DECQ         R13
 	JNZ          tile4row
 	MOVQ         args+0(FP), BX
-	CMPQ         112(BX), $0x01
+	CMPQ         128(BX), $0x01
 	JLT          tile4store
 	JGT          tile4leaky
-	VBROADCASTSS 120(BX), Z4
-	VBROADCASTSS 124(BX), Z5
+	VBROADCASTSS 136(BX), Z4
+	VBROADCASTSS 140(BX), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -1737,7 +1737,7 @@ tile4col:
 	JMP          tile4store
 
 tile4leaky:
-	VBROADCASTSS 128(BX), Z4
+	VBROADCASTSS 144(BX), Z4
 	VXORPS       X5, X5, X5
 	VMULPS       Z4, Z0, Z6
 	VCMPPS       $0x1e, Z5, Z0, K1
@@ -1796,17 +1796,17 @@ tile1col:
 	DECQ         R13
 	JNZ          tile1row
 	MOVQ         args+0(FP), BX
-	CMPQ         112(BX), $0x01
+	CMPQ         128(BX), $0x01
 	JLT          tile1store
 	JGT          tile1leaky
-	VBROADCASTSS 120(BX), Z1
-	VBROADCASTSS 124(BX), Z2
+	VBROADCASTSS 136(BX), Z1
+	VBROADCASTSS 140(BX), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 	JMP          tile1store
 
 tile1leaky:
-	VBROADCASTSS 128(BX), Z1
+	VBROADCASTSS 144(BX), Z1
 	VXORPS       X2, X2, X2
 	VMULPS       Z1, Z0, Z3
 	VCMPPS       $0x1e, Z2, Z0, K1

@@ -29,13 +29,16 @@ type Depthwise struct {
 type gathered struct {
 	rows, cols []int64 // as in Depthwise, for pixels of one block of channels
 	perStep    int     // output rows computed at once
+	runRows    []int64 // as in Depthwise, for pixels gatherPixel apart
+	runStep    int
 }
 
 const (
 	conflict     = 2048
 	page         = 4096
-	gatherBlocks = 8         // blocks of channels copied together: a run of some cache lines
-	gatherBytes  = 128 << 10 // of scratch memory
+	gatherBlocks = 8                               // blocks of channels copied together: a run of some cache lines
+	gatherPixel  = (gatherBlocks + 1) * pixelBytes // an odd number of cache lines
+	gatherBytes  = 128 << 10                       // of scratch memory
 )
 
 // depthwiseWindow names the tiles of asm.
@@ -54,7 +57,9 @@ const (
 	laneBlock  = 16       // channels of a block of packed weights
 	wideC      = 8
 	pixelBytes = 4 * laneBlock
-	zeroSpan   = 17 // input pixels under the widest tile of asm
+	zeroSpan   = 17             // input pixels under the widest tile of asm
+	smallTaps  = 1 << 12        // taps of a block of channels that are worth a tile
+	largeTaps  = 12 * smallTaps // and as many as it should have: some tens of microseconds
 )
 
 // zeroFloats is a run of zeros that all plans read.
@@ -101,6 +106,9 @@ func NewDepthwise(s Conv2D) *Depthwise {
 		g := &gathered{rows: offsets(d.oh, s.KH, s.SH, s.DH, s.PT, s.H, pixelBytes*s.W), cols: offsets(d.ow, s.KW, s.SW, s.DW, s.PL, s.W, pixelBytes)}
 		row, halo := gatherBlocks*pixelBytes*(s.SH*s.W+d.ow), gatherBlocks*pixelBytes*s.W*(s.DH*(s.KH-1)+1)
 		g.perStep = max(1, min(d.perBand, (gatherBytes-halo)/row))
+		halo = gatherPixel * s.W * (s.DH*(s.KH-1) + 1)
+		g.runRows = offsets(d.oh, s.KH, s.SH, s.DH, s.PT, s.H, gatherPixel*s.W)
+		g.runStep = max(1, min(d.perBand, (gatherBytes-halo)/(gatherPixel*s.SH*s.W)))
 		d.gather = g
 	}
 	if s.C < wideC {
@@ -128,16 +136,12 @@ func checkWindow(name string, s *Conv2D) {
 // as long as the pieces of a pixel stay long, then by rows.
 func (d *Depthwise) split() {
 	s := &d.shape
-	const (
-		small = 1 << 12 // taps of a block of channels that are worth a tile
-		large = 12 * small
-		cache = 256 << 10
-	)
+	const cache = 256 << 10
 	blocks := (s.C + laneBlock - 1) / laneBlock
 	row := d.ow * s.KH * s.KW * blocks
-	d.groups = max(1, min(d.oh*row/small, blocks/4))
+	d.groups = max(1, min(d.oh*row/smallTaps, blocks/4))
 	bytes := s.SH * s.W * 4 * s.C
-	d.bands = max(1, min(d.oh, max(d.oh*row/d.groups/large, d.oh*bytes/d.groups/cache)))
+	d.bands = max(1, min(d.oh, max(d.oh*row/d.groups/largeTaps, d.oh*bytes/d.groups/cache)))
 	d.perBand = (d.oh + d.bands - 1) / d.bands
 	d.bands = (d.oh + d.perBand - 1) / d.perBand
 }
@@ -239,7 +243,7 @@ func (d *Depthwise) Run(t *Team, dst, src []float32, w *DepthwiseWeights, act Ac
 	task.src, task.dst = 4*s.H*s.W*s.C, 4*d.oh*d.ow*s.C
 	task.args = asm.DepthwiseArgs{
 		Dst: &dst[0], Src: &src[0], Zero: &d.zero[0], Rows: &d.rows[0], Cols: &d.cols[0],
-		KH: s.KH, KW: s.KW, OW: d.ow, Width: s.W, PL: s.PL, Pixel: 4 * s.C,
+		KH: s.KH, KW: s.KW, OW: d.ow, Width: s.W, PL: s.PL, Pixel: 4 * s.C, DstPixel: 4 * s.C,
 		Act: int(act.Kind), Lo: act.Lo, Hi: act.Hi, Alpha: act.Alpha,
 	}
 	if lanes > s.C {
@@ -263,10 +267,18 @@ func (k *depthwiseTask) Tile(i, _ int) {
 	a.Src = add(a.Src, n*k.src)
 	a.Dst = add(a.Dst, n*k.dst+y*d.ow*a.Pixel)
 	a.Ys = min(d.perBand, d.oh-y)
+	if depthwiseRuns(k.isa, d.window) && d.gather == nil {
+		k.runs(&a, y, d.shape.C/laneBlock*g/d.groups, d.shape.C/laneBlock*(g+1)/d.groups, g == d.groups-1)
+		return
+	}
 	if d.gather != nil && k.isa != Generic {
 		blocks = d.shape.C / laneBlock
 		for b, to := blocks*g/d.groups, blocks*(g+1)/d.groups; b < to; b += gatherBlocks {
-			k.gathered(&a, y, b, min(gatherBlocks, to-b))
+			if depthwiseRuns(k.isa, d.window) {
+				k.gatheredRuns(&a, y, b, min(gatherBlocks, to-b))
+			} else {
+				k.gathered(&a, y, b, min(gatherBlocks, to-b))
+			}
 		}
 		return
 	}
@@ -285,6 +297,29 @@ func (k *depthwiseTask) rows(a *asm.DepthwiseArgs, y, from, to int) {
 		c := min(b*k.lanes, d.shape.C-k.lanes)
 		a.Src, a.Dst, a.W = add(src, 4*c), add(dst, 4*c), k.w.from(c, k.lanes)
 		depthwiseTile(k.isa, d.window, a, k.lanes)
+	}
+}
+
+// runs does what rows does for blocks of laneBlock channels, with a tile that goes through the channels itself, and for the channels
+// that fill no block if rest is set.
+func (k *depthwiseTask) runs(a *asm.DepthwiseArgs, y, from, to int, rest bool) {
+	d := k.plan
+	a.Rows = &d.rows[y*d.shape.KH]
+	a.Skip += d.shape.PL * a.Pixel
+	src, dst := a.Src, a.Dst
+	run := func(c, blocks int) {
+		a.Src, a.Dst, a.W, a.Blocks = add(src, 4*c), add(dst, 4*c), k.w.from(c, k.lanes), blocks
+		depthwiseTile(k.isa, d.window, a, k.lanes)
+	}
+	// A call cannot be interrupted.
+	most := max(1, largeTaps/(a.Ys*d.ow*len(d.taps)))
+	for b := from; b < to; b += most {
+		run(b*laneBlock, min(most, to-b)*laneBlock/k.lanes)
+	}
+	if rest {
+		for c := d.shape.C / laneBlock * laneBlock; c < d.shape.C; c += k.lanes {
+			run(min(c, d.shape.C-k.lanes), 1)
+		}
 	}
 }
 
@@ -328,6 +363,32 @@ func (k *depthwiseTask) gathered(whole *asm.DepthwiseArgs, y, block, blocks int)
 	depthwiseScratch.Put(scratch)
 }
 
+// gatheredRuns does what gathered does, with tiles that go through the channels and write where the outputs belong.
+func (k *depthwiseTask) gatheredRuns(whole *asm.DepthwiseArgs, y, block, blocks int) {
+	d, s, g := k.plan, &k.plan.shape, k.plan.gather
+	scratch := depthwiseScratch.Get().(*depthwiseCopy)
+	in := gatherPixel * s.W // bytes of a row
+	most := min(s.H, (g.runStep-1)*s.SH+s.DH*(s.KH-1)+1)
+	scratch.grow(most * in / 4)
+	a := *whole
+	a.Src, a.Pixel, a.W, a.Blocks = &scratch.data[0], gatherPixel, k.w.from(block*laneBlock, k.lanes), blocks*laneBlock/k.lanes
+	a.Dst = add(a.Dst, block*pixelBytes)
+	for end := y + whole.Ys; y < end; y += a.Ys {
+		a.Ys = min(g.runStep, end-y)
+		first := min(max(0, y*s.SH-s.PT), s.H)
+		last := max(first, min(s.H, (y+a.Ys-1)*s.SH-s.PT+s.DH*(s.KH-1)+1))
+		if last > first {
+			depthwiseMove(k.isa, a.Src, add(whole.Src, first*s.W*whole.Pixel+block*pixelBytes), (last-first)*s.W, blocks,
+				gatherPixel, pixelBytes, whole.Pixel, pixelBytes)
+		}
+		a.Rows = &g.runRows[y*s.KH]
+		a.Skip = first*in + s.PL*gatherPixel
+		depthwiseTile(k.isa, d.window, &a, k.lanes)
+		a.Dst = add(a.Dst, a.Ys*d.ow*a.DstPixel)
+	}
+	depthwiseScratch.Put(scratch)
+}
+
 // depthwiseCopy is scratch memory for gathered pixels.
 type depthwiseCopy struct{ data []float32 }
 
@@ -350,7 +411,7 @@ func (k *depthwiseTask) runWide(t *Team) {
 	src, dst := k.scratch[:in:in], k.scratch[in:in+out]
 	from, to := unsafe.Slice(k.args.Src, s.N*s.H*s.W*s.C), unsafe.Slice(k.args.Dst, s.N*d.oh*d.ow*s.C)
 	k.plan = d
-	k.args.Src, k.args.Dst, k.args.Rows, k.args.Cols, k.args.Pixel = &src[0], &dst[0], &d.rows[0], &d.cols[0], 4*wideC
+	k.args.Src, k.args.Dst, k.args.Rows, k.args.Cols, k.args.Pixel, k.args.DstPixel = &src[0], &dst[0], &d.rows[0], &d.cols[0], 4*wideC, 4*wideC
 	for n := range s.N {
 		spread(src, from[n*s.H*s.W*s.C:], s.H*s.W, wideC, s.C)
 		t.Run(k, d.bands*d.groups)

@@ -15,6 +15,9 @@ func depthwiseLanes(isa ISA, channels int) (ISA, int) {
 	return Generic, min(channels, laneBlock)
 }
 
+// depthwiseRuns says whether the tile of a window goes through several blocks of channels itself.
+func depthwiseRuns(isa ISA, window depthwiseWindow) bool { return isa == AVX2 && window != windowAny }
+
 func depthwiseTile(isa ISA, window depthwiseWindow, a *asm.DepthwiseArgs, lanes int) {
 	switch isa {
 	case AVX512:

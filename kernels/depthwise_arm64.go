@@ -12,6 +12,9 @@ func depthwiseLanes(isa ISA, channels int) (ISA, int) {
 	return Generic, min(channels, laneBlock)
 }
 
+// depthwiseRuns says whether the tile of a window goes through several blocks of channels itself.
+func depthwiseRuns(ISA, depthwiseWindow) bool { return false }
+
 func depthwiseTile(isa ISA, window depthwiseWindow, a *asm.DepthwiseArgs, lanes int) {
 	if isa != NEON {
 		depthwiseTileGeneric(a, lanes)

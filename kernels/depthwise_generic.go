@@ -7,6 +7,9 @@ import "github.com/ocellus-vision/ocellus/asm"
 // depthwiseLanes returns how many channels a tile computes, and the instruction set whose tile that is.
 func depthwiseLanes(_ ISA, channels int) (ISA, int) { return Generic, min(channels, laneBlock) }
 
+// depthwiseRuns says whether the tile of a window goes through several blocks of channels itself.
+func depthwiseRuns(ISA, depthwiseWindow) bool { return false }
+
 func depthwiseTile(_ ISA, _ depthwiseWindow, a *asm.DepthwiseArgs, lanes int) {
 	depthwiseTileGeneric(a, lanes)
 }

@@ -59,10 +59,12 @@ var arguments = argstruct.Struct{
 		{"KH", "int", "kernel rows, at least 1"},
 		{"KW", "int", "kernel columns, at least 1; only DepthwiseAny reads it"},
 		{"Ys", "int", "output rows, at least 1"},
+		{"Blocks", "int", "blocks of channels, at least 1; only some functions read it"},
 		{"OW", "int", "output columns"},
 		{"Width", "int", "input columns"},
 		{"PL", "int", "columns of padding at the left"},
-		{"Pixel", "int", "bytes from a pixel to the next, in input and output"},
+		{"Pixel", "int", "bytes from a pixel of the input to the next, and of the output unless there is DstPixel"},
+		{"DstPixel", "int", "bytes from a pixel of the output to the next; only functions with Blocks read it"},
 		{"Act", "int", "0 none, 1 clip: y = Lo > y ? Lo : y, then Hi < y ? Hi : y, 2 leaky: y = y > 0 ? y : Alpha*y"},
 		{"Lo", "float32", ""},
 		{"Hi", "float32", ""},
@@ -88,6 +90,12 @@ func (w window) doc(name string, lanes int) string {
 		"A window leaves the picture by at most %d at the left or right.", name, lanes, w.kw, w.kw, w.sw, w.edge())
 }
 
+func (w window) runsDoc(name string, lanes int) string {
+	return fmt.Sprintf("%s computes Blocks blocks of %d channels of depthwise convolution with a %dx%d window, stride %d along the row; "+
+		"see DepthwiseArgs. The weights of blocks lie in turn %d bytes and the rest of %d apart. A window leaves the picture by at most %d at the left or right.",
+		name, lanes, w.kw, w.kw, w.sw, 4*lanes, (1+w.kw*w.kw)*64, w.edge())
+}
+
 // edge is how many of the outermost input pixels of a tile may lie outside the picture at either side.
 func (w window) edge() int { return w.kw / 2 }
 
@@ -97,6 +105,14 @@ func (w window) inputs(pixels int) int { return (pixels-1)*w.sw + w.kw }
 // outside says whether input q of a tile may lie to the left or to the right of the picture; never both.
 func (w window) outside(pixels, q int) (left, right bool) {
 	return q < w.edge(), q >= w.inputs(pixels)-w.edge()
+}
+
+// edgeInput is the input of a tile that is the e-th of those that may lie outside the picture.
+func (w window) edgeInput(pixels, e int) int {
+	if e < w.edge() {
+		return e
+	}
+	return w.inputs(pixels) - 2*w.edge() + e
 }
 
 // anyTile is how many pixels DepthwiseAny computes together.

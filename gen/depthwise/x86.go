@@ -53,9 +53,12 @@ func start(name, doc string, frame int) Mem {
 func amd64(t target) {
 	x86.Declare("DepthwiseArgs")
 	for _, w := range windows {
-		if w.kw == 3 && len(t.vec) == 32 {
+		switch {
+		case len(t.vec) == 16:
+			t.runs(w)
+		case w.kw == 3:
 			t.resident(w)
-		} else {
+		default:
 			t.window(w)
 		}
 	}
@@ -324,11 +327,7 @@ func (t target) window(win window) {
 			}
 			VMOVUPS(m, v)
 		}
-		if rest := t.vec[p:]; len(rest) > win.inputs(p) {
-			t.byTap(win, p, acc, rest, load)
-		} else {
-			t.byInput(win, p, acc, rest, load)
-		}
+		t.byTap(win, p, acc, t.vec[p:], load)
 		ADDQ(I32(int32(win.kw*tap)), w)
 		DECQ(left)
 		JNZ(LabelRef(label + "row"))
@@ -356,23 +355,6 @@ func (t target) byTap(win window, p int, acc, rest []reg.VecPhysical, load func(
 				load(loaded, in[loaded])
 			}
 			VFMADD231PS(wj, in[q], a)
-		}
-	}
-}
-
-// byInput multiplies one input after the other with the weights that meet it; every weight of the kernel row has a register.
-func (t target) byInput(win window, p int, acc, rest []reg.VecPhysical, load func(int, reg.VecPhysical)) {
-	weights, in := rest[:win.kw], rest[win.kw:]
-	for j, wj := range weights {
-		VMOVUPS(Mem{Base: w, Disp: j * tap}, wj)
-	}
-	for q := range win.inputs(p) {
-		v := in[q%len(in)]
-		load(q, v)
-		for j := win.kw - 1; j >= 0; j-- {
-			if i := (q - j) / win.sw; q >= j && (q-j)%win.sw == 0 && i < p {
-				VFMADD231PS(weights[j], v, acc[i])
-			}
 		}
 	}
 }

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// runs emits a function that computes several blocks of channels: tile by tile of columns, in it row by row, in that block by block. So
+// memory is read in runs, and what one row of outputs shares with the next is still in the first cache.
+//
+// Where another program uses the core's other thread, it is the number of instructions that binds: an input that meets few outputs is
+// an operand of theirs in memory, and whether a pixel lies outside the picture is settled before the channels.
+func (t target) runs(win window) {
+	k, edge := win.kw, win.edge()
+	vector := 4 * t.lanes
+	start(win.name(t.name), win.runsDoc(win.name(t.name), t.lanes), 0)
+	lo, hi, alpha := AllocLocal(vector), AllocLocal(vector), AllocLocal(vector)
+	xs, ix, room := AllocLocal(8), AllocLocal(8), AllocLocal(8) // columns left; the tile's first input column, and the columns from it to the right edge
+	from, to := AllocLocal(8), AllocLocal(8)                    // behind the channels of the tile's first column: of the input, of the first output row
+	inRows, ys := AllocLocal(8), AllocLocal(8)                  // where the output row's input rows are; output rows left
+	pitch, bytes := AllocLocal(8), AllocLocal(8)                // of output rows; of the channels
+	act, dstPixel := AllocLocal(8), AllocLocal(8)
+	edges := AllocLocal(8 * k * 2 * edge) // where the outermost inputs of each kernel row are read from
+
+	rows := []reg.Register{reg.RAX, reg.RCX, reg.RDX, reg.R12, reg.R15}[:k]
+	args, c, step := tmp, left, reg.RBP
+	// The weights of a packed block's halves lie next to each other, those of the next behind all taps.
+	half := 4 * t.lanes
+	block := (1 + k*k) * tap
+
+	Load(Param("args"), args)
+	VBROADCASTSS(field(args, "Lo"), t.vec[0])
+	VBROADCASTSS(field(args, "Hi"), t.vec[1])
+	VBROADCASTSS(field(args, "Alpha"), t.vec[2])
+	VMOVUPS(t.vec[0], lo)
+	VMOVUPS(t.vec[1], hi)
+	VMOVUPS(t.vec[2], alpha)
+	MOVQ(field(args, "Act"), c)
+	MOVQ(c, act)
+	MOVQ(field(args, "Blocks"), c)
+	IMUL3Q(Imm(uint64(vector)), c, c)
+	MOVQ(c, bytes)
+	MOVQ(field(args, "Src"), row)
+	SUBQ(field(args, "Skip"), row)
+	ADDQ(c, row)
+	MOVQ(row, from)
+	MOVQ(field(args, "Dst"), dst)
+	ADDQ(c, dst)
+	MOVQ(dst, to)
+	MOVQ(field(args, "Pixel"), s1)
+	LEAQ(Mem{Base: s1, Index: s1, Scale: 2}, s3)
+	LEAQ(Mem{Base: s1, Index: s1, Scale: 4}, s5)
+	LEAQ(Mem{Base: s3, Index: s1, Scale: 4}, s7)
+	MOVQ(field(args, "DstPixel"), c)
+	MOVQ(c, dstPixel)
+	MOVQ(field(args, "OW"), row)
+	MOVQ(row, xs)
+	IMULQ(c, row)
+	MOVQ(row, pitch)
+	MOVQ(field(args, "PL"), row)
+	MOVQ(field(args, "Width"), c)
+	ADDQ(row, c)
+	MOVQ(c, room)
+	NEGQ(row)
+	MOVQ(row, ix)
+
+	Label("next")
+	for _, p := range tiles {
+		CMPQ(xs, Imm(uint64(p)))
+		JGE(LabelRef(fmt.Sprintf("tile%d", p)))
+	}
+	VZEROUPPER()
+	RET()
+
+	for _, p := range tiles {
+		label := fmt.Sprintf("tile%d", p)
+		n := win.inputs(p)
+		acc, weight, in := t.vec[:p], t.vec[p], t.vec[p+1:]
+		Label(label)
+		Load(Param("args"), args)
+		MOVQ(field(args, "Rows"), w)
+		MOVQ(w, inRows)
+		MOVQ(field(args, "Ys"), w)
+		MOVQ(w, ys)
+		MOVQ(to, dst)
+
+		Label(label + "row")
+		MOVQ(inRows, w)
+		MOVQ(from, c)
+		Load(Param("args"), args)
+		MOVQ(field(args, "Zero"), step)
+		ADDQ(bytes, step)
+		for i, r := range rows {
+			MOVQ(Mem{Base: w, Disp: 8 * i}, r)
+			TESTQ(r, r)
+			LEAQ(Mem{Base: r, Index: c, Scale: 1}, r)
+			CMOVQLT(step, r)
+			if n > 8 {
+				LEAQ(Mem{Base: r, Index: s1, Scale: 8}, row8)
+			}
+			for e := range 2 * edge {
+				q := win.edgeInput(p, e)
+				LEAQ(pixel(r, row8, q), tmp)
+				if left, right := win.outside(p, q); left {
+					CMPQ(ix, I8(int8(-q)))
+					CMOVQLT(step, tmp)
+				} else if right {
+					CMPQ(room, I8(int8(q)))
+					CMOVQLE(step, tmp)
+				}
+				MOVQ(tmp, edges.Offset(8*(2*edge*i+e)))
+			}
+		}
+		ADDQ(Imm(uint64(8*k)), w)
+		MOVQ(w, inRows)
+		Load(Param("args"), args)
+		MOVQ(field(args, "W"), w)
+		MOVQ(bytes, c)
+		NEGQ(c)
+		for _, r := range append([]reg.Register{dst}, rows...) {
+			ADDQ(c, r)
+		}
+		MOVQ(U32(uint32(half)), step)
+
+		Label(label + "block")
+		VMOVUPS(Mem{Base: w}, weight)
+		for _, a := range acc {
+			VMOVAPS(weight, a)
+		}
+		for i, r := range rows {
+			if n-edge > 8 {
+				LEAQ(Mem{Base: r, Index: s1, Scale: 8}, row8)
+			}
+			place := func(q int) Mem {
+				for e := range 2 * edge {
+					if win.edgeInput(p, e) == q {
+						MOVQ(edges.Offset(8*(2*edge*i+e)), tmp)
+						return Mem{Base: tmp, Index: c, Scale: 1}
+					}
+				}
+				return pixel(r, row8, q)
+			}
+			uses := make([]int, n)
+			for x := range p {
+				for j := range k {
+					uses[x*win.sw+j]++
+				}
+			}
+			kept := make([]reg.Register, n)
+			free := slices.Clone(in)
+			for j := range k {
+				VMOVUPS(Mem{Base: w, Disp: (1 + k*i + j) * tap}, weight)
+				for x, a := range acc {
+					q := x*win.sw + j
+					if kept[q] == nil && uses[q] > 2 && len(free) > 0 {
+						VMOVUPS(place(q), free[0])
+						kept[q], free = free[0], free[1:]
+					}
+					if kept[q] == nil {
+						VFMADD231PS(place(q), weight, a)
+					} else {
+						VFMADD231PS(kept[q], weight, a)
+					}
+					if uses[q]--; uses[q] == 0 && kept[q] != nil {
+						free = append(free, kept[q].(reg.VecPhysical))
+					}
+				}
+			}
+		}
+		CMPQ(act, Imm(1))
+		JLT(LabelRef(label + "store"))
+		JGT(LabelRef(label + "leaky"))
+		low, high := in[0], in[1]
+		VMOVUPS(lo, low)
+		VMOVUPS(hi, high)
+		for _, y := range acc {
+			// Both return their second source unless the first is greater (less): a NaN in y stays.
+			VMAXPS(y, low, y)
+			VMINPS(y, high, y)
+		}
+		Label(label + "store")
+		t.store(p, dstPixel, acc)
+		for _, r := range append([]reg.Register{dst}, rows...) {
+			ADDQ(Imm(uint64(vector)), r)
+		}
+		ADDQ(step, w)
+		XORQ(I32(int32(half^(block-half))), step)
+		ADDQ(Imm(uint64(vector)), c)
+		JNZ(LabelRef(label + "block"))
+		JMP(LabelRef(label + "blocks"))
+
+		Label(label + "leaky")
+		zero := weight
+		VXORPS(zero, zero, zero)
+		for _, y := range acc {
+			scaled, positive := in[0], in[1]
+			VMULPS(alpha, y, scaled)
+			VCMPPS(Imm(0x1e), zero, y, positive) // y > 0, quiet
+			VBLENDVPS(positive, y, scaled, y)
+		}
+		JMP(LabelRef(label + "store"))
+
+		Label(label + "blocks")
+		ADDQ(pitch, dst)
+		DECQ(ys)
+		JNZ(LabelRef(label + "row"))
+
+		IMUL3Q(Imm(uint64(p)), dstPixel, tmp)
+		ADDQ(tmp, to)
+		by := map[int]reg.Register{1: s1, 3: s3, 7: s7}[p]
+		for range win.sw {
+			ADDQ(by, from)
+		}
+		ADDQ(Imm(uint64(p*win.sw)), ix)
+		SUBQ(Imm(uint64(p*win.sw)), room)
+		SUBQ(Imm(uint64(p)), xs)
+		JMP(LabelRef("next"))
+	}
+}
+
+// store writes a tile's outputs, which are step bytes apart, from dst on.
+func (t target) store(p int, step Mem, acc []reg.VecPhysical) {
+	VMOVUPS(acc[0], Mem{Base: dst})
+	if p == 1 {
+		return
+	}
+	MOVQ(step, tmp)
+	VMOVUPS(acc[1], Mem{Base: dst, Index: tmp, Scale: 1})
+	VMOVUPS(acc[2], Mem{Base: dst, Index: tmp, Scale: 2})
+	if p == 3 {
+		return
+	}
+	VMOVUPS(acc[4], Mem{Base: dst, Index: tmp, Scale: 4})
+	LEAQ(Mem{Base: tmp, Index: tmp, Scale: 2}, row8)
+	VMOVUPS(acc[3], Mem{Base: dst, Index: row8, Scale: 1})
+	VMOVUPS(acc[6], Mem{Base: dst, Index: row8, Scale: 2})
+	LEAQ(Mem{Base: tmp, Index: tmp, Scale: 4}, row8)
+	VMOVUPS(acc[5], Mem{Base: dst, Index: row8, Scale: 1})
+}
