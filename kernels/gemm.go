@@ -256,7 +256,7 @@ func (g *gemmTask) setAct(a Act) {
 // blockRows returns how many rows to treat at once: as many as keep their part of A in the second-level cache, but enough to
 // use each part of B several times.
 func blockRows(m, k, rows int) int {
-	b := min(m, 512, max(4*rows, 65536/max(1, k)))
+	b := min(m, 512, max(4*rows, 32768/max(1, k)))
 	return (b + rows - 1) / rows * rows
 }
 

@@ -80,18 +80,22 @@ func (t *avx2) addMem(m Mem, s shape, r, v int, ragged bool) {
 	}
 }
 
-func (t *avx2) inner(s shape) {
+func (t *avx2) inner(s shape, step int) {
 	for v := range t.vectors(s) {
-		VMOVUPS(Mem{Base: ptrB, Disp: 32 * v}, ymm[v])
+		VMOVUPS(Mem{Base: ptrB, Disp: 64*step + 32*v}, ymm[v])
 	}
 	for r := range s.rows {
 		a := ymm[2+r%2]
-		VBROADCASTSS(Mem{Base: rowPtr[r], Index: idx, Scale: 4}, a)
+		VBROADCASTSS(Mem{Base: rowPtr[r], Index: idx, Scale: 4, Disp: 4 * step}, a)
 		for v := range t.vectors(s) {
 			VFMADD231PS(ymm[v], a, t.acc(s, r, v))
 		}
 	}
 }
+
+// unroll is 4: twelve multiply-adds take eight loads, and with the loop's own instructions after every step a core whose other thread is
+// busy has no room for them.
+func (*avx2) unroll() int { return 4 }
 
 func (*avx2) leaky(y reg.VecPhysical) {
 	VMULPS(ymm[0], y, ymm[2])

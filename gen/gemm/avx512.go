@@ -115,7 +115,9 @@ func (t avx512) loadB(s shape, i int) {
 	}
 }
 
-func (t avx512) inner(s shape) {
+func (avx512) unroll() int { return 1 }
+
+func (t avx512) inner(s shape, _ int) {
 	t.loadB(s, 0)
 	// One panel has as many loads as there is time for.
 	for p := 0; s.panels > 1 && p < s.panels; p++ {

@@ -76,7 +76,8 @@ type target interface {
 	load(m Mem, s shape, r, v int, ragged bool)
 	store(m Mem, s shape, r, v int, ragged bool)
 	addMem(m Mem, s shape, r, v int, ragged bool)
-	inner(s shape)
+	inner(s shape, step int)                                         // a multiply-add of all accumulators, so many steps along K from idx
+	unroll() int                                                     // steps of a turn of the loop
 	tail(s shape) int                                                // how many of the last products of a sum finish computes; 0 for none
 	loadB(s shape, i int)                                            // of the i-th of them
 	finish(s shape, r int, c reg.Register, limits []reg.VecPhysical) // computes them for a row, clips and stores
@@ -281,21 +282,51 @@ func tile(t target, f *frame, s shape, ragged bool, label string) {
 	MOVQ(k, idx)
 	MOVQ(field(stride, "BPanel"), stride)
 	NEGQ(idx)
-	Label(label + "k")
-	t.inner(s)
-	if ahead != nil {
-		for p := range panels {
-			m := Mem{Base: ahead}
-			if p == 1 {
-				m.Index, m.Scale = stride, 1
-			}
-			PREFETCHT1(m)
-		}
-		ADDQ(Imm(64), ahead)
+	fetches := panels // a step
+	if ahead == nil {
+		fetches = 0
 	}
-	ADDQ(Imm(64), ptrB)
+	// turn emits some steps along K.
+	turn := func(steps int) {
+		for step := range steps {
+			t.inner(s, step)
+			for p := range fetches {
+				m := Mem{Base: ahead, Disp: 64 * step}
+				if p == 1 {
+					m.Index, m.Scale = stride, 1
+				}
+				PREFETCHT1(m)
+			}
+		}
+		on := Imm(64)
+		if steps > 1 {
+			on = I32(int32(64 * steps))
+		}
+		if fetches > 0 {
+			ADDQ(on, ahead)
+		}
+		ADDQ(on, ptrB)
+	}
+	u := t.unroll()
+	if u > 1 {
+		CMPQ(idx, I8(int8(-u)))
+		JGT(LabelRef(label + "rest"))
+		Label(label + "ks")
+		turn(u)
+		ADDQ(Imm(uint64(u)), idx)
+		CMPQ(idx, I8(int8(-u)))
+		JLE(LabelRef(label + "ks"))
+		Label(label + "rest")
+		TESTQ(idx, idx)
+		JEQ(LabelRef(label + "summed"))
+	}
+	Label(label + "k")
+	turn(1)
 	INCQ(idx)
 	JNZ(LabelRef(label + "k"))
+	if u > 1 {
+		Label(label + "summed")
+	}
 	if tail > 0 {
 		CMPQ(f.tail, Imm(0))
 		JNE(LabelRef(label + "tail"))
