@@ -8,14 +8,14 @@
 // Requires: AVX, CMOV, FMA3
 TEXT ·Depthwise3x3S1x7F32AVX2(SB), NOSPLIT, $232-8
 	MOVQ         args+0(FP), BX
-	VBROADCASTSS 136(BX), Y0
-	VBROADCASTSS 140(BX), Y1
-	VBROADCASTSS 144(BX), Y2
+	VBROADCASTSS 152(BX), Y0
+	VBROADCASTSS 156(BX), Y1
+	VBROADCASTSS 160(BX), Y2
 	VMOVUPS      Y0, (SP)
 	VMOVUPS      Y1, 32(SP)
 	VMOVUPS      Y2, 64(SP)
-	MOVQ         128(BX), R13
-	MOVQ         R13, 168(SP)
+	MOVQ         144(BX), R13
+	MOVQ         R13, 152(SP)
 	MOVQ         80(BX), R13
 	IMUL3Q       $0x20, R13, R13
 	MOVQ         R13, 160(SP)
@@ -31,11 +31,11 @@ TEXT ·Depthwise3x3S1x7F32AVX2(SB), NOSPLIT, $232-8
 	LEAQ         (R8)(R8*4), R10
 	LEAQ         (R9)(R8*4), R11
 	MOVQ         120(BX), R13
+	MOVQ         R13, 168(SP)
+	MOVQ         128(BX), R13
 	MOVQ         R13, 176(SP)
-	MOVQ         88(BX), AX
-	MOVQ         AX, 96(SP)
-	IMULQ        R13, AX
-	MOVQ         AX, 152(SP)
+	MOVQ         88(BX), R13
+	MOVQ         R13, 96(SP)
 	MOVQ         104(BX), AX
 	MOVQ         96(BX), R13
 	ADDQ         AX, R13
@@ -106,9 +106,9 @@ tile7row:
 	CMPQ    112(SP), $+8
 	CMOVQLE BP, BX
 	MOVQ    BX, 224(SP)
-	ADDQ    $0x18, SI
-	MOVQ    SI, 136(SP)
 	MOVQ    args+0(FP), BX
+	ADDQ    136(BX), SI
+	MOVQ    SI, 136(SP)
 	MOVQ    32(BX), SI
 	MOVQ    160(SP), R13
 	NEGQ    R13
@@ -220,7 +220,7 @@ tile7block:
 	VFMADD231PS (DX)(R11*1), Y7, Y5
 	MOVQ        224(SP), BX
 	VFMADD231PS (BX)(R13*1), Y7, Y6
-	CMPQ        168(SP), $0x01
+	CMPQ        152(SP), $0x01
 	JLT         tile7store
 	JGT         tile7leaky
 	VMOVUPS     (SP), Y8
@@ -242,7 +242,7 @@ tile7block:
 
 tile7store:
 	VMOVUPS Y0, (DI)
-	MOVQ    176(SP), BX
+	MOVQ    168(SP), BX
 	VMOVUPS Y1, (DI)(BX*1)
 	VMOVUPS Y2, (DI)(BX*2)
 	VMOVUPS Y4, (DI)(BX*4)
@@ -287,10 +287,10 @@ tile7leaky:
 	JMP       tile7store
 
 tile7blocks:
-	ADDQ   152(SP), DI
+	ADDQ   176(SP), DI
 	DECQ   144(SP)
 	JNZ    tile7row
-	IMUL3Q $0x07, 176(SP), BX
+	IMUL3Q $0x07, 168(SP), BX
 	ADDQ   BX, 128(SP)
 	ADDQ   R11, 120(SP)
 	ADDQ   $0x07, 104(SP)
@@ -348,9 +348,9 @@ tile3row:
 	CMPQ    112(SP), $+4
 	CMOVQLE BP, BX
 	MOVQ    BX, 224(SP)
-	ADDQ    $0x18, SI
-	MOVQ    SI, 136(SP)
 	MOVQ    args+0(FP), BX
+	ADDQ    136(BX), SI
+	MOVQ    SI, 136(SP)
 	MOVQ    32(BX), SI
 	MOVQ    160(SP), R13
 	NEGQ    R13
@@ -410,7 +410,7 @@ tile3block:
 	VFMADD231PS (DX)(R9*1), Y3, Y1
 	MOVQ        224(SP), BX
 	VFMADD231PS (BX)(R13*1), Y3, Y2
-	CMPQ        168(SP), $0x01
+	CMPQ        152(SP), $0x01
 	JLT         tile3store
 	JGT         tile3leaky
 	VMOVUPS     (SP), Y4
@@ -424,7 +424,7 @@ tile3block:
 
 tile3store:
 	VMOVUPS Y0, (DI)
-	MOVQ    176(SP), BX
+	MOVQ    168(SP), BX
 	VMOVUPS Y1, (DI)(BX*1)
 	VMOVUPS Y2, (DI)(BX*2)
 	ADDQ    $0x20, DI
@@ -451,10 +451,10 @@ tile3leaky:
 	JMP       tile3store
 
 tile3blocks:
-	ADDQ   152(SP), DI
+	ADDQ   176(SP), DI
 	DECQ   144(SP)
 	JNZ    tile3row
-	IMUL3Q $0x03, 176(SP), BX
+	IMUL3Q $0x03, 168(SP), BX
 	ADDQ   BX, 128(SP)
 	ADDQ   R9, 120(SP)
 	ADDQ   $0x03, 104(SP)
@@ -512,9 +512,9 @@ tile1row:
 	CMPQ    112(SP), $+2
 	CMOVQLE BP, BX
 	MOVQ    BX, 224(SP)
-	ADDQ    $0x18, SI
-	MOVQ    SI, 136(SP)
 	MOVQ    args+0(FP), BX
+	ADDQ    136(BX), SI
+	MOVQ    SI, 136(SP)
 	MOVQ    32(BX), SI
 	MOVQ    160(SP), R13
 	NEGQ    R13
@@ -551,7 +551,7 @@ tile1block:
 	VMOVUPS     576(SI), Y1
 	MOVQ        224(SP), BX
 	VFMADD231PS (BX)(R13*1), Y1, Y0
-	CMPQ        168(SP), $0x01
+	CMPQ        152(SP), $0x01
 	JLT         tile1store
 	JGT         tile1leaky
 	VMOVUPS     (SP), Y2
@@ -579,10 +579,10 @@ tile1leaky:
 	JMP       tile1store
 
 tile1blocks:
-	ADDQ   152(SP), DI
+	ADDQ   176(SP), DI
 	DECQ   144(SP)
 	JNZ    tile1row
-	IMUL3Q $0x01, 176(SP), BX
+	IMUL3Q $0x01, 168(SP), BX
 	ADDQ   BX, 128(SP)
 	ADDQ   R8, 120(SP)
 	ADDQ   $0x01, 104(SP)
@@ -594,14 +594,14 @@ tile1blocks:
 // Requires: AVX, CMOV, FMA3
 TEXT ·Depthwise3x3S2x7F32AVX2(SB), NOSPLIT, $232-8
 	MOVQ         args+0(FP), BX
-	VBROADCASTSS 136(BX), Y0
-	VBROADCASTSS 140(BX), Y1
-	VBROADCASTSS 144(BX), Y2
+	VBROADCASTSS 152(BX), Y0
+	VBROADCASTSS 156(BX), Y1
+	VBROADCASTSS 160(BX), Y2
 	VMOVUPS      Y0, (SP)
 	VMOVUPS      Y1, 32(SP)
 	VMOVUPS      Y2, 64(SP)
-	MOVQ         128(BX), R13
-	MOVQ         R13, 168(SP)
+	MOVQ         144(BX), R13
+	MOVQ         R13, 152(SP)
 	MOVQ         80(BX), R13
 	IMUL3Q       $0x20, R13, R13
 	MOVQ         R13, 160(SP)
@@ -617,11 +617,11 @@ TEXT ·Depthwise3x3S2x7F32AVX2(SB), NOSPLIT, $232-8
 	LEAQ         (R8)(R8*4), R10
 	LEAQ         (R9)(R8*4), R11
 	MOVQ         120(BX), R13
+	MOVQ         R13, 168(SP)
+	MOVQ         128(BX), R13
 	MOVQ         R13, 176(SP)
-	MOVQ         88(BX), AX
-	MOVQ         AX, 96(SP)
-	IMULQ        R13, AX
-	MOVQ         AX, 152(SP)
+	MOVQ         88(BX), R13
+	MOVQ         R13, 96(SP)
 	MOVQ         104(BX), AX
 	MOVQ         96(BX), R13
 	ADDQ         AX, R13
@@ -692,9 +692,9 @@ tile7row:
 	CMPQ    112(SP), $+14
 	CMOVQLE BP, BX
 	MOVQ    BX, 224(SP)
-	ADDQ    $0x18, SI
-	MOVQ    SI, 136(SP)
 	MOVQ    args+0(FP), BX
+	ADDQ    136(BX), SI
+	MOVQ    SI, 136(SP)
 	MOVQ    32(BX), SI
 	MOVQ    160(SP), R13
 	NEGQ    R13
@@ -794,7 +794,7 @@ tile7block:
 	VFMADD231PS (R14)(R8*4), Y7, Y5
 	MOVQ        224(SP), BX
 	VFMADD231PS (BX)(R13*1), Y7, Y6
-	CMPQ        168(SP), $0x01
+	CMPQ        152(SP), $0x01
 	JLT         tile7store
 	JGT         tile7leaky
 	VMOVUPS     (SP), Y8
@@ -816,7 +816,7 @@ tile7block:
 
 tile7store:
 	VMOVUPS Y0, (DI)
-	MOVQ    176(SP), BX
+	MOVQ    168(SP), BX
 	VMOVUPS Y1, (DI)(BX*1)
 	VMOVUPS Y2, (DI)(BX*2)
 	VMOVUPS Y4, (DI)(BX*4)
@@ -861,10 +861,10 @@ tile7leaky:
 	JMP       tile7store
 
 tile7blocks:
-	ADDQ   152(SP), DI
+	ADDQ   176(SP), DI
 	DECQ   144(SP)
 	JNZ    tile7row
-	IMUL3Q $0x07, 176(SP), BX
+	IMUL3Q $0x07, 168(SP), BX
 	ADDQ   BX, 128(SP)
 	ADDQ   R11, 120(SP)
 	ADDQ   R11, 120(SP)
@@ -923,9 +923,9 @@ tile3row:
 	CMPQ    112(SP), $+6
 	CMOVQLE BP, BX
 	MOVQ    BX, 224(SP)
-	ADDQ    $0x18, SI
-	MOVQ    SI, 136(SP)
 	MOVQ    args+0(FP), BX
+	ADDQ    136(BX), SI
+	MOVQ    SI, 136(SP)
 	MOVQ    32(BX), SI
 	MOVQ    160(SP), R13
 	NEGQ    R13
@@ -982,7 +982,7 @@ tile3block:
 	VFMADD231PS (DX)(R8*4), Y3, Y1
 	MOVQ        224(SP), BX
 	VFMADD231PS (BX)(R13*1), Y3, Y2
-	CMPQ        168(SP), $0x01
+	CMPQ        152(SP), $0x01
 	JLT         tile3store
 	JGT         tile3leaky
 	VMOVUPS     (SP), Y4
@@ -996,7 +996,7 @@ tile3block:
 
 tile3store:
 	VMOVUPS Y0, (DI)
-	MOVQ    176(SP), BX
+	MOVQ    168(SP), BX
 	VMOVUPS Y1, (DI)(BX*1)
 	VMOVUPS Y2, (DI)(BX*2)
 	ADDQ    $0x20, DI
@@ -1023,10 +1023,10 @@ tile3leaky:
 	JMP       tile3store
 
 tile3blocks:
-	ADDQ   152(SP), DI
+	ADDQ   176(SP), DI
 	DECQ   144(SP)
 	JNZ    tile3row
-	IMUL3Q $0x03, 176(SP), BX
+	IMUL3Q $0x03, 168(SP), BX
 	ADDQ   BX, 128(SP)
 	ADDQ   R9, 120(SP)
 	ADDQ   R9, 120(SP)
@@ -1085,9 +1085,9 @@ tile1row:
 	CMPQ    112(SP), $+2
 	CMOVQLE BP, BX
 	MOVQ    BX, 224(SP)
-	ADDQ    $0x18, SI
-	MOVQ    SI, 136(SP)
 	MOVQ    args+0(FP), BX
+	ADDQ    136(BX), SI
+	MOVQ    SI, 136(SP)
 	MOVQ    32(BX), SI
 	MOVQ    160(SP), R13
 	NEGQ    R13
@@ -1124,7 +1124,7 @@ tile1block:
 	VMOVUPS     576(SI), Y1
 	MOVQ        224(SP), BX
 	VFMADD231PS (BX)(R13*1), Y1, Y0
-	CMPQ        168(SP), $0x01
+	CMPQ        152(SP), $0x01
 	JLT         tile1store
 	JGT         tile1leaky
 	VMOVUPS     (SP), Y2
@@ -1152,10 +1152,10 @@ tile1leaky:
 	JMP       tile1store
 
 tile1blocks:
-	ADDQ   152(SP), DI
+	ADDQ   176(SP), DI
 	DECQ   144(SP)
 	JNZ    tile1row
-	IMUL3Q $0x01, 176(SP), BX
+	IMUL3Q $0x01, 168(SP), BX
 	ADDQ   BX, 128(SP)
 	ADDQ   R8, 120(SP)
 	ADDQ   R8, 120(SP)
@@ -1168,14 +1168,14 @@ tile1blocks:
 // Requires: AVX, CMOV, FMA3
 TEXT ·Depthwise5x5S1x7F32AVX2(SB), NOSPLIT, $344-8
 	MOVQ         args+0(FP), BX
-	VBROADCASTSS 136(BX), Y0
-	VBROADCASTSS 140(BX), Y1
-	VBROADCASTSS 144(BX), Y2
+	VBROADCASTSS 152(BX), Y0
+	VBROADCASTSS 156(BX), Y1
+	VBROADCASTSS 160(BX), Y2
 	VMOVUPS      Y0, (SP)
 	VMOVUPS      Y1, 32(SP)
 	VMOVUPS      Y2, 64(SP)
-	MOVQ         128(BX), R13
-	MOVQ         R13, 168(SP)
+	MOVQ         144(BX), R13
+	MOVQ         R13, 152(SP)
 	MOVQ         80(BX), R13
 	IMUL3Q       $0x20, R13, R13
 	MOVQ         R13, 160(SP)
@@ -1191,11 +1191,11 @@ TEXT ·Depthwise5x5S1x7F32AVX2(SB), NOSPLIT, $344-8
 	LEAQ         (R8)(R8*4), R10
 	LEAQ         (R9)(R8*4), R11
 	MOVQ         120(BX), R13
+	MOVQ         R13, 168(SP)
+	MOVQ         128(BX), R13
 	MOVQ         R13, 176(SP)
-	MOVQ         88(BX), AX
-	MOVQ         AX, 96(SP)
-	IMULQ        R13, AX
-	MOVQ         AX, 152(SP)
+	MOVQ         88(BX), R13
+	MOVQ         R13, 96(SP)
 	MOVQ         104(BX), AX
 	MOVQ         96(BX), R13
 	ADDQ         AX, R13
@@ -1332,9 +1332,9 @@ tile7row:
 	CMPQ    112(SP), $+10
 	CMOVQLE BP, BX
 	MOVQ    BX, 336(SP)
-	ADDQ    $0x28, SI
-	MOVQ    SI, 136(SP)
 	MOVQ    args+0(FP), BX
+	ADDQ    136(BX), SI
+	MOVQ    SI, 136(SP)
 	MOVQ    32(BX), SI
 	MOVQ    160(SP), R13
 	NEGQ    R13
@@ -1625,7 +1625,7 @@ tile7block:
 	VFMADD231PS (BX)(R13*1), Y7, Y5
 	MOVQ        336(SP), BX
 	VFMADD231PS (BX)(R13*1), Y7, Y6
-	CMPQ        168(SP), $0x01
+	CMPQ        152(SP), $0x01
 	JLT         tile7store
 	JGT         tile7leaky
 	VMOVUPS     (SP), Y8
@@ -1647,7 +1647,7 @@ tile7block:
 
 tile7store:
 	VMOVUPS Y0, (DI)
-	MOVQ    176(SP), BX
+	MOVQ    168(SP), BX
 	VMOVUPS Y1, (DI)(BX*1)
 	VMOVUPS Y2, (DI)(BX*2)
 	VMOVUPS Y4, (DI)(BX*4)
@@ -1694,10 +1694,10 @@ tile7leaky:
 	JMP       tile7store
 
 tile7blocks:
-	ADDQ   152(SP), DI
+	ADDQ   176(SP), DI
 	DECQ   144(SP)
 	JNZ    tile7row
-	IMUL3Q $0x07, 176(SP), BX
+	IMUL3Q $0x07, 168(SP), BX
 	ADDQ   BX, 128(SP)
 	ADDQ   R11, 120(SP)
 	ADDQ   $0x07, 104(SP)
@@ -1819,9 +1819,9 @@ tile3row:
 	CMPQ    112(SP), $+6
 	CMOVQLE BP, BX
 	MOVQ    BX, 336(SP)
-	ADDQ    $0x28, SI
-	MOVQ    SI, 136(SP)
 	MOVQ    args+0(FP), BX
+	ADDQ    136(BX), SI
+	MOVQ    SI, 136(SP)
 	MOVQ    32(BX), SI
 	MOVQ    160(SP), R13
 	NEGQ    R13
@@ -1983,7 +1983,7 @@ tile3block:
 	VFMADD231PS (BX)(R13*1), Y3, Y1
 	MOVQ        336(SP), BX
 	VFMADD231PS (BX)(R13*1), Y3, Y2
-	CMPQ        168(SP), $0x01
+	CMPQ        152(SP), $0x01
 	JLT         tile3store
 	JGT         tile3leaky
 	VMOVUPS     (SP), Y4
@@ -1997,7 +1997,7 @@ tile3block:
 
 tile3store:
 	VMOVUPS Y0, (DI)
-	MOVQ    176(SP), BX
+	MOVQ    168(SP), BX
 	VMOVUPS Y1, (DI)(BX*1)
 	VMOVUPS Y2, (DI)(BX*2)
 	ADDQ    $0x20, DI
@@ -2026,10 +2026,10 @@ tile3leaky:
 	JMP       tile3store
 
 tile3blocks:
-	ADDQ   152(SP), DI
+	ADDQ   176(SP), DI
 	DECQ   144(SP)
 	JNZ    tile3row
-	IMUL3Q $0x03, 176(SP), BX
+	IMUL3Q $0x03, 168(SP), BX
 	ADDQ   BX, 128(SP)
 	ADDQ   R9, 120(SP)
 	ADDQ   $0x03, 104(SP)
@@ -2151,9 +2151,9 @@ tile1row:
 	CMPQ    112(SP), $+4
 	CMOVQLE BP, BX
 	MOVQ    BX, 336(SP)
-	ADDQ    $0x28, SI
-	MOVQ    SI, 136(SP)
 	MOVQ    args+0(FP), BX
+	ADDQ    136(BX), SI
+	MOVQ    SI, 136(SP)
 	MOVQ    32(BX), SI
 	MOVQ    160(SP), R13
 	NEGQ    R13
@@ -2238,7 +2238,7 @@ tile1block:
 	VMOVUPS     1600(SI), Y1
 	MOVQ        336(SP), BX
 	VFMADD231PS (BX)(R13*1), Y1, Y0
-	CMPQ        168(SP), $0x01
+	CMPQ        152(SP), $0x01
 	JLT         tile1store
 	JGT         tile1leaky
 	VMOVUPS     (SP), Y2
@@ -2268,10 +2268,10 @@ tile1leaky:
 	JMP       tile1store
 
 tile1blocks:
-	ADDQ   152(SP), DI
+	ADDQ   176(SP), DI
 	DECQ   144(SP)
 	JNZ    tile1row
-	IMUL3Q $0x01, 176(SP), BX
+	IMUL3Q $0x01, 168(SP), BX
 	ADDQ   BX, 128(SP)
 	ADDQ   R8, 120(SP)
 	ADDQ   $0x01, 104(SP)
@@ -2283,14 +2283,14 @@ tile1blocks:
 // Requires: AVX, CMOV, FMA3
 TEXT ·Depthwise5x5S2x7F32AVX2(SB), NOSPLIT, $344-8
 	MOVQ         args+0(FP), BX
-	VBROADCASTSS 136(BX), Y0
-	VBROADCASTSS 140(BX), Y1
-	VBROADCASTSS 144(BX), Y2
+	VBROADCASTSS 152(BX), Y0
+	VBROADCASTSS 156(BX), Y1
+	VBROADCASTSS 160(BX), Y2
 	VMOVUPS      Y0, (SP)
 	VMOVUPS      Y1, 32(SP)
 	VMOVUPS      Y2, 64(SP)
-	MOVQ         128(BX), R13
-	MOVQ         R13, 168(SP)
+	MOVQ         144(BX), R13
+	MOVQ         R13, 152(SP)
 	MOVQ         80(BX), R13
 	IMUL3Q       $0x20, R13, R13
 	MOVQ         R13, 160(SP)
@@ -2306,11 +2306,11 @@ TEXT ·Depthwise5x5S2x7F32AVX2(SB), NOSPLIT, $344-8
 	LEAQ         (R8)(R8*4), R10
 	LEAQ         (R9)(R8*4), R11
 	MOVQ         120(BX), R13
+	MOVQ         R13, 168(SP)
+	MOVQ         128(BX), R13
 	MOVQ         R13, 176(SP)
-	MOVQ         88(BX), AX
-	MOVQ         AX, 96(SP)
-	IMULQ        R13, AX
-	MOVQ         AX, 152(SP)
+	MOVQ         88(BX), R13
+	MOVQ         R13, 96(SP)
 	MOVQ         104(BX), AX
 	MOVQ         96(BX), R13
 	ADDQ         AX, R13
@@ -2447,9 +2447,9 @@ tile7row:
 	CMPQ    112(SP), $+16
 	CMOVQLE BP, BX
 	MOVQ    BX, 336(SP)
-	ADDQ    $0x28, SI
-	MOVQ    SI, 136(SP)
 	MOVQ    args+0(FP), BX
+	ADDQ    136(BX), SI
+	MOVQ    SI, 136(SP)
 	MOVQ    32(BX), SI
 	MOVQ    160(SP), R13
 	NEGQ    R13
@@ -2720,7 +2720,7 @@ tile7block:
 	VFMADD231PS (R14)(R9*2), Y7, Y5
 	MOVQ        336(SP), BX
 	VFMADD231PS (BX)(R13*1), Y7, Y6
-	CMPQ        168(SP), $0x01
+	CMPQ        152(SP), $0x01
 	JLT         tile7store
 	JGT         tile7leaky
 	VMOVUPS     (SP), Y8
@@ -2742,7 +2742,7 @@ tile7block:
 
 tile7store:
 	VMOVUPS Y0, (DI)
-	MOVQ    176(SP), BX
+	MOVQ    168(SP), BX
 	VMOVUPS Y1, (DI)(BX*1)
 	VMOVUPS Y2, (DI)(BX*2)
 	VMOVUPS Y4, (DI)(BX*4)
@@ -2789,10 +2789,10 @@ tile7leaky:
 	JMP       tile7store
 
 tile7blocks:
-	ADDQ   152(SP), DI
+	ADDQ   176(SP), DI
 	DECQ   144(SP)
 	JNZ    tile7row
-	IMUL3Q $0x07, 176(SP), BX
+	IMUL3Q $0x07, 168(SP), BX
 	ADDQ   BX, 128(SP)
 	ADDQ   R11, 120(SP)
 	ADDQ   R11, 120(SP)
@@ -2920,9 +2920,9 @@ tile3row:
 	CMPQ    112(SP), $+8
 	CMOVQLE BP, BX
 	MOVQ    BX, 336(SP)
-	ADDQ    $0x28, SI
-	MOVQ    SI, 136(SP)
 	MOVQ    args+0(FP), BX
+	ADDQ    136(BX), SI
+	MOVQ    SI, 136(SP)
 	MOVQ    32(BX), SI
 	MOVQ    160(SP), R13
 	NEGQ    R13
@@ -3064,7 +3064,7 @@ tile3block:
 	VFMADD231PS (R15)(R9*2), Y3, Y1
 	MOVQ        336(SP), BX
 	VFMADD231PS (BX)(R13*1), Y3, Y2
-	CMPQ        168(SP), $0x01
+	CMPQ        152(SP), $0x01
 	JLT         tile3store
 	JGT         tile3leaky
 	VMOVUPS     (SP), Y4
@@ -3078,7 +3078,7 @@ tile3block:
 
 tile3store:
 	VMOVUPS Y0, (DI)
-	MOVQ    176(SP), BX
+	MOVQ    168(SP), BX
 	VMOVUPS Y1, (DI)(BX*1)
 	VMOVUPS Y2, (DI)(BX*2)
 	ADDQ    $0x20, DI
@@ -3107,10 +3107,10 @@ tile3leaky:
 	JMP       tile3store
 
 tile3blocks:
-	ADDQ   152(SP), DI
+	ADDQ   176(SP), DI
 	DECQ   144(SP)
 	JNZ    tile3row
-	IMUL3Q $0x03, 176(SP), BX
+	IMUL3Q $0x03, 168(SP), BX
 	ADDQ   BX, 128(SP)
 	ADDQ   R9, 120(SP)
 	ADDQ   R9, 120(SP)
@@ -3233,9 +3233,9 @@ tile1row:
 	CMPQ    112(SP), $+4
 	CMOVQLE BP, BX
 	MOVQ    BX, 336(SP)
-	ADDQ    $0x28, SI
-	MOVQ    SI, 136(SP)
 	MOVQ    args+0(FP), BX
+	ADDQ    136(BX), SI
+	MOVQ    SI, 136(SP)
 	MOVQ    32(BX), SI
 	MOVQ    160(SP), R13
 	NEGQ    R13
@@ -3320,7 +3320,7 @@ tile1block:
 	VMOVUPS     1600(SI), Y1
 	MOVQ        336(SP), BX
 	VFMADD231PS (BX)(R13*1), Y1, Y0
-	CMPQ        168(SP), $0x01
+	CMPQ        152(SP), $0x01
 	JLT         tile1store
 	JGT         tile1leaky
 	VMOVUPS     (SP), Y2
@@ -3350,10 +3350,10 @@ tile1leaky:
 	JMP       tile1store
 
 tile1blocks:
-	ADDQ   152(SP), DI
+	ADDQ   176(SP), DI
 	DECQ   144(SP)
 	JNZ    tile1row
-	IMUL3Q $0x01, 176(SP), BX
+	IMUL3Q $0x01, 168(SP), BX
 	ADDQ   BX, 128(SP)
 	ADDQ   R8, 120(SP)
 	ADDQ   R8, 120(SP)
@@ -3442,11 +3442,11 @@ tile4col:
 	DECQ         R13
 	JNZ          tile4row
 	MOVQ         args+0(FP), BX
-	CMPQ         128(BX), $0x01
+	CMPQ         144(BX), $0x01
 	JLT          tile4store
 	JGT          tile4leaky
-	VBROADCASTSS 136(BX), Y4
-	VBROADCASTSS 140(BX), Y5
+	VBROADCASTSS 152(BX), Y4
+	VBROADCASTSS 156(BX), Y5
 	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -3458,7 +3458,7 @@ tile4col:
 	JMP          tile4store
 
 tile4leaky:
-	VBROADCASTSS 144(BX), Y4
+	VBROADCASTSS 160(BX), Y4
 	VXORPS       X5, X5, X5
 	VMULPS       Y4, Y0, Y6
 	VCMPPS       $0x1e, Y5, Y0, Y7
@@ -3513,17 +3513,17 @@ tile1col:
 	DECQ         R13
 	JNZ          tile1row
 	MOVQ         args+0(FP), BX
-	CMPQ         128(BX), $0x01
+	CMPQ         144(BX), $0x01
 	JLT          tile1store
 	JGT          tile1leaky
-	VBROADCASTSS 136(BX), Y1
-	VBROADCASTSS 140(BX), Y2
+	VBROADCASTSS 152(BX), Y1
+	VBROADCASTSS 156(BX), Y2
 	VMAXPS       Y0, Y1, Y0
 	VMINPS       Y0, Y2, Y0
 	JMP          tile1store
 
 tile1leaky:
-	VBROADCASTSS 144(BX), Y1
+	VBROADCASTSS 160(BX), Y1
 	VXORPS       X2, X2, X2
 	VMULPS       Y1, Y0, Y3
 	VCMPPS       $0x1e, Y2, Y0, Y4

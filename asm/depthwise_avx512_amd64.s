@@ -183,11 +183,11 @@ tile7:
 	VMOVUPS.Z    (AX)(BP*1), K2, Z15
 	VFMADD231PS  Z30, Z15, Z6
 	MOVQ         args+0(FP), BX
-	CMPQ         128(BX), $0x01
+	CMPQ         144(BX), $0x01
 	JLT          tile7store
 	JGT          tile7leaky
-	VBROADCASTSS 136(BX), Z7
-	VBROADCASTSS 140(BX), Z8
+	VBROADCASTSS 152(BX), Z7
+	VBROADCASTSS 156(BX), Z8
 	VMAXPS       Z0, Z7, Z0
 	VMINPS       Z0, Z8, Z0
 	VMAXPS       Z1, Z7, Z1
@@ -205,7 +205,7 @@ tile7:
 	JMP          tile7store
 
 tile7leaky:
-	VBROADCASTSS 144(BX), Z7
+	VBROADCASTSS 160(BX), Z7
 	VXORPS       X8, X8, X8
 	VMULPS       Z7, Z0, Z9
 	VCMPPS       $0x1e, Z8, Z0, K1
@@ -323,11 +323,11 @@ tile3:
 	VMOVUPS.Z    (AX)(BP*1), K2, Z7
 	VFMADD231PS  Z30, Z7, Z2
 	MOVQ         args+0(FP), BX
-	CMPQ         128(BX), $0x01
+	CMPQ         144(BX), $0x01
 	JLT          tile3store
 	JGT          tile3leaky
-	VBROADCASTSS 136(BX), Z3
-	VBROADCASTSS 140(BX), Z4
+	VBROADCASTSS 152(BX), Z3
+	VBROADCASTSS 156(BX), Z4
 	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z3, Z1
@@ -337,7 +337,7 @@ tile3:
 	JMP          tile3store
 
 tile3leaky:
-	VBROADCASTSS 144(BX), Z3
+	VBROADCASTSS 160(BX), Z3
 	VXORPS       X4, X4, X4
 	VMULPS       Z3, Z0, Z5
 	VCMPPS       $0x1e, Z4, Z0, K1
@@ -409,17 +409,17 @@ tile1:
 	VMOVUPS.Z    (AX)(BP*1), K2, Z3
 	VFMADD231PS  Z30, Z3, Z0
 	MOVQ         args+0(FP), BX
-	CMPQ         128(BX), $0x01
+	CMPQ         144(BX), $0x01
 	JLT          tile1store
 	JGT          tile1leaky
-	VBROADCASTSS 136(BX), Z1
-	VBROADCASTSS 140(BX), Z2
+	VBROADCASTSS 152(BX), Z1
+	VBROADCASTSS 156(BX), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 	JMP          tile1store
 
 tile1leaky:
-	VBROADCASTSS 144(BX), Z1
+	VBROADCASTSS 160(BX), Z1
 	VXORPS       X2, X2, X2
 	VMULPS       Z1, Z0, Z3
 	VCMPPS       $0x1e, Z2, Z0, K1
@@ -632,11 +632,11 @@ tile7:
 	VMOVUPS.Z    (AX)(BP*1), K2, Z21
 	VFMADD231PS  Z30, Z21, Z6
 	MOVQ         args+0(FP), BX
-	CMPQ         128(BX), $0x01
+	CMPQ         144(BX), $0x01
 	JLT          tile7store
 	JGT          tile7leaky
-	VBROADCASTSS 136(BX), Z7
-	VBROADCASTSS 140(BX), Z8
+	VBROADCASTSS 152(BX), Z7
+	VBROADCASTSS 156(BX), Z8
 	VMAXPS       Z0, Z7, Z0
 	VMINPS       Z0, Z8, Z0
 	VMAXPS       Z1, Z7, Z1
@@ -654,7 +654,7 @@ tile7:
 	JMP          tile7store
 
 tile7leaky:
-	VBROADCASTSS 144(BX), Z7
+	VBROADCASTSS 160(BX), Z7
 	VXORPS       X8, X8, X8
 	VMULPS       Z7, Z0, Z9
 	VCMPPS       $0x1e, Z8, Z0, K1
@@ -778,11 +778,11 @@ tile3:
 	VMOVUPS.Z    (AX)(BP*1), K2, Z9
 	VFMADD231PS  Z30, Z9, Z2
 	MOVQ         args+0(FP), BX
-	CMPQ         128(BX), $0x01
+	CMPQ         144(BX), $0x01
 	JLT          tile3store
 	JGT          tile3leaky
-	VBROADCASTSS 136(BX), Z3
-	VBROADCASTSS 140(BX), Z4
+	VBROADCASTSS 152(BX), Z3
+	VBROADCASTSS 156(BX), Z4
 	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z3, Z1
@@ -792,7 +792,7 @@ tile3:
 	JMP          tile3store
 
 tile3leaky:
-	VBROADCASTSS 144(BX), Z3
+	VBROADCASTSS 160(BX), Z3
 	VXORPS       X4, X4, X4
 	VMULPS       Z3, Z0, Z5
 	VCMPPS       $0x1e, Z4, Z0, K1
@@ -864,17 +864,17 @@ tile1:
 	VMOVUPS.Z    (AX)(BP*1), K2, Z3
 	VFMADD231PS  Z30, Z3, Z0
 	MOVQ         args+0(FP), BX
-	CMPQ         128(BX), $0x01
+	CMPQ         144(BX), $0x01
 	JLT          tile1store
 	JGT          tile1leaky
-	VBROADCASTSS 136(BX), Z1
-	VBROADCASTSS 140(BX), Z2
+	VBROADCASTSS 152(BX), Z1
+	VBROADCASTSS 156(BX), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 	JMP          tile1store
 
 tile1leaky:
-	VBROADCASTSS 144(BX), Z1
+	VBROADCASTSS 160(BX), Z1
 	VXORPS       X2, X2, X2
 	VMULPS       Z1, Z0, Z3
 	VCMPPS       $0x1e, Z2, Z0, K1
@@ -1023,11 +1023,11 @@ tile7row:
 	DECQ         R13
 	JNZ          tile7row
 	MOVQ         args+0(FP), BX
-	CMPQ         128(BX), $0x01
+	CMPQ         144(BX), $0x01
 	JLT          tile7store
 	JGT          tile7leaky
-	VBROADCASTSS 136(BX), Z7
-	VBROADCASTSS 140(BX), Z8
+	VBROADCASTSS 152(BX), Z7
+	VBROADCASTSS 156(BX), Z8
 	VMAXPS       Z0, Z7, Z0
 	VMINPS       Z0, Z8, Z0
 	VMAXPS       Z1, Z7, Z1
@@ -1045,7 +1045,7 @@ tile7row:
 	JMP          tile7store
 
 tile7leaky:
-	VBROADCASTSS 144(BX), Z7
+	VBROADCASTSS 160(BX), Z7
 	VXORPS       X8, X8, X8
 	VMULPS       Z7, Z0, Z9
 	VCMPPS       $0x1e, Z8, Z0, K1
@@ -1150,11 +1150,11 @@ tile3row:
 	DECQ         R13
 	JNZ          tile3row
 	MOVQ         args+0(FP), BX
-	CMPQ         128(BX), $0x01
+	CMPQ         144(BX), $0x01
 	JLT          tile3store
 	JGT          tile3leaky
-	VBROADCASTSS 136(BX), Z3
-	VBROADCASTSS 140(BX), Z4
+	VBROADCASTSS 152(BX), Z3
+	VBROADCASTSS 156(BX), Z4
 	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z3, Z1
@@ -1164,7 +1164,7 @@ tile3row:
 	JMP          tile3store
 
 tile3leaky:
-	VBROADCASTSS 144(BX), Z3
+	VBROADCASTSS 160(BX), Z3
 	VXORPS       X4, X4, X4
 	VMULPS       Z3, Z0, Z5
 	VCMPPS       $0x1e, Z4, Z0, K1
@@ -1235,17 +1235,17 @@ tile1row:
 	DECQ         R13
 	JNZ          tile1row
 	MOVQ         args+0(FP), BX
-	CMPQ         128(BX), $0x01
+	CMPQ         144(BX), $0x01
 	JLT          tile1store
 	JGT          tile1leaky
-	VBROADCASTSS 136(BX), Z1
-	VBROADCASTSS 140(BX), Z2
+	VBROADCASTSS 152(BX), Z1
+	VBROADCASTSS 156(BX), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 	JMP          tile1store
 
 tile1leaky:
-	VBROADCASTSS 144(BX), Z1
+	VBROADCASTSS 160(BX), Z1
 	VXORPS       X2, X2, X2
 	VMULPS       Z1, Z0, Z3
 	VCMPPS       $0x1e, Z2, Z0, K1
@@ -1400,11 +1400,11 @@ tile7row:
 	DECQ         R13
 	JNZ          tile7row
 	MOVQ         args+0(FP), BX
-	CMPQ         128(BX), $0x01
+	CMPQ         144(BX), $0x01
 	JLT          tile7store
 	JGT          tile7leaky
-	VBROADCASTSS 136(BX), Z7
-	VBROADCASTSS 140(BX), Z8
+	VBROADCASTSS 152(BX), Z7
+	VBROADCASTSS 156(BX), Z8
 	VMAXPS       Z0, Z7, Z0
 	VMINPS       Z0, Z8, Z0
 	VMAXPS       Z1, Z7, Z1
@@ -1422,7 +1422,7 @@ tile7row:
 	JMP          tile7store
 
 tile7leaky:
-	VBROADCASTSS 144(BX), Z7
+	VBROADCASTSS 160(BX), Z7
 	VXORPS       X8, X8, X8
 	VMULPS       Z7, Z0, Z9
 	VCMPPS       $0x1e, Z8, Z0, K1
@@ -1530,11 +1530,11 @@ tile3row:
 	DECQ         R13
 	JNZ          tile3row
 	MOVQ         args+0(FP), BX
-	CMPQ         128(BX), $0x01
+	CMPQ         144(BX), $0x01
 	JLT          tile3store
 	JGT          tile3leaky
-	VBROADCASTSS 136(BX), Z3
-	VBROADCASTSS 140(BX), Z4
+	VBROADCASTSS 152(BX), Z3
+	VBROADCASTSS 156(BX), Z4
 	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z3, Z1
@@ -1544,7 +1544,7 @@ tile3row:
 	JMP          tile3store
 
 tile3leaky:
-	VBROADCASTSS 144(BX), Z3
+	VBROADCASTSS 160(BX), Z3
 	VXORPS       X4, X4, X4
 	VMULPS       Z3, Z0, Z5
 	VCMPPS       $0x1e, Z4, Z0, K1
@@ -1615,17 +1615,17 @@ tile1row:
 	DECQ         R13
 	JNZ          tile1row
 	MOVQ         args+0(FP), BX
-	CMPQ         128(BX), $0x01
+	CMPQ         144(BX), $0x01
 	JLT          tile1store
 	JGT          tile1leaky
-	VBROADCASTSS 136(BX), Z1
-	VBROADCASTSS 140(BX), Z2
+	VBROADCASTSS 152(BX), Z1
+	VBROADCASTSS 156(BX), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 	JMP          tile1store
 
 tile1leaky:
-	VBROADCASTSS 144(BX), Z1
+	VBROADCASTSS 160(BX), Z1
 	VXORPS       X2, X2, X2
 	VMULPS       Z1, Z0, Z3
 	VCMPPS       $0x1e, Z2, Z0, K1
@@ -1721,11 +1721,11 @@ tile4col:
 	DECQ         R13
 	JNZ          tile4row
 	MOVQ         args+0(FP), BX
-	CMPQ         128(BX), $0x01
+	CMPQ         144(BX), $0x01
 	JLT          tile4store
 	JGT          tile4leaky
-	VBROADCASTSS 136(BX), Z4
-	VBROADCASTSS 140(BX), Z5
+	VBROADCASTSS 152(BX), Z4
+	VBROADCASTSS 156(BX), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -1737,7 +1737,7 @@ tile4col:
 	JMP          tile4store
 
 tile4leaky:
-	VBROADCASTSS 144(BX), Z4
+	VBROADCASTSS 160(BX), Z4
 	VXORPS       X5, X5, X5
 	VMULPS       Z4, Z0, Z6
 	VCMPPS       $0x1e, Z5, Z0, K1
@@ -1796,17 +1796,17 @@ tile1col:
 	DECQ         R13
 	JNZ          tile1row
 	MOVQ         args+0(FP), BX
-	CMPQ         128(BX), $0x01
+	CMPQ         144(BX), $0x01
 	JLT          tile1store
 	JGT          tile1leaky
-	VBROADCASTSS 136(BX), Z1
-	VBROADCASTSS 140(BX), Z2
+	VBROADCASTSS 152(BX), Z1
+	VBROADCASTSS 156(BX), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 	JMP          tile1store
 
 tile1leaky:
-	VBROADCASTSS 144(BX), Z1
+	VBROADCASTSS 160(BX), Z1
 	VXORPS       X2, X2, X2
 	VMULPS       Z1, Z0, Z3
 	VCMPPS       $0x1e, Z2, Z0, K1

@@ -14,6 +14,8 @@ type Depthwise struct {
 	shape      Conv2D
 	oh, ow     int
 	window     depthwiseWindow
+	runWindow  depthwiseWindow // of tiles that go through the channels themselves, and what they compute one after the other
+	classes    []columnClass
 	rows, cols []int64   // byte offsets of the input rows and columns under each output row and column; far if outside
 	zero       []float32 // what the outside is read from
 	bands      int       // of perBand output rows
@@ -22,6 +24,14 @@ type Depthwise struct {
 	wide       *Depthwise // the same with wideC channels, where there are fewer
 	taps       []int
 	gather     *gathered // nil where pixels are read where they lie
+}
+
+// columnClass is every DW-th output column from one on, under which lies every DW-th input column: within a class the columns of a window are
+// neighbours.
+type columnClass struct {
+	dst, src  int // first columns
+	ow, width int // output and input columns
+	pl        int // of the class's columns of padding at the left
 }
 
 // gathered is how a block of channels is computed after its pixels were copied to lie one after the other. It serves pixels that are
@@ -89,16 +99,15 @@ func NewDepthwise(s Conv2D) *Depthwise {
 	d.rows = offsets(d.oh, s.KH, s.SH, s.DH, s.PT, s.H, 4*s.W*s.C)
 	d.cols = offsets(d.ow, s.KW, s.SW, s.DW, s.PL, s.W, 4*s.C)
 	d.zero = zeros(zeroSpan * max(s.C, laneBlock))
-	if over := (d.ow-1)*s.SW + s.KW - s.PL - s.W; s.KH == s.KW && s.DW == 1 && s.PL <= s.KW/2 && over <= s.KW/2 {
-		switch [2]int{s.KW, s.SW} {
-		case [2]int{3, 1}:
-			d.window = window3S1
-		case [2]int{3, 2}:
-			d.window = window3S2
-		case [2]int{5, 1}:
-			d.window = window5S1
-		case [2]int{5, 2}:
-			d.window = window5S2
+	if w := windows[[2]int{s.KW, s.SW}]; w != windowAny && s.KH == s.KW {
+		d.classes = columnClasses(&s, d.ow)
+		switch {
+		case d.classes == nil:
+		case s.DW == 1:
+			d.window, d.runWindow = w, w
+		default:
+			d.runWindow = w
+			d.zero = zeros(zeroSpan * s.DW * max(s.C, laneBlock))
 		}
 	}
 	d.split()
@@ -116,6 +125,30 @@ func NewDepthwise(s Conv2D) *Depthwise {
 		d.wide = NewDepthwise(s)
 	}
 	return d
+}
+
+// windows are those that have tiles of their own, by their side and step.
+var windows = map[[2]int]depthwiseWindow{{3, 1}: window3S1, {3, 2}: window3S2, {5, 1}: window5S1, {5, 2}: window5S2}
+
+// columnClasses cuts the columns into classes, one for each column of the dilation. It returns nil where a window leaves the picture by more
+// columns than tiles allow, or a dilation comes with a step or is very large.
+func columnClasses(s *Conv2D, ow int) []columnClass {
+	const most = 1 << 18 // zeros
+	if s.DW > 1 && (s.SW > 1 || s.DW > min(ow, s.W) || zeroSpan*s.DW*s.C > most) {
+		return nil
+	}
+	var classes []columnClass
+	for x := range s.DW {
+		first := ((x-s.PL)%s.DW + s.DW) % s.DW
+		c := columnClass{
+			dst: x, src: first, ow: (ow - x + s.DW - 1) / s.DW, width: (s.W - first + s.DW - 1) / s.DW, pl: (first - x + s.PL) / s.DW,
+		}
+		if over := (c.ow-1)*s.SW + s.KW - c.pl - c.width; c.pl > s.KW/2 || over > s.KW/2 {
+			return nil
+		}
+		classes = append(classes, c)
+	}
+	return classes
 }
 
 // checkWindow panics unless the window, its steps and the padding make sense and the window fits into the padded picture.
@@ -243,7 +276,7 @@ func (d *Depthwise) Run(t *Team, dst, src []float32, w *DepthwiseWeights, act Ac
 	task.src, task.dst = 4*s.H*s.W*s.C, 4*d.oh*d.ow*s.C
 	task.args = asm.DepthwiseArgs{
 		Dst: &dst[0], Src: &src[0], Zero: &d.zero[0], Rows: &d.rows[0], Cols: &d.cols[0],
-		KH: s.KH, KW: s.KW, OW: d.ow, Width: s.W, PL: s.PL, Pixel: 4 * s.C, DstPixel: 4 * s.C,
+		KH: s.KH, KW: s.KW, OW: d.ow, Width: s.W, PL: s.PL, Pixel: 4 * s.C, DstPixel: 4 * s.C, DstRow: 4 * s.C * d.ow, RowStep: 8 * s.KH,
 		Act: int(act.Kind), Lo: act.Lo, Hi: act.Hi, Alpha: act.Alpha,
 	}
 	if lanes > s.C {
@@ -267,7 +300,7 @@ func (k *depthwiseTask) Tile(i, _ int) {
 	a.Src = add(a.Src, n*k.src)
 	a.Dst = add(a.Dst, n*k.dst+y*d.ow*a.Pixel)
 	a.Ys = min(d.perBand, d.oh-y)
-	if depthwiseRuns(k.isa, d.window) && d.gather == nil {
+	if depthwiseRuns(k.isa, d.runWindow) && d.gather == nil {
 		k.runs(&a, y, d.shape.C/laneBlock*g/d.groups, d.shape.C/laneBlock*(g+1)/d.groups, g == d.groups-1)
 		return
 	}
@@ -303,16 +336,24 @@ func (k *depthwiseTask) rows(a *asm.DepthwiseArgs, y, from, to int) {
 // runs does what rows does for blocks of laneBlock channels, with a tile that goes through the channels itself, and for the channels
 // that fill no block if rest is set.
 func (k *depthwiseTask) runs(a *asm.DepthwiseArgs, y, from, to int, rest bool) {
-	d := k.plan
-	a.Rows = &d.rows[y*d.shape.KH]
-	a.Skip += d.shape.PL * a.Pixel
-	src, dst := a.Src, a.Dst
+	d, s := k.plan, &k.plan.shape
+	pixel, row, src, dst, ys := a.Pixel, a.DstRow, a.Src, a.Dst, a.Ys
+	a.Pixel, a.DstPixel, a.DstRow, a.RowStep = s.DW*pixel, s.DW*pixel, s.DH*row, s.DH*a.RowStep
 	run := func(c, blocks int) {
-		a.Src, a.Dst, a.W, a.Blocks = add(src, 4*c), add(dst, 4*c), k.w.from(c, k.lanes), blocks
-		depthwiseTile(k.isa, d.window, a, k.lanes)
+		a.W, a.Blocks = k.w.from(c, k.lanes), blocks
+		// Rows, like columns, a dilation apart: they share the rows under them.
+		for r := range min(s.DH, ys) {
+			a.Rows, a.Ys = &d.rows[(y+r)*s.KH], (ys-r+s.DH-1)/s.DH
+			for i := range d.classes {
+				l := &d.classes[i]
+				a.Src, a.Dst = add(src, l.src*pixel+4*c), add(dst, r*row+l.dst*pixel+4*c)
+				a.OW, a.Width, a.PL, a.Skip = l.ow, l.width, l.pl, l.pl*a.Pixel
+				depthwiseTile(k.isa, d.runWindow, a, k.lanes)
+			}
+		}
 	}
 	// A call cannot be interrupted.
-	most := max(1, largeTaps/(a.Ys*d.ow*len(d.taps)))
+	most := max(1, largeTaps/(ys*d.ow*len(d.taps)))
 	for b := from; b < to; b += most {
 		run(b*laneBlock, min(most, to-b)*laneBlock/k.lanes)
 	}
@@ -384,7 +425,7 @@ func (k *depthwiseTask) gatheredRuns(whole *asm.DepthwiseArgs, y, block, blocks 
 		a.Rows = &g.runRows[y*s.KH]
 		a.Skip = first*in + s.PL*gatherPixel
 		depthwiseTile(k.isa, d.window, &a, k.lanes)
-		a.Dst = add(a.Dst, a.Ys*d.ow*a.DstPixel)
+		a.Dst = add(a.Dst, a.Ys*a.DstRow)
 	}
 	depthwiseScratch.Put(scratch)
 }
@@ -411,7 +452,8 @@ func (k *depthwiseTask) runWide(t *Team) {
 	src, dst := k.scratch[:in:in], k.scratch[in:in+out]
 	from, to := unsafe.Slice(k.args.Src, s.N*s.H*s.W*s.C), unsafe.Slice(k.args.Dst, s.N*d.oh*d.ow*s.C)
 	k.plan = d
-	k.args.Src, k.args.Dst, k.args.Rows, k.args.Cols, k.args.Pixel, k.args.DstPixel = &src[0], &dst[0], &d.rows[0], &d.cols[0], 4*wideC, 4*wideC
+	k.args.Src, k.args.Dst, k.args.Rows, k.args.Cols, k.args.Pixel = &src[0], &dst[0], &d.rows[0], &d.cols[0], 4*wideC
+	k.args.DstPixel, k.args.DstRow = 4*wideC, 4*wideC*d.ow
 	for n := range s.N {
 		spread(src, from[n*s.H*s.W*s.C:], s.H*s.W, wideC, s.C)
 		t.Run(k, d.bands*d.groups)

@@ -103,6 +103,22 @@ var nets = map[string]func(b *net, x *model.Value) *model.Value{
 		s = b.unary(layer.HardSigmoid, b.conv(b.unary(layer.Relu, b.conv(s, 24, 4, 1, layer.Window{}, 1)), 4, 24, 1, layer.Window{}, 1))
 		return b.conv(b.binary(layer.Mul, s, y), 24, 10, 1, layer.Window{}, 1)
 	},
+	"zeros between weights": func(b *net, x *model.Value) *model.Value {
+		thin := func(c, k, across, down int) *model.Value {
+			t := tensor.New(tensor.Float32, c, 1, k, k)
+			for i := range t.Float32s() {
+				if i%k%across == 0 && i/k%k%down == 0 {
+					t.Float32s()[i] = b.rng.Float32() - 0.5
+				}
+			}
+			return model.Const(b.name("c"), t)
+		}
+		y := b.conv(x, 6, 24, 1, layer.Window{}, 1)
+		y = b.Add(b.name("conv"), &layer.Conv{Window: pads(2), Groups: 24}, y, thin(24, 5, 2, 2), b.weights(-1, 1, 24))
+		y = b.Add(b.name("conv"), &layer.Conv{Window: layer.Window{AutoPad: layer.PadSameUpper}, Groups: 24}, y, thin(24, 9, 4, 2))
+		y = b.Add(b.name("conv"), &layer.Conv{Window: pads(3), Groups: 24}, y, thin(24, 7, 1, 3), b.weights(-1, 1, 24))
+		return b.unary(layer.Relu, y)
+	},
 	"extrema": func(b *net, x *model.Value) *model.Value {
 		y := b.conv(x, 6, 8, 1, layer.Window{}, 1)
 		most := b.Add(b.name("max"), &layer.Variadic{Fn: layer.Max}, y, b.conv(x, 6, 8, 1, layer.Window{}, 1))
@@ -303,6 +319,24 @@ func TestFusion(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: steps %v, want %v", name, got, want)
 		}
+	}
+}
+
+// TestZerosBetweenWeightsCostNothing counts the products of windows of 5x5, 9x9 and 7x7 of which 9, 15 and 21 places hold weights.
+func TestZerosBetweenWeightsCostNothing(t *testing.T) {
+	p, err := model.Compile(build(5, nets["zeros between weights"]), model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []int64
+	for _, s := range p.Steps() {
+		if s.MACs > 0 {
+			got = append(got, s.MACs)
+		}
+	}
+	pixels := int64(2 * 13 * 11)
+	if want := []int64{pixels * 6 * 24, pixels * 24 * 9, pixels * 24 * 15, pixels * 24 * 21}; !slices.Equal(got, want) {
+		t.Errorf("products %v, want %v", got, want)
 	}
 }
 

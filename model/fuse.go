@@ -16,6 +16,7 @@ import (
 func (p *ir) optimise(consume bool) {
 	p.simplify()
 	p.foldIntoConv()
+	p.dilate()
 	p.recognise()
 	p.fuse()
 	p.fuseTraining()
@@ -171,6 +172,80 @@ func (p *ir) foldIntoConv() {
 		e.drop[o] = true
 	}
 	e.apply()
+}
+
+// dilate turns windows between whose weights an exporter wrote zeros into smaller ones with a dilation: a zero adds nothing to a sum, unless
+// it meets an infinity or a NaN.
+func (p *ir) dilate() {
+	for _, o := range p.ops {
+		c, ok := o.op.(*layer.Conv)
+		if !ok {
+			continue
+		}
+		w := o.in[1].floats()
+		if len(w) == 0 || !o.in[0].known {
+			continue
+		}
+		resolved, err := c.Resolve(o.in[0].info.Shape, o.in[1].info.Shape[2:])
+		if err != nil {
+			continue
+		}
+		n, shape := len(resolved), slices.Clone(o.in[1].info.Shape)
+		window := layer.Window{Kernel: shape[2:], Strides: make([]int, n), Dilations: make([]int, n), Pads: make([]int, 2*n)}
+		smaller := false
+		for i, s := range resolved {
+			apart := tapsApart(w, shape, 2+i)
+			w = everyTap(w, shape, 2+i, apart)
+			smaller = smaller || apart > 1
+			window.Strides[i], window.Dilations[i] = s.Stride, s.Dilation*apart
+			window.Pads[i], window.Pads[n+i] = s.Before, s.After
+		}
+		if !smaller {
+			continue
+		}
+		o.in[1] = constant(o.in[1].name, tensor.Of(w, shape...))
+		conv := &layer.Conv{Window: window, Groups: c.Groups}
+		o.op = conv
+		o.macs = conv.MACs([]layer.Info{o.in[0].info, o.in[1].info}, []layer.Info{o.out[0].info})
+		o.work = o.macs
+	}
+}
+
+// tapsApart returns the largest number of which only every multiple is the place, along an axis, of weights that are not zero. It divides the
+// size less one.
+func tapsApart(w []float32, shape []int, axis int) int {
+	inner, _ := tensor.Count(shape[axis+1:])
+	k := shape[axis]
+	for d := k - 1; d > 1; d-- {
+		if (k-1)%d != 0 {
+			continue
+		}
+		thin := true
+		for i := 0; thin && i < len(w); i++ {
+			thin = w[i] == 0 || i/inner%k%d == 0
+		}
+		if thin {
+			return d
+		}
+	}
+	return 1
+}
+
+// everyTap returns the weights at every multiple of apart along an axis, and changes shape to theirs.
+func everyTap(w []float32, shape []int, axis, apart int) []float32 {
+	if apart == 1 {
+		return w
+	}
+	inner, _ := tensor.Count(shape[axis+1:])
+	k := shape[axis]
+	var kept []float32
+	for i := 0; i < len(w); i += inner {
+		if i/inner%k%apart == 0 {
+			kept = append(kept, w[i:i+inner]...)
+		}
+	}
+	shape[axis] = (k-1)/apart + 1
+	return kept
 }
 
 // producer returns the convolution, transposed or not, with constant weights that makes v, or nil.

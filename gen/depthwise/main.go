@@ -65,6 +65,8 @@ var arguments = argstruct.Struct{
 		{"PL", "int", "columns of padding at the left"},
 		{"Pixel", "int", "bytes from a pixel of the input to the next, and of the output unless there is DstPixel"},
 		{"DstPixel", "int", "bytes from a pixel of the output to the next; only functions with Blocks read it"},
+		{"DstRow", "int", "bytes from a row of the output to the next, and"},
+		{"RowStep", "int", "in Rows from its offsets to the next's; only functions with Blocks read both"},
 		{"Act", "int", "0 none, 1 clip: y = Lo > y ? Lo : y, then Hi < y ? Hi : y, 2 leaky: y = y > 0 ? y : Alpha*y"},
 		{"Lo", "float32", ""},
 		{"Hi", "float32", ""},

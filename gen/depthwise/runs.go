@@ -22,8 +22,8 @@ func (t target) runs(win window) {
 	xs, ix, room := AllocLocal(8), AllocLocal(8), AllocLocal(8) // columns left; the tile's first input column, and the columns from it to the right edge
 	from, to := AllocLocal(8), AllocLocal(8)                    // behind the channels of the tile's first column: of the input, of the first output row
 	inRows, ys := AllocLocal(8), AllocLocal(8)                  // where the output row's input rows are; output rows left
-	pitch, bytes := AllocLocal(8), AllocLocal(8)                // of output rows; of the channels
-	act, dstPixel := AllocLocal(8), AllocLocal(8)
+	act, bytes := AllocLocal(8), AllocLocal(8)                  // bytes of the channels
+	dstPixel, dstRow := AllocLocal(8), AllocLocal(8)
 	edges := AllocLocal(8 * k * 2 * edge) // where the outermost inputs of each kernel row are read from
 
 	rows := []reg.Register{reg.RAX, reg.RCX, reg.RDX, reg.R12, reg.R15}[:k]
@@ -57,10 +57,10 @@ func (t target) runs(win window) {
 	LEAQ(Mem{Base: s3, Index: s1, Scale: 4}, s7)
 	MOVQ(field(args, "DstPixel"), c)
 	MOVQ(c, dstPixel)
-	MOVQ(field(args, "OW"), row)
-	MOVQ(row, xs)
-	IMULQ(c, row)
-	MOVQ(row, pitch)
+	MOVQ(field(args, "DstRow"), c)
+	MOVQ(c, dstRow)
+	MOVQ(field(args, "OW"), c)
+	MOVQ(c, xs)
 	MOVQ(field(args, "PL"), row)
 	MOVQ(field(args, "Width"), c)
 	ADDQ(row, c)
@@ -115,9 +115,9 @@ func (t target) runs(win window) {
 				MOVQ(tmp, edges.Offset(8*(2*edge*i+e)))
 			}
 		}
-		ADDQ(Imm(uint64(8*k)), w)
-		MOVQ(w, inRows)
 		Load(Param("args"), args)
+		ADDQ(field(args, "RowStep"), w)
+		MOVQ(w, inRows)
 		MOVQ(field(args, "W"), w)
 		MOVQ(bytes, c)
 		NEGQ(c)
@@ -205,7 +205,7 @@ func (t target) runs(win window) {
 		JMP(LabelRef(label + "store"))
 
 		Label(label + "blocks")
-		ADDQ(pitch, dst)
+		ADDQ(dstRow, dst)
 		DECQ(ys)
 		JNZ(LabelRef(label + "row"))
 

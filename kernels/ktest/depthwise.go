@@ -69,6 +69,18 @@ func depthwiseList() []Problem {
 			}
 		}
 	}
+	// Dilations that divide the columns into classes of equal and of different lengths, and such that one has none.
+	for _, k := range []int{3, 5} {
+		for dilation := 2; dilation <= 5; dilation++ {
+			for _, w := range []int{3, 8, 17, 33} {
+				if s := squareWindow(1, 9, w, 24, k, 1, dilation, dilation*(k/2)); w > 8 || dilation < 4 {
+					add(s)
+					s.PL, s.PR = s.PL-1, s.PR+1
+					add(s)
+				}
+			}
+		}
+	}
 	for k := 1; k <= 7; k++ {
 		for _, c := range []int{2, 4, 13, 16, 33} {
 			add(squareWindow(2, 8, 9, c, k, 1, 1, k/2))
@@ -100,6 +112,11 @@ func depthwiseList() []Problem {
 	}
 	add(squareWindow(1, 17, 13, 512, 3, 1, 1, 1))
 	add(squareWindow(1, 13, 11, 1024, 3, 2, 1, 0))
+	bench := func(s kernels.Conv2D) {
+		p := depthwiseProblem(s, true, relu6)
+		p.Bench = true
+		l = append(l, p)
+	}
 	for _, b := range []struct {
 		size, c, k, stride int
 	}{
@@ -114,10 +131,11 @@ func depthwiseList() []Problem {
 		if b.k == b.size {
 			pad = 0
 		}
-		p := depthwiseProblem(squareWindow(1, b.size, b.size, b.c, b.k, b.stride, 1, pad), true, relu6)
-		p.Bench = true
-		l = append(l, p)
+		bench(squareWindow(1, b.size, b.size, b.c, b.k, b.stride, 1, pad))
 	}
+	// DeepLab
+	bench(squareWindow(1, 65, 65, 192, 3, 1, 2, 2))
+	bench(squareWindow(1, 65, 65, 480, 3, 1, 4, 4))
 	return l
 }
 
@@ -128,8 +146,12 @@ func depthwiseRandom(r *rand.Rand) Problem {
 		PT: r.IntN(4), PL: r.IntN(4), PB: r.IntN(4), PR: r.IntN(4),
 	}
 	if r.IntN(2) == 0 {
+		// Windows that have tiles of their own.
 		s.KW, s.SW, s.DW = 3+2*r.IntN(2), 1+r.IntN(2), 1
-		s.PL, s.PR = r.IntN(s.KW/2+1), r.IntN(s.KW/2+1)
+		if s.KH = s.KW; s.SW == 1 {
+			s.DW += r.IntN(4)
+		}
+		s.PL, s.PR = r.IntN(s.DW*(s.KW/2)+1), r.IntN(s.DW*(s.KW/2)+1)
 	}
 	s.PB += max(0, s.DH*(s.KH-1)+1-s.H-s.PT-s.PB)
 	s.PR += max(0, s.DW*(s.KW-1)+1-s.W-s.PL-s.PR)
