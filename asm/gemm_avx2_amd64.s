@@ -194,6 +194,23 @@ tile6x16zero:
 
 tile6x16start:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile6x16table
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	LEAQ  (AX)(BP*4), SI
+	LEAQ  (BX)(BP*4), DI
+	NEGQ  R15
+	JMP   tile6x16dense
+
+tile6x16table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -239,8 +256,10 @@ tile6x16step:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile6x16rest
+
+tile6x16dense:
+	CMPQ R15, $-4
+	JGT  tile6x16rest
 
 tile6x16ks:
 	VMOVUPS      (R14), Y0
@@ -366,6 +385,8 @@ tile6x16k:
 
 tile6x16summed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile6x16end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -403,8 +424,8 @@ tile6x16act:
 	CMPQ         DX, $0x01
 	JLT          tile6x16store
 	JGT          tile6x16leaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -432,7 +453,7 @@ tile6x16act:
 	JMP          tile6x16store
 
 tile6x16leaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -553,6 +574,22 @@ tile5x16zero:
 
 tile5x16start:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile5x16table
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	LEAQ  (AX)(BP*4), SI
+	NEGQ  R15
+	JMP   tile5x16dense
+
+tile5x16table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -594,8 +631,10 @@ tile5x16step:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile5x16rest
+
+tile5x16dense:
+	CMPQ R15, $-4
+	JGT  tile5x16rest
 
 tile5x16ks:
 	VMOVUPS      (R14), Y0
@@ -706,6 +745,8 @@ tile5x16k:
 
 tile5x16summed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile5x16end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -740,8 +781,8 @@ tile5x16act:
 	CMPQ         DX, $0x01
 	JLT          tile5x16store
 	JGT          tile5x16leaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -765,7 +806,7 @@ tile5x16act:
 	JMP          tile5x16store
 
 tile5x16leaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -870,6 +911,21 @@ tile4x16zero:
 
 tile4x16start:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile4x16table
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	NEGQ  R15
+	JMP   tile4x16dense
+
+tile4x16table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -907,8 +963,10 @@ tile4x16step:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile4x16rest
+
+tile4x16dense:
+	CMPQ R15, $-4
+	JGT  tile4x16rest
 
 tile4x16ks:
 	VMOVUPS      (R14), Y0
@@ -1004,6 +1062,8 @@ tile4x16k:
 
 tile4x16summed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile4x16end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -1035,8 +1095,8 @@ tile4x16act:
 	CMPQ         DX, $0x01
 	JLT          tile4x16store
 	JGT          tile4x16leaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -1056,7 +1116,7 @@ tile4x16act:
 	JMP          tile4x16store
 
 tile4x16leaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -1145,6 +1205,20 @@ tile3x16zero:
 
 tile3x16start:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile3x16table
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	NEGQ  R15
+	JMP   tile3x16dense
+
+tile3x16table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -1178,8 +1252,10 @@ tile3x16step:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile3x16rest
+
+tile3x16dense:
+	CMPQ R15, $-4
+	JGT  tile3x16rest
 
 tile3x16ks:
 	VMOVUPS      (R14), Y0
@@ -1260,6 +1336,8 @@ tile3x16k:
 
 tile3x16summed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile3x16end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -1288,8 +1366,8 @@ tile3x16act:
 	CMPQ         DX, $0x01
 	JLT          tile3x16store
 	JGT          tile3x16leaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -1305,7 +1383,7 @@ tile3x16act:
 	JMP          tile3x16store
 
 tile3x16leaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -1378,6 +1456,19 @@ tile2x16zero:
 
 tile2x16start:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile2x16table
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	NEGQ  R15
+	JMP   tile2x16dense
+
+tile2x16table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -1407,8 +1498,10 @@ tile2x16step:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile2x16rest
+
+tile2x16dense:
+	CMPQ R15, $-4
+	JGT  tile2x16rest
 
 tile2x16ks:
 	VMOVUPS      (R14), Y0
@@ -1474,6 +1567,8 @@ tile2x16k:
 
 tile2x16summed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile2x16end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -1499,8 +1594,8 @@ tile2x16act:
 	CMPQ         DX, $0x01
 	JLT          tile2x16store
 	JGT          tile2x16leaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -1512,7 +1607,7 @@ tile2x16act:
 	JMP          tile2x16store
 
 tile2x16leaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -1569,6 +1664,18 @@ tile1x16zero:
 
 tile1x16start:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile1x16table
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	NEGQ  R15
+	JMP   tile1x16dense
+
+tile1x16table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -1594,8 +1701,10 @@ tile1x16step:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile1x16rest
+
+tile1x16dense:
+	CMPQ R15, $-4
+	JGT  tile1x16rest
 
 tile1x16ks:
 	VMOVUPS      (R14), Y0
@@ -1646,6 +1755,8 @@ tile1x16k:
 
 tile1x16summed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile1x16end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -1668,8 +1779,8 @@ tile1x16act:
 	CMPQ         DX, $0x01
 	JLT          tile1x16store
 	JGT          tile1x16leaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -1677,7 +1788,7 @@ tile1x16act:
 	JMP          tile1x16store
 
 tile1x16leaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -1765,6 +1876,23 @@ tile6x16raggedzero:
 
 tile6x16raggedstart:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile6x16raggedtable
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	LEAQ  (AX)(BP*4), SI
+	LEAQ  (BX)(BP*4), DI
+	NEGQ  R15
+	JMP   tile6x16raggeddense
+
+tile6x16raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -1810,8 +1938,10 @@ tile6x16raggedstep:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile6x16raggedrest
+
+tile6x16raggeddense:
+	CMPQ R15, $-4
+	JGT  tile6x16raggedrest
 
 tile6x16raggedks:
 	VMOVUPS      (R14), Y0
@@ -1937,6 +2067,8 @@ tile6x16raggedk:
 
 tile6x16raggedsummed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile6x16raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -1991,8 +2123,8 @@ tile6x16raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile6x16raggedstore
 	JGT          tile6x16raggedleaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -2020,7 +2152,7 @@ tile6x16raggedact:
 	JMP          tile6x16raggedstore
 
 tile6x16raggedleaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -2151,6 +2283,22 @@ tile5x16raggedzero:
 
 tile5x16raggedstart:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile5x16raggedtable
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	LEAQ  (AX)(BP*4), SI
+	NEGQ  R15
+	JMP   tile5x16raggeddense
+
+tile5x16raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -2192,8 +2340,10 @@ tile5x16raggedstep:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile5x16raggedrest
+
+tile5x16raggeddense:
+	CMPQ R15, $-4
+	JGT  tile5x16raggedrest
 
 tile5x16raggedks:
 	VMOVUPS      (R14), Y0
@@ -2304,6 +2454,8 @@ tile5x16raggedk:
 
 tile5x16raggedsummed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile5x16raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -2353,8 +2505,8 @@ tile5x16raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile5x16raggedstore
 	JGT          tile5x16raggedleaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -2378,7 +2530,7 @@ tile5x16raggedact:
 	JMP          tile5x16raggedstore
 
 tile5x16raggedleaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -2493,6 +2645,21 @@ tile4x16raggedzero:
 
 tile4x16raggedstart:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile4x16raggedtable
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	NEGQ  R15
+	JMP   tile4x16raggeddense
+
+tile4x16raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -2530,8 +2697,10 @@ tile4x16raggedstep:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile4x16raggedrest
+
+tile4x16raggeddense:
+	CMPQ R15, $-4
+	JGT  tile4x16raggedrest
 
 tile4x16raggedks:
 	VMOVUPS      (R14), Y0
@@ -2627,6 +2796,8 @@ tile4x16raggedk:
 
 tile4x16raggedsummed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile4x16raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -2671,8 +2842,8 @@ tile4x16raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile4x16raggedstore
 	JGT          tile4x16raggedleaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -2692,7 +2863,7 @@ tile4x16raggedact:
 	JMP          tile4x16raggedstore
 
 tile4x16raggedleaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -2791,6 +2962,20 @@ tile3x16raggedzero:
 
 tile3x16raggedstart:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile3x16raggedtable
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	NEGQ  R15
+	JMP   tile3x16raggeddense
+
+tile3x16raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -2824,8 +3009,10 @@ tile3x16raggedstep:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile3x16raggedrest
+
+tile3x16raggeddense:
+	CMPQ R15, $-4
+	JGT  tile3x16raggedrest
 
 tile3x16raggedks:
 	VMOVUPS      (R14), Y0
@@ -2906,6 +3093,8 @@ tile3x16raggedk:
 
 tile3x16raggedsummed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile3x16raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -2945,8 +3134,8 @@ tile3x16raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile3x16raggedstore
 	JGT          tile3x16raggedleaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -2962,7 +3151,7 @@ tile3x16raggedact:
 	JMP          tile3x16raggedstore
 
 tile3x16raggedleaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -3045,6 +3234,19 @@ tile2x16raggedzero:
 
 tile2x16raggedstart:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile2x16raggedtable
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	NEGQ  R15
+	JMP   tile2x16raggeddense
+
+tile2x16raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -3074,8 +3276,10 @@ tile2x16raggedstep:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile2x16raggedrest
+
+tile2x16raggeddense:
+	CMPQ R15, $-4
+	JGT  tile2x16raggedrest
 
 tile2x16raggedks:
 	VMOVUPS      (R14), Y0
@@ -3141,6 +3345,8 @@ tile2x16raggedk:
 
 tile2x16raggedsummed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile2x16raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -3175,8 +3381,8 @@ tile2x16raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile2x16raggedstore
 	JGT          tile2x16raggedleaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -3188,7 +3394,7 @@ tile2x16raggedact:
 	JMP          tile2x16raggedstore
 
 tile2x16raggedleaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -3255,6 +3461,18 @@ tile1x16raggedzero:
 
 tile1x16raggedstart:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile1x16raggedtable
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	NEGQ  R15
+	JMP   tile1x16raggeddense
+
+tile1x16raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -3280,8 +3498,10 @@ tile1x16raggedstep:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile1x16raggedrest
+
+tile1x16raggeddense:
+	CMPQ R15, $-4
+	JGT  tile1x16raggedrest
 
 tile1x16raggedks:
 	VMOVUPS      (R14), Y0
@@ -3332,6 +3552,8 @@ tile1x16raggedk:
 
 tile1x16raggedsummed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile1x16raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -3361,8 +3583,8 @@ tile1x16raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile1x16raggedstore
 	JGT          tile1x16raggedleaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -3370,7 +3592,7 @@ tile1x16raggedact:
 	JMP          tile1x16raggedstore
 
 tile1x16raggedleaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -3464,6 +3686,27 @@ tile12x8zero:
 
 tile12x8start:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile12x8table
+	MOVQ  80(AX), R15
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	LEAQ  (AX)(BP*4), SI
+	LEAQ  (BX)(BP*4), DI
+	LEAQ  (CX)(BP*4), R8
+	LEAQ  (DX)(BP*4), R9
+	LEAQ  (AX)(BP*8), R10
+	LEAQ  (BX)(BP*8), R11
+	LEAQ  (CX)(BP*8), R12
+	LEAQ  (DX)(BP*8), R13
+	NEGQ  R15
+	JMP   tile12x8dense
+
+tile12x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -3531,8 +3774,10 @@ tile12x8step:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile12x8rest
+
+tile12x8dense:
+	CMPQ R15, $-4
+	JGT  tile12x8rest
 
 tile12x8ks:
 	VMOVUPS      (R14), Y0
@@ -3676,6 +3921,8 @@ tile12x8k:
 
 tile12x8summed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile12x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -3719,8 +3966,8 @@ tile12x8act:
 	CMPQ         DX, $0x01
 	JLT          tile12x8store
 	JGT          tile12x8leaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -3748,7 +3995,7 @@ tile12x8act:
 	JMP          tile12x8store
 
 tile12x8leaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -3884,6 +4131,28 @@ tile11x8zero:
 
 tile11x8start:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile11x8table
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	LEAQ  (AX)(BP*4), SI
+	LEAQ  (BX)(BP*4), DI
+	LEAQ  (CX)(BP*4), R8
+	LEAQ  (DX)(BP*4), R9
+	LEAQ  (AX)(BP*8), R10
+	LEAQ  (BX)(BP*8), R11
+	LEAQ  (CX)(BP*8), R12
+	NEGQ  R15
+	JMP   tile11x8dense
+
+tile11x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -3949,8 +4218,10 @@ tile11x8step:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile11x8rest
+
+tile11x8dense:
+	CMPQ R15, $-4
+	JGT  tile11x8rest
 
 tile11x8ks:
 	VMOVUPS      (R14), Y0
@@ -4091,6 +4362,8 @@ tile11x8k:
 
 tile11x8summed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile11x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -4132,8 +4405,8 @@ tile11x8act:
 	CMPQ         DX, $0x01
 	JLT          tile11x8store
 	JGT          tile11x8leaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -4159,7 +4432,7 @@ tile11x8act:
 	JMP          tile11x8store
 
 tile11x8leaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -4286,6 +4559,27 @@ tile10x8zero:
 
 tile10x8start:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile10x8table
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	LEAQ  (AX)(BP*4), SI
+	LEAQ  (BX)(BP*4), DI
+	LEAQ  (CX)(BP*4), R8
+	LEAQ  (DX)(BP*4), R9
+	LEAQ  (AX)(BP*8), R10
+	LEAQ  (BX)(BP*8), R11
+	NEGQ  R15
+	JMP   tile10x8dense
+
+tile10x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -4347,8 +4641,10 @@ tile10x8step:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile10x8rest
+
+tile10x8dense:
+	CMPQ R15, $-4
+	JGT  tile10x8rest
 
 tile10x8ks:
 	VMOVUPS      (R14), Y0
@@ -4479,6 +4775,8 @@ tile10x8k:
 
 tile10x8summed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile10x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -4518,8 +4816,8 @@ tile10x8act:
 	CMPQ         DX, $0x01
 	JLT          tile10x8store
 	JGT          tile10x8leaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -4543,7 +4841,7 @@ tile10x8act:
 	JMP          tile10x8store
 
 tile10x8leaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -4661,6 +4959,26 @@ tile9x8zero:
 
 tile9x8start:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile9x8table
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	LEAQ  (AX)(BP*4), SI
+	LEAQ  (BX)(BP*4), DI
+	LEAQ  (CX)(BP*4), R8
+	LEAQ  (DX)(BP*4), R9
+	LEAQ  (AX)(BP*8), R10
+	NEGQ  R15
+	JMP   tile9x8dense
+
+tile9x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -4718,8 +5036,10 @@ tile9x8step:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile9x8rest
+
+tile9x8dense:
+	CMPQ R15, $-4
+	JGT  tile9x8rest
 
 tile9x8ks:
 	VMOVUPS      (R14), Y0
@@ -4840,6 +5160,8 @@ tile9x8k:
 
 tile9x8summed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile9x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -4877,8 +5199,8 @@ tile9x8act:
 	CMPQ         DX, $0x01
 	JLT          tile9x8store
 	JGT          tile9x8leaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -4900,7 +5222,7 @@ tile9x8act:
 	JMP          tile9x8store
 
 tile9x8leaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -5009,6 +5331,25 @@ tile8x8zero:
 
 tile8x8start:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile8x8table
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	LEAQ  (AX)(BP*4), SI
+	LEAQ  (BX)(BP*4), DI
+	LEAQ  (CX)(BP*4), R8
+	LEAQ  (DX)(BP*4), R9
+	NEGQ  R15
+	JMP   tile8x8dense
+
+tile8x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -5062,8 +5403,10 @@ tile8x8step:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile8x8rest
+
+tile8x8dense:
+	CMPQ R15, $-4
+	JGT  tile8x8rest
 
 tile8x8ks:
 	VMOVUPS      (R14), Y0
@@ -5174,6 +5517,8 @@ tile8x8k:
 
 tile8x8summed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile8x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -5209,8 +5554,8 @@ tile8x8act:
 	CMPQ         DX, $0x01
 	JLT          tile8x8store
 	JGT          tile8x8leaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -5230,7 +5575,7 @@ tile8x8act:
 	JMP          tile8x8store
 
 tile8x8leaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -5330,6 +5675,24 @@ tile7x8zero:
 
 tile7x8start:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile7x8table
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	LEAQ  (AX)(BP*4), SI
+	LEAQ  (BX)(BP*4), DI
+	LEAQ  (CX)(BP*4), R8
+	NEGQ  R15
+	JMP   tile7x8dense
+
+tile7x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -5379,8 +5742,10 @@ tile7x8step:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile7x8rest
+
+tile7x8dense:
+	CMPQ R15, $-4
+	JGT  tile7x8rest
 
 tile7x8ks:
 	VMOVUPS      (R14), Y0
@@ -5481,6 +5846,8 @@ tile7x8k:
 
 tile7x8summed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile7x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -5514,8 +5881,8 @@ tile7x8act:
 	CMPQ         DX, $0x01
 	JLT          tile7x8store
 	JGT          tile7x8leaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -5533,7 +5900,7 @@ tile7x8act:
 	JMP          tile7x8store
 
 tile7x8leaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -5624,6 +5991,23 @@ tile6x8zero:
 
 tile6x8start:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile6x8table
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	LEAQ  (AX)(BP*4), SI
+	LEAQ  (BX)(BP*4), DI
+	NEGQ  R15
+	JMP   tile6x8dense
+
+tile6x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -5669,8 +6053,10 @@ tile6x8step:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile6x8rest
+
+tile6x8dense:
+	CMPQ R15, $-4
+	JGT  tile6x8rest
 
 tile6x8ks:
 	VMOVUPS      (R14), Y0
@@ -5761,6 +6147,8 @@ tile6x8k:
 
 tile6x8summed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile6x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -5792,8 +6180,8 @@ tile6x8act:
 	CMPQ         DX, $0x01
 	JLT          tile6x8store
 	JGT          tile6x8leaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -5809,7 +6197,7 @@ tile6x8act:
 	JMP          tile6x8store
 
 tile6x8leaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -5891,6 +6279,22 @@ tile5x8zero:
 
 tile5x8start:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile5x8table
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	LEAQ  (AX)(BP*4), SI
+	NEGQ  R15
+	JMP   tile5x8dense
+
+tile5x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -5932,8 +6336,10 @@ tile5x8step:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile5x8rest
+
+tile5x8dense:
+	CMPQ R15, $-4
+	JGT  tile5x8rest
 
 tile5x8ks:
 	VMOVUPS      (R14), Y0
@@ -6014,6 +6420,8 @@ tile5x8k:
 
 tile5x8summed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile5x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -6043,8 +6451,8 @@ tile5x8act:
 	CMPQ         DX, $0x01
 	JLT          tile5x8store
 	JGT          tile5x8leaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -6058,7 +6466,7 @@ tile5x8act:
 	JMP          tile5x8store
 
 tile5x8leaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -6131,6 +6539,21 @@ tile4x8zero:
 
 tile4x8start:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile4x8table
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	NEGQ  R15
+	JMP   tile4x8dense
+
+tile4x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -6168,8 +6591,10 @@ tile4x8step:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile4x8rest
+
+tile4x8dense:
+	CMPQ R15, $-4
+	JGT  tile4x8rest
 
 tile4x8ks:
 	VMOVUPS      (R14), Y0
@@ -6240,6 +6665,8 @@ tile4x8k:
 
 tile4x8summed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile4x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -6267,8 +6694,8 @@ tile4x8act:
 	CMPQ         DX, $0x01
 	JLT          tile4x8store
 	JGT          tile4x8leaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -6280,7 +6707,7 @@ tile4x8act:
 	JMP          tile4x8store
 
 tile4x8leaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -6344,6 +6771,20 @@ tile3x8zero:
 
 tile3x8start:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile3x8table
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	NEGQ  R15
+	JMP   tile3x8dense
+
+tile3x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -6377,8 +6818,10 @@ tile3x8step:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile3x8rest
+
+tile3x8dense:
+	CMPQ R15, $-4
+	JGT  tile3x8rest
 
 tile3x8ks:
 	VMOVUPS      (R14), Y0
@@ -6439,6 +6882,8 @@ tile3x8k:
 
 tile3x8summed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile3x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -6464,8 +6909,8 @@ tile3x8act:
 	CMPQ         DX, $0x01
 	JLT          tile3x8store
 	JGT          tile3x8leaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -6475,7 +6920,7 @@ tile3x8act:
 	JMP          tile3x8store
 
 tile3x8leaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -6530,6 +6975,19 @@ tile2x8zero:
 
 tile2x8start:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile2x8table
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	NEGQ  R15
+	JMP   tile2x8dense
+
+tile2x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -6559,8 +7017,10 @@ tile2x8step:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile2x8rest
+
+tile2x8dense:
+	CMPQ R15, $-4
+	JGT  tile2x8rest
 
 tile2x8ks:
 	VMOVUPS      (R14), Y0
@@ -6611,6 +7071,8 @@ tile2x8k:
 
 tile2x8summed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile2x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -6634,8 +7096,8 @@ tile2x8act:
 	CMPQ         DX, $0x01
 	JLT          tile2x8store
 	JGT          tile2x8leaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -6643,7 +7105,7 @@ tile2x8act:
 	JMP          tile2x8store
 
 tile2x8leaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -6689,6 +7151,18 @@ tile1x8zero:
 
 tile1x8start:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile1x8table
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	NEGQ  R15
+	JMP   tile1x8dense
+
+tile1x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -6714,8 +7188,10 @@ tile1x8step:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile1x8rest
+
+tile1x8dense:
+	CMPQ R15, $-4
+	JGT  tile1x8rest
 
 tile1x8ks:
 	VMOVUPS      (R14), Y0
@@ -6756,6 +7232,8 @@ tile1x8k:
 
 tile1x8summed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile1x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -6777,14 +7255,14 @@ tile1x8act:
 	CMPQ         DX, $0x01
 	JLT          tile1x8store
 	JGT          tile1x8leaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	JMP          tile1x8store
 
 tile1x8leaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -6874,6 +7352,27 @@ tile12x8raggedzero:
 
 tile12x8raggedstart:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile12x8raggedtable
+	MOVQ  80(AX), R15
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	LEAQ  (AX)(BP*4), SI
+	LEAQ  (BX)(BP*4), DI
+	LEAQ  (CX)(BP*4), R8
+	LEAQ  (DX)(BP*4), R9
+	LEAQ  (AX)(BP*8), R10
+	LEAQ  (BX)(BP*8), R11
+	LEAQ  (CX)(BP*8), R12
+	LEAQ  (DX)(BP*8), R13
+	NEGQ  R15
+	JMP   tile12x8raggeddense
+
+tile12x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -6941,8 +7440,10 @@ tile12x8raggedstep:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile12x8raggedrest
+
+tile12x8raggeddense:
+	CMPQ R15, $-4
+	JGT  tile12x8raggedrest
 
 tile12x8raggedks:
 	VMOVUPS      (R14), Y0
@@ -7086,6 +7587,8 @@ tile12x8raggedk:
 
 tile12x8raggedsummed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile12x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -7146,8 +7649,8 @@ tile12x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile12x8raggedstore
 	JGT          tile12x8raggedleaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -7175,7 +7678,7 @@ tile12x8raggedact:
 	JMP          tile12x8raggedstore
 
 tile12x8raggedleaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -7321,6 +7824,28 @@ tile11x8raggedzero:
 
 tile11x8raggedstart:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile11x8raggedtable
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	LEAQ  (AX)(BP*4), SI
+	LEAQ  (BX)(BP*4), DI
+	LEAQ  (CX)(BP*4), R8
+	LEAQ  (DX)(BP*4), R9
+	LEAQ  (AX)(BP*8), R10
+	LEAQ  (BX)(BP*8), R11
+	LEAQ  (CX)(BP*8), R12
+	NEGQ  R15
+	JMP   tile11x8raggeddense
+
+tile11x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -7386,8 +7911,10 @@ tile11x8raggedstep:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile11x8raggedrest
+
+tile11x8raggeddense:
+	CMPQ R15, $-4
+	JGT  tile11x8raggedrest
 
 tile11x8raggedks:
 	VMOVUPS      (R14), Y0
@@ -7528,6 +8055,8 @@ tile11x8raggedk:
 
 tile11x8raggedsummed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile11x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -7585,8 +8114,8 @@ tile11x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile11x8raggedstore
 	JGT          tile11x8raggedleaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -7612,7 +8141,7 @@ tile11x8raggedact:
 	JMP          tile11x8raggedstore
 
 tile11x8raggedleaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -7749,6 +8278,27 @@ tile10x8raggedzero:
 
 tile10x8raggedstart:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile10x8raggedtable
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	LEAQ  (AX)(BP*4), SI
+	LEAQ  (BX)(BP*4), DI
+	LEAQ  (CX)(BP*4), R8
+	LEAQ  (DX)(BP*4), R9
+	LEAQ  (AX)(BP*8), R10
+	LEAQ  (BX)(BP*8), R11
+	NEGQ  R15
+	JMP   tile10x8raggeddense
+
+tile10x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -7810,8 +8360,10 @@ tile10x8raggedstep:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile10x8raggedrest
+
+tile10x8raggeddense:
+	CMPQ R15, $-4
+	JGT  tile10x8raggedrest
 
 tile10x8raggedks:
 	VMOVUPS      (R14), Y0
@@ -7942,6 +8494,8 @@ tile10x8raggedk:
 
 tile10x8raggedsummed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile10x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -7996,8 +8550,8 @@ tile10x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile10x8raggedstore
 	JGT          tile10x8raggedleaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -8021,7 +8575,7 @@ tile10x8raggedact:
 	JMP          tile10x8raggedstore
 
 tile10x8raggedleaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -8149,6 +8703,26 @@ tile9x8raggedzero:
 
 tile9x8raggedstart:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile9x8raggedtable
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	LEAQ  (AX)(BP*4), SI
+	LEAQ  (BX)(BP*4), DI
+	LEAQ  (CX)(BP*4), R8
+	LEAQ  (DX)(BP*4), R9
+	LEAQ  (AX)(BP*8), R10
+	NEGQ  R15
+	JMP   tile9x8raggeddense
+
+tile9x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -8206,8 +8780,10 @@ tile9x8raggedstep:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile9x8raggedrest
+
+tile9x8raggeddense:
+	CMPQ R15, $-4
+	JGT  tile9x8raggedrest
 
 tile9x8raggedks:
 	VMOVUPS      (R14), Y0
@@ -8328,6 +8904,8 @@ tile9x8raggedk:
 
 tile9x8raggedsummed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile9x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -8379,8 +8957,8 @@ tile9x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile9x8raggedstore
 	JGT          tile9x8raggedleaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -8402,7 +8980,7 @@ tile9x8raggedact:
 	JMP          tile9x8raggedstore
 
 tile9x8raggedleaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -8521,6 +9099,25 @@ tile8x8raggedzero:
 
 tile8x8raggedstart:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile8x8raggedtable
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	LEAQ  (AX)(BP*4), SI
+	LEAQ  (BX)(BP*4), DI
+	LEAQ  (CX)(BP*4), R8
+	LEAQ  (DX)(BP*4), R9
+	NEGQ  R15
+	JMP   tile8x8raggeddense
+
+tile8x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -8574,8 +9171,10 @@ tile8x8raggedstep:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile8x8raggedrest
+
+tile8x8raggeddense:
+	CMPQ R15, $-4
+	JGT  tile8x8raggedrest
 
 tile8x8raggedks:
 	VMOVUPS      (R14), Y0
@@ -8686,6 +9285,8 @@ tile8x8raggedk:
 
 tile8x8raggedsummed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile8x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -8734,8 +9335,8 @@ tile8x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile8x8raggedstore
 	JGT          tile8x8raggedleaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -8755,7 +9356,7 @@ tile8x8raggedact:
 	JMP          tile8x8raggedstore
 
 tile8x8raggedleaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -8865,6 +9466,24 @@ tile7x8raggedzero:
 
 tile7x8raggedstart:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile7x8raggedtable
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	LEAQ  (AX)(BP*4), SI
+	LEAQ  (BX)(BP*4), DI
+	LEAQ  (CX)(BP*4), R8
+	NEGQ  R15
+	JMP   tile7x8raggeddense
+
+tile7x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -8914,8 +9533,10 @@ tile7x8raggedstep:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile7x8raggedrest
+
+tile7x8raggeddense:
+	CMPQ R15, $-4
+	JGT  tile7x8raggedrest
 
 tile7x8raggedks:
 	VMOVUPS      (R14), Y0
@@ -9016,6 +9637,8 @@ tile7x8raggedk:
 
 tile7x8raggedsummed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile7x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -9061,8 +9684,8 @@ tile7x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile7x8raggedstore
 	JGT          tile7x8raggedleaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -9080,7 +9703,7 @@ tile7x8raggedact:
 	JMP          tile7x8raggedstore
 
 tile7x8raggedleaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -9181,6 +9804,23 @@ tile6x8raggedzero:
 
 tile6x8raggedstart:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile6x8raggedtable
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	LEAQ  (AX)(BP*4), SI
+	LEAQ  (BX)(BP*4), DI
+	NEGQ  R15
+	JMP   tile6x8raggeddense
+
+tile6x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -9226,8 +9866,10 @@ tile6x8raggedstep:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile6x8raggedrest
+
+tile6x8raggeddense:
+	CMPQ R15, $-4
+	JGT  tile6x8raggedrest
 
 tile6x8raggedks:
 	VMOVUPS      (R14), Y0
@@ -9318,6 +9960,8 @@ tile6x8raggedk:
 
 tile6x8raggedsummed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile6x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -9360,8 +10004,8 @@ tile6x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile6x8raggedstore
 	JGT          tile6x8raggedleaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -9377,7 +10021,7 @@ tile6x8raggedact:
 	JMP          tile6x8raggedstore
 
 tile6x8raggedleaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -9469,6 +10113,22 @@ tile5x8raggedzero:
 
 tile5x8raggedstart:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile5x8raggedtable
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	LEAQ  (AX)(BP*4), SI
+	NEGQ  R15
+	JMP   tile5x8raggeddense
+
+tile5x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -9510,8 +10170,10 @@ tile5x8raggedstep:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile5x8raggedrest
+
+tile5x8raggeddense:
+	CMPQ R15, $-4
+	JGT  tile5x8raggedrest
 
 tile5x8raggedks:
 	VMOVUPS      (R14), Y0
@@ -9592,6 +10254,8 @@ tile5x8raggedk:
 
 tile5x8raggedsummed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile5x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -9631,8 +10295,8 @@ tile5x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile5x8raggedstore
 	JGT          tile5x8raggedleaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -9646,7 +10310,7 @@ tile5x8raggedact:
 	JMP          tile5x8raggedstore
 
 tile5x8raggedleaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -9729,6 +10393,21 @@ tile4x8raggedzero:
 
 tile4x8raggedstart:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile4x8raggedtable
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	LEAQ  (BX)(BP*2), DX
+	NEGQ  R15
+	JMP   tile4x8raggeddense
+
+tile4x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -9766,8 +10445,10 @@ tile4x8raggedstep:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile4x8raggedrest
+
+tile4x8raggeddense:
+	CMPQ R15, $-4
+	JGT  tile4x8raggedrest
 
 tile4x8raggedks:
 	VMOVUPS      (R14), Y0
@@ -9838,6 +10519,8 @@ tile4x8raggedk:
 
 tile4x8raggedsummed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile4x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -9874,8 +10557,8 @@ tile4x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile4x8raggedstore
 	JGT          tile4x8raggedleaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -9887,7 +10570,7 @@ tile4x8raggedact:
 	JMP          tile4x8raggedstore
 
 tile4x8raggedleaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -9961,6 +10644,20 @@ tile3x8raggedzero:
 
 tile3x8raggedstart:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile3x8raggedtable
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	LEAQ  (AX)(BP*2), CX
+	NEGQ  R15
+	JMP   tile3x8raggeddense
+
+tile3x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -9994,8 +10691,10 @@ tile3x8raggedstep:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile3x8raggedrest
+
+tile3x8raggeddense:
+	CMPQ R15, $-4
+	JGT  tile3x8raggedrest
 
 tile3x8raggedks:
 	VMOVUPS      (R14), Y0
@@ -10056,6 +10755,8 @@ tile3x8raggedk:
 
 tile3x8raggedsummed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile3x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -10089,8 +10790,8 @@ tile3x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile3x8raggedstore
 	JGT          tile3x8raggedleaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -10100,7 +10801,7 @@ tile3x8raggedact:
 	JMP          tile3x8raggedstore
 
 tile3x8raggedleaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -10165,6 +10866,19 @@ tile2x8raggedzero:
 
 tile2x8raggedstart:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile2x8raggedtable
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	LEAQ  (AX)(BP*1), BX
+	NEGQ  R15
+	JMP   tile2x8raggeddense
+
+tile2x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -10194,8 +10908,10 @@ tile2x8raggedstep:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile2x8raggedrest
+
+tile2x8raggeddense:
+	CMPQ R15, $-4
+	JGT  tile2x8raggedrest
 
 tile2x8raggedks:
 	VMOVUPS      (R14), Y0
@@ -10246,6 +10962,8 @@ tile2x8raggedk:
 
 tile2x8raggedsummed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile2x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -10276,8 +10994,8 @@ tile2x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile2x8raggedstore
 	JGT          tile2x8raggedleaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -10285,7 +11003,7 @@ tile2x8raggedact:
 	JMP          tile2x8raggedstore
 
 tile2x8raggedleaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -10341,6 +11059,18 @@ tile1x8raggedzero:
 
 tile1x8raggedstart:
 	MOVQ  24(AX), R14
+	MOVQ  168(AX), BP
+	TESTQ BP, BP
+	JEQ   tile1x8raggedtable
+	MOVQ  80(AX), R15
+	MOVQ  160(AX), R13
+	ADDQ  R14, R13
+	MOVQ  (SP), AX
+	LEAQ  (AX)(R15*4), AX
+	NEGQ  R15
+	JMP   tile1x8raggeddense
+
+tile1x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
 	MOVQ  CX, 48(SP)
@@ -10366,8 +11096,10 @@ tile1x8raggedstep:
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
-	CMPQ    R15, $-4
-	JGT     tile1x8raggedrest
+
+tile1x8raggeddense:
+	CMPQ R15, $-4
+	JGT  tile1x8raggedrest
 
 tile1x8raggedks:
 	VMOVUPS      (R14), Y0
@@ -10408,6 +11140,8 @@ tile1x8raggedk:
 
 tile1x8raggedsummed:
 	MOVQ args+0(FP), AX
+	CMPQ 168(AX), $0x00
+	JNE  tile1x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
 	MOVQ 40(SP), BX
@@ -10435,14 +11169,14 @@ tile1x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile1x8raggedstore
 	JGT          tile1x8raggedleaky
-	VBROADCASTSS 168(AX), Y0
-	VBROADCASTSS 172(AX), Y1
+	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 180(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	JMP          tile1x8raggedstore
 
 tile1x8raggedleaky:
-	VBROADCASTSS 176(AX), Y0
+	VBROADCASTSS 184(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3

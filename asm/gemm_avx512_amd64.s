@@ -425,8 +425,8 @@ tile12x32act:
 	CMPQ         DX, $0x01
 	JLT          tile12x32store
 	JGT          tile12x32leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -478,7 +478,7 @@ tile12x32act:
 	JMP          tile12x32store
 
 tile12x32leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -638,8 +638,8 @@ tile12x32tail:
 	MOVQ             64(R14), R15
 	CMPQ             152(R14), $0x00
 	JEQ              tile12x32plain
-	VBROADCASTSS     168(R14), Z6
-	VBROADCASTSS     172(R14), Z7
+	VBROADCASTSS     176(R14), Z6
+	VBROADCASTSS     180(R14), Z7
 	MOVQ             16(SP), R14
 	VFMADD231PS.BCST (AX), Z0, Z8
 	VFMADD231PS.BCST (AX), Z1, Z9
@@ -1194,8 +1194,8 @@ tile11x32act:
 	CMPQ         DX, $0x01
 	JLT          tile11x32store
 	JGT          tile11x32leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -1243,7 +1243,7 @@ tile11x32act:
 	JMP          tile11x32store
 
 tile11x32leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -1639,8 +1639,8 @@ tile10x32act:
 	CMPQ         DX, $0x01
 	JLT          tile10x32store
 	JGT          tile10x32leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -1684,7 +1684,7 @@ tile10x32act:
 	JMP          tile10x32store
 
 tile10x32leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -2050,8 +2050,8 @@ tile9x32act:
 	CMPQ         DX, $0x01
 	JLT          tile9x32store
 	JGT          tile9x32leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -2091,7 +2091,7 @@ tile9x32act:
 	JMP          tile9x32store
 
 tile9x32leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -2427,8 +2427,8 @@ tile8x32act:
 	CMPQ         DX, $0x01
 	JLT          tile8x32store
 	JGT          tile8x32leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -2464,7 +2464,7 @@ tile8x32act:
 	JMP          tile8x32store
 
 tile8x32leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -2770,8 +2770,8 @@ tile7x32act:
 	CMPQ         DX, $0x01
 	JLT          tile7x32store
 	JGT          tile7x32leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -2803,7 +2803,7 @@ tile7x32act:
 	JMP          tile7x32store
 
 tile7x32leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -3079,8 +3079,8 @@ tile6x32act:
 	CMPQ         DX, $0x01
 	JLT          tile6x32store
 	JGT          tile6x32leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -3108,7 +3108,7 @@ tile6x32act:
 	JMP          tile6x32store
 
 tile6x32leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -3354,8 +3354,8 @@ tile5x32act:
 	CMPQ         DX, $0x01
 	JLT          tile5x32store
 	JGT          tile5x32leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -3379,7 +3379,7 @@ tile5x32act:
 	JMP          tile5x32store
 
 tile5x32leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -3595,8 +3595,8 @@ tile4x32act:
 	CMPQ         DX, $0x01
 	JLT          tile4x32store
 	JGT          tile4x32leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -3616,7 +3616,7 @@ tile4x32act:
 	JMP          tile4x32store
 
 tile4x32leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -3802,8 +3802,8 @@ tile3x32act:
 	CMPQ         DX, $0x01
 	JLT          tile3x32store
 	JGT          tile3x32leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -3819,7 +3819,7 @@ tile3x32act:
 	JMP          tile3x32store
 
 tile3x32leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -3975,8 +3975,8 @@ tile2x32act:
 	CMPQ         DX, $0x01
 	JLT          tile2x32store
 	JGT          tile2x32leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -3988,7 +3988,7 @@ tile2x32act:
 	JMP          tile2x32store
 
 tile2x32leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -4114,8 +4114,8 @@ tile1x32act:
 	CMPQ         DX, $0x01
 	JLT          tile1x32store
 	JGT          tile1x32leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -4123,7 +4123,7 @@ tile1x32act:
 	JMP          tile1x32store
 
 tile1x32leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -4436,8 +4436,8 @@ tile12x24act:
 	CMPQ         DX, $0x01
 	JLT          tile12x24store
 	JGT          tile12x24leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z20, Z0, Z20
@@ -4477,7 +4477,7 @@ tile12x24act:
 	JMP          tile12x24store
 
 tile12x24leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -4880,8 +4880,8 @@ tile11x24act:
 	CMPQ         DX, $0x01
 	JLT          tile11x24store
 	JGT          tile11x24leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z19, Z0, Z19
@@ -4919,7 +4919,7 @@ tile11x24act:
 	JMP          tile11x24store
 
 tile11x24leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -5295,8 +5295,8 @@ tile10x24act:
 	CMPQ         DX, $0x01
 	JLT          tile10x24store
 	JGT          tile10x24leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z18, Z0, Z18
@@ -5330,7 +5330,7 @@ tile10x24act:
 	JMP          tile10x24store
 
 tile10x24leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -5677,8 +5677,8 @@ tile9x24act:
 	CMPQ         DX, $0x01
 	JLT          tile9x24store
 	JGT          tile9x24leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z17, Z0, Z17
@@ -5710,7 +5710,7 @@ tile9x24act:
 	JMP          tile9x24store
 
 tile9x24leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -6030,8 +6030,8 @@ tile8x24act:
 	CMPQ         DX, $0x01
 	JLT          tile8x24store
 	JGT          tile8x24leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z16, Z0, Z16
@@ -6059,7 +6059,7 @@ tile8x24act:
 	JMP          tile8x24store
 
 tile8x24leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -6350,8 +6350,8 @@ tile7x24act:
 	CMPQ         DX, $0x01
 	JLT          tile7x24store
 	JGT          tile7x24leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z15, Z0, Z15
@@ -6377,7 +6377,7 @@ tile7x24act:
 	JMP          tile7x24store
 
 tile7x24leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -6641,8 +6641,8 @@ tile6x24act:
 	CMPQ         DX, $0x01
 	JLT          tile6x24store
 	JGT          tile6x24leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z14, Z0, Z14
@@ -6664,7 +6664,7 @@ tile6x24act:
 	JMP          tile6x24store
 
 tile6x24leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -6899,8 +6899,8 @@ tile5x24act:
 	CMPQ         DX, $0x01
 	JLT          tile5x24store
 	JGT          tile5x24leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z13, Z0, Z13
@@ -6920,7 +6920,7 @@ tile5x24act:
 	JMP          tile5x24store
 
 tile5x24leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -7128,8 +7128,8 @@ tile4x24act:
 	CMPQ         DX, $0x01
 	JLT          tile4x24store
 	JGT          tile4x24leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z12, Z0, Z12
@@ -7145,7 +7145,7 @@ tile4x24act:
 	JMP          tile4x24store
 
 tile4x24leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -7324,8 +7324,8 @@ tile3x24act:
 	CMPQ         DX, $0x01
 	JLT          tile3x24store
 	JGT          tile3x24leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z11, Z0, Z11
@@ -7339,7 +7339,7 @@ tile3x24act:
 	JMP          tile3x24store
 
 tile3x24leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -7491,8 +7491,8 @@ tile2x24act:
 	CMPQ         DX, $0x01
 	JLT          tile2x24store
 	JGT          tile2x24leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z10, Z0, Z10
@@ -7502,7 +7502,7 @@ tile2x24act:
 	JMP          tile2x24store
 
 tile2x24leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -7625,8 +7625,8 @@ tile1x24act:
 	CMPQ         DX, $0x01
 	JLT          tile1x24store
 	JGT          tile1x24leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -7634,7 +7634,7 @@ tile1x24act:
 	JMP          tile1x24store
 
 tile1x24leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -7878,8 +7878,8 @@ tile12x16act:
 	CMPQ         DX, $0x01
 	JLT          tile12x16store
 	JGT          tile12x16leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -7907,7 +7907,7 @@ tile12x16act:
 	JMP          tile12x16store
 
 tile12x16leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -8203,8 +8203,8 @@ tile11x16act:
 	CMPQ         DX, $0x01
 	JLT          tile11x16store
 	JGT          tile11x16leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -8230,7 +8230,7 @@ tile11x16act:
 	JMP          tile11x16store
 
 tile11x16leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -8507,8 +8507,8 @@ tile10x16act:
 	CMPQ         DX, $0x01
 	JLT          tile10x16store
 	JGT          tile10x16leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -8532,7 +8532,7 @@ tile10x16act:
 	JMP          tile10x16store
 
 tile10x16leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -8790,8 +8790,8 @@ tile9x16act:
 	CMPQ         DX, $0x01
 	JLT          tile9x16store
 	JGT          tile9x16leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -8813,7 +8813,7 @@ tile9x16act:
 	JMP          tile9x16store
 
 tile9x16leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -9052,8 +9052,8 @@ tile8x16act:
 	CMPQ         DX, $0x01
 	JLT          tile8x16store
 	JGT          tile8x16leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -9073,7 +9073,7 @@ tile8x16act:
 	JMP          tile8x16store
 
 tile8x16leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -9293,8 +9293,8 @@ tile7x16act:
 	CMPQ         DX, $0x01
 	JLT          tile7x16store
 	JGT          tile7x16leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -9312,7 +9312,7 @@ tile7x16act:
 	JMP          tile7x16store
 
 tile7x16leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -9513,8 +9513,8 @@ tile6x16act:
 	CMPQ         DX, $0x01
 	JLT          tile6x16store
 	JGT          tile6x16leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -9530,7 +9530,7 @@ tile6x16act:
 	JMP          tile6x16store
 
 tile6x16leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -9712,8 +9712,8 @@ tile5x16act:
 	CMPQ         DX, $0x01
 	JLT          tile5x16store
 	JGT          tile5x16leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -9727,7 +9727,7 @@ tile5x16act:
 	JMP          tile5x16store
 
 tile5x16leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -9890,8 +9890,8 @@ tile4x16act:
 	CMPQ         DX, $0x01
 	JLT          tile4x16store
 	JGT          tile4x16leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -9903,7 +9903,7 @@ tile4x16act:
 	JMP          tile4x16store
 
 tile4x16leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -10047,8 +10047,8 @@ tile3x16act:
 	CMPQ         DX, $0x01
 	JLT          tile3x16store
 	JGT          tile3x16leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -10058,7 +10058,7 @@ tile3x16act:
 	JMP          tile3x16store
 
 tile3x16leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -10183,8 +10183,8 @@ tile2x16act:
 	CMPQ         DX, $0x01
 	JLT          tile2x16store
 	JGT          tile2x16leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -10192,7 +10192,7 @@ tile2x16act:
 	JMP          tile2x16store
 
 tile2x16leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -10298,14 +10298,14 @@ tile1x16act:
 	CMPQ         DX, $0x01
 	JLT          tile1x16store
 	JGT          tile1x16leaky
-	VBROADCASTSS 168(AX), Z0
-	VBROADCASTSS 172(AX), Z1
+	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 180(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	JMP          tile1x16store
 
 tile1x16leaky:
-	VBROADCASTSS 176(AX), Z0
+	VBROADCASTSS 184(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3

@@ -175,7 +175,7 @@ func Gemm(t *Team, dst []float32, ldd int, a []float32, lda, m int, b *Packed, r
 	zero := unsafe.Pointer(&g.dense) // never read: no offset is negative
 	g.args = asm.GemmArgs{
 		A: ptr(a), Offs: &g.dense[0], Zero: (*float32)(zero), B: ptr(b.data), Bias: ptr(b.bias), C: ptr(dst), Res: ptr(res),
-		LDC: 4 * ldd, LDR: 4 * ldr, K: k, Steps: steps, OffStride: 0, Load: 0,
+		LDC: 4 * ldd, LDR: 4 * ldr, K: k, Steps: steps, LDA: 4 * lda * steps,
 	}
 	g.setAct(act)
 	g.n, g.packedK = b.N, b.K
@@ -330,7 +330,7 @@ func (g *gemmTask) Tile(i, worker int) {
 	if g.copies {
 		var ld int
 		x.A, ld = g.copyRows(worker, m, x.A)
-		x.AStep, offs = ld*height, &table[0]
+		x.AStep, x.LDA, offs = ld*height, ld, &table[0]
 		for r := range table {
 			table[r] = int32(r * ld / 4)
 		}

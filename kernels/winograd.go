@@ -377,7 +377,7 @@ func (k *winogradTask) multiply(v, m []float32, plane, first, panels, rows int) 
 	}
 	x := asm.GemmArgs{
 		A: &v[plane*k.planeV], Offs: &k.dense[0], Zero: &k.plan.zero[0], B: &k.weights.data[(plane*k.panels()+first)*c*panel],
-		BPanel: 4 * panel * c, C: &m[plane*k.planeM+first*panel], LDC: 4 * k.rowM, K: c, Steps: 1, AStep: 4 * k.rowV * height,
+		BPanel: 4 * panel * c, C: &m[plane*k.planeM+first*panel], LDC: 4 * k.rowM, K: c, Steps: 1, AStep: 4 * k.rowV * height, LDA: 4 * k.rowV,
 		Ahead: per * 4 * panel * c,
 	}
 	for done := 0; done < panels; done += per {

@@ -97,6 +97,8 @@ func (t *avx2) inner(s shape, step int) {
 // busy has no room for them.
 func (*avx2) unroll() int { return 4 }
 
+func (*avx2) dense() bool { return true }
+
 func (*avx2) leaky(y reg.VecPhysical) {
 	VMULPS(ymm[0], y, ymm[2])
 	VCMPPS(Imm(0x1e), ymm[1], y, ymm[3]) // y > 0, quiet

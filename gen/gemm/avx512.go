@@ -116,6 +116,7 @@ func (t avx512) loadB(s shape, i int) {
 }
 
 func (avx512) unroll() int { return 1 }
+func (avx512) dense() bool { return false }
 
 func (t avx512) inner(s shape, _ int) {
 	t.loadB(s, 0)

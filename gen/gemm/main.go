@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"math/bits"
 	"slices"
 
 	. "github.com/mmcloughlin/avo/build"
@@ -78,6 +79,7 @@ type target interface {
 	addMem(m Mem, s shape, r, v int, ragged bool)
 	inner(s shape, step int)                                         // a multiply-add of all accumulators, so many steps along K from idx
 	unroll() int                                                     // steps of a turn of the loop
+	dense() bool                                                     // whether rows that lie evenly have code of their own; no tail then, and one panel
 	tail(s shape) int                                                // how many of the last products of a sum finish computes; 0 for none
 	loadB(s shape, i int)                                            // of the i-th of them
 	finish(s shape, r int, c reg.Register, limits []reg.VecPhysical) // computes them for a row, clips and stores
@@ -225,8 +227,31 @@ func tile(t target, f *frame, s shape, ragged bool, label string) {
 		VXORPS(y.AsX(), y.AsX(), y.AsX())
 	}
 
+	ahead := t.ahead(s)
+	aheadOf := func(args reg.Register) {
+		if ahead != nil {
+			MOVQ(field(args, "Ahead"), ahead)
+			ADDQ(ptrB, ahead)
+		}
+	}
 	Label(label + "start")
 	MOVQ(field(args, "B"), ptrB)
+	if t.dense() {
+		MOVQ(field(args, "LDA"), stride)
+		TESTQ(stride, stride)
+		JEQ(LabelRef(label + "table"))
+		MOVQ(field(args, "K"), idx)
+		aheadOf(args)
+		MOVQ(f.a, rowPtr[0])
+		LEAQ(Mem{Base: rowPtr[0], Index: idx, Scale: 4}, rowPtr[0])
+		for r := 1; r < rows; r++ {
+			by := 1 << (bits.Len(uint(r)) - 1) // rows behind one that is there
+			LEAQ(Mem{Base: rowPtr[r-by], Index: stride, Scale: uint8(by)}, rowPtr[r])
+		}
+		NEGQ(idx)
+		JMP(LabelRef(label + "dense"))
+		Label(label + "table")
+	}
 	MOVQ(field(args, "Steps"), reg.RBX)
 	MOVQ(f.offs, reg.RCX)
 	MOVQ(reg.RCX, f.stepOffs)
@@ -271,11 +296,7 @@ func tile(t target, f *frame, s shape, ragged bool, label string) {
 		CMOVQLT(zeros, rowPtr[r])
 	}
 	Load(Param("args"), stride)
-	ahead := t.ahead(s)
-	if ahead != nil {
-		MOVQ(field(stride, "Ahead"), ahead)
-		ADDQ(ptrB, ahead)
-	}
+	aheadOf(stride)
 	if tail == 0 {
 		k = field(stride, "K")
 	}
@@ -307,6 +328,9 @@ func tile(t target, f *frame, s shape, ragged bool, label string) {
 		}
 		ADDQ(on, ptrB)
 	}
+	if t.dense() {
+		Label(label + "dense")
+	}
 	u := t.unroll()
 	if u > 1 {
 		CMPQ(idx, I8(int8(-u)))
@@ -332,6 +356,10 @@ func tile(t target, f *frame, s shape, ragged bool, label string) {
 		JNE(LabelRef(label + "tail"))
 	}
 	Load(Param("args"), reg.RAX)
+	if t.dense() {
+		CMPQ(field(reg.RAX, "LDA"), Imm(0))
+		JNE(LabelRef(label + "end"))
+	}
 	MOVQ(field(reg.RAX, "OffStride"), reg.RBX)
 	ADDQ(reg.RBX, f.stepOffs)
 	MOVQ(f.steps, reg.RBX)
