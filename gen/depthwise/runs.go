@@ -30,6 +30,8 @@ func (t target) runs(win window) {
 	args, c, step := tmp, left, reg.RBP
 	// The weights of a packed block's halves lie next to each other, those of the next behind all taps.
 	half := 4 * t.lanes
+	// Outputs for which an input is read anew. With a step every input meets few, and loads would bind.
+	most := 3 - win.sw
 	block := (1 + k*k) * tap
 
 	Load(Param("args"), args)
@@ -156,7 +158,7 @@ func (t target) runs(win window) {
 				VMOVUPS(Mem{Base: w, Disp: (1 + k*i + j) * tap}, weight)
 				for x, a := range acc {
 					q := x*win.sw + j
-					if kept[q] == nil && uses[q] > 2 && len(free) > 0 {
+					if kept[q] == nil && uses[q] > most && len(free) > 0 {
 						VMOVUPS(place(q), free[0])
 						kept[q], free = free[0], free[1:]
 					}
