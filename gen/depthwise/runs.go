@@ -30,8 +30,6 @@ func (t target) runs(win window) {
 	args, c, step := tmp, left, reg.RBP
 	// The weights of a packed block's halves lie next to each other, those of the next behind all taps.
 	half := 4 * t.lanes
-	// Outputs for which an input is read anew. With a step every input meets few, and loads would bind.
-	most := 3 - win.sw
 	block := (1 + k*k) * tap
 
 	Load(Param("args"), args)
@@ -54,9 +52,7 @@ func (t target) runs(win window) {
 	ADDQ(c, dst)
 	MOVQ(dst, to)
 	MOVQ(field(args, "Pixel"), s1)
-	LEAQ(Mem{Base: s1, Index: s1, Scale: 2}, s3)
-	LEAQ(Mem{Base: s1, Index: s1, Scale: 4}, s5)
-	LEAQ(Mem{Base: s3, Index: s1, Scale: 4}, s7)
+	multiples()
 	MOVQ(field(args, "DstPixel"), c)
 	MOVQ(c, dstPixel)
 	MOVQ(field(args, "DstRow"), c)
@@ -146,32 +142,7 @@ func (t target) runs(win window) {
 				}
 				return pixel(r, row8, q)
 			}
-			uses := make([]int, n)
-			for x := range p {
-				for j := range k {
-					uses[x*win.sw+j]++
-				}
-			}
-			kept := make([]reg.Register, n)
-			free := slices.Clone(in)
-			for j := range k {
-				VMOVUPS(Mem{Base: w, Disp: (1 + k*i + j) * tap}, weight)
-				for x, a := range acc {
-					q := x*win.sw + j
-					if kept[q] == nil && uses[q] > most && len(free) > 0 {
-						VMOVUPS(place(q), free[0])
-						kept[q], free = free[0], free[1:]
-					}
-					if kept[q] == nil {
-						VFMADD231PS(place(q), weight, a)
-					} else {
-						VFMADD231PS(kept[q], weight, a)
-					}
-					if uses[q]--; uses[q] == 0 && kept[q] != nil {
-						free = append(free, kept[q].(reg.VecPhysical))
-					}
-				}
-			}
+			t.kernelRow(win, i, acc, weight, in, place)
 		}
 		CMPQ(act, Imm(1))
 		JLT(LabelRef(label + "store"))
@@ -221,6 +192,42 @@ func (t target) runs(win window) {
 		SUBQ(Imm(uint64(p*win.sw)), room)
 		SUBQ(Imm(uint64(p)), xs)
 		JMP(LabelRef("next"))
+	}
+}
+
+// kernelRow adds the products of a kernel row, one tap after the other. An input that meets more outputs than most is kept in a register
+// where there is one.
+func (t target) kernelRow(win window, i int, acc []reg.VecPhysical, weight reg.VecPhysical, free []reg.VecPhysical, place func(q int) Mem) {
+	k, n := win.kw, win.inputs(len(acc))
+	most := 2
+	if win.sw > 1 {
+		most = 1 // every input meets few, and loads would bind
+	}
+	uses := make([]int, n)
+	for x := range acc {
+		for j := range k {
+			uses[x*win.sw+j]++
+		}
+	}
+	kept := make([]reg.Register, n)
+	free = slices.Clone(free)
+	for j := range k {
+		VMOVUPS(Mem{Base: w, Disp: (1 + k*i + j) * tap}, weight)
+		for x, a := range acc {
+			q := x*win.sw + j
+			if kept[q] == nil && uses[q] > most && len(free) > 0 {
+				VMOVUPS(place(q), free[0])
+				kept[q], free = free[0], free[1:]
+			}
+			if kept[q] == nil {
+				VFMADD231PS(place(q), weight, a)
+			} else {
+				VFMADD231PS(kept[q], weight, a)
+			}
+			if uses[q]--; uses[q] == 0 && kept[q] != nil {
+				free = append(free, kept[q].(reg.VecPhysical))
+			}
+		}
 	}
 }
 

@@ -104,6 +104,13 @@ func (t target) move() {
 	RET()
 }
 
+// multiples makes s3, s5 and s7 of s1.
+func multiples() {
+	LEAQ(Mem{Base: s1, Index: s1, Scale: 2}, s3)
+	LEAQ(Mem{Base: s1, Index: s1, Scale: 4}, s5)
+	LEAQ(Mem{Base: s3, Index: s1, Scale: 4}, s7)
+}
+
 // pixel is the address of pixel q from base, or from base8 for the eighth and beyond.
 func pixel(base, base8 reg.Register, q int) Mem {
 	m := Mem{Base: base}
@@ -141,9 +148,7 @@ func (t target) resident(win window) {
 	MOVQ(field(args, "Dst"), dst)
 	MOVQ(field(args, "Zero"), zero)
 	MOVQ(field(args, "Pixel"), s1)
-	LEAQ(Mem{Base: s1, Index: s1, Scale: 2}, s3)
-	LEAQ(Mem{Base: s1, Index: s1, Scale: 4}, s5)
-	LEAQ(Mem{Base: s3, Index: s1, Scale: 4}, s7)
+	multiples()
 	MOVQ(field(args, "Rows"), table)
 	MOVQ(table, rowTable)
 	MOVQ(field(args, "Ys"), row)
@@ -256,9 +261,7 @@ func (t target) window(win window) {
 	MOVQ(field(args, "Dst"), dst)
 	MOVQ(field(args, "Zero"), zero)
 	MOVQ(field(args, "Pixel"), s1)
-	LEAQ(Mem{Base: s1, Index: s1, Scale: 2}, s3)
-	LEAQ(Mem{Base: s1, Index: s1, Scale: 4}, s5)
-	LEAQ(Mem{Base: s3, Index: s1, Scale: 4}, s7)
+	multiples()
 	MOVQ(field(args, "Rows"), table)
 	MOVQ(table, rowTable)
 	MOVQ(field(args, "Ys"), left)
