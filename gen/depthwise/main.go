@@ -1,9 +1,9 @@
 // Command depthwise writes the depthwise convolution tiles: asm/depthwise_args.go for all instruction sets,
 // asm/depthwise_avx2_amd64.s, asm/depthwise_avx512_amd64.s and asm/depthwise_neon_arm64.s.
 //
-// A call computes some output rows of one block of channels, or, on AVX2, of several. For each tile of neighbouring output pixels and each kernel row, the input
-// pixels under the tile are loaded once and multiplied with every weight that meets them. Rows and columns outside the picture are read
-// from a row of zeros: the pointer is exchanged, the arithmetic stays the same.
+// A call computes some output rows of one block of channels, or, on AVX2, of several. For each tile of neighbouring output pixels and
+// each kernel row, the input pixels under the tile are loaded and multiplied with every weight that meets them. Rows and columns outside
+// the picture are read from a row of zeros: the pointer is exchanged, the arithmetic stays the same.
 package main
 
 import (
