@@ -253,10 +253,14 @@ func (g *gemmTask) setAct(a Act) {
 	g.args.Act, g.args.Lo, g.args.Hi, g.args.Alpha = int(a.Kind), a.Lo, a.Hi, a.Alpha
 }
 
-// blockRows returns how many rows to treat at once: as many as keep their part of A in the second-level cache, but enough to
-// use each part of B several times.
+// blockRows returns how many rows to treat at once: as many as keep their part of A in the second-level cache, which others may use too, but
+// enough to use each part of B several times. CPUs with AVX-512 have 1 MB of it and more.
 func blockRows(m, k, rows int) int {
-	b := min(m, 512, max(4*rows, 32768/max(1, k)))
+	floats := 1 << 15
+	if use[OpGemm] == AVX512 {
+		floats = 1 << 16
+	}
+	b := min(m, 512, max(4*rows, floats/max(1, k)))
 	return (b + rows - 1) / rows * rows
 }
 
