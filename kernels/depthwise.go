@@ -413,7 +413,7 @@ func (k *depthwiseTask) gatheredRuns(whole *asm.DepthwiseArgs, y, block, blocks 
 	scratch.grow(most * in / 4)
 	a := *whole
 	a.Src, a.Pixel, a.W, a.Blocks = &scratch.data[0], gatherPixel, k.w.from(block*laneBlock, k.lanes), blocks*laneBlock/k.lanes
-	a.Dst = add(a.Dst, block*pixelBytes)
+	top := y
 	for end := y + whole.Ys; y < end; y += a.Ys {
 		a.Ys = min(g.runStep, end-y)
 		first := min(max(0, y*s.SH-s.PT), s.H)
@@ -424,8 +424,8 @@ func (k *depthwiseTask) gatheredRuns(whole *asm.DepthwiseArgs, y, block, blocks 
 		}
 		a.Rows = &g.runRows[y*s.KH]
 		a.Skip = first*in + s.PL*gatherPixel
+		a.Dst = add(whole.Dst, (y-top)*a.DstRow+block*pixelBytes)
 		depthwiseTile(k.isa, d.window, &a, k.lanes)
-		a.Dst = add(a.Dst, a.Ys*a.DstRow)
 	}
 	depthwiseScratch.Put(scratch)
 }
