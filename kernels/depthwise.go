@@ -40,7 +40,7 @@ type gathered struct {
 	rows, cols []int64 // as in Depthwise, for pixels of one block of channels
 	perStep    int     // output rows computed at once
 	runRows    []int64 // as in Depthwise, for pixels gatherPixel apart
-	runStep    int
+	runStep    int     // as perStep
 }
 
 const (
@@ -364,6 +364,13 @@ func (k *depthwiseTask) runs(a *asm.DepthwiseArgs, y, from, to int, rest bool) {
 	}
 }
 
+// under returns the input rows under some output rows, from the first to before the last.
+func (d *Depthwise) under(y, rows int) (first, last int) {
+	s := &d.shape
+	first = min(max(0, y*s.SH-s.PT), s.H)
+	return first, max(first, min(s.H, (y+rows-1)*s.SH-s.PT+s.DH*(s.KH-1)+1))
+}
+
 // gathered computes a.Ys output rows from row y on of some blocks of laneBlock channels, through copies of their pixels.
 func (k *depthwiseTask) gathered(whole *asm.DepthwiseArgs, y, block, blocks int) {
 	d, s, g := k.plan, &k.plan.shape, k.plan.gather
@@ -381,8 +388,7 @@ func (k *depthwiseTask) gathered(whole *asm.DepthwiseArgs, y, block, blocks int)
 	a.Pixel, a.Cols = pixelBytes, &g.cols[0]
 	for end := y + whole.Ys; y < end; y += a.Ys {
 		a.Ys = min(g.perStep, end-y)
-		first := min(max(0, y*s.SH-s.PT), s.H)
-		last := max(first, min(s.H, (y+a.Ys-1)*s.SH-s.PT+s.DH*(s.KH-1)+1))
+		first, last := d.under(y, a.Ys)
 		if last > first {
 			depthwiseMove(k.isa, src, add(whole.Src, first*s.W*whole.Pixel+block*pixelBytes), (last-first)*s.W, blocks,
 				pixelBytes, most*in, whole.Pixel, pixelBytes)
@@ -416,8 +422,7 @@ func (k *depthwiseTask) gatheredRuns(whole *asm.DepthwiseArgs, y, block, blocks 
 	top := y
 	for end := y + whole.Ys; y < end; y += a.Ys {
 		a.Ys = min(g.runStep, end-y)
-		first := min(max(0, y*s.SH-s.PT), s.H)
-		last := max(first, min(s.H, (y+a.Ys-1)*s.SH-s.PT+s.DH*(s.KH-1)+1))
+		first, last := d.under(y, a.Ys)
 		if last > first {
 			depthwiseMove(k.isa, a.Src, add(whole.Src, first*s.W*whole.Pixel+block*pixelBytes), (last-first)*s.W, blocks,
 				gatherPixel, pixelBytes, whole.Pixel, pixelBytes)

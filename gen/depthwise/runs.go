@@ -16,31 +16,20 @@ import (
 // an operand of theirs in memory, and whether a pixel lies outside the picture is settled before the channels.
 func (t target) runs(win window) {
 	k, edge := win.kw, win.edge()
-	vector := 4 * t.lanes
 	start(win.name(t.name), win.runsDoc(win.name(t.name), t.lanes), 0)
-	lo, hi, alpha := AllocLocal(vector), AllocLocal(vector), AllocLocal(vector)
 	xs, ix, room := AllocLocal(8), AllocLocal(8), AllocLocal(8) // columns left; the tile's first input column, and the columns from it to the right edge
 	from, to := AllocLocal(8), AllocLocal(8)                    // behind the channels of the tile's first column: of the input, of the first output row
 	inRows, ys := AllocLocal(8), AllocLocal(8)                  // where the output row's input rows are; output rows left
-	act, bytes := AllocLocal(8), AllocLocal(8)                  // bytes of the channels
-	dstPixel, dstRow := AllocLocal(8), AllocLocal(8)
+	bytes, dstPixel, dstRow := AllocLocal(8), AllocLocal(8), AllocLocal(8)
 	edges := AllocLocal(8 * k * 2 * edge) // where the outermost inputs of each kernel row are read from
 
 	rows := []reg.Register{reg.RAX, reg.RCX, reg.RDX, reg.R12, reg.R15}[:k]
 	args, c, step := tmp, left, reg.RBP
 	// The weights of a packed block's halves lie next to each other, those of the next behind all taps.
-	half := 4 * t.lanes
+	vector := 4 * t.lanes
 	block := (1 + k*k) * tap
 
 	Load(Param("args"), args)
-	VBROADCASTSS(field(args, "Lo"), t.vec[0])
-	VBROADCASTSS(field(args, "Hi"), t.vec[1])
-	VBROADCASTSS(field(args, "Alpha"), t.vec[2])
-	VMOVUPS(t.vec[0], lo)
-	VMOVUPS(t.vec[1], hi)
-	VMOVUPS(t.vec[2], alpha)
-	MOVQ(field(args, "Act"), c)
-	MOVQ(c, act)
 	MOVQ(field(args, "Blocks"), c)
 	IMUL3Q(Imm(uint64(vector)), c, c)
 	MOVQ(c, bytes)
@@ -122,7 +111,7 @@ func (t target) runs(win window) {
 		for _, r := range append([]reg.Register{dst}, rows...) {
 			ADDQ(c, r)
 		}
-		MOVQ(U32(uint32(half)), step)
+		MOVQ(U32(uint32(vector)), step)
 
 		Label(label + "block")
 		VMOVUPS(Mem{Base: w}, weight)
@@ -144,40 +133,16 @@ func (t target) runs(win window) {
 			}
 			t.kernelRow(win, i, acc, weight, in, place)
 		}
-		CMPQ(act, Imm(1))
-		JLT(LabelRef(label + "store"))
-		JGT(LabelRef(label + "leaky"))
-		low, high := in[0], in[1]
-		VMOVUPS(lo, low)
-		VMOVUPS(hi, high)
-		for _, y := range acc {
-			// Both return their second source unless the first is greater (less): a NaN in y stays.
-			VMAXPS(y, low, y)
-			VMINPS(y, high, y)
-		}
-		Label(label + "store")
+		t.act(label, acc)
 		t.store(p, dstPixel, acc)
 		for _, r := range append([]reg.Register{dst}, rows...) {
 			ADDQ(Imm(uint64(vector)), r)
 		}
 		ADDQ(step, w)
-		XORQ(I32(int32(half^(block-half))), step)
+		XORQ(I32(int32(vector^(block-vector))), step)
 		ADDQ(Imm(uint64(vector)), c)
 		JNZ(LabelRef(label + "block"))
-		JMP(LabelRef(label + "blocks"))
 
-		Label(label + "leaky")
-		zero := weight
-		VXORPS(zero, zero, zero)
-		for _, y := range acc {
-			scaled, positive := in[0], in[1]
-			VMULPS(alpha, y, scaled)
-			VCMPPS(Imm(0x1e), zero, y, positive) // y > 0, quiet
-			VBLENDVPS(positive, y, scaled, y)
-		}
-		JMP(LabelRef(label + "store"))
-
-		Label(label + "blocks")
 		ADDQ(dstRow, dst)
 		DECQ(ys)
 		JNZ(LabelRef(label + "row"))
