@@ -4,22 +4,32 @@
 
 package asm
 
-// Depthwise3x3S1x7F32AVX512 computes 16 channels of depthwise convolution with a 3x3 window, stride 1 along the row; see DepthwiseArgs. A window leaves the picture by at most 1 at the left or right.
+// Depthwise3x3S1x7F32AVX512 computes Blocks blocks of 16 channels of depthwise convolution with a 3x3 window, stride 1 along the row; see DepthwiseArgs. The weights of blocks lie 640 bytes apart. A window leaves the picture by at most 1 at the left or right.
 //
 //go:noescape
 func Depthwise3x3S1x7F32AVX512(args *DepthwiseArgs)
 
-// Depthwise3x3S2x7F32AVX512 computes 16 channels of depthwise convolution with a 3x3 window, stride 2 along the row; see DepthwiseArgs. A window leaves the picture by at most 1 at the left or right.
+// Depthwise3x3S1Downx7F32AVX512 computes Blocks blocks of 16 channels of depthwise convolution with a 3x3 window, stride 1 along the row; see DepthwiseArgs. The weights of blocks lie 640 bytes apart. A window leaves the picture by at most 1 at the left or right. Its strides along rows and columns are the same.
+//
+//go:noescape
+func Depthwise3x3S1Downx7F32AVX512(args *DepthwiseArgs)
+
+// Depthwise3x3S2x7F32AVX512 computes Blocks blocks of 16 channels of depthwise convolution with a 3x3 window, stride 2 along the row; see DepthwiseArgs. The weights of blocks lie 640 bytes apart. A window leaves the picture by at most 1 at the left or right.
 //
 //go:noescape
 func Depthwise3x3S2x7F32AVX512(args *DepthwiseArgs)
 
-// Depthwise5x5S1x7F32AVX512 computes 16 channels of depthwise convolution with a 5x5 window, stride 1 along the row; see DepthwiseArgs. A window leaves the picture by at most 2 at the left or right.
+// Depthwise3x3S2Downx7F32AVX512 computes Blocks blocks of 16 channels of depthwise convolution with a 3x3 window, stride 2 along the row; see DepthwiseArgs. The weights of blocks lie 640 bytes apart. A window leaves the picture by at most 1 at the left or right. Its strides along rows and columns are the same.
+//
+//go:noescape
+func Depthwise3x3S2Downx7F32AVX512(args *DepthwiseArgs)
+
+// Depthwise5x5S1x7F32AVX512 computes Blocks blocks of 16 channels of depthwise convolution with a 5x5 window, stride 1 along the row; see DepthwiseArgs. The weights of blocks lie 1664 bytes apart. A window leaves the picture by at most 2 at the left or right.
 //
 //go:noescape
 func Depthwise5x5S1x7F32AVX512(args *DepthwiseArgs)
 
-// Depthwise5x5S2x7F32AVX512 computes 16 channels of depthwise convolution with a 5x5 window, stride 2 along the row; see DepthwiseArgs. A window leaves the picture by at most 2 at the left or right.
+// Depthwise5x5S2x7F32AVX512 computes Blocks blocks of 16 channels of depthwise convolution with a 5x5 window, stride 2 along the row; see DepthwiseArgs. The weights of blocks lie 1664 bytes apart. A window leaves the picture by at most 2 at the left or right.
 //
 //go:noescape
 func Depthwise5x5S2x7F32AVX512(args *DepthwiseArgs)

@@ -15,12 +15,10 @@ type Depthwise struct {
 	oh, ow     int
 	window     depthwiseWindow
 	runWindow  depthwiseWindow // of tiles that go through the channels themselves, and what they compute one after the other
+	downWindow depthwiseWindow // the same of tiles that go down the rows
 	classes    []columnClass
-	rows, cols []int64   // byte offsets of the input rows and columns under each output row and column; far if outside
-	zero       []float32 // what the outside is read from
-	bands      int       // of perBand output rows
-	perBand    int
-	groups     int        // of channels
+	rows, cols []int64    // byte offsets of the input rows and columns under each output row and column; far if outside
+	zero       []float32  // what the outside is read from
 	wide       *Depthwise // the same with wideC channels, where there are fewer
 	taps       []int
 	gather     *gathered // nil where pixels are read where they lie
@@ -60,6 +58,8 @@ const (
 	window3S2
 	window5S1
 	window5S2
+	window3S1Down
+	window3S2Down
 )
 
 const (
@@ -70,6 +70,7 @@ const (
 	zeroSpan   = 17             // input pixels under the widest tile of asm
 	smallTaps  = 1 << 12        // taps of a block of channels that are worth a tile
 	largeTaps  = 12 * smallTaps // and as many as it should have: some tens of microseconds
+	downTaps   = 32 * smallTaps // and where it goes down the rows: the farther the better
 )
 
 // zeroFloats is a run of zeros that all plans read.
@@ -110,15 +111,16 @@ func NewDepthwise(s Conv2D) *Depthwise {
 			d.zero = zeros(zeroSpan * s.DW * max(s.C, laneBlock))
 		}
 	}
-	d.split()
 	if 4*s.C%conflict == 0 && d.oh*d.ow > 1 {
 		g := &gathered{rows: offsets(d.oh, s.KH, s.SH, s.DH, s.PT, s.H, pixelBytes*s.W), cols: offsets(d.ow, s.KW, s.SW, s.DW, s.PL, s.W, pixelBytes)}
 		row, halo := gatherBlocks*pixelBytes*(s.SH*s.W+d.ow), gatherBlocks*pixelBytes*s.W*(s.DH*(s.KH-1)+1)
-		g.perStep = max(1, min(d.perBand, (gatherBytes-halo)/row))
+		g.perStep = max(1, min(d.oh, (gatherBytes-halo)/row))
 		halo = gatherPixel * s.W * (s.DH*(s.KH-1) + 1)
 		g.runRows = offsets(d.oh, s.KH, s.SH, s.DH, s.PT, s.H, gatherPixel*s.W)
-		g.runStep = max(1, min(d.perBand, (gatherBytes-halo)/(gatherPixel*s.SH*s.W)))
+		g.runStep = max(1, min(d.oh, (gatherBytes-halo)/(gatherPixel*s.SH*s.W)))
 		d.gather = g
+	} else if s.SH == s.SW {
+		d.downWindow = downWindows[d.runWindow]
 	}
 	if s.C < wideC {
 		s.C, s.O, s.Groups = wideC, wideC, wideC
@@ -129,6 +131,9 @@ func NewDepthwise(s Conv2D) *Depthwise {
 
 // windows are those that have tiles of their own, by their side and step.
 var windows = map[[2]int]depthwiseWindow{{3, 1}: window3S1, {3, 2}: window3S2, {5, 1}: window5S1, {5, 2}: window5S2}
+
+// downWindows are the tiles that do the same going down the rows.
+var downWindows = map[depthwiseWindow]depthwiseWindow{window3S1: window3S1Down, window3S2: window3S2Down}
 
 // columnClasses cuts the columns into classes, one for each column of the dilation. It returns nil where a window leaves the picture by more
 // columns than tiles allow, or a dilation comes with a step or is very large.
@@ -165,18 +170,27 @@ func checkWindow(name string, s *Conv2D) {
 	}
 }
 
-// split cuts the work into tiles that take some microseconds and whose input fits in a second-level cache: by channels
-// as long as the pieces of a pixel stay long, then by rows.
-func (d *Depthwise) split() {
+// split cuts the work of a picture into tiles that take some microseconds: by channels as long as the pieces of a pixel stay long, then by
+// rows. It returns how many groups of channels there are, and the rows of a band.
+//
+// Tiles that go down the rows do so as far as the threads allow. Elsewhere the input of a tile fits in a second-level cache.
+func (d *Depthwise) split(down bool, n, threads int) (groups, perBand int) {
 	s := &d.shape
 	const cache = 256 << 10
 	blocks := (s.C + laneBlock - 1) / laneBlock
 	row := d.ow * s.KH * s.KW * blocks
-	d.groups = max(1, min(d.oh*row/smallTaps, blocks/4))
-	bytes := s.SH * s.W * 4 * s.C
-	d.bands = max(1, min(d.oh, max(d.oh*row/d.groups/largeTaps, d.oh*bytes/d.groups/cache)))
-	d.perBand = (d.oh + d.bands - 1) / d.bands
-	d.bands = (d.oh + d.perBand - 1) / d.perBand
+	groups = max(1, min(d.oh*row/smallTaps, blocks/4))
+	bands := d.oh * row / groups / largeTaps
+	if down {
+		bands = d.oh * row / groups / downTaps
+		if threads > 1 {
+			bands = max(bands, min(d.oh*row/groups/smallTaps, (4*threads-1)/(groups*n)+1))
+		}
+	} else {
+		bands = max(bands, d.oh*s.SH*s.W*4*s.C/groups/cache)
+	}
+	bands = max(1, min(d.oh, bands))
+	return groups, (d.oh + bands - 1) / bands
 }
 
 // offsets returns the byte offset of the input position under each output position and tap, or far: [n][k].
@@ -242,6 +256,10 @@ type depthwiseTask struct {
 	plan     *Depthwise
 	isa      ISA
 	lanes    int
+	down     bool // tiles go down the rows
+	groups   int  // of channels
+	bands    int  // of perBand output rows
+	perBand  int
 	w        *DepthwiseWeights
 	args     asm.DepthwiseArgs
 	src, dst int // bytes of a picture
@@ -282,31 +300,40 @@ func (d *Depthwise) Run(t *Team, dst, src []float32, w *DepthwiseWeights, act Ac
 	if lanes > s.C {
 		task.runWide(t)
 	} else {
-		t.Run(task, s.N*d.bands*d.groups)
+		task.run(t, s.N)
 	}
 	scratch := task.scratch
 	*task = depthwiseTask{scratch: scratch}
 	depthwiseTasks.Put(task)
 }
 
+// run computes n pictures.
+func (k *depthwiseTask) run(t *Team, n int) {
+	d := k.plan
+	k.down = d.downWindow != windowAny && depthwiseDown(k.isa)
+	k.groups, k.perBand = d.split(k.down, n, t.Threads())
+	k.bands = (d.oh + k.perBand - 1) / k.perBand
+	t.Run(k, n*k.bands*k.groups)
+}
+
 // Tile computes a band of rows of a group of channels of a picture.
 func (k *depthwiseTask) Tile(i, _ int) {
 	d := k.plan
-	n, i := i/(d.bands*d.groups), i%(d.bands*d.groups)
-	g, band := i/d.bands, i%d.bands
+	n, i := i/(k.bands*k.groups), i%(k.bands*k.groups)
+	g, band := i/k.bands, i%k.bands
 	blocks := (d.shape.C + k.lanes - 1) / k.lanes
-	y := band * d.perBand
+	y := band * k.perBand
 	a := k.args
 	a.Src = add(a.Src, n*k.src)
 	a.Dst = add(a.Dst, n*k.dst+y*d.ow*a.Pixel)
-	a.Ys = min(d.perBand, d.oh-y)
+	a.Ys = min(k.perBand, d.oh-y)
 	if depthwiseRuns(k.isa, d.runWindow) && d.gather == nil {
-		k.runs(&a, y, d.shape.C/laneBlock*g/d.groups, d.shape.C/laneBlock*(g+1)/d.groups, g == d.groups-1)
+		k.runs(&a, y, d.shape.C/laneBlock*g/k.groups, d.shape.C/laneBlock*(g+1)/k.groups, g == k.groups-1)
 		return
 	}
 	if d.gather != nil && k.isa != Generic {
 		blocks = d.shape.C / laneBlock
-		for b, to := blocks*g/d.groups, blocks*(g+1)/d.groups; b < to; b += gatherBlocks {
+		for b, to := blocks*g/k.groups, blocks*(g+1)/k.groups; b < to; b += gatherBlocks {
 			if depthwiseRuns(k.isa, d.window) {
 				k.gatheredRuns(&a, y, b, min(gatherBlocks, to-b))
 			} else {
@@ -315,7 +342,7 @@ func (k *depthwiseTask) Tile(i, _ int) {
 		}
 		return
 	}
-	k.rows(&a, y, blocks*g/d.groups, blocks*(g+1)/d.groups)
+	k.rows(&a, y, blocks*g/k.groups, blocks*(g+1)/k.groups)
 }
 
 // rows computes a.Ys output rows from row y on of some blocks of channels. The last block reaches back so that it ends with the channels.
@@ -338,6 +365,10 @@ func (k *depthwiseTask) rows(a *asm.DepthwiseArgs, y, from, to int) {
 func (k *depthwiseTask) runs(a *asm.DepthwiseArgs, y, from, to int, rest bool) {
 	d, s := k.plan, &k.plan.shape
 	pixel, row, src, dst, ys := a.Pixel, a.DstRow, a.Src, a.Dst, a.Ys
+	window, limit := d.runWindow, largeTaps
+	if k.down {
+		window, limit = d.downWindow, downTaps
+	}
 	a.Pixel, a.DstPixel, a.DstRow, a.RowStep = s.DW*pixel, s.DW*pixel, s.DH*row, s.DH*a.RowStep
 	run := func(c, blocks int) {
 		a.W, a.Blocks = k.w.from(c, k.lanes), blocks
@@ -348,12 +379,12 @@ func (k *depthwiseTask) runs(a *asm.DepthwiseArgs, y, from, to int, rest bool) {
 				l := &d.classes[i]
 				a.Src, a.Dst = add(src, l.src*pixel+4*c), add(dst, r*row+l.dst*pixel+4*c)
 				a.OW, a.Width, a.PL, a.Skip = l.ow, l.width, l.pl, l.pl*a.Pixel
-				depthwiseTile(k.isa, d.runWindow, a, k.lanes)
+				depthwiseTile(k.isa, window, a, k.lanes)
 			}
 		}
 	}
 	// A call cannot be interrupted.
-	most := max(1, largeTaps/(ys*d.ow*len(d.taps)))
+	most := max(1, limit/(ys*d.ow*len(d.taps)))
 	for b := from; b < to; b += most {
 		run(b*laneBlock, min(most, to-b)*laneBlock/k.lanes)
 	}
@@ -461,7 +492,7 @@ func (k *depthwiseTask) runWide(t *Team) {
 	k.args.DstPixel, k.args.DstRow = 4*wideC, 4*wideC*d.ow
 	for n := range s.N {
 		spread(src, from[n*s.H*s.W*s.C:], s.H*s.W, wideC, s.C)
-		t.Run(k, d.bands*d.groups)
+		k.run(t, 1)
 		spread(to[n*d.oh*d.ow*s.C:], dst, d.oh*d.ow, s.C, wideC)
 	}
 }

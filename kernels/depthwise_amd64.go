@@ -16,7 +16,10 @@ func depthwiseLanes(isa ISA, channels int) (ISA, int) {
 }
 
 // depthwiseRuns says whether the tile of a window goes through several blocks of channels itself.
-func depthwiseRuns(isa ISA, window depthwiseWindow) bool { return isa == AVX2 && window != windowAny }
+func depthwiseRuns(isa ISA, window depthwiseWindow) bool { return isa >= AVX2 && window != windowAny }
+
+// depthwiseDown says whether there are tiles that go down the rows.
+func depthwiseDown(isa ISA) bool { return isa == AVX512 }
 
 func depthwiseTile(isa ISA, window depthwiseWindow, a *asm.DepthwiseArgs, lanes int) {
 	switch isa {
@@ -30,6 +33,10 @@ func depthwiseTile(isa ISA, window depthwiseWindow, a *asm.DepthwiseArgs, lanes 
 			asm.Depthwise5x5S1x7F32AVX512(a)
 		case window5S2:
 			asm.Depthwise5x5S2x7F32AVX512(a)
+		case window3S1Down:
+			asm.Depthwise3x3S1Downx7F32AVX512(a)
+		case window3S2Down:
+			asm.Depthwise3x3S2Downx7F32AVX512(a)
 		default:
 			asm.DepthwiseAnyx4F32AVX512(a)
 		}

@@ -15,6 +15,9 @@ func depthwiseLanes(isa ISA, channels int) (ISA, int) {
 // depthwiseRuns says whether the tile of a window goes through several blocks of channels itself.
 func depthwiseRuns(ISA, depthwiseWindow) bool { return false }
 
+// depthwiseDown says whether there are tiles that go down the rows.
+func depthwiseDown(ISA) bool { return false }
+
 func depthwiseTile(isa ISA, window depthwiseWindow, a *asm.DepthwiseArgs, lanes int) {
 	if isa != NEON {
 		depthwiseTileGeneric(a, lanes)

@@ -10,6 +10,9 @@ func depthwiseLanes(_ ISA, channels int) (ISA, int) { return Generic, min(channe
 // depthwiseRuns says whether the tile of a window goes through several blocks of channels itself.
 func depthwiseRuns(ISA, depthwiseWindow) bool { return false }
 
+// depthwiseDown says whether there are tiles that go down the rows.
+func depthwiseDown(ISA) bool { return false }
+
 func depthwiseTile(_ ISA, _ depthwiseWindow, a *asm.DepthwiseArgs, lanes int) {
 	depthwiseTileGeneric(a, lanes)
 }

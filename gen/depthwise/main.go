@@ -1,8 +1,8 @@
 // Command depthwise writes the depthwise convolution tiles: asm/depthwise_args.go for all instruction sets,
 // asm/depthwise_avx2_amd64.s, asm/depthwise_avx512_amd64.s and asm/depthwise_neon_arm64.s.
 //
-// A call computes some output rows of one block of channels, or, on AVX2, of several. For each tile of neighbouring output pixels and
-// each kernel row, the input pixels under the tile are loaded and multiplied with every weight that meets them. Rows and columns outside
+// A call computes some output rows of one block of channels, or, on AVX2 and AVX-512, of several. For each tile of neighbouring output pixels
+// and each kernel row, the input pixels under the tile are loaded and multiplied with every weight that meets them. Rows and columns outside
 // the picture are read from a row of zeros: the pointer is exchanged, the arithmetic stays the same.
 package main
 
@@ -87,15 +87,25 @@ func (w window) name(isa string) string {
 	return fmt.Sprintf("Depthwise%dx%dS%dx%dF32%s", w.kw, w.kw, w.sw, tiles[0], isa)
 }
 
+// downName is that of the function that goes down the rows.
+func (w window) downName(isa string) string {
+	return fmt.Sprintf("Depthwise%dx%dS%dDownx%dF32%s", w.kw, w.kw, w.sw, tiles[0], isa)
+}
+
 func (w window) doc(name string, lanes int) string {
 	return fmt.Sprintf("%s computes %d channels of depthwise convolution with a %dx%d window, stride %d along the row; see DepthwiseArgs. "+
 		"A window leaves the picture by at most %d at the left or right.", name, lanes, w.kw, w.kw, w.sw, w.edge())
 }
 
 func (w window) runsDoc(name string, lanes int) string {
+	step := (1 + w.kw*w.kw) * tap
+	apart := fmt.Sprintf("%d bytes apart", step)
+	if 4*lanes < tap {
+		apart = fmt.Sprintf("in turn %d bytes and the rest of %d apart", 4*lanes, step)
+	}
 	return fmt.Sprintf("%s computes Blocks blocks of %d channels of depthwise convolution with a %dx%d window, stride %d along the row; "+
-		"see DepthwiseArgs. The weights of blocks lie in turn %d bytes and the rest of %d apart. A window leaves the picture by at most %d at the left or right.",
-		name, lanes, w.kw, w.kw, w.sw, 4*lanes, (1+w.kw*w.kw)*64, w.edge())
+		"see DepthwiseArgs. The weights of blocks lie %s. A window leaves the picture by at most %d at the left or right.",
+		name, lanes, w.kw, w.kw, w.sw, apart, w.edge())
 }
 
 // edge is how many of the outermost input pixels of a tile may lie outside the picture at either side.

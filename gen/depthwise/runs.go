@@ -111,7 +111,9 @@ func (t target) runs(win window) {
 		for _, r := range append([]reg.Register{dst}, rows...) {
 			ADDQ(c, r)
 		}
-		MOVQ(U32(uint32(vector)), step)
+		if 2*vector == tap {
+			MOVQ(U32(uint32(vector)), step)
+		}
 
 		Label(label + "block")
 		VMOVUPS(Mem{Base: w}, weight)
@@ -133,13 +135,17 @@ func (t target) runs(win window) {
 			}
 			t.kernelRow(win, i, acc, weight, in, place)
 		}
-		t.act(label, acc)
+		t.act(label, acc, t.vec[len(acc):])
 		t.store(p, dstPixel, acc)
 		for _, r := range append([]reg.Register{dst}, rows...) {
 			ADDQ(Imm(uint64(vector)), r)
 		}
-		ADDQ(step, w)
-		XORQ(I32(int32(vector^(block-vector))), step)
+		if 2*vector == tap {
+			ADDQ(step, w)
+			XORQ(I32(int32(vector^(block-vector))), step)
+		} else {
+			ADDQ(I32(int32(block)), w)
+		}
 		ADDQ(Imm(uint64(vector)), c)
 		JNZ(LabelRef(label + "block"))
 
@@ -165,8 +171,8 @@ func (t target) runs(win window) {
 func (t target) kernelRow(win window, i int, acc []reg.VecPhysical, weight reg.VecPhysical, free []reg.VecPhysical, place func(q int) Mem) {
 	k, n := win.kw, win.inputs(len(acc))
 	most := 2
-	if win.sw > 1 {
-		most = 1 // every input meets few, and loads would bind
+	if win.sw > 1 || 4*t.lanes == tap {
+		most = 1 // where every input meets few, or loads may cross cache lines, loads would bind
 	}
 	uses := make([]int, n)
 	for x := range acc {

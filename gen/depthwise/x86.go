@@ -53,13 +53,9 @@ func start(name, doc string, frame int) Mem {
 func amd64(t target) {
 	x86.Declare("DepthwiseArgs")
 	for _, w := range windows {
-		switch {
-		case len(t.vec) == 16:
-			t.runs(w)
-		case w.kw == 3:
-			t.resident(w)
-		default:
-			t.window(w)
+		t.runs(w)
+		if w.kw == 3 && len(t.vec) == 32 {
+			t.down(w)
 		}
 	}
 	t.any()
@@ -134,237 +130,9 @@ func pixel(base, base8 reg.Register, q int) Mem {
 	return m
 }
 
-// resident emits a function for 3x3 windows that keeps bias and weights in registers.
-func (t target) resident(win window) {
-	l := start(win.name(t.name), win.doc(win.name(t.name), t.lanes), 24)
-	rowTable, ys, first := l, l.Offset(8), l.Offset(16)
-	args, ix, room, leftOff, rightOff := tmp, w, left, tmp, reg.RBP
-	bias := t.vec[31]
-	weights := t.vec[22:31]
-	Load(Param("args"), args)
-	MOVQ(field(args, "Src"), src)
-	SUBQ(field(args, "Skip"), src)
-	MOVQ(src, first)
-	MOVQ(field(args, "Dst"), dst)
-	MOVQ(field(args, "Zero"), zero)
-	MOVQ(field(args, "Pixel"), s1)
-	multiples()
-	MOVQ(field(args, "Rows"), table)
-	MOVQ(table, rowTable)
-	MOVQ(field(args, "Ys"), row)
-	MOVQ(row, ys)
-	MOVQ(field(args, "W"), row)
-	VMOVUPS(Mem{Base: row}, bias)
-	for i, v := range weights {
-		VMOVUPS(Mem{Base: row, Disp: (1 + i) * tap}, v)
-	}
-	MOVQ(rowTable, table)
-
-	Label("row")
-	Load(Param("args"), args)
-	MOVQ(field(args, "OW"), xs)
-	MOVQ(field(args, "PL"), ix)
-	MOVQ(field(args, "Width"), room)
-	ADDQ(ix, room)
-	NEGQ(ix)
-	MOVQ(first, src)
-	Label("next")
-	for _, p := range tiles {
-		CMPQ(xs, Imm(uint64(p)))
-		JGE(LabelRef(fmt.Sprintf("tile%d", p)))
-	}
-	ADDQ(Imm(uint64(8*win.kw)), table)
-	DECQ(ys)
-	JNZ(LabelRef("row"))
-	VZEROUPPER()
-	RET()
-
-	for _, p := range tiles {
-		label := fmt.Sprintf("tile%d", p)
-		Label(label)
-		acc, in := t.vec[:p], t.vec[p:p+win.inputs(p)]
-		// An input outside is masked, and its address moved to the pixel inside: a masked load from a page that is not there is slow.
-		last := len(in) - 1
-		LEAQ(Mem{Base: room, Disp: -1 - last}, tmp)
-		SARQ(Imm(63), tmp)
-		KMOVW(tmp.As32(), reg.K2)
-		KNOTW(reg.K2, reg.K2)
-		ANDQ(s1, tmp)
-		odd, shift := last, 0
-		for odd%2 == 0 {
-			odd, shift = odd/2, shift+1
-		}
-		MOVQ(map[int]reg.Register{1: s1, 3: s3, 7: s7}[odd], rightOff)
-		SHLQ(Imm(uint64(shift)), rightOff)
-		SUBQ(tmp, rightOff)
-		MOVQ(ix, leftOff)
-		SARQ(Imm(63), leftOff)
-		KMOVW(leftOff.As32(), reg.K1)
-		KNOTW(reg.K1, reg.K1)
-		ANDQ(s1, leftOff)
-		for _, a := range acc {
-			VMOVAPS(bias, a)
-		}
-		for i := range win.kw {
-			MOVQ(Mem{Base: table, Disp: 8 * i}, row)
-			TESTQ(row, row)
-			LEAQ(Mem{Base: row, Index: src, Scale: 1}, row)
-			CMOVQLT(zero, row)
-			if win.inputs(p) > 8 {
-				LEAQ(Mem{Base: row, Index: s1, Scale: 8}, row8)
-			}
-			loaded := 0
-			for j := range win.kw {
-				for x, a := range acc {
-					q := x*win.sw + j
-					for ; loaded <= q; loaded++ {
-						switch loaded {
-						case 0:
-							VMOVUPS_Z(Mem{Base: row, Index: leftOff, Scale: 1}, reg.K1, in[0])
-						case last:
-							VMOVUPS_Z(Mem{Base: row, Index: rightOff, Scale: 1}, reg.K2, in[last])
-						default:
-							VMOVUPS(pixel(row, row8, loaded), in[loaded])
-						}
-					}
-					VFMADD231PS(weights[win.kw*i+j], in[q], a)
-				}
-			}
-		}
-		t.act(label, acc)
-		t.advance(win, p, acc)
-		ADDQ(Imm(uint64(p*win.sw)), ix)
-		SUBQ(Imm(uint64(p*win.sw)), room)
-		SUBQ(Imm(uint64(p)), xs)
-		JMP(LabelRef("next"))
-	}
-}
-
-// advance stores a tile and moves on to the next one's inputs and outputs.
-func (t target) advance(win window, p int, acc []reg.VecPhysical) {
-	for i, a := range acc {
-		VMOVUPS(a, pixel(dst, nil, i))
-	}
-	step := map[int]reg.Register{1: s1, 3: s3, 7: s7}[p]
-	ADDQ(step, dst)
-	LEAQ(Mem{Base: src, Index: step, Scale: uint8(win.sw)}, src)
-}
-
-func (t target) window(win window) {
-	l := start(win.name(t.name), win.doc(win.name(t.name), t.lanes), 40)
-	rowTable, ys, ix, room, first := l, l.Offset(8), l.Offset(16), l.Offset(24), l.Offset(32)
-	args := tmp
-	Load(Param("args"), args)
-	MOVQ(field(args, "Src"), src)
-	SUBQ(field(args, "Skip"), src)
-	MOVQ(src, first)
-	MOVQ(field(args, "Dst"), dst)
-	MOVQ(field(args, "Zero"), zero)
-	MOVQ(field(args, "Pixel"), s1)
-	multiples()
-	MOVQ(field(args, "Rows"), table)
-	MOVQ(table, rowTable)
-	MOVQ(field(args, "Ys"), left)
-	MOVQ(left, ys)
-
-	Label("row")
-	Load(Param("args"), args)
-	MOVQ(field(args, "OW"), xs)
-	MOVQ(field(args, "PL"), row)
-	MOVQ(field(args, "Width"), left)
-	ADDQ(row, left)
-	MOVQ(left, room)
-	NEGQ(row)
-	MOVQ(row, ix)
-	MOVQ(first, src)
-	Label("next")
-	for _, p := range tiles {
-		CMPQ(xs, Imm(uint64(p)))
-		JGE(LabelRef(fmt.Sprintf("tile%d", p)))
-	}
-	Load(Param("args"), args)
-	MOVQ(field(args, "KH"), row)
-	SHLQ(Imm(3), row)
-	ADDQ(row, rowTable)
-	DECQ(ys)
-	JNZ(LabelRef("row"))
-	VZEROUPPER()
-	RET()
-
-	for _, p := range tiles {
-		label := fmt.Sprintf("tile%d", p)
-		Label(label)
-		acc := t.vec[:p]
-		Load(Param("args"), args)
-		MOVQ(field(args, "W"), w)
-		MOVQ(field(args, "KH"), left)
-		MOVQ(rowTable, table)
-		VMOVUPS(Mem{Base: w}, acc[0])
-		ADDQ(Imm(tap), w)
-		for _, a := range acc[1:] {
-			VMOVAPS(acc[0], a)
-		}
-		Label(label + "row")
-		MOVQ(Mem{Base: table}, row)
-		ADDQ(Imm(8), table)
-		TESTQ(row, row)
-		LEAQ(Mem{Base: row, Index: src, Scale: 1}, row)
-		CMOVQLT(zero, row)
-		if win.inputs(p) > 8 {
-			LEAQ(Mem{Base: row, Index: s1, Scale: 8}, row8)
-		}
-		load := func(q int, v reg.VecPhysical) {
-			m := pixel(row, row8, q)
-			l, r := win.outside(p, q)
-			if l || r {
-				LEAQ(m, tmp)
-				if l {
-					CMPQ(ix, I8(int8(-q)))
-					CMOVQLT(zero, tmp)
-				}
-				if r {
-					CMPQ(room, I8(int8(q)))
-					CMOVQLE(zero, tmp)
-				}
-				m = Mem{Base: tmp}
-			}
-			VMOVUPS(m, v)
-		}
-		t.byTap(win, p, acc, t.vec[p:], load)
-		ADDQ(I32(int32(win.kw*tap)), w)
-		DECQ(left)
-		JNZ(LabelRef(label + "row"))
-
-		t.act(label, acc)
-		t.advance(win, p, acc)
-		ADDQ(Imm(uint64(p*win.sw)), ix)
-		SUBQ(Imm(uint64(p*win.sw)), room)
-		SUBQ(Imm(uint64(p)), xs)
-		JMP(LabelRef("next"))
-	}
-}
-
-// byTap multiplies one weight after the other with all pixels of the tile; every input has a register.
-func (t target) byTap(win window, p int, acc, rest []reg.VecPhysical, load func(int, reg.VecPhysical)) {
-	n := win.inputs(p)
-	in, weights := rest[:n], rest[n:]
-	loaded := 0
-	for j := range win.kw {
-		wj := weights[j%len(weights)]
-		VMOVUPS(Mem{Base: w, Disp: j * tap}, wj)
-		for i, a := range acc {
-			q := i*win.sw + j
-			for ; loaded <= q; loaded++ {
-				load(loaded, in[loaded])
-			}
-			VFMADD231PS(wj, in[q], a)
-		}
-	}
-}
-
-// act applies the activation to the accumulators.
-func (t target) act(label string, acc []reg.VecPhysical) {
-	a, b, c := t.vec[len(acc)], t.vec[len(acc)+1], t.vec[len(acc)+2]
+// act applies the activation to the accumulators, with the help of four more registers, or two of AVX-512.
+func (t target) act(label string, acc, free []reg.VecPhysical) {
+	a, b := free[0], free[1]
 	args := tmp
 	Load(Param("args"), args)
 	CMPQ(field(args, "Act"), Imm(1))
@@ -382,14 +150,13 @@ func (t target) act(label string, acc []reg.VecPhysical) {
 	VBROADCASTSS(field(args, "Alpha"), a)
 	VXORPS(b.AsX(), b.AsX(), b.AsX())
 	for _, y := range acc {
-		VMULPS(a, y, c)
 		if t.lanes == 16 {
-			VCMPPS(Imm(0x1e), b, y, reg.K1) // y > 0, quiet
-			VMOVAPS(y, reg.K1, c)
-			VMOVAPS(c, y)
+			VCMPPS(Imm(0x1a), b, y, reg.K3) // not y > 0, quiet
+			VMULPS(a, y, reg.K3, y)
 		} else {
-			d := t.vec[len(acc)+3]
-			VCMPPS(Imm(0x1e), b, y, d)
+			c, d := free[2], free[3]
+			VMULPS(a, y, c)
+			VCMPPS(Imm(0x1e), b, y, d) // y > 0, quiet
 			VBLENDVPS(d, y, c, y)
 		}
 	}
@@ -478,7 +245,7 @@ func (t target) any() {
 		DECQ(left)
 		JNZ(LabelRef(label + "row"))
 
-		t.act(label, acc)
+		t.act(label, acc, t.vec[len(acc):])
 		for i, a := range acc {
 			if i < 3 {
 				VMOVUPS(a, pixel(dst, nil, i))
