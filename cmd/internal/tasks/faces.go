@@ -53,13 +53,14 @@ func (f *Faces) Recogniser() (*face.Recogniser, error) {
 
 // Task returns the task.
 func (f *Faces) Task() *Task {
+	recogniser := &shared[*face.Recogniser]{open: f.Recogniser}
 	return &Task{Name: "faces", Open: func(bool) (Worker, error) {
-		r, err := f.Recogniser()
-		return &faces{r}, err
+		_, err := recogniser.get()
+		return &faces{recogniser}, err
 	}}
 }
 
-type faces struct{ *face.Recogniser }
+type faces struct{ *shared[*face.Recogniser] }
 
 // FaceList is the Result of Faces.
 type FaceList struct {
@@ -67,17 +68,19 @@ type FaceList struct {
 	named bool // faces were compared with people
 }
 
-func (f *faces) New() Result { return &FaceList{named: f.Embedder != nil} }
+func (f *faces) New() Result { return &FaceList{named: f.nets.Embedder != nil} }
 
 func (f *faces) Look(ctx context.Context, pic kernels.Picture, _ time.Time, _ int, result Result) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	r := result.(*FaceList)
 	r.List = r.List[:0]
 	if r.named {
-		list, err := f.Identify(ctx, pic)
+		list, err := f.nets.Identify(ctx, pic)
 		r.List = append(r.List, list...)
 		return err
 	}
-	list, err := f.Detector.Detect(ctx, pic)
+	list, err := f.nets.Detector.Detect(ctx, pic)
 	for _, x := range list {
 		r.List = append(r.List, face.Identity{Face: x})
 	}

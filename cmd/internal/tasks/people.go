@@ -19,12 +19,13 @@ const followRate = 4
 
 // Pedestrians finds people and, in clips and on cameras, follows them.
 func Pedestrians(n *nets.Net) *Task {
+	detectors := &shared[[]*pedestrian.Detector]{open: func() ([]*pedestrian.Detector, error) { return each(n, pedestrian.New) }}
 	return &Task{Name: "pedestrians", Priority: 2, MinRate: followRate, Sizes: sizes(n), Open: func(follow bool) (Worker, error) {
-		all, err := each(n, pedestrian.New)
+		all, err := detectors.get()
 		if err != nil {
 			return nil, err
 		}
-		p := &people{nets: all}
+		p := &people{detectors: detectors}
 		if follow {
 			least := float32(all[0].Card().Score)
 			p.tracker = track.New(track.Options{Low: least, High: min(least+0.1, 0.9), New: min(least+0.2, 0.95)})
@@ -35,10 +36,10 @@ func Pedestrians(n *nets.Net) *Task {
 }
 
 type people struct {
-	nets    []*pedestrian.Detector // by input size
-	tracker *track.Tracker         // nil: pictures do not follow one another
-	seen    []track.Detection
-	trails  map[int][][2]float64
+	detectors *shared[[]*pedestrian.Detector] // by input size
+	tracker   *track.Tracker                  // nil: pictures do not follow one another
+	seen      []track.Detection
+	trails    map[int][][2]float64
 }
 
 // Person is one person.
@@ -60,16 +61,25 @@ func (p *people) New() Result { return &People{} }
 
 func (p *people) Look(ctx context.Context, pic kernels.Picture, at time.Time, size int, result Result) error {
 	r := result.(*People)
+	if err := p.detect(ctx, pic, size, r); err != nil {
+		return err
+	}
+	if p.tracker != nil {
+		p.follow(r, at)
+	}
+	return nil
+}
+
+func (p *people) detect(ctx context.Context, pic kernels.Picture, size int, r *People) error {
+	p.detectors.mu.Lock()
+	defer p.detectors.mu.Unlock()
 	r.List = r.List[:0]
-	found, err := p.nets[size].Detect(ctx, pic)
+	found, err := p.detectors.nets[size].Detect(ctx, pic)
 	if err != nil {
 		return err
 	}
 	for _, f := range found {
 		r.List = append(r.List, Person{Box: f.Box, Score: f.Score})
-	}
-	if p.tracker != nil {
-		p.follow(r, at)
 	}
 	return nil
 }

@@ -31,13 +31,14 @@ func Segment(n *nets.Net) *Task {
 }
 
 func areas(name string, n *nets.Net, open func(*model.Program, card.Card) (*scene.Parser, error)) *Task {
+	parsers := &shared[[]*scene.Parser]{open: func() ([]*scene.Parser, error) { return each(n, open) }}
 	return &Task{Name: name, Priority: 1, Sizes: sizes(n), Open: func(bool) (Worker, error) {
-		all, err := each(n, open)
+		all, err := parsers.get()
 		if err != nil {
 			return nil, err
 		}
 		labels := all[0].Card().Labels
-		return &parser{name, all, palette(labels), labels}, nil
+		return &parser{name, parsers, palette(labels), labels}, nil
 	}}
 }
 
@@ -52,7 +53,7 @@ func palette(labels []string) *draw.Palette {
 
 type parser struct {
 	name    string
-	nets    []*scene.Parser // by input size
+	parsers *shared[[]*scene.Parser] // by input size
 	colours *draw.Palette
 	labels  []string
 }
@@ -69,8 +70,10 @@ type Areas struct {
 func (p *parser) New() Result { return &Areas{parser: p} }
 
 func (p *parser) Look(ctx context.Context, pic kernels.Picture, _ time.Time, size int, result Result) error {
+	p.parsers.mu.Lock()
+	defer p.parsers.mu.Unlock()
 	r := result.(*Areas)
-	seen, err := p.nets[size].Parse(ctx, pic)
+	seen, err := p.parsers.nets[size].Parse(ctx, pic)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"math"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ocellus-vision/ocellus/camera"
@@ -24,7 +25,8 @@ type Task struct {
 	Priority int      // as in pipeline.Task
 	MinRate  float64  // likewise
 	Sizes    [][2]int // widths and heights of the inputs that Look may be asked for, largest first; nil: one that cannot change
-	// Open returns a Worker for one camera. follow says that frames follow one another in time: things are tracked.
+	// Open returns a Worker for one camera. follow says that frames follow one another in time: things are tracked. Workers of one Task may be used from
+	// several goroutines.
 	Open func(follow bool) (Worker, error)
 }
 
@@ -42,6 +44,30 @@ func sizes(n *nets.Net) [][2]int {
 		all = append(all, nets.Size(p))
 	}
 	return all
+}
+
+// shared are the networks of a task, opened for its first Worker and used by all of them, for one picture at a time: cameras more need no memory for
+// networks.
+type shared[T any] struct {
+	open func() (T, error)
+
+	mu   sync.Mutex // held while a picture is looked at
+	nets T
+	done bool
+}
+
+// get returns the networks.
+func (s *shared[T]) get() (T, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.done {
+		nets, err := s.open()
+		if err != nil {
+			return nets, err
+		}
+		s.nets, s.done = nets, true
+	}
+	return s.nets, nil
 }
 
 // each opens something for each of a network's Programs.

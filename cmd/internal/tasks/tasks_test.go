@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -198,6 +200,57 @@ func TestSizes(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestWorkersShareNetworks asks that a task opens its networks once, and that its cameras, who look at once, see and follow what they would alone.
+func TestWorkersShareNetworks(t *testing.T) {
+	opened := 0
+	once := &shared[int]{open: func() (int, error) {
+		if opened++; opened == 1 {
+			return 0, errors.New("not now")
+		}
+		return opened, nil
+	}}
+	for i, want := range []int{0, 2, 2} {
+		if n, err := once.get(); n != want || (err != nil) != (i == 0) {
+			t.Errorf("opened %d times: %d, %v, want %d", opened, n, err, want)
+		}
+	}
+
+	v := make([]float32, 63*6)
+	copy(v, []float32{16, 16, 8, 16, 0.9, 1})
+	labels := make([]float32, 11*16)
+	labels[16*4] = 1
+	for _, task := range []*Task{Pedestrians(street(t, tensor.Of(v, 1, 63, 6))), Scene(street(t, tensor.Of(labels, 1, 11, 4, 4)))} {
+		var cameras sync.WaitGroup
+		for range 4 {
+			cameras.Go(func() {
+				w, err := task.Open(true)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				r := w.New()
+				for i := range 10 {
+					if err := w.Look(t.Context(), frame, time.Unix(int64(i), 0), 0, r); err != nil {
+						t.Error(err)
+					}
+				}
+				switch r := r.(type) {
+				case *People:
+					// Somebody who was seen once is no track yet.
+					if len(r.List) != 1 || r.List[0].Track != 1 || r.List[0].Box[2] != 16 || len(r.List[0].trail) != 9 {
+						t.Errorf("%+v", r.List)
+					}
+				case *Areas:
+					if len(r.Labels) != 64*48 || r.Labels[0] != 4 {
+						t.Errorf("%d labels, the first %d", len(r.Labels), r.Labels[0])
+					}
+				}
+			})
+		}
+		cameras.Wait()
 	}
 }
 
