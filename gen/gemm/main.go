@@ -182,23 +182,22 @@ func accs(t target, s shape) []reg.VecPhysical {
 	return all
 }
 
-// tile emits the loop over tiles of one shape.
-func tile(t target, f *frame, s shape, ragged bool, label string) {
-	rows, panels, nv := s.rows, s.panels, t.vectors(s)
-	args, ptr, ld := reg.RAX, reg.RBX, reg.RCX
-	each := func(do func(m Mem, s shape, r, v int, ragged bool)) {
-		for r := range rows {
-			for v := range nv {
-				do(Mem{Base: ptr, Disp: t.bytes() * v}, s, r, v, ragged)
-			}
-			if r < rows-1 {
-				ADDQ(ld, ptr)
-			}
+// eachRow calls do for all accumulators of a tile with their places in a matrix from ptr on, rows ld apart. It moves ptr to the last row.
+func eachRow(t target, s shape, ptr, ld reg.GPPhysical, do func(m Mem, r, v int)) {
+	for r := range s.rows {
+		for v := range t.vectors(s) {
+			do(Mem{Base: ptr, Disp: t.bytes() * v}, r, v)
+		}
+		if r < s.rows-1 {
+			ADDQ(ld, ptr)
 		}
 	}
-	Label(label)
+}
+
+// start makes the accumulators start from C, from the bias, or from +0, and ends at the label's start. It leaves the arguments in RAX.
+func start(t target, f *frame, s shape, ragged bool, label string) {
+	args, ptr, ld := reg.RAX, reg.RBX, reg.RCX
 	Load(Param("args"), args)
-	// The accumulators start from C, from the bias, or from +0.
 	CMPQ(field(args, "Load"), Imm(0))
 	JEQ(LabelRef(label + "bias"))
 	if ragged {
@@ -206,16 +205,16 @@ func tile(t target, f *frame, s shape, ragged bool, label string) {
 	}
 	MOVQ(f.c, ptr)
 	MOVQ(field(args, "LDC"), ld)
-	each(t.load)
+	eachRow(t, s, ptr, ld, func(m Mem, r, v int) { t.load(m, s, r, v, ragged) })
 	JMP(LabelRef(label + "start"))
 	Label(label + "bias")
 	MOVQ(field(args, "Bias"), ptr)
 	TESTQ(ptr, ptr)
 	JEQ(LabelRef(label + "zero"))
-	for v := range nv {
+	for v := range t.vectors(s) {
 		first := t.acc(s, 0, v)
 		t.bias(Mem{Base: ptr, Disp: t.bytes() * v}, first, s, v)
-		for r := range rows {
+		for r := range s.rows {
 			if y := t.acc(s, r, v); y != t.acc(s, max(0, r-1), v) {
 				VMOVAPS(first, y)
 			}
@@ -226,7 +225,57 @@ func tile(t target, f *frame, s shape, ragged bool, label string) {
 	for _, y := range accs(t, s) {
 		VXORPS(y.AsX(), y.AsX(), y.AsX())
 	}
+	Label(label + "start")
+}
 
+// end adds the residual to the sums, applies the activation and stores.
+func end(t target, f *frame, s shape, ragged bool, label string) {
+	args, ptr, ld := reg.RAX, reg.RBX, reg.RCX
+	Label(label + "end")
+	Load(Param("args"), args)
+	MOVQ(f.res, ptr)
+	TESTQ(ptr, ptr)
+	JEQ(LabelRef(label + "act"))
+	if ragged {
+		t.edge(args)
+	}
+	MOVQ(field(args, "LDR"), ld)
+	eachRow(t, s, ptr, ld, func(m Mem, r, v int) { t.addMem(m, s, r, v, ragged) })
+	ADDQ(ld, ptr)
+	MOVQ(ptr, f.res)
+	Label(label + "act")
+	MOVQ(field(args, "Act"), reg.RDX)
+	CMPQ(reg.RDX, Imm(1))
+	JLT(LabelRef(label + "store"))
+	JGT(LabelRef(label + "leaky"))
+	VBROADCASTSS(field(args, "Lo"), t.vec(0))
+	VBROADCASTSS(field(args, "Hi"), t.vec(1))
+	for _, y := range accs(t, s) {
+		clip(y, t.vec(0), t.vec(1))
+	}
+	JMP(LabelRef(label + "store"))
+	Label(label + "leaky")
+	VBROADCASTSS(field(args, "Alpha"), t.vec(0))
+	VXORPS(t.vec(1).AsX(), t.vec(1).AsX(), t.vec(1).AsX())
+	for _, y := range accs(t, s) {
+		t.leaky(y)
+	}
+	Label(label + "store")
+	if ragged {
+		t.edge(args)
+	}
+	MOVQ(f.c, ptr)
+	MOVQ(field(args, "LDC"), ld)
+	eachRow(t, s, ptr, ld, func(m Mem, r, v int) { t.store(m, s, r, v, ragged) })
+	ADDQ(ld, ptr)
+	MOVQ(ptr, f.c)
+}
+
+// tile emits the loop over tiles of one shape.
+func tile(t target, f *frame, s shape, ragged bool, label string) {
+	rows, panels, args := s.rows, s.panels, reg.RAX
+	Label(label)
+	start(t, f, s, ragged, label)
 	ahead := t.ahead(s)
 	aheadOf := func(args reg.Register) {
 		if ahead != nil {
@@ -234,7 +283,6 @@ func tile(t target, f *frame, s shape, ragged bool, label string) {
 			ADDQ(ptrB, ahead)
 		}
 	}
-	Label(label + "start")
 	MOVQ(field(args, "B"), ptrB)
 	if t.dense() {
 		MOVQ(field(args, "LDA"), stride)
@@ -366,44 +414,7 @@ func tile(t target, f *frame, s shape, ragged bool, label string) {
 	DECQ(reg.RBX)
 	JNZ(LabelRef(label + "step"))
 
-	Label(label + "end")
-	Load(Param("args"), args)
-	MOVQ(f.res, ptr)
-	TESTQ(ptr, ptr)
-	JEQ(LabelRef(label + "act"))
-	if ragged {
-		t.edge(args)
-	}
-	MOVQ(field(args, "LDR"), ld)
-	each(t.addMem)
-	ADDQ(ld, ptr)
-	MOVQ(ptr, f.res)
-	Label(label + "act")
-	MOVQ(field(args, "Act"), reg.RDX)
-	CMPQ(reg.RDX, Imm(1))
-	JLT(LabelRef(label + "store"))
-	JGT(LabelRef(label + "leaky"))
-	VBROADCASTSS(field(args, "Lo"), t.vec(0))
-	VBROADCASTSS(field(args, "Hi"), t.vec(1))
-	for _, y := range accs(t, s) {
-		clip(y, t.vec(0), t.vec(1))
-	}
-	JMP(LabelRef(label + "store"))
-	Label(label + "leaky")
-	VBROADCASTSS(field(args, "Alpha"), t.vec(0))
-	VXORPS(t.vec(1).AsX(), t.vec(1).AsX(), t.vec(1).AsX())
-	for _, y := range accs(t, s) {
-		t.leaky(y)
-	}
-	Label(label + "store")
-	if ragged {
-		t.edge(args)
-	}
-	MOVQ(f.c, ptr)
-	MOVQ(field(args, "LDC"), ld)
-	each(t.store)
-	ADDQ(ld, ptr)
-	MOVQ(ptr, f.c)
+	end(t, f, s, ragged, label)
 	Label(label + "next")
 	MOVQ(field(args, "AStep"), reg.RDX)
 	ADDQ(reg.RDX, f.a)
