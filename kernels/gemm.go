@@ -164,7 +164,6 @@ func Gemm(t *Team, dst []float32, ldd int, a []float32, lda, m int, b *Packed, r
 		panic("kernels: Gemm: dst overlaps res")
 	}
 	g := gemmTasks.Get().(*gemmTask)
-	rows, _ := gemmShape(use[OpGemm])
 	for r := range g.dense {
 		g.dense[r] = int32(r * lda)
 	}
@@ -180,6 +179,7 @@ func Gemm(t *Team, dst []float32, ldd int, a []float32, lda, m int, b *Packed, r
 	g.setAct(act)
 	g.n, g.packedK = b.N, b.K
 	g.rowBytes = 4 * lda
+	rows, _ := gemmShape(use[OpGemm])
 	g.block = blockRows(m, b.K, rows)
 	g.blocks = (m + g.block - 1) / g.block
 	g.m = m
@@ -219,7 +219,7 @@ func add[T any](p *T, bytes int) *T {
 	return (*T)(unsafe.Add(unsafe.Pointer(p), bytes))
 }
 
-const maxRows = 16 // no tile is higher
+const maxRows = 16 // no tile that reads Offs is higher
 
 // gemmTask is a GEMM or convolution being computed. Its tiles are blocks of rows by groups of panels.
 type gemmTask struct {
@@ -299,7 +299,7 @@ func (g *gemmTask) Tile(i, worker int) {
 	isa := use[OpGemm]
 	height, _ := gemmShape(isa)
 	if g.packedK*g.n > streamed {
-		height = streamRows(isa)
+		height = streamRows(isa, g.plan == nil)
 	}
 
 	x := g.args
@@ -367,7 +367,7 @@ func gemmLines(isa ISA, x *asm.GemmArgs, columns, height int, lines []gemmLine) 
 		y.Bias = add(x.Bias, 4*col)
 		y.Cols = min(per*panel, columns-col)
 		high := height
-		if n := narrowRows(isa, y.Cols); n > 0 {
+		if n := narrowRows(isa, y.Cols, y.LDA); n > 0 {
 			high = n
 			y.AStep, y.OffStep = x.AStep/height*high, x.OffStep/height*high
 		}
@@ -420,6 +420,21 @@ const callSteps = 1 << 15
 // rowStrips computes m rows of one strip of panels. Where the rows do not divide by the tile's height, the last two tiles
 // share them, since a tile of one or two rows waits for its own sums.
 func rowStrips(isa ISA, x *asm.GemmArgs, m, height int) {
+	if height > maxRows {
+		// This tile has no lower ones: what it leaves is for those of other widths.
+		rows := m / height * height
+		if rest := m - rows; rest > 0 {
+			if rest < 4 && rows > 0 {
+				rows -= height
+			}
+			lower, _ := gemmShape(isa)
+			y := *x
+			y.A, y.C, y.Res = add(x.A, rows*x.LDA), add(x.C, rows*x.LDC), add(x.Res, rows*x.LDR)
+			y.AStep = lower * x.LDA
+			rowStrips(isa, &y, m-rows, lower)
+		}
+		m = rows
+	}
 	full, rest := m/height, m%height
 	tail := rest
 	if rest > 0 && rest < 4 && full > 0 {
@@ -517,6 +532,18 @@ func checkGemm() bool {
 		}
 		GemmTN(nil, got, n, a, m, b, n, m, n, k, nil)
 		ref.GemmTN(want, n, a, m, b, n, m, n, k)
+		if !sameBits(got, want) {
+			return false
+		}
+	}
+	// Highest tiles of evenly lying rows, without a residual.
+	for _, s := range [][3]int{{12, 32, 10}, {29, 15, 9}} {
+		m, n, k := s[0], s[1], s[2]
+		a, b, bias := r.fill(m*k), r.fill(k*n), r.fill(n)
+		got, want := make([]float32, m*n), make([]float32, m*n)
+		act.Kind = ActClip
+		Gemm(nil, got, n, a, k, m, PackB(b, n, k, n, bias), nil, 0, act)
+		ref.Gemm(want, n, a, k, b, n, bias, nil, 0, m, n, k, act)
 		if !sameBits(got, want) {
 			return false
 		}

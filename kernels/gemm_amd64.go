@@ -15,19 +15,22 @@ func gemmShape(isa ISA) (rows, panels int) {
 	return 4, 1
 }
 
-// streamRows returns the rows of the largest tile that prefetches the weights to come.
-func streamRows(isa ISA) int {
-	if isa == AVX512 {
+// streamRows returns the rows of the largest tile that prefetches the weights to come; even says whether rows of A lie evenly.
+func streamRows(isa ISA, even bool) int {
+	if isa == AVX512 && !even {
 		return 11
 	}
 	rows, _ := gemmShape(isa)
 	return rows
 }
 
-// narrowRows returns the rows of the largest tile of so few columns, if it is higher than others, or 0.
-func narrowRows(isa ISA, cols int) int {
-	if isa == AVX2 && cols <= panel/2 {
+// narrowRows returns the rows of the largest tile of so few columns, if it is higher than others, or 0. lda is GemmArgs.LDA.
+func narrowRows(isa ISA, cols, lda int) int {
+	switch {
+	case isa == AVX2 && cols <= panel/2:
 		return 12
+	case isa == AVX512 && cols <= panel && lda%(2*4*aliased) != 0: // so many rows would evict one another from the first-level cache
+		return 24
 	}
 	return 0
 }
@@ -35,7 +38,11 @@ func narrowRows(isa ISA, cols int) int {
 func gemmTile(isa ISA, args *asm.GemmArgs) {
 	switch isa {
 	case AVX512:
-		asm.Gemm12x32F32AVX512(args)
+		if args.LDA != 0 && (args.Rows == 24 || args.Rows == 12 && args.Cols > panel+panel/2) {
+			asm.GemmDense12x32F32AVX512(args)
+		} else {
+			asm.Gemm12x32F32AVX512(args)
+		}
 	case AVX2:
 		asm.Gemm6x16F32AVX2(args)
 	default:

@@ -12,14 +12,14 @@ func gemmShape(isa ISA) (rows, panels int) {
 	return 4, 1
 }
 
-// streamRows returns the rows of the largest tile that prefetches the weights to come.
-func streamRows(isa ISA) int {
+// streamRows returns the rows of the largest tile that prefetches the weights to come; even says whether rows of A lie evenly.
+func streamRows(isa ISA, _ bool) int {
 	rows, _ := gemmShape(isa)
 	return rows
 }
 
-// narrowRows returns the rows of the largest tile of so few columns, if it is higher than others, or 0.
-func narrowRows(ISA, int) int { return 0 }
+// narrowRows returns the rows of the largest tile of so few columns, if it is higher than others, or 0. lda is GemmArgs.LDA.
+func narrowRows(ISA, int, int) int { return 0 }
 
 func gemmTile(isa ISA, args *asm.GemmArgs) {
 	if isa == NEON {

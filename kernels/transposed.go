@@ -257,7 +257,7 @@ func (d *transposedTask) Tile(i, _ int) {
 	isa := use[OpGemm]
 	height, _ := gemmShape(isa)
 	if w.K*w.N > streamed {
-		height = streamRows(isa)
+		height = streamRows(isa, false)
 	}
 	x := d.args
 	first := group * d.width

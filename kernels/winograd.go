@@ -373,7 +373,7 @@ func (k *winogradTask) multiply(v, m []float32, plane, first, panels, rows int) 
 	isa := use[OpGemm]
 	height, per := gemmShape(isa)
 	if len(k.weights.data) > streamed {
-		height = streamRows(isa)
+		height = streamRows(isa, true)
 	}
 	x := asm.GemmArgs{
 		A: &v[plane*k.planeV], Offs: &k.dense[0], Zero: &k.plan.zero[0], B: &k.weights.data[(plane*k.panels()+first)*c*panel],

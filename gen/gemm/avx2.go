@@ -21,10 +21,9 @@ func (*avx2) vectors(s shape) int         { return s.columns() / 8 }
 func (*avx2) raggedCopies() bool          { return true }
 func (*avx2) vec(i int) reg.VecPhysical   { return ymm[i] }
 func (*avx2) tail(shape) int              { return 0 }
-func (*avx2) loadB(shape, int)            {}
 func (*avx2) masks(reg.GPPhysical, shape) {}
 
-func (*avx2) finish(shape, int, reg.Register, []reg.VecPhysical) {}
+func (*avx2) finish(*frame, shape, func(r, i int) Mem, string) {}
 
 // data declares a window over which a load slides to make the mask of the first Cols of 16 columns.
 func (t *avx2) data() {

@@ -105,66 +105,121 @@ func (t avx512) addMem(m Mem, s shape, r, v int, _ bool) {
 	}
 }
 
-func (t avx512) loadB(s shape, i int) {
-	for p := range s.panels {
-		m := Mem{Base: ptrB, Disp: 64 * i}
-		if p == 1 {
-			m.Index, m.Scale = stride, 1
-		}
-		t.bias(m, zmm[s.panels*i+p], s, p)
-	}
-}
-
 func (avx512) unroll() int { return 1 }
 func (avx512) dense() bool { return false }
 
-func (t avx512) inner(s shape, _ int) {
-	t.loadB(s, 0)
+func (t avx512) inner(s shape, step int) {
+	t.products(s, step, func(r int) Mem { return Mem{Base: rowPtr[r], Index: idx, Scale: 4, Disp: 4 * step} })
+}
+
+// products is inner for rows of A at given places.
+func (t avx512) products(s shape, step int, a func(r int) Mem) {
+	for p := range s.panels {
+		m := Mem{Base: ptrB, Disp: 64 * step}
+		if p == 1 {
+			m.Index, m.Scale = stride, 1
+		}
+		t.bias(m, zmm[p], s, p)
+	}
 	// One panel has as many loads as there is time for.
 	for p := 0; s.panels > 1 && p < s.panels; p++ {
-		m := Mem{Base: ptrB, Disp: 512}
+		m := Mem{Base: ptrB, Disp: 512 + 64*step}
 		if p == 1 {
 			m.Index, m.Scale = stride, 1
 		}
 		PREFETCHT0(m)
 	}
 	for r := range s.rows {
-		a := zmm[2+r%4]
-		VBROADCASTSS(Mem{Base: rowPtr[r], Index: idx, Scale: 4}, a)
+		if s.panels == 1 {
+			VFMADD231PS_BCST(a(r), zmm[0], t.acc(s, r, 0))
+			continue
+		}
+		y := zmm[2+r%4]
+		VBROADCASTSS(a(r), y)
 		for p := range s.panels {
 			shared, upper := t.shared(s, r, p)
-			switch y := t.acc(s, r, p); {
+			switch acc := t.acc(s, r, p); {
 			case upper:
 				both := zmm[6+r/2%2]
-				VBLENDMPS(a, zmm[2+(r-1)%4], reg.K2, both)
-				VFMADD231PS(zmm[p], both, y)
+				VBLENDMPS(y, zmm[2+(r-1)%4], reg.K2, both)
+				VFMADD231PS(zmm[p], both, acc)
 			case shared && r < s.rows-1:
 			default:
-				VFMADD231PS(zmm[p], a, y)
+				VFMADD231PS(zmm[p], y, acc)
 			}
 		}
 	}
 }
 
-// tail is as many products as there are registers for their B.
+// fourSteps is four times products for one panel, which has one more load than multiply-adds. Half the rows load four floats at once and
+// spread them by shuffles, which have units of their own.
+func (t avx512) fourSteps(s shape, a func(r, step int) Mem) {
+	for i := range 4 {
+		VMOVUPS(Mem{Base: ptrB, Disp: 64 * i}, zmm[i])
+	}
+	floats, one := zmm[4], zmm[5]
+	for r := 0; r < s.rows; r += 2 {
+		VBROADCASTF32X4(a(r+1, 0), floats)
+		for i := range 4 {
+			VFMADD231PS_BCST(a(r, i), zmm[i], t.acc(s, r, 0))
+			VPERMILPS(Imm(uint64(0x55*i)), floats, one)
+			VFMADD231PS(zmm[i], one, t.acc(s, r+1, 0))
+		}
+	}
+}
+
+// tail is as many products as have registers for the B of one panel, and give the clipping and storing of a panel the time it takes.
 func (avx512) tail(s shape) int {
-	if s == (shape{12, 2, false}) {
-		return 3
+	if !s.half && s.rows*s.panels == 24 {
+		return 4
 	}
 	return 0
 }
 
-func (t avx512) finish(s shape, r int, c reg.Register, limits []reg.VecPhysical) {
-	for i := range t.tail(s) {
-		for p := range s.panels {
-			VFMADD231PS_BCST(Mem{Base: rowPtr[r], Disp: 4 * i}, zmm[s.panels*i+p], t.acc(s, r, p))
+// finish goes through the rows panel by panel. A store has to wait for its sum, and many at once hold up the next tile's sums; here each has
+// the sums of other rows beside it.
+func (t avx512) finish(f *frame, s shape, a func(r, i int) Mem, label string) {
+	c, ldc := stride, idx // once stride has led to the second panel
+	lo, hi := zmm[6], zmm[7]
+	loadB := func() {
+		for i := range t.tail(s) {
+			VMOVUPS(Mem{Base: ptrB, Disp: 64 * i}, zmm[i])
 		}
 	}
-	for p := range s.panels {
-		if limits != nil {
-			clip(t.acc(s, r, p), limits[0], limits[1])
+	loadB()
+	if s.panels > 1 {
+		ADDQ(stride, ptrB)
+	}
+	Load(Param("args"), c)
+	MOVQ(field(c, "LDC"), ldc)
+	CMPQ(field(c, "Act"), Imm(0))
+	JEQ(LabelRef(label + "plain"))
+	VBROADCASTSS(field(c, "Lo"), lo)
+	VBROADCASTSS(field(c, "Hi"), hi)
+	for _, clips := range []bool{true, false} {
+		for p := range s.panels {
+			if p > 0 {
+				loadB()
+			}
+			MOVQ(f.c, c)
+			for r := range s.rows {
+				y := t.acc(s, r, p)
+				for i := range t.tail(s) {
+					VFMADD231PS_BCST(a(r, i), zmm[i], y)
+				}
+				if clips {
+					clip(y, lo, hi)
+				}
+				t.store(Mem{Base: c, Disp: 64 * p}, s, r, p, false)
+				ADDQ(ldc, c)
+			}
 		}
-		t.store(Mem{Base: c, Disp: 64 * p}, s, r, p, false)
+		MOVQ(c, f.c)
+		Load(Param("args"), reg.RAX)
+		JMP(LabelRef(label + "next"))
+		if clips {
+			Label(label + "plain")
+		}
 	}
 }
 

@@ -4,7 +4,8 @@
 // A tile of Rows x 16 (AVX2) or Rows x 32 (AVX-512) outputs stays in registers while k runs; tiles of half a panel less serve columns that
 // leave half of the last panel empty. Rows of A are read through a
 // table of offsets, one entry for each row and kernel position, so that a dense GEMM and a convolution without
-// im2col are the same code (Dukhan: The indirect convolution algorithm, 2019). B comes in packed panels of 16 columns.
+// im2col are the same code (Dukhan: The indirect convolution algorithm, 2019). AVX-512 has tiles without the table beside them.
+// B comes in packed panels of 16 columns.
 package main
 
 import (
@@ -36,6 +37,7 @@ func main() {
 		generate(&avx2{})
 	case "avx512":
 		generate(&avx512{})
+		avx512{}.denseTiles()
 	default:
 		log.Fatalf("gemm: unknown -isa %q", *isa)
 	}
@@ -77,17 +79,16 @@ type target interface {
 	load(m Mem, s shape, r, v int, ragged bool)
 	store(m Mem, s shape, r, v int, ragged bool)
 	addMem(m Mem, s shape, r, v int, ragged bool)
-	inner(s shape, step int)                                         // a multiply-add of all accumulators, so many steps along K from idx
-	unroll() int                                                     // steps of a turn of the loop
-	dense() bool                                                     // whether rows that lie evenly have code of their own; no tail then, and one panel
-	tail(s shape) int                                                // how many of the last products of a sum finish computes; 0 for none
-	loadB(s shape, i int)                                            // of the i-th of them
-	finish(s shape, r int, c reg.Register, limits []reg.VecPhysical) // computes them for a row, clips and stores
-	ahead(s shape) reg.GPPhysical                                    // a register for the address to prefetch, if one is free in tiles of that shape
-	leaky(y reg.VecPhysical)                                         // with alpha and zero in vec(0) and vec(1)
-	vec(i int) reg.VecPhysical                                       // no accumulator
-	raggedCopies() bool                                              // whether a ragged edge needs code of its own
-	edge(args reg.GPPhysical)                                        // prepares that code's loads and stores; may use RDX and R8
+	inner(s shape, step int)                                      // a multiply-add of all accumulators, so many steps along K from idx
+	unroll() int                                                  // steps of a turn of the loop
+	dense() bool                                                  // whether rows that lie evenly have code of their own; no tail then, and one panel
+	tail(s shape) int                                             // how many of the last products of a sum finish computes; 0 for none
+	finish(f *frame, s shape, a func(r, i int) Mem, label string) // computes them, clips and stores; a is the i-th of them in a row of A
+	ahead(s shape) reg.GPPhysical                                 // a register for the address to prefetch, if one is free in tiles of that shape
+	leaky(y reg.VecPhysical)                                      // with alpha and zero in vec(0) and vec(1)
+	vec(i int) reg.VecPhysical                                    // no accumulator
+	raggedCopies() bool                                           // whether a ragged edge needs code of its own
+	edge(args reg.GPPhysical)                                     // prepares that code's loads and stores; may use RDX and R8
 	data()
 }
 
@@ -98,16 +99,8 @@ func field(base reg.Register, name string) Mem {
 // locals of the frame.
 type frame struct{ a, offs, c, res, tiles, steps, stepOffs, k, tail Mem }
 
-func generate(t target) {
-	ConstraintExpr("!purego")
-	x86.Declare("GemmArgs")
-	t.data()
-	shapes := t.shapes()
-	largest := shapes[0]
-	name := fmt.Sprintf("Gemm%dx%dF32%s", largest.rows, largest.columns(), t.name())
-	TEXT(name, NOSPLIT, "func(args *GemmArgs)")
-	Doc(fmt.Sprintf("%s computes Tiles tiles of up to %d rows and %d columns%s; see GemmArgs.", name, largest.rows, largest.columns(), t.doc()))
-	Pragma("noescape")
+// newFrame loads the arguments to RAX and those of them that change from tile to tile to the frame, through RBX.
+func newFrame() *frame {
 	l := AllocLocal(72)
 	f := &frame{l, l.Offset(8), l.Offset(16), l.Offset(24), l.Offset(32), l.Offset(40), l.Offset(48), l.Offset(56), l.Offset(64)}
 	args := reg.RAX
@@ -119,6 +112,21 @@ func generate(t target) {
 		MOVQ(field(args, c.field), reg.RBX)
 		MOVQ(reg.RBX, c.local)
 	}
+	return f
+}
+
+func generate(t target) {
+	ConstraintExpr("!purego")
+	x86.Declare("GemmArgs")
+	t.data()
+	shapes := t.shapes()
+	largest := shapes[0]
+	name := fmt.Sprintf("Gemm%dx%dF32%s", largest.rows, largest.columns(), t.name())
+	TEXT(name, NOSPLIT, "func(args *GemmArgs)")
+	Doc(fmt.Sprintf("%s computes Tiles tiles of up to %d rows and %d columns%s; see GemmArgs.", name, largest.rows, largest.columns(), t.doc()))
+	Pragma("noescape")
+	f := newFrame()
+	args := reg.RAX
 	MOVQ(field(args, "Cols"), reg.RCX)
 	MOVQ(field(args, "Rows"), reg.RDX)
 	type variant struct {
@@ -194,7 +202,7 @@ func eachRow(t target, s shape, ptr, ld reg.GPPhysical, do func(m Mem, r, v int)
 	}
 }
 
-// start makes the accumulators start from C, from the bias, or from +0, and ends at the label's start. It leaves the arguments in RAX.
+// start makes the accumulators start from C, from the bias, or from +0. It leaves the arguments in RAX.
 func start(t target, f *frame, s shape, ragged bool, label string) {
 	args, ptr, ld := reg.RAX, reg.RBX, reg.RCX
 	Load(Param("args"), args)
@@ -318,12 +326,7 @@ func tile(t target, f *frame, s shape, ragged bool, label string) {
 		XORL(reg.ECX, reg.ECX)
 		CMPQ(reg.RBX, Imm(1))
 		JNE(LabelRef(label + "whole"))
-		CMPQ(reg.RDX, U8(tail))
-		JLE(LabelRef(label + "whole"))
-		CMPQ(field(args, "Act"), Imm(1))
-		JGT(LabelRef(label + "whole"))
-		CMPQ(f.res, Imm(0))
-		JNE(LabelRef(label + "whole"))
+		jumpIfWhole(f, args, reg.RDX, tail, label+"whole")
 		MOVL(U32(tail), reg.ECX)
 		SUBQ(reg.RCX, reg.RDX)
 		Label(label + "whole")
@@ -426,32 +429,18 @@ func tile(t target, f *frame, s shape, ragged bool, label string) {
 
 	if tail > 0 {
 		Label(label + "tail")
-		// A store has to wait for its sum; many at once hold up the next tile's sums. Here each has those of other rows beside it.
-		c, ldc := ptrB, idx
-		for i := range tail {
-			t.loadB(s, i)
-		}
-		Load(Param("args"), c)
-		MOVQ(field(c, "LDC"), ldc)
-		lo, hi := t.vec(6), t.vec(7)
-		CMPQ(field(c, "Act"), Imm(0))
-		JEQ(LabelRef(label + "plain"))
-		VBROADCASTSS(field(c, "Lo"), lo)
-		VBROADCASTSS(field(c, "Hi"), hi)
-		for _, limits := range [][]reg.VecPhysical{{lo, hi}, nil} {
-			MOVQ(f.c, c)
-			for r := range rows {
-				t.finish(s, r, c, limits)
-				ADDQ(ldc, c)
-			}
-			MOVQ(c, f.c)
-			Load(Param("args"), args)
-			JMP(LabelRef(label + "next"))
-			if limits != nil {
-				Label(label + "plain")
-			}
-		}
+		t.finish(f, s, func(r, step int) Mem { return Mem{Base: rowPtr[r], Disp: 4 * step} }, label)
 	}
+}
+
+// jumpIfWhole jumps where finish cannot compute the last products of K.
+func jumpIfWhole(f *frame, args, k reg.Register, tail int, label string) {
+	CMPQ(k, U8(tail))
+	JLE(LabelRef(label))
+	CMPQ(field(args, "Act"), Imm(1))
+	JGT(LabelRef(label))
+	CMPQ(f.res, Imm(0))
+	JNE(LabelRef(label))
 }
 
 // clip limits y to lo and hi.

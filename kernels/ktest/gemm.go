@@ -101,6 +101,12 @@ func gemmFamily() Family {
 					i++
 				}
 			}
+			for _, m := range []int{24, 25, 28, 52} { // edges of the tile of 24 rows
+				for _, n := range []int{1, 8, 15, 16, 17, 48} {
+					l = append(l, gemm{m, n, []int{3, 4, 5, 8, 21}[i%5], i % 3, i%2 == 0, i%5 == 0, i%7 == 0, acts[i%4]}.problem())
+					i++
+				}
+			}
 			for _, k := range []int{511, 512, 513, 1100} { // edges of the blocks along K
 				l = append(l, gemm{25, 35, k, 1, true, true, false, relu}.problem())
 			}
@@ -117,7 +123,7 @@ func gemmFamily() Family {
 			return l
 		},
 		Random: func(r *rand.Rand) Problem {
-			return gemm{r.IntN(40), r.IntN(70), r.IntN(80), r.IntN(4), r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0, acts[r.IntN(4)]}.problem()
+			return gemm{r.IntN(60), r.IntN(70), r.IntN(80), r.IntN(4), r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0, acts[r.IntN(4)]}.problem()
 		},
 	}
 }
