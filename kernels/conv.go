@@ -79,7 +79,7 @@ func (c *Conv) tables() {
 	s := &c.shape
 	type pattern struct{ rows, top, bottom, shift int }
 	shared := map[pattern][]int32{}
-	per := max(1, min(c.oh, blockRows(c.oh*c.ow, s.C*s.SH*s.SW, 12)/c.ow))
+	per := max(1, min(c.oh, blockRows(c.oh*c.ow, s.C*s.SH*s.SW, shortBlock)/c.ow))
 	// Even blocks, so that threads get equal shares.
 	per = (c.oh + (c.oh+per-1)/per - 1) / ((c.oh + per - 1) / per)
 	for y := 0; y < c.oh; y += per {

@@ -179,19 +179,26 @@ func Gemm(t *Team, dst []float32, ldd int, a []float32, lda, m int, b *Packed, r
 	g.setAct(act)
 	g.n, g.packedK = b.N, b.K
 	g.rowBytes = 4 * lda
-	rows, _ := gemmShape(use[OpGemm])
-	g.block = blockRows(m, b.K, rows)
+	g.block = blockRows(m, b.K, longBlock(t, m))
 	g.blocks = (m + g.block - 1) / g.block
 	g.m = m
 	g.plan = nil
-	g.copies = lda%aliased == 0 && m > 1 && b.N >= 64
+	g.copies = m > 1 && aliases(use[OpGemm], lda, b.N)
 	g.runBlocks(t, 1)
 	g.free()
 }
 
 // aliased is a row length in floats at whose multiples the rows of a tile fall into so few sets of the first-level cache that they
-// evict one another. Such rows are copied, with another length, before they are used.
+// evict one another, or at those of twice as much where the cache is larger.
 const aliased = 512
+
+// aliases says whether rows of A are copied, with another length, before they are used: they evict one another, and n columns make up for it.
+func aliases(isa ISA, lda, n int) bool {
+	if isa == AVX512 {
+		return lda%(2*aliased) == 0 && n >= 256
+	}
+	return lda%aliased == 0 && n >= 64
+}
 
 // copyRows copies m rows of A to the worker's scratch and returns where, and the bytes from row to row.
 func (g *gemmTask) copyRows(worker, m int, a *float32) (*float32, int) {
@@ -253,20 +260,42 @@ func (g *gemmTask) setAct(a Act) {
 	g.args.Act, g.args.Lo, g.args.Hi, g.args.Alpha = int(a.Kind), a.Lo, a.Hi, a.Alpha
 }
 
-// blockRows returns how many rows to treat at once: as many as keep their part of A in the second-level cache, which others may use too, but
-// enough to use each part of B several times. CPUs with AVX-512 have 1 MB of it and more.
-func blockRows(m, k, rows int) int {
+// blockRows returns how many rows to treat at once, at most about so many: as many as keep their part of A in the second-level cache, which others
+// may use too, but enough to use each part of B several times. CPUs with AVX-512 have 1 MB of it and more.
+func blockRows(m, k, most int) int {
+	isa := use[OpGemm]
 	floats := 1 << 15
-	if use[OpGemm] == AVX512 {
-		floats = 1 << 16
+	if isa == AVX512 {
+		floats = 1 << 17
 	}
-	b := min(m, 512, max(4*rows, floats/max(1, k)))
+	rows, _ := gemmShape(isa)
+	rows = max(rows, narrowRows(isa, 1, 4))
+	b := min(m, most, max(4*rows, floats/max(1, k)))
 	return (b + rows - 1) / rows * rows
 }
 
+// shortBlock is the most rows of a block that leave the threads enough of them, and keep the results of short sums in the second-level cache.
+const shortBlock = 504
+
+// longBlock returns the most rows of a block of m evenly lying ones: a short sum notices what each block costs.
+func longBlock(t *Team, m int) int {
+	if use[OpGemm] != AVX512 {
+		return shortBlock
+	}
+	if n := t.Threads(); n > 1 {
+		return max(shortBlock, min(4*shortBlock, m/(4*n)))
+	}
+	return 4 * shortBlock
+}
+
 // blockK is the number of steps along K after which the running sums go back to memory, so that the panels in use stay in
-// the first-level cache.
-const blockK = 768
+// the first-level cache; on AVX-512, whose pairs of panels come from the second level as fast as they are used, in that.
+func blockK(isa ISA) int {
+	if isa == AVX512 {
+		return 2048
+	}
+	return 768
+}
 
 // runBlocks splits the problem into tiles and runs them. pictures is the batch for convolutions.
 func (g *gemmTask) runBlocks(t *Team, pictures int) {
@@ -356,11 +385,12 @@ func gemmLines(isa ISA, x *asm.GemmArgs, columns, height int, lines []gemmLine) 
 	// Blocks along K: whole steps, or a part of one.
 	k, steps := x.K, x.Steps
 	partK, partSteps := k, steps
-	if k >= blockK {
-		parts := (k + blockK - 1) / blockK
+	most := blockK(isa)
+	if k >= most {
+		parts := (k + most - 1) / most
 		partK, partSteps = (k+parts-1)/parts, 1
-	} else if k*steps > blockK {
-		partSteps = max(1, blockK/k)
+	} else if k*steps > most {
+		partSteps = max(1, most/k)
 	}
 	for col := 0; col < columns; col += per * panel {
 		y := *x
