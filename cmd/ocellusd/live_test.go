@@ -201,26 +201,38 @@ func TestResetPassword(t *testing.T) {
 	}
 }
 
-// knock asks again and again, each time by a new connection, until it is told to end: it says then how often there was an answer, and why one time there was none.
+// knock connects again and again, and asks as often as one address may, until it is told to end: it says then how often there was an answer, and why
+// one time there was no connection or none.
 func (l *live) knock(t *testing.T) (end func() (int, error)) {
 	ctx, stop := context.WithCancel(t.Context())
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	n, failed := 0, error(nil)
-	url, done, first := l.base+"/healthz", make(chan struct{}), make(chan struct{})
+	base, done, first := l.base, make(chan struct{}), make(chan struct{})
+	ask := func() error {
+		resp, err := client.Get(base + "/healthz")
+		if err != nil {
+			return err
+		}
+		n++
+		return resp.Body.Close()
+	}
+	connect := func() error {
+		c, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
+		if err != nil {
+			return err
+		}
+		return c.Close()
+	}
 	go func() {
 		defer close(done)
-		for begun := false; ctx.Err() == nil; {
-			resp, err := client.Get(url)
-			if !begun {
-				begun = true
-				close(first)
+		failed = ask()
+		close(first)
+		for asked := time.Now(); ctx.Err() == nil && failed == nil; {
+			if time.Since(asked) < 20*time.Millisecond {
+				failed = connect()
+			} else {
+				failed, asked = ask(), time.Now()
 			}
-			if err != nil {
-				failed = err
-				return
-			}
-			resp.Body.Close()
-			n++
 		}
 	}()
 	<-first
