@@ -171,20 +171,24 @@ func (t *Teacher) give(ctx context.Context, id int64, x *window, b bounds) outco
 		Threads: t.o.Threads, Version: t.o.Version}
 	last, err := t.run(ctx, &job, b.time)
 	switch {
-	case err != nil:
-		// A child may have published and been killed before it said so.
-		if n, bad := t.store.Current(); bad == nil && n > x.number && last.Report == nil {
-			return outcome{what: "published", model: n}
-		}
-		return failed(err)
-	case last.Error != "":
-		return failed(errors.New(last.Error))
 	case last.Report == nil:
-		return failed(errors.New("the lesson ended without a word"))
 	case last.Model == 0:
 		return outcome{what: "refused", reason: strings.Join(last.Report.Refused, "; "), report: last.Report}
+	default: // whatever became of the child after this word
+		return outcome{what: "published", model: last.Model, report: last.Report}
 	}
-	return outcome{what: "published", model: last.Model, report: last.Report}
+	switch {
+	case err != nil:
+	case last.Error != "":
+		err = errors.New(last.Error)
+	default:
+		err = errors.New("the lesson ended without a word")
+	}
+	// A child may have published and been killed before it said so.
+	if n, bad := t.store.Current(); bad == nil && n > x.number {
+		return outcome{what: "published", model: n}
+	}
+	return failed(err)
 }
 
 // write writes all examples as DIR/CLASS/SOURCE/EVENT.png.

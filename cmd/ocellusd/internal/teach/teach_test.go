@@ -51,6 +51,9 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	if os.Getenv(childEnv) == "die" {
+		os.Exit(1)
+	}
 }
 
 type fixture struct {
@@ -264,6 +267,23 @@ func TestKilled(t *testing.T) {
 	t.Log(outcomes)
 	if outcomes["failed"] == 0 {
 		t.Errorf("no lesson was cut off: %v", outcomes)
+	}
+}
+
+// TestLastWord lets children die between their last word and their end: what they said holds.
+func TestLastWord(t *testing.T) {
+	for _, c := range []struct {
+		wrong   float64 // share of labels
+		outcome string
+		model   int
+	}{{0, "published", 2}, {0.5, "refused", 1}} {
+		f := fresh(t, "die")
+		f.judged(t, 40, c.wrong)
+		l := f.lesson(t)
+		n, err := f.store.Current()
+		if l.Outcome != c.outcome || err != nil || n != c.model || f.now.Load().number != c.model || (l.Reason == "") != (c.model == 2) {
+			t.Errorf("%+v; the store has %d in force, %v, the teacher %d; want %s and %d", l, n, err, f.now.Load().number, c.outcome, c.model)
+		}
 	}
 }
 
