@@ -8,39 +8,39 @@
 // Requires: AVX, CMOV, FMA3
 TEXT ·Depthwise3x3S1x7F32AVX2(SB), NOSPLIT, $128-8
 	MOVQ   args+0(FP), BX
-	MOVQ   80(BX), R13
-	IMUL3Q $0x20, R13, R13
-	MOVQ   R13, 56(SP)
+	MOVQ   88(BX), AX
+	MOVQ   AX, 72(SP)
+	MOVQ   (BX), AX
+	MOVQ   AX, 104(SP)
+	MOVQ   120(BX), AX
+	MOVQ   AX, 112(SP)
+	MOVQ   128(BX), AX
+	MOVQ   AX, 120(SP)
 	MOVQ   8(BX), AX
 	SUBQ   16(BX), AX
-	ADDQ   R13, AX
-	MOVQ   AX, 24(SP)
-	MOVQ   (BX), DI
-	ADDQ   R13, DI
-	MOVQ   DI, 32(SP)
+	MOVQ   AX, 96(SP)
+	MOVQ   104(BX), AX
+	MOVQ   96(BX), DI
+	ADDQ   AX, DI
+	MOVQ   DI, 88(SP)
+	NEGQ   AX
+	MOVQ   AX, 80(SP)
 	MOVQ   112(BX), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	LEAQ   (R9)(R8*4), R11
-	MOVQ   120(BX), R13
-	MOVQ   R13, 64(SP)
-	MOVQ   128(BX), R13
-	MOVQ   R13, 72(SP)
-	MOVQ   88(BX), R13
-	MOVQ   R13, (SP)
-	MOVQ   104(BX), AX
-	MOVQ   96(BX), R13
-	ADDQ   AX, R13
+	MOVQ   80(BX), R13
+	IMUL3Q $0x20, R13, R13
 	MOVQ   R13, 16(SP)
-	NEGQ   AX
-	MOVQ   AX, 8(SP)
+	ADDQ   R13, 96(SP)
+	ADDQ   R13, 104(SP)
 
 next:
-	CMPQ (SP), $0x07
+	CMPQ 72(SP), $0x07
 	JGE  tile7
-	CMPQ (SP), $0x03
+	CMPQ 72(SP), $0x03
 	JGE  tile3
-	CMPQ (SP), $0x01
+	CMPQ 72(SP), $0x01
 	JGE  tile1
 	VZEROUPPER
 	RET
@@ -48,61 +48,61 @@ next:
 tile7:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 104(SP), DI
 
 tile7row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    96(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX)(R8*8), R14
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (R14), BX
-	CMPQ    16(SP), $+8
+	CMPQ    88(SP), $+8
 	CMOVQLE BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX)(R8*8), R14
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (R14), BX
-	CMPQ    16(SP), $+8
+	CMPQ    88(SP), $+8
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX)(R8*8), R14
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (R14), BX
-	CMPQ    16(SP), $+8
+	CMPQ    88(SP), $+8
 	CMOVQLE BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -120,7 +120,7 @@ tile7block:
 	VMOVAPS      Y7, Y5
 	VMOVAPS      Y7, Y6
 	VMOVUPS      64(SI), Y7
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
 	VFMADD231PS  (AX)(R8*1), Y7, Y1
 	VMOVUPS      (AX)(R8*2), Y8
@@ -148,10 +148,10 @@ tile7block:
 	VFMADD231PS  Y11, Y7, Y3
 	VFMADD231PS  Y12, Y7, Y4
 	VFMADD231PS  (AX)(R11*1), Y7, Y5
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	VMOVUPS      256(SI), Y7
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
 	VFMADD231PS  (CX)(R8*1), Y7, Y1
 	VMOVUPS      (CX)(R8*2), Y8
@@ -179,10 +179,10 @@ tile7block:
 	VFMADD231PS  Y11, Y7, Y3
 	VFMADD231PS  Y12, Y7, Y4
 	VFMADD231PS  (CX)(R11*1), Y7, Y5
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	VMOVUPS      448(SI), Y7
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
 	VFMADD231PS  (DX)(R8*1), Y7, Y1
 	VMOVUPS      (DX)(R8*2), Y8
@@ -210,7 +210,7 @@ tile7block:
 	VFMADD231PS  Y11, Y7, Y3
 	VFMADD231PS  Y12, Y7, Y4
 	VFMADD231PS  (DX)(R11*1), Y7, Y5
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -261,7 +261,7 @@ tile7leaky:
 
 tile7store:
 	VMOVUPS Y0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    112(SP), BX
 	VMOVUPS Y1, (DI)(BX*1)
 	VMOVUPS Y2, (DI)(BX*2)
 	VMOVUPS Y4, (DI)(BX*4)
@@ -278,72 +278,72 @@ tile7store:
 	XORQ    $+576, BP
 	ADDQ    $0x20, R13
 	JNZ     tile7block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    120(SP), DI
+	DECQ    8(SP)
 	JNZ     tile7row
-	IMUL3Q  $0x07, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R11, 24(SP)
-	ADDQ    $0x07, 8(SP)
-	SUBQ    $0x07, 16(SP)
-	SUBQ    $0x07, (SP)
+	IMUL3Q  $0x07, 112(SP), BX
+	ADDQ    BX, 104(SP)
+	ADDQ    R11, 96(SP)
+	ADDQ    $0x07, 80(SP)
+	SUBQ    $0x07, 88(SP)
+	SUBQ    $0x07, 72(SP)
 	JMP     next
 
 tile3:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 104(SP), DI
 
 tile3row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    96(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (AX)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    88(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (CX)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    88(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (DX)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    88(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -357,7 +357,7 @@ tile3block:
 	VMOVAPS      Y3, Y1
 	VMOVAPS      Y3, Y2
 	VMOVUPS      64(SI), Y3
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
 	VFMADD231PS  (AX)(R8*1), Y3, Y1
 	VMOVUPS      (AX)(R8*2), Y4
@@ -369,10 +369,10 @@ tile3block:
 	VMOVUPS      192(SI), Y3
 	VFMADD231PS  Y4, Y3, Y0
 	VFMADD231PS  (AX)(R9*1), Y3, Y1
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	VMOVUPS      256(SI), Y3
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
 	VFMADD231PS  (CX)(R8*1), Y3, Y1
 	VMOVUPS      (CX)(R8*2), Y4
@@ -384,10 +384,10 @@ tile3block:
 	VMOVUPS      384(SI), Y3
 	VFMADD231PS  Y4, Y3, Y0
 	VFMADD231PS  (CX)(R9*1), Y3, Y1
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	VMOVUPS      448(SI), Y3
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
 	VFMADD231PS  (DX)(R8*1), Y3, Y1
 	VMOVUPS      (DX)(R8*2), Y4
@@ -399,7 +399,7 @@ tile3block:
 	VMOVUPS      576(SI), Y3
 	VFMADD231PS  Y4, Y3, Y0
 	VFMADD231PS  (DX)(R9*1), Y3, Y1
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -430,7 +430,7 @@ tile3leaky:
 
 tile3store:
 	VMOVUPS Y0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    112(SP), BX
 	VMOVUPS Y1, (DI)(BX*1)
 	VMOVUPS Y2, (DI)(BX*2)
 	ADDQ    $0x20, DI
@@ -441,72 +441,72 @@ tile3store:
 	XORQ    $+576, BP
 	ADDQ    $0x20, R13
 	JNZ     tile3block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    120(SP), DI
+	DECQ    8(SP)
 	JNZ     tile3row
-	IMUL3Q  $0x03, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R9, 24(SP)
-	ADDQ    $0x03, 8(SP)
-	SUBQ    $0x03, 16(SP)
-	SUBQ    $0x03, (SP)
+	IMUL3Q  $0x03, 112(SP), BX
+	ADDQ    BX, 104(SP)
+	ADDQ    R9, 96(SP)
+	ADDQ    $0x03, 80(SP)
+	SUBQ    $0x03, 88(SP)
+	SUBQ    $0x03, 72(SP)
 	JMP     next
 
 tile1:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 104(SP), DI
 
 tile1row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    96(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (AX)(R8*2), BX
-	CMPQ    16(SP), $+2
+	CMPQ    88(SP), $+2
 	CMOVQLE BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (CX)(R8*2), BX
-	CMPQ    16(SP), $+2
+	CMPQ    88(SP), $+2
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (DX)(R8*2), BX
-	CMPQ    16(SP), $+2
+	CMPQ    88(SP), $+2
 	CMOVQLE BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -518,28 +518,28 @@ tile1block:
 	VMOVUPS      (SI), Y1
 	VMOVAPS      Y1, Y0
 	VMOVUPS      64(SI), Y1
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      128(SI), Y1
 	VFMADD231PS  (AX)(R8*1), Y1, Y0
 	VMOVUPS      192(SI), Y1
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      256(SI), Y1
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      320(SI), Y1
 	VFMADD231PS  (CX)(R8*1), Y1, Y0
 	VMOVUPS      384(SI), Y1
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      448(SI), Y1
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      512(SI), Y1
 	VFMADD231PS  (DX)(R8*1), Y1, Y0
 	VMOVUPS      576(SI), Y1
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -568,54 +568,54 @@ tile1store:
 	XORQ    $+576, BP
 	ADDQ    $0x20, R13
 	JNZ     tile1block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    120(SP), DI
+	DECQ    8(SP)
 	JNZ     tile1row
-	IMUL3Q  $0x01, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R8, 24(SP)
-	ADDQ    $0x01, 8(SP)
-	SUBQ    $0x01, 16(SP)
-	SUBQ    $0x01, (SP)
+	IMUL3Q  $0x01, 112(SP), BX
+	ADDQ    BX, 104(SP)
+	ADDQ    R8, 96(SP)
+	ADDQ    $0x01, 80(SP)
+	SUBQ    $0x01, 88(SP)
+	SUBQ    $0x01, 72(SP)
 	JMP     next
 
 // func Depthwise3x3S2x7F32AVX2(args *DepthwiseArgs)
 // Requires: AVX, CMOV, FMA3
 TEXT ·Depthwise3x3S2x7F32AVX2(SB), NOSPLIT, $128-8
 	MOVQ   args+0(FP), BX
-	MOVQ   80(BX), R13
-	IMUL3Q $0x20, R13, R13
-	MOVQ   R13, 56(SP)
+	MOVQ   88(BX), AX
+	MOVQ   AX, 72(SP)
+	MOVQ   (BX), AX
+	MOVQ   AX, 104(SP)
+	MOVQ   120(BX), AX
+	MOVQ   AX, 112(SP)
+	MOVQ   128(BX), AX
+	MOVQ   AX, 120(SP)
 	MOVQ   8(BX), AX
 	SUBQ   16(BX), AX
-	ADDQ   R13, AX
-	MOVQ   AX, 24(SP)
-	MOVQ   (BX), DI
-	ADDQ   R13, DI
-	MOVQ   DI, 32(SP)
+	MOVQ   AX, 96(SP)
+	MOVQ   104(BX), AX
+	MOVQ   96(BX), DI
+	ADDQ   AX, DI
+	MOVQ   DI, 88(SP)
+	NEGQ   AX
+	MOVQ   AX, 80(SP)
 	MOVQ   112(BX), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	LEAQ   (R9)(R8*4), R11
-	MOVQ   120(BX), R13
-	MOVQ   R13, 64(SP)
-	MOVQ   128(BX), R13
-	MOVQ   R13, 72(SP)
-	MOVQ   88(BX), R13
-	MOVQ   R13, (SP)
-	MOVQ   104(BX), AX
-	MOVQ   96(BX), R13
-	ADDQ   AX, R13
+	MOVQ   80(BX), R13
+	IMUL3Q $0x20, R13, R13
 	MOVQ   R13, 16(SP)
-	NEGQ   AX
-	MOVQ   AX, 8(SP)
+	ADDQ   R13, 96(SP)
+	ADDQ   R13, 104(SP)
 
 next:
-	CMPQ (SP), $0x07
+	CMPQ 72(SP), $0x07
 	JGE  tile7
-	CMPQ (SP), $0x03
+	CMPQ 72(SP), $0x03
 	JGE  tile3
-	CMPQ (SP), $0x01
+	CMPQ 72(SP), $0x01
 	JGE  tile1
 	VZEROUPPER
 	RET
@@ -623,61 +623,61 @@ next:
 tile7:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 104(SP), DI
 
 tile7row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    96(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX)(R8*8), R14
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (R14)(R9*2), BX
-	CMPQ    16(SP), $+14
+	CMPQ    88(SP), $+14
 	CMOVQLE BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX)(R8*8), R14
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (R14)(R9*2), BX
-	CMPQ    16(SP), $+14
+	CMPQ    88(SP), $+14
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX)(R8*8), R14
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (R14)(R9*2), BX
-	CMPQ    16(SP), $+14
+	CMPQ    88(SP), $+14
 	CMOVQLE BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -696,7 +696,7 @@ tile7block:
 	VMOVAPS      Y7, Y6
 	LEAQ         (AX)(R8*8), R14
 	VMOVUPS      64(SI), Y7
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
 	VMOVUPS      (AX)(R8*2), Y8
 	VFMADD231PS  Y8, Y7, Y1
@@ -725,11 +725,11 @@ tile7block:
 	VFMADD231PS  Y11, Y7, Y3
 	VFMADD231PS  Y12, Y7, Y4
 	VFMADD231PS  Y13, Y7, Y5
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	LEAQ         (CX)(R8*8), R14
 	VMOVUPS      256(SI), Y7
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
 	VMOVUPS      (CX)(R8*2), Y8
 	VFMADD231PS  Y8, Y7, Y1
@@ -758,11 +758,11 @@ tile7block:
 	VFMADD231PS  Y11, Y7, Y3
 	VFMADD231PS  Y12, Y7, Y4
 	VFMADD231PS  Y13, Y7, Y5
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	LEAQ         (DX)(R8*8), R14
 	VMOVUPS      448(SI), Y7
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
 	VMOVUPS      (DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y7, Y1
@@ -791,7 +791,7 @@ tile7block:
 	VFMADD231PS  Y11, Y7, Y3
 	VFMADD231PS  Y12, Y7, Y4
 	VFMADD231PS  Y13, Y7, Y5
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -842,7 +842,7 @@ tile7leaky:
 
 tile7store:
 	VMOVUPS Y0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    112(SP), BX
 	VMOVUPS Y1, (DI)(BX*1)
 	VMOVUPS Y2, (DI)(BX*2)
 	VMOVUPS Y4, (DI)(BX*4)
@@ -859,73 +859,73 @@ tile7store:
 	XORQ    $+576, BP
 	ADDQ    $0x20, R13
 	JNZ     tile7block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    120(SP), DI
+	DECQ    8(SP)
 	JNZ     tile7row
-	IMUL3Q  $0x07, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R11, 24(SP)
-	ADDQ    R11, 24(SP)
-	ADDQ    $0x0e, 8(SP)
-	SUBQ    $0x0e, 16(SP)
-	SUBQ    $0x07, (SP)
+	IMUL3Q  $0x07, 112(SP), BX
+	ADDQ    BX, 104(SP)
+	ADDQ    R11, 96(SP)
+	ADDQ    R11, 96(SP)
+	ADDQ    $0x0e, 80(SP)
+	SUBQ    $0x0e, 88(SP)
+	SUBQ    $0x07, 72(SP)
 	JMP     next
 
 tile3:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 104(SP), DI
 
 tile3row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    96(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (AX)(R9*2), BX
-	CMPQ    16(SP), $+6
+	CMPQ    88(SP), $+6
 	CMOVQLE BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (CX)(R9*2), BX
-	CMPQ    16(SP), $+6
+	CMPQ    88(SP), $+6
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (DX)(R9*2), BX
-	CMPQ    16(SP), $+6
+	CMPQ    88(SP), $+6
 	CMOVQLE BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -939,7 +939,7 @@ tile3block:
 	VMOVAPS      Y3, Y1
 	VMOVAPS      Y3, Y2
 	VMOVUPS      64(SI), Y3
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
 	VMOVUPS      (AX)(R8*2), Y4
 	VFMADD231PS  Y4, Y3, Y1
@@ -952,10 +952,10 @@ tile3block:
 	VMOVUPS      192(SI), Y3
 	VFMADD231PS  Y4, Y3, Y0
 	VFMADD231PS  Y5, Y3, Y1
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	VMOVUPS      256(SI), Y3
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
 	VMOVUPS      (CX)(R8*2), Y4
 	VFMADD231PS  Y4, Y3, Y1
@@ -968,10 +968,10 @@ tile3block:
 	VMOVUPS      384(SI), Y3
 	VFMADD231PS  Y4, Y3, Y0
 	VFMADD231PS  Y5, Y3, Y1
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	VMOVUPS      448(SI), Y3
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
 	VMOVUPS      (DX)(R8*2), Y4
 	VFMADD231PS  Y4, Y3, Y1
@@ -984,7 +984,7 @@ tile3block:
 	VMOVUPS      576(SI), Y3
 	VFMADD231PS  Y4, Y3, Y0
 	VFMADD231PS  Y5, Y3, Y1
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -1015,7 +1015,7 @@ tile3leaky:
 
 tile3store:
 	VMOVUPS Y0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    112(SP), BX
 	VMOVUPS Y1, (DI)(BX*1)
 	VMOVUPS Y2, (DI)(BX*2)
 	ADDQ    $0x20, DI
@@ -1026,73 +1026,73 @@ tile3store:
 	XORQ    $+576, BP
 	ADDQ    $0x20, R13
 	JNZ     tile3block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    120(SP), DI
+	DECQ    8(SP)
 	JNZ     tile3row
-	IMUL3Q  $0x03, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R9, 24(SP)
-	ADDQ    R9, 24(SP)
-	ADDQ    $0x06, 8(SP)
-	SUBQ    $0x06, 16(SP)
-	SUBQ    $0x03, (SP)
+	IMUL3Q  $0x03, 112(SP), BX
+	ADDQ    BX, 104(SP)
+	ADDQ    R9, 96(SP)
+	ADDQ    R9, 96(SP)
+	ADDQ    $0x06, 80(SP)
+	SUBQ    $0x06, 88(SP)
+	SUBQ    $0x03, 72(SP)
 	JMP     next
 
 tile1:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 104(SP), DI
 
 tile1row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    96(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (AX)(R8*2), BX
-	CMPQ    16(SP), $+2
+	CMPQ    88(SP), $+2
 	CMOVQLE BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (CX)(R8*2), BX
-	CMPQ    16(SP), $+2
+	CMPQ    88(SP), $+2
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (DX)(R8*2), BX
-	CMPQ    16(SP), $+2
+	CMPQ    88(SP), $+2
 	CMOVQLE BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -1104,28 +1104,28 @@ tile1block:
 	VMOVUPS      (SI), Y1
 	VMOVAPS      Y1, Y0
 	VMOVUPS      64(SI), Y1
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      128(SI), Y1
 	VFMADD231PS  (AX)(R8*1), Y1, Y0
 	VMOVUPS      192(SI), Y1
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      256(SI), Y1
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      320(SI), Y1
 	VFMADD231PS  (CX)(R8*1), Y1, Y0
 	VMOVUPS      384(SI), Y1
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      448(SI), Y1
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      512(SI), Y1
 	VFMADD231PS  (DX)(R8*1), Y1, Y0
 	VMOVUPS      576(SI), Y1
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -1154,55 +1154,55 @@ tile1store:
 	XORQ    $+576, BP
 	ADDQ    $0x20, R13
 	JNZ     tile1block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    120(SP), DI
+	DECQ    8(SP)
 	JNZ     tile1row
-	IMUL3Q  $0x01, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R8, 24(SP)
-	ADDQ    R8, 24(SP)
-	ADDQ    $0x02, 8(SP)
-	SUBQ    $0x02, 16(SP)
-	SUBQ    $0x01, (SP)
+	IMUL3Q  $0x01, 112(SP), BX
+	ADDQ    BX, 104(SP)
+	ADDQ    R8, 96(SP)
+	ADDQ    R8, 96(SP)
+	ADDQ    $0x02, 80(SP)
+	SUBQ    $0x02, 88(SP)
+	SUBQ    $0x01, 72(SP)
 	JMP     next
 
 // func Depthwise5x5S1x7F32AVX2(args *DepthwiseArgs)
 // Requires: AVX, CMOV, FMA3
 TEXT ·Depthwise5x5S1x7F32AVX2(SB), NOSPLIT, $240-8
 	MOVQ   args+0(FP), BX
-	MOVQ   80(BX), R13
-	IMUL3Q $0x20, R13, R13
-	MOVQ   R13, 56(SP)
+	MOVQ   88(BX), AX
+	MOVQ   AX, 184(SP)
+	MOVQ   (BX), AX
+	MOVQ   AX, 216(SP)
+	MOVQ   120(BX), AX
+	MOVQ   AX, 224(SP)
+	MOVQ   128(BX), AX
+	MOVQ   AX, 232(SP)
 	MOVQ   8(BX), AX
 	SUBQ   16(BX), AX
-	ADDQ   R13, AX
-	MOVQ   AX, 24(SP)
-	MOVQ   (BX), DI
-	ADDQ   R13, DI
-	MOVQ   DI, 32(SP)
+	MOVQ   AX, 208(SP)
+	MOVQ   104(BX), AX
+	MOVQ   96(BX), DI
+	ADDQ   AX, DI
+	MOVQ   DI, 200(SP)
+	NEGQ   AX
+	MOVQ   AX, 192(SP)
 	MOVQ   112(BX), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	LEAQ   (R9)(R8*4), R11
-	MOVQ   120(BX), R13
-	MOVQ   R13, 64(SP)
-	MOVQ   128(BX), R13
-	MOVQ   R13, 72(SP)
-	MOVQ   88(BX), R13
-	MOVQ   R13, (SP)
-	MOVQ   104(BX), AX
-	MOVQ   96(BX), R13
-	ADDQ   AX, R13
+	MOVQ   80(BX), R13
+	IMUL3Q $0x20, R13, R13
 	MOVQ   R13, 16(SP)
-	NEGQ   AX
-	MOVQ   AX, 8(SP)
+	ADDQ   R13, 208(SP)
+	ADDQ   R13, 216(SP)
 
 next:
-	CMPQ (SP), $0x07
+	CMPQ 184(SP), $0x07
 	JGE  tile7
-	CMPQ (SP), $0x03
+	CMPQ 184(SP), $0x03
 	JGE  tile3
-	CMPQ (SP), $0x01
+	CMPQ 184(SP), $0x01
 	JGE  tile1
 	VZEROUPPER
 	RET
@@ -1210,127 +1210,127 @@ next:
 tile7:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 216(SP), DI
 
 tile7row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    208(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX)(R8*8), R14
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (AX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	LEAQ    (R14)(R8*1), BX
-	CMPQ    16(SP), $+9
+	CMPQ    200(SP), $+9
 	CMOVQLE BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (R14)(R8*2), BX
-	CMPQ    16(SP), $+10
+	CMPQ    200(SP), $+10
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX)(R8*8), R14
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (CX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	LEAQ    (R14)(R8*1), BX
-	CMPQ    16(SP), $+9
+	CMPQ    200(SP), $+9
 	CMOVQLE BP, BX
-	MOVQ    BX, 128(SP)
+	MOVQ    BX, 72(SP)
 	LEAQ    (R14)(R8*2), BX
-	CMPQ    16(SP), $+10
+	CMPQ    200(SP), $+10
 	CMOVQLE BP, BX
-	MOVQ    BX, 136(SP)
+	MOVQ    BX, 80(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX)(R8*8), R14
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 144(SP)
+	MOVQ    BX, 88(SP)
 	LEAQ    (DX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 152(SP)
+	MOVQ    BX, 96(SP)
 	LEAQ    (R14)(R8*1), BX
-	CMPQ    16(SP), $+9
+	CMPQ    200(SP), $+9
 	CMOVQLE BP, BX
-	MOVQ    BX, 160(SP)
+	MOVQ    BX, 104(SP)
 	LEAQ    (R14)(R8*2), BX
-	CMPQ    16(SP), $+10
+	CMPQ    200(SP), $+10
 	CMOVQLE BP, BX
-	MOVQ    BX, 168(SP)
+	MOVQ    BX, 112(SP)
 	MOVQ    24(SI), R12
 	TESTQ   R12, R12
 	LEAQ    (R12)(R13*1), R12
 	CMOVQLT BP, R12
 	LEAQ    (R12)(R8*8), R14
 	LEAQ    (R12), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 176(SP)
+	MOVQ    BX, 120(SP)
 	LEAQ    (R12)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 184(SP)
+	MOVQ    BX, 128(SP)
 	LEAQ    (R14)(R8*1), BX
-	CMPQ    16(SP), $+9
+	CMPQ    200(SP), $+9
 	CMOVQLE BP, BX
-	MOVQ    BX, 192(SP)
+	MOVQ    BX, 136(SP)
 	LEAQ    (R14)(R8*2), BX
-	CMPQ    16(SP), $+10
+	CMPQ    200(SP), $+10
 	CMOVQLE BP, BX
-	MOVQ    BX, 200(SP)
+	MOVQ    BX, 144(SP)
 	MOVQ    32(SI), R15
 	TESTQ   R15, R15
 	LEAQ    (R15)(R13*1), R15
 	CMOVQLT BP, R15
 	LEAQ    (R15)(R8*8), R14
 	LEAQ    (R15), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 208(SP)
+	MOVQ    BX, 152(SP)
 	LEAQ    (R15)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 216(SP)
+	MOVQ    BX, 160(SP)
 	LEAQ    (R14)(R8*1), BX
-	CMPQ    16(SP), $+9
+	CMPQ    200(SP), $+9
 	CMOVQLE BP, BX
-	MOVQ    BX, 224(SP)
+	MOVQ    BX, 168(SP)
 	LEAQ    (R14)(R8*2), BX
-	CMPQ    16(SP), $+10
+	CMPQ    200(SP), $+10
 	CMOVQLE BP, BX
-	MOVQ    BX, 232(SP)
+	MOVQ    BX, 176(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -1351,9 +1351,9 @@ tile7block:
 	VMOVAPS      Y7, Y6
 	LEAQ         (AX)(R8*8), R14
 	VMOVUPS      64(SI), Y7
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y1
 	VMOVUPS      (AX)(R8*2), Y8
 	VFMADD231PS  Y8, Y7, Y2
@@ -1366,7 +1366,7 @@ tile7block:
 	VMOVUPS      (AX)(R9*2), Y12
 	VFMADD231PS  Y12, Y7, Y6
 	VMOVUPS      128(SI), Y7
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
 	VFMADD231PS  Y8, Y7, Y1
 	VFMADD231PS  Y9, Y7, Y2
@@ -1391,7 +1391,7 @@ tile7block:
 	VFMADD231PS  Y12, Y7, Y3
 	VFMADD231PS  Y13, Y7, Y4
 	VFMADD231PS  Y14, Y7, Y5
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	VMOVUPS      320(SI), Y7
 	VFMADD231PS  Y10, Y7, Y0
@@ -1399,15 +1399,15 @@ tile7block:
 	VFMADD231PS  Y12, Y7, Y2
 	VFMADD231PS  Y13, Y7, Y3
 	VFMADD231PS  Y14, Y7, Y4
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y5
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	LEAQ         (CX)(R8*8), R14
 	VMOVUPS      384(SI), Y7
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y1
 	VMOVUPS      (CX)(R8*2), Y8
 	VFMADD231PS  Y8, Y7, Y2
@@ -1420,7 +1420,7 @@ tile7block:
 	VMOVUPS      (CX)(R9*2), Y12
 	VFMADD231PS  Y12, Y7, Y6
 	VMOVUPS      448(SI), Y7
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
 	VFMADD231PS  Y8, Y7, Y1
 	VFMADD231PS  Y9, Y7, Y2
@@ -1445,7 +1445,7 @@ tile7block:
 	VFMADD231PS  Y12, Y7, Y3
 	VFMADD231PS  Y13, Y7, Y4
 	VFMADD231PS  Y14, Y7, Y5
-	MOVQ         128(SP), BX
+	MOVQ         72(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	VMOVUPS      640(SI), Y7
 	VFMADD231PS  Y10, Y7, Y0
@@ -1453,15 +1453,15 @@ tile7block:
 	VFMADD231PS  Y12, Y7, Y2
 	VFMADD231PS  Y13, Y7, Y3
 	VFMADD231PS  Y14, Y7, Y4
-	MOVQ         128(SP), BX
+	MOVQ         72(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y5
-	MOVQ         136(SP), BX
+	MOVQ         80(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	LEAQ         (DX)(R8*8), R14
 	VMOVUPS      704(SI), Y7
-	MOVQ         144(SP), BX
+	MOVQ         88(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
-	MOVQ         152(SP), BX
+	MOVQ         96(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y1
 	VMOVUPS      (DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y7, Y2
@@ -1474,7 +1474,7 @@ tile7block:
 	VMOVUPS      (DX)(R9*2), Y12
 	VFMADD231PS  Y12, Y7, Y6
 	VMOVUPS      768(SI), Y7
-	MOVQ         152(SP), BX
+	MOVQ         96(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
 	VFMADD231PS  Y8, Y7, Y1
 	VFMADD231PS  Y9, Y7, Y2
@@ -1499,7 +1499,7 @@ tile7block:
 	VFMADD231PS  Y12, Y7, Y3
 	VFMADD231PS  Y13, Y7, Y4
 	VFMADD231PS  Y14, Y7, Y5
-	MOVQ         160(SP), BX
+	MOVQ         104(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	VMOVUPS      960(SI), Y7
 	VFMADD231PS  Y10, Y7, Y0
@@ -1507,15 +1507,15 @@ tile7block:
 	VFMADD231PS  Y12, Y7, Y2
 	VFMADD231PS  Y13, Y7, Y3
 	VFMADD231PS  Y14, Y7, Y4
-	MOVQ         160(SP), BX
+	MOVQ         104(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y5
-	MOVQ         168(SP), BX
+	MOVQ         112(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	LEAQ         (R12)(R8*8), R14
 	VMOVUPS      1024(SI), Y7
-	MOVQ         176(SP), BX
+	MOVQ         120(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
-	MOVQ         184(SP), BX
+	MOVQ         128(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y1
 	VMOVUPS      (R12)(R8*2), Y8
 	VFMADD231PS  Y8, Y7, Y2
@@ -1528,7 +1528,7 @@ tile7block:
 	VMOVUPS      (R12)(R9*2), Y12
 	VFMADD231PS  Y12, Y7, Y6
 	VMOVUPS      1088(SI), Y7
-	MOVQ         184(SP), BX
+	MOVQ         128(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
 	VFMADD231PS  Y8, Y7, Y1
 	VFMADD231PS  Y9, Y7, Y2
@@ -1553,7 +1553,7 @@ tile7block:
 	VFMADD231PS  Y12, Y7, Y3
 	VFMADD231PS  Y13, Y7, Y4
 	VFMADD231PS  Y14, Y7, Y5
-	MOVQ         192(SP), BX
+	MOVQ         136(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	VMOVUPS      1280(SI), Y7
 	VFMADD231PS  Y10, Y7, Y0
@@ -1561,15 +1561,15 @@ tile7block:
 	VFMADD231PS  Y12, Y7, Y2
 	VFMADD231PS  Y13, Y7, Y3
 	VFMADD231PS  Y14, Y7, Y4
-	MOVQ         192(SP), BX
+	MOVQ         136(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y5
-	MOVQ         200(SP), BX
+	MOVQ         144(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	LEAQ         (R15)(R8*8), R14
 	VMOVUPS      1344(SI), Y7
-	MOVQ         208(SP), BX
+	MOVQ         152(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
-	MOVQ         216(SP), BX
+	MOVQ         160(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y1
 	VMOVUPS      (R15)(R8*2), Y8
 	VFMADD231PS  Y8, Y7, Y2
@@ -1582,7 +1582,7 @@ tile7block:
 	VMOVUPS      (R15)(R9*2), Y12
 	VFMADD231PS  Y12, Y7, Y6
 	VMOVUPS      1408(SI), Y7
-	MOVQ         216(SP), BX
+	MOVQ         160(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
 	VFMADD231PS  Y8, Y7, Y1
 	VFMADD231PS  Y9, Y7, Y2
@@ -1607,7 +1607,7 @@ tile7block:
 	VFMADD231PS  Y12, Y7, Y3
 	VFMADD231PS  Y13, Y7, Y4
 	VFMADD231PS  Y14, Y7, Y5
-	MOVQ         224(SP), BX
+	MOVQ         168(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	VMOVUPS      1600(SI), Y7
 	VFMADD231PS  Y10, Y7, Y0
@@ -1615,9 +1615,9 @@ tile7block:
 	VFMADD231PS  Y12, Y7, Y2
 	VFMADD231PS  Y13, Y7, Y3
 	VFMADD231PS  Y14, Y7, Y4
-	MOVQ         224(SP), BX
+	MOVQ         168(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y5
-	MOVQ         232(SP), BX
+	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -1668,7 +1668,7 @@ tile7leaky:
 
 tile7store:
 	VMOVUPS Y0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    224(SP), BX
 	VMOVUPS Y1, (DI)(BX*1)
 	VMOVUPS Y2, (DI)(BX*2)
 	VMOVUPS Y4, (DI)(BX*4)
@@ -1687,136 +1687,136 @@ tile7store:
 	XORQ    $+1600, BP
 	ADDQ    $0x20, R13
 	JNZ     tile7block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    232(SP), DI
+	DECQ    8(SP)
 	JNZ     tile7row
-	IMUL3Q  $0x07, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R11, 24(SP)
-	ADDQ    $0x07, 8(SP)
-	SUBQ    $0x07, 16(SP)
-	SUBQ    $0x07, (SP)
+	IMUL3Q  $0x07, 224(SP), BX
+	ADDQ    BX, 216(SP)
+	ADDQ    R11, 208(SP)
+	ADDQ    $0x07, 192(SP)
+	SUBQ    $0x07, 200(SP)
+	SUBQ    $0x07, 184(SP)
 	JMP     next
 
 tile3:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 216(SP), DI
 
 tile3row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    208(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (AX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	LEAQ    (AX)(R10*1), BX
-	CMPQ    16(SP), $+5
+	CMPQ    200(SP), $+5
 	CMOVQLE BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (AX)(R9*2), BX
-	CMPQ    16(SP), $+6
+	CMPQ    200(SP), $+6
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (CX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	LEAQ    (CX)(R10*1), BX
-	CMPQ    16(SP), $+5
+	CMPQ    200(SP), $+5
 	CMOVQLE BP, BX
-	MOVQ    BX, 128(SP)
+	MOVQ    BX, 72(SP)
 	LEAQ    (CX)(R9*2), BX
-	CMPQ    16(SP), $+6
+	CMPQ    200(SP), $+6
 	CMOVQLE BP, BX
-	MOVQ    BX, 136(SP)
+	MOVQ    BX, 80(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 144(SP)
+	MOVQ    BX, 88(SP)
 	LEAQ    (DX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 152(SP)
+	MOVQ    BX, 96(SP)
 	LEAQ    (DX)(R10*1), BX
-	CMPQ    16(SP), $+5
+	CMPQ    200(SP), $+5
 	CMOVQLE BP, BX
-	MOVQ    BX, 160(SP)
+	MOVQ    BX, 104(SP)
 	LEAQ    (DX)(R9*2), BX
-	CMPQ    16(SP), $+6
+	CMPQ    200(SP), $+6
 	CMOVQLE BP, BX
-	MOVQ    BX, 168(SP)
+	MOVQ    BX, 112(SP)
 	MOVQ    24(SI), R12
 	TESTQ   R12, R12
 	LEAQ    (R12)(R13*1), R12
 	CMOVQLT BP, R12
 	LEAQ    (R12), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 176(SP)
+	MOVQ    BX, 120(SP)
 	LEAQ    (R12)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 184(SP)
+	MOVQ    BX, 128(SP)
 	LEAQ    (R12)(R10*1), BX
-	CMPQ    16(SP), $+5
+	CMPQ    200(SP), $+5
 	CMOVQLE BP, BX
-	MOVQ    BX, 192(SP)
+	MOVQ    BX, 136(SP)
 	LEAQ    (R12)(R9*2), BX
-	CMPQ    16(SP), $+6
+	CMPQ    200(SP), $+6
 	CMOVQLE BP, BX
-	MOVQ    BX, 200(SP)
+	MOVQ    BX, 144(SP)
 	MOVQ    32(SI), R15
 	TESTQ   R15, R15
 	LEAQ    (R15)(R13*1), R15
 	CMOVQLT BP, R15
 	LEAQ    (R15), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 208(SP)
+	MOVQ    BX, 152(SP)
 	LEAQ    (R15)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 216(SP)
+	MOVQ    BX, 160(SP)
 	LEAQ    (R15)(R10*1), BX
-	CMPQ    16(SP), $+5
+	CMPQ    200(SP), $+5
 	CMOVQLE BP, BX
-	MOVQ    BX, 224(SP)
+	MOVQ    BX, 168(SP)
 	LEAQ    (R15)(R9*2), BX
-	CMPQ    16(SP), $+6
+	CMPQ    200(SP), $+6
 	CMOVQLE BP, BX
-	MOVQ    BX, 232(SP)
+	MOVQ    BX, 176(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -1832,14 +1832,14 @@ tile3block:
 	VMOVAPS      Y3, Y1
 	VMOVAPS      Y3, Y2
 	VMOVUPS      64(SI), Y3
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y1
 	VMOVUPS      (AX)(R8*2), Y4
 	VFMADD231PS  Y4, Y3, Y2
 	VMOVUPS      128(SI), Y3
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
 	VFMADD231PS  Y4, Y3, Y1
 	VMOVUPS      (AX)(R9*1), Y5
@@ -1852,23 +1852,23 @@ tile3block:
 	VMOVUPS      256(SI), Y3
 	VFMADD231PS  Y5, Y3, Y0
 	VFMADD231PS  Y6, Y3, Y1
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	VMOVUPS      320(SI), Y3
 	VFMADD231PS  Y6, Y3, Y0
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y1
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	VMOVUPS      384(SI), Y3
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y1
 	VMOVUPS      (CX)(R8*2), Y4
 	VFMADD231PS  Y4, Y3, Y2
 	VMOVUPS      448(SI), Y3
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
 	VFMADD231PS  Y4, Y3, Y1
 	VMOVUPS      (CX)(R9*1), Y5
@@ -1881,23 +1881,23 @@ tile3block:
 	VMOVUPS      576(SI), Y3
 	VFMADD231PS  Y5, Y3, Y0
 	VFMADD231PS  Y6, Y3, Y1
-	MOVQ         128(SP), BX
+	MOVQ         72(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	VMOVUPS      640(SI), Y3
 	VFMADD231PS  Y6, Y3, Y0
-	MOVQ         128(SP), BX
+	MOVQ         72(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y1
-	MOVQ         136(SP), BX
+	MOVQ         80(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	VMOVUPS      704(SI), Y3
-	MOVQ         144(SP), BX
+	MOVQ         88(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
-	MOVQ         152(SP), BX
+	MOVQ         96(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y1
 	VMOVUPS      (DX)(R8*2), Y4
 	VFMADD231PS  Y4, Y3, Y2
 	VMOVUPS      768(SI), Y3
-	MOVQ         152(SP), BX
+	MOVQ         96(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
 	VFMADD231PS  Y4, Y3, Y1
 	VMOVUPS      (DX)(R9*1), Y5
@@ -1910,23 +1910,23 @@ tile3block:
 	VMOVUPS      896(SI), Y3
 	VFMADD231PS  Y5, Y3, Y0
 	VFMADD231PS  Y6, Y3, Y1
-	MOVQ         160(SP), BX
+	MOVQ         104(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	VMOVUPS      960(SI), Y3
 	VFMADD231PS  Y6, Y3, Y0
-	MOVQ         160(SP), BX
+	MOVQ         104(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y1
-	MOVQ         168(SP), BX
+	MOVQ         112(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	VMOVUPS      1024(SI), Y3
-	MOVQ         176(SP), BX
+	MOVQ         120(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
-	MOVQ         184(SP), BX
+	MOVQ         128(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y1
 	VMOVUPS      (R12)(R8*2), Y4
 	VFMADD231PS  Y4, Y3, Y2
 	VMOVUPS      1088(SI), Y3
-	MOVQ         184(SP), BX
+	MOVQ         128(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
 	VFMADD231PS  Y4, Y3, Y1
 	VMOVUPS      (R12)(R9*1), Y5
@@ -1939,23 +1939,23 @@ tile3block:
 	VMOVUPS      1216(SI), Y3
 	VFMADD231PS  Y5, Y3, Y0
 	VFMADD231PS  Y6, Y3, Y1
-	MOVQ         192(SP), BX
+	MOVQ         136(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	VMOVUPS      1280(SI), Y3
 	VFMADD231PS  Y6, Y3, Y0
-	MOVQ         192(SP), BX
+	MOVQ         136(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y1
-	MOVQ         200(SP), BX
+	MOVQ         144(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	VMOVUPS      1344(SI), Y3
-	MOVQ         208(SP), BX
+	MOVQ         152(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
-	MOVQ         216(SP), BX
+	MOVQ         160(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y1
 	VMOVUPS      (R15)(R8*2), Y4
 	VFMADD231PS  Y4, Y3, Y2
 	VMOVUPS      1408(SI), Y3
-	MOVQ         216(SP), BX
+	MOVQ         160(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
 	VFMADD231PS  Y4, Y3, Y1
 	VMOVUPS      (R15)(R9*1), Y5
@@ -1968,13 +1968,13 @@ tile3block:
 	VMOVUPS      1536(SI), Y3
 	VFMADD231PS  Y5, Y3, Y0
 	VFMADD231PS  Y6, Y3, Y1
-	MOVQ         224(SP), BX
+	MOVQ         168(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	VMOVUPS      1600(SI), Y3
 	VFMADD231PS  Y6, Y3, Y0
-	MOVQ         224(SP), BX
+	MOVQ         168(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y1
-	MOVQ         232(SP), BX
+	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -2005,7 +2005,7 @@ tile3leaky:
 
 tile3store:
 	VMOVUPS Y0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    224(SP), BX
 	VMOVUPS Y1, (DI)(BX*1)
 	VMOVUPS Y2, (DI)(BX*2)
 	ADDQ    $0x20, DI
@@ -2018,136 +2018,136 @@ tile3store:
 	XORQ    $+1600, BP
 	ADDQ    $0x20, R13
 	JNZ     tile3block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    232(SP), DI
+	DECQ    8(SP)
 	JNZ     tile3row
-	IMUL3Q  $0x03, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R9, 24(SP)
-	ADDQ    $0x03, 8(SP)
-	SUBQ    $0x03, 16(SP)
-	SUBQ    $0x03, (SP)
+	IMUL3Q  $0x03, 224(SP), BX
+	ADDQ    BX, 216(SP)
+	ADDQ    R9, 208(SP)
+	ADDQ    $0x03, 192(SP)
+	SUBQ    $0x03, 200(SP)
+	SUBQ    $0x03, 184(SP)
 	JMP     next
 
 tile1:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 216(SP), DI
 
 tile1row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    208(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (AX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	LEAQ    (AX)(R9*1), BX
-	CMPQ    16(SP), $+3
+	CMPQ    200(SP), $+3
 	CMOVQLE BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (AX)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    200(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (CX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	LEAQ    (CX)(R9*1), BX
-	CMPQ    16(SP), $+3
+	CMPQ    200(SP), $+3
 	CMOVQLE BP, BX
-	MOVQ    BX, 128(SP)
+	MOVQ    BX, 72(SP)
 	LEAQ    (CX)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    200(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 136(SP)
+	MOVQ    BX, 80(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 144(SP)
+	MOVQ    BX, 88(SP)
 	LEAQ    (DX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 152(SP)
+	MOVQ    BX, 96(SP)
 	LEAQ    (DX)(R9*1), BX
-	CMPQ    16(SP), $+3
+	CMPQ    200(SP), $+3
 	CMOVQLE BP, BX
-	MOVQ    BX, 160(SP)
+	MOVQ    BX, 104(SP)
 	LEAQ    (DX)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    200(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 168(SP)
+	MOVQ    BX, 112(SP)
 	MOVQ    24(SI), R12
 	TESTQ   R12, R12
 	LEAQ    (R12)(R13*1), R12
 	CMOVQLT BP, R12
 	LEAQ    (R12), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 176(SP)
+	MOVQ    BX, 120(SP)
 	LEAQ    (R12)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 184(SP)
+	MOVQ    BX, 128(SP)
 	LEAQ    (R12)(R9*1), BX
-	CMPQ    16(SP), $+3
+	CMPQ    200(SP), $+3
 	CMOVQLE BP, BX
-	MOVQ    BX, 192(SP)
+	MOVQ    BX, 136(SP)
 	LEAQ    (R12)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    200(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 200(SP)
+	MOVQ    BX, 144(SP)
 	MOVQ    32(SI), R15
 	TESTQ   R15, R15
 	LEAQ    (R15)(R13*1), R15
 	CMOVQLT BP, R15
 	LEAQ    (R15), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 208(SP)
+	MOVQ    BX, 152(SP)
 	LEAQ    (R15)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 216(SP)
+	MOVQ    BX, 160(SP)
 	LEAQ    (R15)(R9*1), BX
-	CMPQ    16(SP), $+3
+	CMPQ    200(SP), $+3
 	CMOVQLE BP, BX
-	MOVQ    BX, 224(SP)
+	MOVQ    BX, 168(SP)
 	LEAQ    (R15)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    200(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 232(SP)
+	MOVQ    BX, 176(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -2161,74 +2161,74 @@ tile1block:
 	VMOVUPS      (SI), Y1
 	VMOVAPS      Y1, Y0
 	VMOVUPS      64(SI), Y1
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      128(SI), Y1
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      192(SI), Y1
 	VFMADD231PS  (AX)(R8*2), Y1, Y0
 	VMOVUPS      256(SI), Y1
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      320(SI), Y1
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      384(SI), Y1
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      448(SI), Y1
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      512(SI), Y1
 	VFMADD231PS  (CX)(R8*2), Y1, Y0
 	VMOVUPS      576(SI), Y1
-	MOVQ         128(SP), BX
+	MOVQ         72(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      640(SI), Y1
-	MOVQ         136(SP), BX
+	MOVQ         80(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      704(SI), Y1
-	MOVQ         144(SP), BX
+	MOVQ         88(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      768(SI), Y1
-	MOVQ         152(SP), BX
+	MOVQ         96(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      832(SI), Y1
 	VFMADD231PS  (DX)(R8*2), Y1, Y0
 	VMOVUPS      896(SI), Y1
-	MOVQ         160(SP), BX
+	MOVQ         104(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      960(SI), Y1
-	MOVQ         168(SP), BX
+	MOVQ         112(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      1024(SI), Y1
-	MOVQ         176(SP), BX
+	MOVQ         120(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      1088(SI), Y1
-	MOVQ         184(SP), BX
+	MOVQ         128(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      1152(SI), Y1
 	VFMADD231PS  (R12)(R8*2), Y1, Y0
 	VMOVUPS      1216(SI), Y1
-	MOVQ         192(SP), BX
+	MOVQ         136(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      1280(SI), Y1
-	MOVQ         200(SP), BX
+	MOVQ         144(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      1344(SI), Y1
-	MOVQ         208(SP), BX
+	MOVQ         152(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      1408(SI), Y1
-	MOVQ         216(SP), BX
+	MOVQ         160(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      1472(SI), Y1
 	VFMADD231PS  (R15)(R8*2), Y1, Y0
 	VMOVUPS      1536(SI), Y1
-	MOVQ         224(SP), BX
+	MOVQ         168(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      1600(SI), Y1
-	MOVQ         232(SP), BX
+	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -2259,54 +2259,54 @@ tile1store:
 	XORQ    $+1600, BP
 	ADDQ    $0x20, R13
 	JNZ     tile1block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    232(SP), DI
+	DECQ    8(SP)
 	JNZ     tile1row
-	IMUL3Q  $0x01, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R8, 24(SP)
-	ADDQ    $0x01, 8(SP)
-	SUBQ    $0x01, 16(SP)
-	SUBQ    $0x01, (SP)
+	IMUL3Q  $0x01, 224(SP), BX
+	ADDQ    BX, 216(SP)
+	ADDQ    R8, 208(SP)
+	ADDQ    $0x01, 192(SP)
+	SUBQ    $0x01, 200(SP)
+	SUBQ    $0x01, 184(SP)
 	JMP     next
 
 // func Depthwise5x5S2x7F32AVX2(args *DepthwiseArgs)
 // Requires: AVX, CMOV, FMA3
 TEXT ·Depthwise5x5S2x7F32AVX2(SB), NOSPLIT, $240-8
 	MOVQ   args+0(FP), BX
-	MOVQ   80(BX), R13
-	IMUL3Q $0x20, R13, R13
-	MOVQ   R13, 56(SP)
+	MOVQ   88(BX), AX
+	MOVQ   AX, 184(SP)
+	MOVQ   (BX), AX
+	MOVQ   AX, 216(SP)
+	MOVQ   120(BX), AX
+	MOVQ   AX, 224(SP)
+	MOVQ   128(BX), AX
+	MOVQ   AX, 232(SP)
 	MOVQ   8(BX), AX
 	SUBQ   16(BX), AX
-	ADDQ   R13, AX
-	MOVQ   AX, 24(SP)
-	MOVQ   (BX), DI
-	ADDQ   R13, DI
-	MOVQ   DI, 32(SP)
+	MOVQ   AX, 208(SP)
+	MOVQ   104(BX), AX
+	MOVQ   96(BX), DI
+	ADDQ   AX, DI
+	MOVQ   DI, 200(SP)
+	NEGQ   AX
+	MOVQ   AX, 192(SP)
 	MOVQ   112(BX), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	LEAQ   (R9)(R8*4), R11
-	MOVQ   120(BX), R13
-	MOVQ   R13, 64(SP)
-	MOVQ   128(BX), R13
-	MOVQ   R13, 72(SP)
-	MOVQ   88(BX), R13
-	MOVQ   R13, (SP)
-	MOVQ   104(BX), AX
-	MOVQ   96(BX), R13
-	ADDQ   AX, R13
+	MOVQ   80(BX), R13
+	IMUL3Q $0x20, R13, R13
 	MOVQ   R13, 16(SP)
-	NEGQ   AX
-	MOVQ   AX, 8(SP)
+	ADDQ   R13, 208(SP)
+	ADDQ   R13, 216(SP)
 
 next:
-	CMPQ (SP), $0x07
+	CMPQ 184(SP), $0x07
 	JGE  tile7
-	CMPQ (SP), $0x03
+	CMPQ 184(SP), $0x03
 	JGE  tile3
-	CMPQ (SP), $0x01
+	CMPQ 184(SP), $0x01
 	JGE  tile1
 	VZEROUPPER
 	RET
@@ -2314,127 +2314,127 @@ next:
 tile7:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 216(SP), DI
 
 tile7row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    208(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX)(R8*8), R14
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (AX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	LEAQ    (R14)(R11*1), BX
-	CMPQ    16(SP), $+15
+	CMPQ    200(SP), $+15
 	CMOVQLE BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (R14)(R8*8), BX
-	CMPQ    16(SP), $+16
+	CMPQ    200(SP), $+16
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX)(R8*8), R14
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (CX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	LEAQ    (R14)(R11*1), BX
-	CMPQ    16(SP), $+15
+	CMPQ    200(SP), $+15
 	CMOVQLE BP, BX
-	MOVQ    BX, 128(SP)
+	MOVQ    BX, 72(SP)
 	LEAQ    (R14)(R8*8), BX
-	CMPQ    16(SP), $+16
+	CMPQ    200(SP), $+16
 	CMOVQLE BP, BX
-	MOVQ    BX, 136(SP)
+	MOVQ    BX, 80(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX)(R8*8), R14
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 144(SP)
+	MOVQ    BX, 88(SP)
 	LEAQ    (DX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 152(SP)
+	MOVQ    BX, 96(SP)
 	LEAQ    (R14)(R11*1), BX
-	CMPQ    16(SP), $+15
+	CMPQ    200(SP), $+15
 	CMOVQLE BP, BX
-	MOVQ    BX, 160(SP)
+	MOVQ    BX, 104(SP)
 	LEAQ    (R14)(R8*8), BX
-	CMPQ    16(SP), $+16
+	CMPQ    200(SP), $+16
 	CMOVQLE BP, BX
-	MOVQ    BX, 168(SP)
+	MOVQ    BX, 112(SP)
 	MOVQ    24(SI), R12
 	TESTQ   R12, R12
 	LEAQ    (R12)(R13*1), R12
 	CMOVQLT BP, R12
 	LEAQ    (R12)(R8*8), R14
 	LEAQ    (R12), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 176(SP)
+	MOVQ    BX, 120(SP)
 	LEAQ    (R12)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 184(SP)
+	MOVQ    BX, 128(SP)
 	LEAQ    (R14)(R11*1), BX
-	CMPQ    16(SP), $+15
+	CMPQ    200(SP), $+15
 	CMOVQLE BP, BX
-	MOVQ    BX, 192(SP)
+	MOVQ    BX, 136(SP)
 	LEAQ    (R14)(R8*8), BX
-	CMPQ    16(SP), $+16
+	CMPQ    200(SP), $+16
 	CMOVQLE BP, BX
-	MOVQ    BX, 200(SP)
+	MOVQ    BX, 144(SP)
 	MOVQ    32(SI), R15
 	TESTQ   R15, R15
 	LEAQ    (R15)(R13*1), R15
 	CMOVQLT BP, R15
 	LEAQ    (R15)(R8*8), R14
 	LEAQ    (R15), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 208(SP)
+	MOVQ    BX, 152(SP)
 	LEAQ    (R15)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 216(SP)
+	MOVQ    BX, 160(SP)
 	LEAQ    (R14)(R11*1), BX
-	CMPQ    16(SP), $+15
+	CMPQ    200(SP), $+15
 	CMOVQLE BP, BX
-	MOVQ    BX, 224(SP)
+	MOVQ    BX, 168(SP)
 	LEAQ    (R14)(R8*8), BX
-	CMPQ    16(SP), $+16
+	CMPQ    200(SP), $+16
 	CMOVQLE BP, BX
-	MOVQ    BX, 232(SP)
+	MOVQ    BX, 176(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -2455,7 +2455,7 @@ tile7block:
 	VMOVAPS      Y7, Y6
 	LEAQ         (AX)(R8*8), R14
 	VMOVUPS      64(SI), Y7
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
 	VMOVUPS      (AX)(R8*2), Y8
 	VFMADD231PS  Y8, Y7, Y1
@@ -2470,7 +2470,7 @@ tile7block:
 	VMOVUPS      (R14)(R8*4), Y13
 	VFMADD231PS  Y13, Y7, Y6
 	VMOVUPS      128(SI), Y7
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
 	VMOVUPS      (AX)(R9*1), Y14
 	VFMADD231PS  Y14, Y7, Y1
@@ -2496,7 +2496,7 @@ tile7block:
 	VFMADD231PS  (R14)(R8*1), Y7, Y3
 	VFMADD231PS  (R14)(R9*1), Y7, Y4
 	VFMADD231PS  (R14)(R10*1), Y7, Y5
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	VMOVUPS      320(SI), Y7
 	VFMADD231PS  Y9, Y7, Y0
@@ -2505,11 +2505,11 @@ tile7block:
 	VFMADD231PS  Y12, Y7, Y3
 	VFMADD231PS  Y13, Y7, Y4
 	VFMADD231PS  Y8, Y7, Y5
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	LEAQ         (CX)(R8*8), R14
 	VMOVUPS      384(SI), Y7
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
 	VMOVUPS      (CX)(R8*2), Y8
 	VFMADD231PS  Y8, Y7, Y1
@@ -2524,7 +2524,7 @@ tile7block:
 	VMOVUPS      (R14)(R8*4), Y13
 	VFMADD231PS  Y13, Y7, Y6
 	VMOVUPS      448(SI), Y7
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
 	VMOVUPS      (CX)(R9*1), Y14
 	VFMADD231PS  Y14, Y7, Y1
@@ -2550,7 +2550,7 @@ tile7block:
 	VFMADD231PS  (R14)(R8*1), Y7, Y3
 	VFMADD231PS  (R14)(R9*1), Y7, Y4
 	VFMADD231PS  (R14)(R10*1), Y7, Y5
-	MOVQ         128(SP), BX
+	MOVQ         72(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	VMOVUPS      640(SI), Y7
 	VFMADD231PS  Y9, Y7, Y0
@@ -2559,11 +2559,11 @@ tile7block:
 	VFMADD231PS  Y12, Y7, Y3
 	VFMADD231PS  Y13, Y7, Y4
 	VFMADD231PS  Y8, Y7, Y5
-	MOVQ         136(SP), BX
+	MOVQ         80(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	LEAQ         (DX)(R8*8), R14
 	VMOVUPS      704(SI), Y7
-	MOVQ         144(SP), BX
+	MOVQ         88(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
 	VMOVUPS      (DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y7, Y1
@@ -2578,7 +2578,7 @@ tile7block:
 	VMOVUPS      (R14)(R8*4), Y13
 	VFMADD231PS  Y13, Y7, Y6
 	VMOVUPS      768(SI), Y7
-	MOVQ         152(SP), BX
+	MOVQ         96(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
 	VMOVUPS      (DX)(R9*1), Y14
 	VFMADD231PS  Y14, Y7, Y1
@@ -2604,7 +2604,7 @@ tile7block:
 	VFMADD231PS  (R14)(R8*1), Y7, Y3
 	VFMADD231PS  (R14)(R9*1), Y7, Y4
 	VFMADD231PS  (R14)(R10*1), Y7, Y5
-	MOVQ         160(SP), BX
+	MOVQ         104(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	VMOVUPS      960(SI), Y7
 	VFMADD231PS  Y9, Y7, Y0
@@ -2613,11 +2613,11 @@ tile7block:
 	VFMADD231PS  Y12, Y7, Y3
 	VFMADD231PS  Y13, Y7, Y4
 	VFMADD231PS  Y8, Y7, Y5
-	MOVQ         168(SP), BX
+	MOVQ         112(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	LEAQ         (R12)(R8*8), R14
 	VMOVUPS      1024(SI), Y7
-	MOVQ         176(SP), BX
+	MOVQ         120(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
 	VMOVUPS      (R12)(R8*2), Y8
 	VFMADD231PS  Y8, Y7, Y1
@@ -2632,7 +2632,7 @@ tile7block:
 	VMOVUPS      (R14)(R8*4), Y13
 	VFMADD231PS  Y13, Y7, Y6
 	VMOVUPS      1088(SI), Y7
-	MOVQ         184(SP), BX
+	MOVQ         128(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
 	VMOVUPS      (R12)(R9*1), Y14
 	VFMADD231PS  Y14, Y7, Y1
@@ -2658,7 +2658,7 @@ tile7block:
 	VFMADD231PS  (R14)(R8*1), Y7, Y3
 	VFMADD231PS  (R14)(R9*1), Y7, Y4
 	VFMADD231PS  (R14)(R10*1), Y7, Y5
-	MOVQ         192(SP), BX
+	MOVQ         136(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	VMOVUPS      1280(SI), Y7
 	VFMADD231PS  Y9, Y7, Y0
@@ -2667,11 +2667,11 @@ tile7block:
 	VFMADD231PS  Y12, Y7, Y3
 	VFMADD231PS  Y13, Y7, Y4
 	VFMADD231PS  Y8, Y7, Y5
-	MOVQ         200(SP), BX
+	MOVQ         144(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	LEAQ         (R15)(R8*8), R14
 	VMOVUPS      1344(SI), Y7
-	MOVQ         208(SP), BX
+	MOVQ         152(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
 	VMOVUPS      (R15)(R8*2), Y8
 	VFMADD231PS  Y8, Y7, Y1
@@ -2686,7 +2686,7 @@ tile7block:
 	VMOVUPS      (R14)(R8*4), Y13
 	VFMADD231PS  Y13, Y7, Y6
 	VMOVUPS      1408(SI), Y7
-	MOVQ         216(SP), BX
+	MOVQ         160(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y0
 	VMOVUPS      (R15)(R9*1), Y14
 	VFMADD231PS  Y14, Y7, Y1
@@ -2712,7 +2712,7 @@ tile7block:
 	VFMADD231PS  (R14)(R8*1), Y7, Y3
 	VFMADD231PS  (R14)(R9*1), Y7, Y4
 	VFMADD231PS  (R14)(R10*1), Y7, Y5
-	MOVQ         224(SP), BX
+	MOVQ         168(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	VMOVUPS      1600(SI), Y7
 	VFMADD231PS  Y9, Y7, Y0
@@ -2721,7 +2721,7 @@ tile7block:
 	VFMADD231PS  Y12, Y7, Y3
 	VFMADD231PS  Y13, Y7, Y4
 	VFMADD231PS  Y8, Y7, Y5
-	MOVQ         232(SP), BX
+	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -2772,7 +2772,7 @@ tile7leaky:
 
 tile7store:
 	VMOVUPS Y0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    224(SP), BX
 	VMOVUPS Y1, (DI)(BX*1)
 	VMOVUPS Y2, (DI)(BX*2)
 	VMOVUPS Y4, (DI)(BX*4)
@@ -2791,142 +2791,142 @@ tile7store:
 	XORQ    $+1600, BP
 	ADDQ    $0x20, R13
 	JNZ     tile7block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    232(SP), DI
+	DECQ    8(SP)
 	JNZ     tile7row
-	IMUL3Q  $0x07, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R11, 24(SP)
-	ADDQ    R11, 24(SP)
-	ADDQ    $0x0e, 8(SP)
-	SUBQ    $0x0e, 16(SP)
-	SUBQ    $0x07, (SP)
+	IMUL3Q  $0x07, 224(SP), BX
+	ADDQ    BX, 216(SP)
+	ADDQ    R11, 208(SP)
+	ADDQ    R11, 208(SP)
+	ADDQ    $0x0e, 192(SP)
+	SUBQ    $0x0e, 200(SP)
+	SUBQ    $0x07, 184(SP)
 	JMP     next
 
 tile3:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 216(SP), DI
 
 tile3row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    208(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX)(R8*8), R14
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (AX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	LEAQ    (AX)(R11*1), BX
-	CMPQ    16(SP), $+7
+	CMPQ    200(SP), $+7
 	CMOVQLE BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (R14), BX
-	CMPQ    16(SP), $+8
+	CMPQ    200(SP), $+8
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX)(R8*8), R14
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (CX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	LEAQ    (CX)(R11*1), BX
-	CMPQ    16(SP), $+7
+	CMPQ    200(SP), $+7
 	CMOVQLE BP, BX
-	MOVQ    BX, 128(SP)
+	MOVQ    BX, 72(SP)
 	LEAQ    (R14), BX
-	CMPQ    16(SP), $+8
+	CMPQ    200(SP), $+8
 	CMOVQLE BP, BX
-	MOVQ    BX, 136(SP)
+	MOVQ    BX, 80(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX)(R8*8), R14
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 144(SP)
+	MOVQ    BX, 88(SP)
 	LEAQ    (DX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 152(SP)
+	MOVQ    BX, 96(SP)
 	LEAQ    (DX)(R11*1), BX
-	CMPQ    16(SP), $+7
+	CMPQ    200(SP), $+7
 	CMOVQLE BP, BX
-	MOVQ    BX, 160(SP)
+	MOVQ    BX, 104(SP)
 	LEAQ    (R14), BX
-	CMPQ    16(SP), $+8
+	CMPQ    200(SP), $+8
 	CMOVQLE BP, BX
-	MOVQ    BX, 168(SP)
+	MOVQ    BX, 112(SP)
 	MOVQ    24(SI), R12
 	TESTQ   R12, R12
 	LEAQ    (R12)(R13*1), R12
 	CMOVQLT BP, R12
 	LEAQ    (R12)(R8*8), R14
 	LEAQ    (R12), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 176(SP)
+	MOVQ    BX, 120(SP)
 	LEAQ    (R12)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 184(SP)
+	MOVQ    BX, 128(SP)
 	LEAQ    (R12)(R11*1), BX
-	CMPQ    16(SP), $+7
+	CMPQ    200(SP), $+7
 	CMOVQLE BP, BX
-	MOVQ    BX, 192(SP)
+	MOVQ    BX, 136(SP)
 	LEAQ    (R14), BX
-	CMPQ    16(SP), $+8
+	CMPQ    200(SP), $+8
 	CMOVQLE BP, BX
-	MOVQ    BX, 200(SP)
+	MOVQ    BX, 144(SP)
 	MOVQ    32(SI), R15
 	TESTQ   R15, R15
 	LEAQ    (R15)(R13*1), R15
 	CMOVQLT BP, R15
 	LEAQ    (R15)(R8*8), R14
 	LEAQ    (R15), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 208(SP)
+	MOVQ    BX, 152(SP)
 	LEAQ    (R15)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 216(SP)
+	MOVQ    BX, 160(SP)
 	LEAQ    (R15)(R11*1), BX
-	CMPQ    16(SP), $+7
+	CMPQ    200(SP), $+7
 	CMOVQLE BP, BX
-	MOVQ    BX, 224(SP)
+	MOVQ    BX, 168(SP)
 	LEAQ    (R14), BX
-	CMPQ    16(SP), $+8
+	CMPQ    200(SP), $+8
 	CMOVQLE BP, BX
-	MOVQ    BX, 232(SP)
+	MOVQ    BX, 176(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -2942,14 +2942,14 @@ tile3block:
 	VMOVAPS      Y3, Y1
 	VMOVAPS      Y3, Y2
 	VMOVUPS      64(SI), Y3
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
 	VMOVUPS      (AX)(R8*2), Y4
 	VFMADD231PS  Y4, Y3, Y1
 	VMOVUPS      (AX)(R8*4), Y5
 	VFMADD231PS  Y5, Y3, Y2
 	VMOVUPS      128(SI), Y3
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
 	VMOVUPS      (AX)(R9*1), Y6
 	VFMADD231PS  Y6, Y3, Y1
@@ -2963,22 +2963,22 @@ tile3block:
 	VMOVUPS      256(SI), Y3
 	VFMADD231PS  Y6, Y3, Y0
 	VFMADD231PS  Y7, Y3, Y1
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	VMOVUPS      320(SI), Y3
 	VFMADD231PS  Y5, Y3, Y0
 	VFMADD231PS  Y8, Y3, Y1
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	VMOVUPS      384(SI), Y3
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
 	VMOVUPS      (CX)(R8*2), Y4
 	VFMADD231PS  Y4, Y3, Y1
 	VMOVUPS      (CX)(R8*4), Y5
 	VFMADD231PS  Y5, Y3, Y2
 	VMOVUPS      448(SI), Y3
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
 	VMOVUPS      (CX)(R9*1), Y6
 	VFMADD231PS  Y6, Y3, Y1
@@ -2992,22 +2992,22 @@ tile3block:
 	VMOVUPS      576(SI), Y3
 	VFMADD231PS  Y6, Y3, Y0
 	VFMADD231PS  Y7, Y3, Y1
-	MOVQ         128(SP), BX
+	MOVQ         72(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	VMOVUPS      640(SI), Y3
 	VFMADD231PS  Y5, Y3, Y0
 	VFMADD231PS  Y8, Y3, Y1
-	MOVQ         136(SP), BX
+	MOVQ         80(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	VMOVUPS      704(SI), Y3
-	MOVQ         144(SP), BX
+	MOVQ         88(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
 	VMOVUPS      (DX)(R8*2), Y4
 	VFMADD231PS  Y4, Y3, Y1
 	VMOVUPS      (DX)(R8*4), Y5
 	VFMADD231PS  Y5, Y3, Y2
 	VMOVUPS      768(SI), Y3
-	MOVQ         152(SP), BX
+	MOVQ         96(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
 	VMOVUPS      (DX)(R9*1), Y6
 	VFMADD231PS  Y6, Y3, Y1
@@ -3021,22 +3021,22 @@ tile3block:
 	VMOVUPS      896(SI), Y3
 	VFMADD231PS  Y6, Y3, Y0
 	VFMADD231PS  Y7, Y3, Y1
-	MOVQ         160(SP), BX
+	MOVQ         104(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	VMOVUPS      960(SI), Y3
 	VFMADD231PS  Y5, Y3, Y0
 	VFMADD231PS  Y8, Y3, Y1
-	MOVQ         168(SP), BX
+	MOVQ         112(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	VMOVUPS      1024(SI), Y3
-	MOVQ         176(SP), BX
+	MOVQ         120(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
 	VMOVUPS      (R12)(R8*2), Y4
 	VFMADD231PS  Y4, Y3, Y1
 	VMOVUPS      (R12)(R8*4), Y5
 	VFMADD231PS  Y5, Y3, Y2
 	VMOVUPS      1088(SI), Y3
-	MOVQ         184(SP), BX
+	MOVQ         128(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
 	VMOVUPS      (R12)(R9*1), Y6
 	VFMADD231PS  Y6, Y3, Y1
@@ -3050,22 +3050,22 @@ tile3block:
 	VMOVUPS      1216(SI), Y3
 	VFMADD231PS  Y6, Y3, Y0
 	VFMADD231PS  Y7, Y3, Y1
-	MOVQ         192(SP), BX
+	MOVQ         136(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	VMOVUPS      1280(SI), Y3
 	VFMADD231PS  Y5, Y3, Y0
 	VFMADD231PS  Y8, Y3, Y1
-	MOVQ         200(SP), BX
+	MOVQ         144(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	VMOVUPS      1344(SI), Y3
-	MOVQ         208(SP), BX
+	MOVQ         152(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
 	VMOVUPS      (R15)(R8*2), Y4
 	VFMADD231PS  Y4, Y3, Y1
 	VMOVUPS      (R15)(R8*4), Y5
 	VFMADD231PS  Y5, Y3, Y2
 	VMOVUPS      1408(SI), Y3
-	MOVQ         216(SP), BX
+	MOVQ         160(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y0
 	VMOVUPS      (R15)(R9*1), Y6
 	VFMADD231PS  Y6, Y3, Y1
@@ -3079,12 +3079,12 @@ tile3block:
 	VMOVUPS      1536(SI), Y3
 	VFMADD231PS  Y6, Y3, Y0
 	VFMADD231PS  Y7, Y3, Y1
-	MOVQ         224(SP), BX
+	MOVQ         168(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	VMOVUPS      1600(SI), Y3
 	VFMADD231PS  Y5, Y3, Y0
 	VFMADD231PS  Y8, Y3, Y1
-	MOVQ         232(SP), BX
+	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -3115,7 +3115,7 @@ tile3leaky:
 
 tile3store:
 	VMOVUPS Y0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    224(SP), BX
 	VMOVUPS Y1, (DI)(BX*1)
 	VMOVUPS Y2, (DI)(BX*2)
 	ADDQ    $0x20, DI
@@ -3128,137 +3128,137 @@ tile3store:
 	XORQ    $+1600, BP
 	ADDQ    $0x20, R13
 	JNZ     tile3block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    232(SP), DI
+	DECQ    8(SP)
 	JNZ     tile3row
-	IMUL3Q  $0x03, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R9, 24(SP)
-	ADDQ    R9, 24(SP)
-	ADDQ    $0x06, 8(SP)
-	SUBQ    $0x06, 16(SP)
-	SUBQ    $0x03, (SP)
+	IMUL3Q  $0x03, 224(SP), BX
+	ADDQ    BX, 216(SP)
+	ADDQ    R9, 208(SP)
+	ADDQ    R9, 208(SP)
+	ADDQ    $0x06, 192(SP)
+	SUBQ    $0x06, 200(SP)
+	SUBQ    $0x03, 184(SP)
 	JMP     next
 
 tile1:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 216(SP), DI
 
 tile1row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    208(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (AX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	LEAQ    (AX)(R9*1), BX
-	CMPQ    16(SP), $+3
+	CMPQ    200(SP), $+3
 	CMOVQLE BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (AX)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    200(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (CX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	LEAQ    (CX)(R9*1), BX
-	CMPQ    16(SP), $+3
+	CMPQ    200(SP), $+3
 	CMOVQLE BP, BX
-	MOVQ    BX, 128(SP)
+	MOVQ    BX, 72(SP)
 	LEAQ    (CX)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    200(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 136(SP)
+	MOVQ    BX, 80(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 144(SP)
+	MOVQ    BX, 88(SP)
 	LEAQ    (DX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 152(SP)
+	MOVQ    BX, 96(SP)
 	LEAQ    (DX)(R9*1), BX
-	CMPQ    16(SP), $+3
+	CMPQ    200(SP), $+3
 	CMOVQLE BP, BX
-	MOVQ    BX, 160(SP)
+	MOVQ    BX, 104(SP)
 	LEAQ    (DX)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    200(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 168(SP)
+	MOVQ    BX, 112(SP)
 	MOVQ    24(SI), R12
 	TESTQ   R12, R12
 	LEAQ    (R12)(R13*1), R12
 	CMOVQLT BP, R12
 	LEAQ    (R12), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 176(SP)
+	MOVQ    BX, 120(SP)
 	LEAQ    (R12)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 184(SP)
+	MOVQ    BX, 128(SP)
 	LEAQ    (R12)(R9*1), BX
-	CMPQ    16(SP), $+3
+	CMPQ    200(SP), $+3
 	CMOVQLE BP, BX
-	MOVQ    BX, 192(SP)
+	MOVQ    BX, 136(SP)
 	LEAQ    (R12)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    200(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 200(SP)
+	MOVQ    BX, 144(SP)
 	MOVQ    32(SI), R15
 	TESTQ   R15, R15
 	LEAQ    (R15)(R13*1), R15
 	CMOVQLT BP, R15
 	LEAQ    (R15), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 208(SP)
+	MOVQ    BX, 152(SP)
 	LEAQ    (R15)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 216(SP)
+	MOVQ    BX, 160(SP)
 	LEAQ    (R15)(R9*1), BX
-	CMPQ    16(SP), $+3
+	CMPQ    200(SP), $+3
 	CMOVQLE BP, BX
-	MOVQ    BX, 224(SP)
+	MOVQ    BX, 168(SP)
 	LEAQ    (R15)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    200(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 232(SP)
+	MOVQ    BX, 176(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -3272,74 +3272,74 @@ tile1block:
 	VMOVUPS      (SI), Y1
 	VMOVAPS      Y1, Y0
 	VMOVUPS      64(SI), Y1
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      128(SI), Y1
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      192(SI), Y1
 	VFMADD231PS  (AX)(R8*2), Y1, Y0
 	VMOVUPS      256(SI), Y1
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      320(SI), Y1
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      384(SI), Y1
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      448(SI), Y1
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      512(SI), Y1
 	VFMADD231PS  (CX)(R8*2), Y1, Y0
 	VMOVUPS      576(SI), Y1
-	MOVQ         128(SP), BX
+	MOVQ         72(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      640(SI), Y1
-	MOVQ         136(SP), BX
+	MOVQ         80(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      704(SI), Y1
-	MOVQ         144(SP), BX
+	MOVQ         88(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      768(SI), Y1
-	MOVQ         152(SP), BX
+	MOVQ         96(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      832(SI), Y1
 	VFMADD231PS  (DX)(R8*2), Y1, Y0
 	VMOVUPS      896(SI), Y1
-	MOVQ         160(SP), BX
+	MOVQ         104(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      960(SI), Y1
-	MOVQ         168(SP), BX
+	MOVQ         112(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      1024(SI), Y1
-	MOVQ         176(SP), BX
+	MOVQ         120(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      1088(SI), Y1
-	MOVQ         184(SP), BX
+	MOVQ         128(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      1152(SI), Y1
 	VFMADD231PS  (R12)(R8*2), Y1, Y0
 	VMOVUPS      1216(SI), Y1
-	MOVQ         192(SP), BX
+	MOVQ         136(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      1280(SI), Y1
-	MOVQ         200(SP), BX
+	MOVQ         144(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      1344(SI), Y1
-	MOVQ         208(SP), BX
+	MOVQ         152(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      1408(SI), Y1
-	MOVQ         216(SP), BX
+	MOVQ         160(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      1472(SI), Y1
 	VFMADD231PS  (R15)(R8*2), Y1, Y0
 	VMOVUPS      1536(SI), Y1
-	MOVQ         224(SP), BX
+	MOVQ         168(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	VMOVUPS      1600(SI), Y1
-	MOVQ         232(SP), BX
+	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -3370,16 +3370,16 @@ tile1store:
 	XORQ    $+1600, BP
 	ADDQ    $0x20, R13
 	JNZ     tile1block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    232(SP), DI
+	DECQ    8(SP)
 	JNZ     tile1row
-	IMUL3Q  $0x01, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R8, 24(SP)
-	ADDQ    R8, 24(SP)
-	ADDQ    $0x02, 8(SP)
-	SUBQ    $0x02, 16(SP)
-	SUBQ    $0x01, (SP)
+	IMUL3Q  $0x01, 224(SP), BX
+	ADDQ    BX, 216(SP)
+	ADDQ    R8, 208(SP)
+	ADDQ    R8, 208(SP)
+	ADDQ    $0x02, 192(SP)
+	SUBQ    $0x02, 200(SP)
+	SUBQ    $0x01, 184(SP)
 	JMP     next
 
 // func DepthwiseAnyx4F32AVX2(args *DepthwiseArgs)

@@ -8,39 +8,39 @@
 // Requires: AVX, AVX512F, CMOV
 TEXT ·Depthwise3x3S1x7F32AVX512(SB), NOSPLIT, $128-8
 	MOVQ   args+0(FP), BX
-	MOVQ   80(BX), R13
-	IMUL3Q $0x40, R13, R13
-	MOVQ   R13, 56(SP)
+	MOVQ   88(BX), AX
+	MOVQ   AX, 72(SP)
+	MOVQ   (BX), AX
+	MOVQ   AX, 104(SP)
+	MOVQ   120(BX), AX
+	MOVQ   AX, 112(SP)
+	MOVQ   128(BX), AX
+	MOVQ   AX, 120(SP)
 	MOVQ   8(BX), AX
 	SUBQ   16(BX), AX
-	ADDQ   R13, AX
-	MOVQ   AX, 24(SP)
-	MOVQ   (BX), DI
-	ADDQ   R13, DI
-	MOVQ   DI, 32(SP)
+	MOVQ   AX, 96(SP)
+	MOVQ   104(BX), AX
+	MOVQ   96(BX), DI
+	ADDQ   AX, DI
+	MOVQ   DI, 88(SP)
+	NEGQ   AX
+	MOVQ   AX, 80(SP)
 	MOVQ   112(BX), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	LEAQ   (R9)(R8*4), R11
-	MOVQ   120(BX), R13
-	MOVQ   R13, 64(SP)
-	MOVQ   128(BX), R13
-	MOVQ   R13, 72(SP)
-	MOVQ   88(BX), R13
-	MOVQ   R13, (SP)
-	MOVQ   104(BX), AX
-	MOVQ   96(BX), R13
-	ADDQ   AX, R13
+	MOVQ   80(BX), R13
+	IMUL3Q $0x40, R13, R13
 	MOVQ   R13, 16(SP)
-	NEGQ   AX
-	MOVQ   AX, 8(SP)
+	ADDQ   R13, 96(SP)
+	ADDQ   R13, 104(SP)
 
 next:
-	CMPQ (SP), $0x07
+	CMPQ 72(SP), $0x07
 	JGE  tile7
-	CMPQ (SP), $0x03
+	CMPQ 72(SP), $0x03
 	JGE  tile3
-	CMPQ (SP), $0x01
+	CMPQ 72(SP), $0x01
 	JGE  tile1
 	VZEROUPPER
 	RET
@@ -48,61 +48,61 @@ next:
 tile7:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 104(SP), DI
 
 tile7row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    96(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX)(R8*8), R14
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (R14), BX
-	CMPQ    16(SP), $+8
+	CMPQ    88(SP), $+8
 	CMOVQLE BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX)(R8*8), R14
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (R14), BX
-	CMPQ    16(SP), $+8
+	CMPQ    88(SP), $+8
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX)(R8*8), R14
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (R14), BX
-	CMPQ    16(SP), $+8
+	CMPQ    88(SP), $+8
 	CMOVQLE BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -119,7 +119,7 @@ tile7block:
 	VMOVAPS      Z7, Z5
 	VMOVAPS      Z7, Z6
 	VMOVUPS      64(SI), Z7
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z0
 	VMOVUPS      (AX)(R8*1), Z8
 	VFMADD231PS  Z8, Z7, Z1
@@ -149,10 +149,10 @@ tile7block:
 	VFMADD231PS  Z12, Z7, Z3
 	VFMADD231PS  Z13, Z7, Z4
 	VFMADD231PS  Z14, Z7, Z5
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	VMOVUPS      256(SI), Z7
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z0
 	VMOVUPS      (CX)(R8*1), Z8
 	VFMADD231PS  Z8, Z7, Z1
@@ -182,10 +182,10 @@ tile7block:
 	VFMADD231PS  Z12, Z7, Z3
 	VFMADD231PS  Z13, Z7, Z4
 	VFMADD231PS  Z14, Z7, Z5
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	VMOVUPS      448(SI), Z7
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z0
 	VMOVUPS      (DX)(R8*1), Z8
 	VFMADD231PS  Z8, Z7, Z1
@@ -215,7 +215,7 @@ tile7block:
 	VFMADD231PS  Z12, Z7, Z3
 	VFMADD231PS  Z13, Z7, Z4
 	VFMADD231PS  Z14, Z7, Z5
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -259,7 +259,7 @@ tile7leaky:
 
 tile7store:
 	VMOVUPS Z0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    112(SP), BX
 	VMOVUPS Z1, (DI)(BX*1)
 	VMOVUPS Z2, (DI)(BX*2)
 	VMOVUPS Z4, (DI)(BX*4)
@@ -275,72 +275,72 @@ tile7store:
 	ADDQ    $+640, SI
 	ADDQ    $0x40, R13
 	JNZ     tile7block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    120(SP), DI
+	DECQ    8(SP)
 	JNZ     tile7row
-	IMUL3Q  $0x07, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R11, 24(SP)
-	ADDQ    $0x07, 8(SP)
-	SUBQ    $0x07, 16(SP)
-	SUBQ    $0x07, (SP)
+	IMUL3Q  $0x07, 112(SP), BX
+	ADDQ    BX, 104(SP)
+	ADDQ    R11, 96(SP)
+	ADDQ    $0x07, 80(SP)
+	SUBQ    $0x07, 88(SP)
+	SUBQ    $0x07, 72(SP)
 	JMP     next
 
 tile3:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 104(SP), DI
 
 tile3row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    96(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (AX)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    88(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (CX)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    88(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (DX)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    88(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -353,7 +353,7 @@ tile3block:
 	VMOVAPS      Z3, Z1
 	VMOVAPS      Z3, Z2
 	VMOVUPS      64(SI), Z3
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z0
 	VMOVUPS      (AX)(R8*1), Z4
 	VFMADD231PS  Z4, Z3, Z1
@@ -367,10 +367,10 @@ tile3block:
 	VMOVUPS      192(SI), Z3
 	VFMADD231PS  Z5, Z3, Z0
 	VFMADD231PS  Z6, Z3, Z1
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	VMOVUPS      256(SI), Z3
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z0
 	VMOVUPS      (CX)(R8*1), Z4
 	VFMADD231PS  Z4, Z3, Z1
@@ -384,10 +384,10 @@ tile3block:
 	VMOVUPS      384(SI), Z3
 	VFMADD231PS  Z5, Z3, Z0
 	VFMADD231PS  Z6, Z3, Z1
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	VMOVUPS      448(SI), Z3
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z0
 	VMOVUPS      (DX)(R8*1), Z4
 	VFMADD231PS  Z4, Z3, Z1
@@ -401,7 +401,7 @@ tile3block:
 	VMOVUPS      576(SI), Z3
 	VFMADD231PS  Z5, Z3, Z0
 	VFMADD231PS  Z6, Z3, Z1
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -429,7 +429,7 @@ tile3leaky:
 
 tile3store:
 	VMOVUPS Z0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    112(SP), BX
 	VMOVUPS Z1, (DI)(BX*1)
 	VMOVUPS Z2, (DI)(BX*2)
 	ADDQ    $0x40, DI
@@ -439,72 +439,72 @@ tile3store:
 	ADDQ    $+640, SI
 	ADDQ    $0x40, R13
 	JNZ     tile3block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    120(SP), DI
+	DECQ    8(SP)
 	JNZ     tile3row
-	IMUL3Q  $0x03, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R9, 24(SP)
-	ADDQ    $0x03, 8(SP)
-	SUBQ    $0x03, 16(SP)
-	SUBQ    $0x03, (SP)
+	IMUL3Q  $0x03, 112(SP), BX
+	ADDQ    BX, 104(SP)
+	ADDQ    R9, 96(SP)
+	ADDQ    $0x03, 80(SP)
+	SUBQ    $0x03, 88(SP)
+	SUBQ    $0x03, 72(SP)
 	JMP     next
 
 tile1:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 104(SP), DI
 
 tile1row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    96(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (AX)(R8*2), BX
-	CMPQ    16(SP), $+2
+	CMPQ    88(SP), $+2
 	CMOVQLE BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (CX)(R8*2), BX
-	CMPQ    16(SP), $+2
+	CMPQ    88(SP), $+2
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (DX)(R8*2), BX
-	CMPQ    16(SP), $+2
+	CMPQ    88(SP), $+2
 	CMOVQLE BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -515,28 +515,28 @@ tile1block:
 	VMOVUPS      (SI), Z1
 	VMOVAPS      Z1, Z0
 	VMOVUPS      64(SI), Z1
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      128(SI), Z1
 	VFMADD231PS  (AX)(R8*1), Z1, Z0
 	VMOVUPS      192(SI), Z1
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      256(SI), Z1
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      320(SI), Z1
 	VFMADD231PS  (CX)(R8*1), Z1, Z0
 	VMOVUPS      384(SI), Z1
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      448(SI), Z1
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      512(SI), Z1
 	VFMADD231PS  (DX)(R8*1), Z1, Z0
 	VMOVUPS      576(SI), Z1
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -563,62 +563,62 @@ tile1store:
 	ADDQ    $+640, SI
 	ADDQ    $0x40, R13
 	JNZ     tile1block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    120(SP), DI
+	DECQ    8(SP)
 	JNZ     tile1row
-	IMUL3Q  $0x01, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R8, 24(SP)
-	ADDQ    $0x01, 8(SP)
-	SUBQ    $0x01, 16(SP)
-	SUBQ    $0x01, (SP)
+	IMUL3Q  $0x01, 112(SP), BX
+	ADDQ    BX, 104(SP)
+	ADDQ    R8, 96(SP)
+	ADDQ    $0x01, 80(SP)
+	SUBQ    $0x01, 88(SP)
+	SUBQ    $0x01, 72(SP)
 	JMP     next
 
 // func Depthwise3x3S1Downx7F32AVX512(args *DepthwiseArgs)
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·Depthwise3x3S1Downx7F32AVX512(SB), NOSPLIT, $96-8
 	MOVQ args+0(FP), BX
+	MOVQ 88(BX), AX
+	MOVQ AX, 40(SP)
 	MOVQ (BX), AX
-	MOVQ AX, 56(SP)
-	MOVQ 120(BX), AX
-	MOVQ AX, 64(SP)
-	MOVQ 128(BX), AX
 	MOVQ AX, 72(SP)
+	MOVQ 120(BX), AX
+	MOVQ AX, 80(SP)
+	MOVQ 128(BX), AX
+	MOVQ AX, 88(SP)
+	MOVQ 8(BX), AX
+	SUBQ 16(BX), AX
+	MOVQ AX, 64(SP)
+	MOVQ 104(BX), AX
+	MOVQ 96(BX), DI
+	ADDQ AX, DI
+	MOVQ DI, 56(SP)
+	NEGQ AX
+	MOVQ AX, 48(SP)
+	MOVQ 112(BX), R8
+	LEAQ (R8)(R8*2), R9
+	LEAQ (R8)(R8*4), R10
+	LEAQ (R9)(R8*4), R11
 	MOVQ 40(BX), AX
 	MOVQ AX, (SP)
 	MOVQ 136(BX), AX
 	MOVQ AX, 8(SP)
 	MOVQ 72(BX), AX
 	MOVQ AX, 16(SP)
-	MOVQ 88(BX), AX
-	MOVQ AX, 24(SP)
-	MOVQ 8(BX), CX
-	SUBQ 16(BX), CX
-	MOVQ CX, 48(SP)
-	MOVQ 104(BX), AX
-	MOVQ 96(BX), DX
-	ADDQ AX, DX
-	MOVQ DX, 40(SP)
-	NEGQ AX
-	MOVQ AX, 32(SP)
 	MOVQ 24(BX), R12
-	MOVQ 112(BX), R8
-	LEAQ (R8)(R8*2), R9
-	LEAQ (R8)(R8*4), R10
-	LEAQ (R9)(R8*4), R11
 
 next:
-	CMPQ 24(SP), $0x07
+	CMPQ 40(SP), $0x07
 	JGE  tile7
-	CMPQ 24(SP), $0x03
+	CMPQ 40(SP), $0x03
 	JGE  tile3
-	CMPQ 24(SP), $0x01
+	CMPQ 40(SP), $0x01
 	JGE  tile1
 	VZEROUPPER
 	RET
 
 tile7:
-	MOVQ   40(SP), BX
+	MOVQ   56(SP), BX
 	SUBQ   $0x09, BX
 	SARQ   $0x3f, BX
 	KMOVW  BX, K2
@@ -626,7 +626,7 @@ tile7:
 	ANDQ   R8, BX
 	IMUL3Q $0x08, R8, BP
 	SUBQ   BX, BP
-	MOVQ   32(SP), R15
+	MOVQ   48(SP), R15
 	SARQ   $0x3f, R15
 	KMOVW  R15, K1
 	KNOTW  K1, K1
@@ -634,10 +634,10 @@ tile7:
 	MOVQ   args+0(FP), BX
 	MOVQ   32(BX), SI
 	MOVQ   80(BX), BX
-	MOVQ   BX, 80(SP)
-	MOVQ   48(SP), CX
-	MOVQ   56(SP), DI
-	MOVQ   DI, 88(SP)
+	MOVQ   BX, 24(SP)
+	MOVQ   64(SP), CX
+	MOVQ   72(SP), DI
+	MOVQ   DI, 32(SP)
 
 tile7block:
 	VMOVUPS     64(SI), Z23
@@ -893,7 +893,7 @@ tile7left3leaky:
 
 tile7left3store:
 	VMOVUPS Z0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    80(SP), BX
 	VMOVUPS Z1, (DI)(BX*1)
 	VMOVUPS Z2, (DI)(BX*2)
 	VMOVUPS Z4, (DI)(BX*4)
@@ -902,7 +902,7 @@ tile7left3store:
 	VMOVUPS Z6, (DI)(R14*2)
 	LEAQ    (BX)(BX*4), R14
 	VMOVUPS Z5, (DI)(R14*1)
-	ADDQ    72(SP), DI
+	ADDQ    88(SP), DI
 	ADDQ    8(SP), DX
 	VMOVAPS Z7, Z0
 	VMOVAPS Z8, Z1
@@ -1019,7 +1019,7 @@ tile7left2leaky:
 
 tile7left2store:
 	VMOVUPS Z0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    80(SP), BX
 	VMOVUPS Z1, (DI)(BX*1)
 	VMOVUPS Z2, (DI)(BX*2)
 	VMOVUPS Z4, (DI)(BX*4)
@@ -1028,7 +1028,7 @@ tile7left2store:
 	VMOVUPS Z6, (DI)(R14*2)
 	LEAQ    (BX)(BX*4), R14
 	VMOVUPS Z5, (DI)(R14*1)
-	ADDQ    72(SP), DI
+	ADDQ    88(SP), DI
 	ADDQ    8(SP), DX
 	VMOVAPS Z7, Z0
 	VMOVAPS Z8, Z1
@@ -1114,7 +1114,7 @@ tile7left1leaky:
 
 tile7left1store:
 	VMOVUPS Z0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    80(SP), BX
 	VMOVUPS Z1, (DI)(BX*1)
 	VMOVUPS Z2, (DI)(BX*2)
 	VMOVUPS Z4, (DI)(BX*4)
@@ -1123,25 +1123,25 @@ tile7left1store:
 	VMOVUPS Z6, (DI)(R14*2)
 	LEAQ    (BX)(BX*4), R14
 	VMOVUPS Z5, (DI)(R14*1)
-	ADDQ    72(SP), DI
+	ADDQ    88(SP), DI
 	ADDQ    8(SP), DX
 	ADDQ    $+640, SI
 	ADDQ    $+64, CX
-	MOVQ    88(SP), DI
+	MOVQ    32(SP), DI
 	ADDQ    $+64, DI
-	MOVQ    DI, 88(SP)
-	DECQ    80(SP)
+	MOVQ    DI, 32(SP)
+	DECQ    24(SP)
 	JNZ     tile7block
-	IMUL3Q  $0x07, 64(SP), BX
-	ADDQ    BX, 56(SP)
-	ADDQ    R11, 48(SP)
-	ADDQ    $0x07, 32(SP)
+	IMUL3Q  $0x07, 80(SP), BX
+	ADDQ    BX, 72(SP)
+	ADDQ    R11, 64(SP)
+	ADDQ    $0x07, 48(SP)
+	SUBQ    $0x07, 56(SP)
 	SUBQ    $0x07, 40(SP)
-	SUBQ    $0x07, 24(SP)
 	JMP     next
 
 tile3:
-	MOVQ   40(SP), BX
+	MOVQ   56(SP), BX
 	SUBQ   $0x05, BX
 	SARQ   $0x3f, BX
 	KMOVW  BX, K2
@@ -1149,7 +1149,7 @@ tile3:
 	ANDQ   R8, BX
 	IMUL3Q $0x04, R8, BP
 	SUBQ   BX, BP
-	MOVQ   32(SP), R15
+	MOVQ   48(SP), R15
 	SARQ   $0x3f, R15
 	KMOVW  R15, K1
 	KNOTW  K1, K1
@@ -1157,10 +1157,10 @@ tile3:
 	MOVQ   args+0(FP), BX
 	MOVQ   32(BX), SI
 	MOVQ   80(BX), BX
-	MOVQ   BX, 80(SP)
-	MOVQ   48(SP), CX
-	MOVQ   56(SP), DI
-	MOVQ   DI, 88(SP)
+	MOVQ   BX, 24(SP)
+	MOVQ   64(SP), CX
+	MOVQ   72(SP), DI
+	MOVQ   DI, 32(SP)
 
 tile3block:
 	VMOVUPS     64(SI), Z23
@@ -1300,10 +1300,10 @@ tile3left3leaky:
 
 tile3left3store:
 	VMOVUPS Z0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    80(SP), BX
 	VMOVUPS Z1, (DI)(BX*1)
 	VMOVUPS Z2, (DI)(BX*2)
-	ADDQ    72(SP), DI
+	ADDQ    88(SP), DI
 	ADDQ    8(SP), DX
 	VMOVAPS Z3, Z0
 	VMOVAPS Z4, Z1
@@ -1368,10 +1368,10 @@ tile3left2leaky:
 
 tile3left2store:
 	VMOVUPS Z0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    80(SP), BX
 	VMOVUPS Z1, (DI)(BX*1)
 	VMOVUPS Z2, (DI)(BX*2)
-	ADDQ    72(SP), DI
+	ADDQ    88(SP), DI
 	ADDQ    8(SP), DX
 	VMOVAPS Z3, Z0
 	VMOVAPS Z4, Z1
@@ -1421,28 +1421,28 @@ tile3left1leaky:
 
 tile3left1store:
 	VMOVUPS Z0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    80(SP), BX
 	VMOVUPS Z1, (DI)(BX*1)
 	VMOVUPS Z2, (DI)(BX*2)
-	ADDQ    72(SP), DI
+	ADDQ    88(SP), DI
 	ADDQ    8(SP), DX
 	ADDQ    $+640, SI
 	ADDQ    $+64, CX
-	MOVQ    88(SP), DI
+	MOVQ    32(SP), DI
 	ADDQ    $+64, DI
-	MOVQ    DI, 88(SP)
-	DECQ    80(SP)
+	MOVQ    DI, 32(SP)
+	DECQ    24(SP)
 	JNZ     tile3block
-	IMUL3Q  $0x03, 64(SP), BX
-	ADDQ    BX, 56(SP)
-	ADDQ    R9, 48(SP)
-	ADDQ    $0x03, 32(SP)
+	IMUL3Q  $0x03, 80(SP), BX
+	ADDQ    BX, 72(SP)
+	ADDQ    R9, 64(SP)
+	ADDQ    $0x03, 48(SP)
+	SUBQ    $0x03, 56(SP)
 	SUBQ    $0x03, 40(SP)
-	SUBQ    $0x03, 24(SP)
 	JMP     next
 
 tile1:
-	MOVQ   40(SP), BX
+	MOVQ   56(SP), BX
 	SUBQ   $0x03, BX
 	SARQ   $0x3f, BX
 	KMOVW  BX, K2
@@ -1450,7 +1450,7 @@ tile1:
 	ANDQ   R8, BX
 	IMUL3Q $0x02, R8, BP
 	SUBQ   BX, BP
-	MOVQ   32(SP), R15
+	MOVQ   48(SP), R15
 	SARQ   $0x3f, R15
 	KMOVW  R15, K1
 	KNOTW  K1, K1
@@ -1458,10 +1458,10 @@ tile1:
 	MOVQ   args+0(FP), BX
 	MOVQ   32(BX), SI
 	MOVQ   80(BX), BX
-	MOVQ   BX, 80(SP)
-	MOVQ   48(SP), CX
-	MOVQ   56(SP), DI
-	MOVQ   DI, 88(SP)
+	MOVQ   BX, 24(SP)
+	MOVQ   64(SP), CX
+	MOVQ   72(SP), DI
+	MOVQ   DI, 32(SP)
 
 tile1block:
 	VMOVUPS     64(SI), Z23
@@ -1543,7 +1543,7 @@ tile1left3leaky:
 
 tile1left3store:
 	VMOVUPS Z0, (DI)
-	ADDQ    72(SP), DI
+	ADDQ    88(SP), DI
 	ADDQ    8(SP), DX
 	VMOVAPS Z1, Z0
 	VMOVAPS Z2, Z1
@@ -1582,7 +1582,7 @@ tile1left2leaky:
 
 tile1left2store:
 	VMOVUPS Z0, (DI)
-	ADDQ    72(SP), DI
+	ADDQ    88(SP), DI
 	ADDQ    8(SP), DX
 	VMOVAPS Z1, Z0
 
@@ -1614,60 +1614,60 @@ tile1left1leaky:
 
 tile1left1store:
 	VMOVUPS Z0, (DI)
-	ADDQ    72(SP), DI
+	ADDQ    88(SP), DI
 	ADDQ    8(SP), DX
 	ADDQ    $+640, SI
 	ADDQ    $+64, CX
-	MOVQ    88(SP), DI
+	MOVQ    32(SP), DI
 	ADDQ    $+64, DI
-	MOVQ    DI, 88(SP)
-	DECQ    80(SP)
+	MOVQ    DI, 32(SP)
+	DECQ    24(SP)
 	JNZ     tile1block
-	IMUL3Q  $0x01, 64(SP), BX
-	ADDQ    BX, 56(SP)
-	ADDQ    R8, 48(SP)
-	ADDQ    $0x01, 32(SP)
+	IMUL3Q  $0x01, 80(SP), BX
+	ADDQ    BX, 72(SP)
+	ADDQ    R8, 64(SP)
+	ADDQ    $0x01, 48(SP)
+	SUBQ    $0x01, 56(SP)
 	SUBQ    $0x01, 40(SP)
-	SUBQ    $0x01, 24(SP)
 	JMP     next
 
 // func Depthwise3x3S2x7F32AVX512(args *DepthwiseArgs)
 // Requires: AVX, AVX512F, CMOV
 TEXT ·Depthwise3x3S2x7F32AVX512(SB), NOSPLIT, $128-8
 	MOVQ   args+0(FP), BX
-	MOVQ   80(BX), R13
-	IMUL3Q $0x40, R13, R13
-	MOVQ   R13, 56(SP)
+	MOVQ   88(BX), AX
+	MOVQ   AX, 72(SP)
+	MOVQ   (BX), AX
+	MOVQ   AX, 104(SP)
+	MOVQ   120(BX), AX
+	MOVQ   AX, 112(SP)
+	MOVQ   128(BX), AX
+	MOVQ   AX, 120(SP)
 	MOVQ   8(BX), AX
 	SUBQ   16(BX), AX
-	ADDQ   R13, AX
-	MOVQ   AX, 24(SP)
-	MOVQ   (BX), DI
-	ADDQ   R13, DI
-	MOVQ   DI, 32(SP)
+	MOVQ   AX, 96(SP)
+	MOVQ   104(BX), AX
+	MOVQ   96(BX), DI
+	ADDQ   AX, DI
+	MOVQ   DI, 88(SP)
+	NEGQ   AX
+	MOVQ   AX, 80(SP)
 	MOVQ   112(BX), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	LEAQ   (R9)(R8*4), R11
-	MOVQ   120(BX), R13
-	MOVQ   R13, 64(SP)
-	MOVQ   128(BX), R13
-	MOVQ   R13, 72(SP)
-	MOVQ   88(BX), R13
-	MOVQ   R13, (SP)
-	MOVQ   104(BX), AX
-	MOVQ   96(BX), R13
-	ADDQ   AX, R13
+	MOVQ   80(BX), R13
+	IMUL3Q $0x40, R13, R13
 	MOVQ   R13, 16(SP)
-	NEGQ   AX
-	MOVQ   AX, 8(SP)
+	ADDQ   R13, 96(SP)
+	ADDQ   R13, 104(SP)
 
 next:
-	CMPQ (SP), $0x07
+	CMPQ 72(SP), $0x07
 	JGE  tile7
-	CMPQ (SP), $0x03
+	CMPQ 72(SP), $0x03
 	JGE  tile3
-	CMPQ (SP), $0x01
+	CMPQ 72(SP), $0x01
 	JGE  tile1
 	VZEROUPPER
 	RET
@@ -1675,61 +1675,61 @@ next:
 tile7:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 104(SP), DI
 
 tile7row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    96(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX)(R8*8), R14
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (R14)(R9*2), BX
-	CMPQ    16(SP), $+14
+	CMPQ    88(SP), $+14
 	CMOVQLE BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX)(R8*8), R14
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (R14)(R9*2), BX
-	CMPQ    16(SP), $+14
+	CMPQ    88(SP), $+14
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX)(R8*8), R14
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (R14)(R9*2), BX
-	CMPQ    16(SP), $+14
+	CMPQ    88(SP), $+14
 	CMOVQLE BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -1747,7 +1747,7 @@ tile7block:
 	VMOVAPS      Z7, Z6
 	LEAQ         (AX)(R8*8), R14
 	VMOVUPS      64(SI), Z7
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z0
 	VMOVUPS      (AX)(R8*2), Z8
 	VFMADD231PS  Z8, Z7, Z1
@@ -1776,11 +1776,11 @@ tile7block:
 	VFMADD231PS  Z11, Z7, Z3
 	VFMADD231PS  Z12, Z7, Z4
 	VFMADD231PS  Z13, Z7, Z5
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	LEAQ         (CX)(R8*8), R14
 	VMOVUPS      256(SI), Z7
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z0
 	VMOVUPS      (CX)(R8*2), Z8
 	VFMADD231PS  Z8, Z7, Z1
@@ -1809,11 +1809,11 @@ tile7block:
 	VFMADD231PS  Z11, Z7, Z3
 	VFMADD231PS  Z12, Z7, Z4
 	VFMADD231PS  Z13, Z7, Z5
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	LEAQ         (DX)(R8*8), R14
 	VMOVUPS      448(SI), Z7
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z0
 	VMOVUPS      (DX)(R8*2), Z8
 	VFMADD231PS  Z8, Z7, Z1
@@ -1842,7 +1842,7 @@ tile7block:
 	VFMADD231PS  Z11, Z7, Z3
 	VFMADD231PS  Z12, Z7, Z4
 	VFMADD231PS  Z13, Z7, Z5
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -1886,7 +1886,7 @@ tile7leaky:
 
 tile7store:
 	VMOVUPS Z0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    112(SP), BX
 	VMOVUPS Z1, (DI)(BX*1)
 	VMOVUPS Z2, (DI)(BX*2)
 	VMOVUPS Z4, (DI)(BX*4)
@@ -1902,73 +1902,73 @@ tile7store:
 	ADDQ    $+640, SI
 	ADDQ    $0x40, R13
 	JNZ     tile7block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    120(SP), DI
+	DECQ    8(SP)
 	JNZ     tile7row
-	IMUL3Q  $0x07, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R11, 24(SP)
-	ADDQ    R11, 24(SP)
-	ADDQ    $0x0e, 8(SP)
-	SUBQ    $0x0e, 16(SP)
-	SUBQ    $0x07, (SP)
+	IMUL3Q  $0x07, 112(SP), BX
+	ADDQ    BX, 104(SP)
+	ADDQ    R11, 96(SP)
+	ADDQ    R11, 96(SP)
+	ADDQ    $0x0e, 80(SP)
+	SUBQ    $0x0e, 88(SP)
+	SUBQ    $0x07, 72(SP)
 	JMP     next
 
 tile3:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 104(SP), DI
 
 tile3row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    96(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (AX)(R9*2), BX
-	CMPQ    16(SP), $+6
+	CMPQ    88(SP), $+6
 	CMOVQLE BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (CX)(R9*2), BX
-	CMPQ    16(SP), $+6
+	CMPQ    88(SP), $+6
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (DX)(R9*2), BX
-	CMPQ    16(SP), $+6
+	CMPQ    88(SP), $+6
 	CMOVQLE BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -1981,7 +1981,7 @@ tile3block:
 	VMOVAPS      Z3, Z1
 	VMOVAPS      Z3, Z2
 	VMOVUPS      64(SI), Z3
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z0
 	VMOVUPS      (AX)(R8*2), Z4
 	VFMADD231PS  Z4, Z3, Z1
@@ -1994,10 +1994,10 @@ tile3block:
 	VMOVUPS      192(SI), Z3
 	VFMADD231PS  Z4, Z3, Z0
 	VFMADD231PS  Z5, Z3, Z1
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	VMOVUPS      256(SI), Z3
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z0
 	VMOVUPS      (CX)(R8*2), Z4
 	VFMADD231PS  Z4, Z3, Z1
@@ -2010,10 +2010,10 @@ tile3block:
 	VMOVUPS      384(SI), Z3
 	VFMADD231PS  Z4, Z3, Z0
 	VFMADD231PS  Z5, Z3, Z1
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	VMOVUPS      448(SI), Z3
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z0
 	VMOVUPS      (DX)(R8*2), Z4
 	VFMADD231PS  Z4, Z3, Z1
@@ -2026,7 +2026,7 @@ tile3block:
 	VMOVUPS      576(SI), Z3
 	VFMADD231PS  Z4, Z3, Z0
 	VFMADD231PS  Z5, Z3, Z1
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -2054,7 +2054,7 @@ tile3leaky:
 
 tile3store:
 	VMOVUPS Z0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    112(SP), BX
 	VMOVUPS Z1, (DI)(BX*1)
 	VMOVUPS Z2, (DI)(BX*2)
 	ADDQ    $0x40, DI
@@ -2064,73 +2064,73 @@ tile3store:
 	ADDQ    $+640, SI
 	ADDQ    $0x40, R13
 	JNZ     tile3block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    120(SP), DI
+	DECQ    8(SP)
 	JNZ     tile3row
-	IMUL3Q  $0x03, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R9, 24(SP)
-	ADDQ    R9, 24(SP)
-	ADDQ    $0x06, 8(SP)
-	SUBQ    $0x06, 16(SP)
-	SUBQ    $0x03, (SP)
+	IMUL3Q  $0x03, 112(SP), BX
+	ADDQ    BX, 104(SP)
+	ADDQ    R9, 96(SP)
+	ADDQ    R9, 96(SP)
+	ADDQ    $0x06, 80(SP)
+	SUBQ    $0x06, 88(SP)
+	SUBQ    $0x03, 72(SP)
 	JMP     next
 
 tile1:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 104(SP), DI
 
 tile1row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    96(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (AX)(R8*2), BX
-	CMPQ    16(SP), $+2
+	CMPQ    88(SP), $+2
 	CMOVQLE BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (CX)(R8*2), BX
-	CMPQ    16(SP), $+2
+	CMPQ    88(SP), $+2
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    80(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (DX)(R8*2), BX
-	CMPQ    16(SP), $+2
+	CMPQ    88(SP), $+2
 	CMOVQLE BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -2141,28 +2141,28 @@ tile1block:
 	VMOVUPS      (SI), Z1
 	VMOVAPS      Z1, Z0
 	VMOVUPS      64(SI), Z1
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      128(SI), Z1
 	VFMADD231PS  (AX)(R8*1), Z1, Z0
 	VMOVUPS      192(SI), Z1
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      256(SI), Z1
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      320(SI), Z1
 	VFMADD231PS  (CX)(R8*1), Z1, Z0
 	VMOVUPS      384(SI), Z1
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      448(SI), Z1
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      512(SI), Z1
 	VFMADD231PS  (DX)(R8*1), Z1, Z0
 	VMOVUPS      576(SI), Z1
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -2189,63 +2189,63 @@ tile1store:
 	ADDQ    $+640, SI
 	ADDQ    $0x40, R13
 	JNZ     tile1block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    120(SP), DI
+	DECQ    8(SP)
 	JNZ     tile1row
-	IMUL3Q  $0x01, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R8, 24(SP)
-	ADDQ    R8, 24(SP)
-	ADDQ    $0x02, 8(SP)
-	SUBQ    $0x02, 16(SP)
-	SUBQ    $0x01, (SP)
+	IMUL3Q  $0x01, 112(SP), BX
+	ADDQ    BX, 104(SP)
+	ADDQ    R8, 96(SP)
+	ADDQ    R8, 96(SP)
+	ADDQ    $0x02, 80(SP)
+	SUBQ    $0x02, 88(SP)
+	SUBQ    $0x01, 72(SP)
 	JMP     next
 
 // func Depthwise3x3S2Downx7F32AVX512(args *DepthwiseArgs)
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·Depthwise3x3S2Downx7F32AVX512(SB), NOSPLIT, $96-8
 	MOVQ args+0(FP), BX
+	MOVQ 88(BX), AX
+	MOVQ AX, 40(SP)
 	MOVQ (BX), AX
-	MOVQ AX, 56(SP)
-	MOVQ 120(BX), AX
-	MOVQ AX, 64(SP)
-	MOVQ 128(BX), AX
 	MOVQ AX, 72(SP)
+	MOVQ 120(BX), AX
+	MOVQ AX, 80(SP)
+	MOVQ 128(BX), AX
+	MOVQ AX, 88(SP)
+	MOVQ 8(BX), AX
+	SUBQ 16(BX), AX
+	MOVQ AX, 64(SP)
+	MOVQ 104(BX), AX
+	MOVQ 96(BX), DI
+	ADDQ AX, DI
+	MOVQ DI, 56(SP)
+	NEGQ AX
+	MOVQ AX, 48(SP)
+	MOVQ 112(BX), R8
+	LEAQ (R8)(R8*2), R9
+	LEAQ (R8)(R8*4), R10
+	LEAQ (R9)(R8*4), R11
 	MOVQ 40(BX), AX
 	MOVQ AX, (SP)
 	MOVQ 136(BX), AX
 	MOVQ AX, 8(SP)
 	MOVQ 72(BX), AX
 	MOVQ AX, 16(SP)
-	MOVQ 88(BX), AX
-	MOVQ AX, 24(SP)
-	MOVQ 8(BX), CX
-	SUBQ 16(BX), CX
-	MOVQ CX, 48(SP)
-	MOVQ 104(BX), AX
-	MOVQ 96(BX), DX
-	ADDQ AX, DX
-	MOVQ DX, 40(SP)
-	NEGQ AX
-	MOVQ AX, 32(SP)
 	MOVQ 24(BX), R12
-	MOVQ 112(BX), R8
-	LEAQ (R8)(R8*2), R9
-	LEAQ (R8)(R8*4), R10
-	LEAQ (R9)(R8*4), R11
 
 next:
-	CMPQ 24(SP), $0x07
+	CMPQ 40(SP), $0x07
 	JGE  tile7
-	CMPQ 24(SP), $0x03
+	CMPQ 40(SP), $0x03
 	JGE  tile3
-	CMPQ 24(SP), $0x01
+	CMPQ 40(SP), $0x01
 	JGE  tile1
 	VZEROUPPER
 	RET
 
 tile7:
-	MOVQ   40(SP), BX
+	MOVQ   56(SP), BX
 	SUBQ   $0x0f, BX
 	SARQ   $0x3f, BX
 	KMOVW  BX, K2
@@ -2253,7 +2253,7 @@ tile7:
 	ANDQ   R8, BX
 	IMUL3Q $0x0e, R8, BP
 	SUBQ   BX, BP
-	MOVQ   32(SP), R15
+	MOVQ   48(SP), R15
 	SARQ   $0x3f, R15
 	KMOVW  R15, K1
 	KNOTW  K1, K1
@@ -2261,10 +2261,10 @@ tile7:
 	MOVQ   args+0(FP), BX
 	MOVQ   32(BX), SI
 	MOVQ   80(BX), BX
-	MOVQ   BX, 80(SP)
-	MOVQ   48(SP), CX
-	MOVQ   56(SP), DI
-	MOVQ   DI, 88(SP)
+	MOVQ   BX, 24(SP)
+	MOVQ   64(SP), CX
+	MOVQ   72(SP), DI
+	MOVQ   DI, 32(SP)
 
 tile7block:
 	VMOVUPS     64(SI), Z23
@@ -2501,7 +2501,7 @@ tile7left2leaky:
 
 tile7left2store:
 	VMOVUPS Z0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    80(SP), BX
 	VMOVUPS Z1, (DI)(BX*1)
 	VMOVUPS Z2, (DI)(BX*2)
 	VMOVUPS Z4, (DI)(BX*4)
@@ -2510,7 +2510,7 @@ tile7left2store:
 	VMOVUPS Z6, (DI)(R14*2)
 	LEAQ    (BX)(BX*4), R14
 	VMOVUPS Z5, (DI)(R14*1)
-	ADDQ    72(SP), DI
+	ADDQ    88(SP), DI
 	ADDQ    8(SP), DX
 	VMOVAPS Z7, Z0
 	VMOVAPS Z8, Z1
@@ -2646,7 +2646,7 @@ tile7left1leaky:
 
 tile7left1store:
 	VMOVUPS Z0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    80(SP), BX
 	VMOVUPS Z1, (DI)(BX*1)
 	VMOVUPS Z2, (DI)(BX*2)
 	VMOVUPS Z4, (DI)(BX*4)
@@ -2655,26 +2655,26 @@ tile7left1store:
 	VMOVUPS Z6, (DI)(R14*2)
 	LEAQ    (BX)(BX*4), R14
 	VMOVUPS Z5, (DI)(R14*1)
-	ADDQ    72(SP), DI
+	ADDQ    88(SP), DI
 	ADDQ    8(SP), DX
 	ADDQ    $+640, SI
 	ADDQ    $+64, CX
-	MOVQ    88(SP), DI
+	MOVQ    32(SP), DI
 	ADDQ    $+64, DI
-	MOVQ    DI, 88(SP)
-	DECQ    80(SP)
+	MOVQ    DI, 32(SP)
+	DECQ    24(SP)
 	JNZ     tile7block
-	IMUL3Q  $0x07, 64(SP), BX
-	ADDQ    BX, 56(SP)
-	ADDQ    R11, 48(SP)
-	ADDQ    R11, 48(SP)
-	ADDQ    $0x0e, 32(SP)
-	SUBQ    $0x0e, 40(SP)
-	SUBQ    $0x07, 24(SP)
+	IMUL3Q  $0x07, 80(SP), BX
+	ADDQ    BX, 72(SP)
+	ADDQ    R11, 64(SP)
+	ADDQ    R11, 64(SP)
+	ADDQ    $0x0e, 48(SP)
+	SUBQ    $0x0e, 56(SP)
+	SUBQ    $0x07, 40(SP)
 	JMP     next
 
 tile3:
-	MOVQ   40(SP), BX
+	MOVQ   56(SP), BX
 	SUBQ   $0x07, BX
 	SARQ   $0x3f, BX
 	KMOVW  BX, K2
@@ -2682,7 +2682,7 @@ tile3:
 	ANDQ   R8, BX
 	IMUL3Q $0x06, R8, BP
 	SUBQ   BX, BP
-	MOVQ   32(SP), R15
+	MOVQ   48(SP), R15
 	SARQ   $0x3f, R15
 	KMOVW  R15, K1
 	KNOTW  K1, K1
@@ -2690,10 +2690,10 @@ tile3:
 	MOVQ   args+0(FP), BX
 	MOVQ   32(BX), SI
 	MOVQ   80(BX), BX
-	MOVQ   BX, 80(SP)
-	MOVQ   48(SP), CX
-	MOVQ   56(SP), DI
-	MOVQ   DI, 88(SP)
+	MOVQ   BX, 24(SP)
+	MOVQ   64(SP), CX
+	MOVQ   72(SP), DI
+	MOVQ   DI, 32(SP)
 
 tile3block:
 	VMOVUPS     64(SI), Z23
@@ -2827,10 +2827,10 @@ tile3left2leaky:
 
 tile3left2store:
 	VMOVUPS Z0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    80(SP), BX
 	VMOVUPS Z1, (DI)(BX*1)
 	VMOVUPS Z2, (DI)(BX*2)
-	ADDQ    72(SP), DI
+	ADDQ    88(SP), DI
 	ADDQ    8(SP), DX
 	VMOVAPS Z3, Z0
 	VMOVAPS Z4, Z1
@@ -2904,29 +2904,29 @@ tile3left1leaky:
 
 tile3left1store:
 	VMOVUPS Z0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    80(SP), BX
 	VMOVUPS Z1, (DI)(BX*1)
 	VMOVUPS Z2, (DI)(BX*2)
-	ADDQ    72(SP), DI
+	ADDQ    88(SP), DI
 	ADDQ    8(SP), DX
 	ADDQ    $+640, SI
 	ADDQ    $+64, CX
-	MOVQ    88(SP), DI
+	MOVQ    32(SP), DI
 	ADDQ    $+64, DI
-	MOVQ    DI, 88(SP)
-	DECQ    80(SP)
+	MOVQ    DI, 32(SP)
+	DECQ    24(SP)
 	JNZ     tile3block
-	IMUL3Q  $0x03, 64(SP), BX
-	ADDQ    BX, 56(SP)
-	ADDQ    R9, 48(SP)
-	ADDQ    R9, 48(SP)
-	ADDQ    $0x06, 32(SP)
-	SUBQ    $0x06, 40(SP)
-	SUBQ    $0x03, 24(SP)
+	IMUL3Q  $0x03, 80(SP), BX
+	ADDQ    BX, 72(SP)
+	ADDQ    R9, 64(SP)
+	ADDQ    R9, 64(SP)
+	ADDQ    $0x06, 48(SP)
+	SUBQ    $0x06, 56(SP)
+	SUBQ    $0x03, 40(SP)
 	JMP     next
 
 tile1:
-	MOVQ   40(SP), BX
+	MOVQ   56(SP), BX
 	SUBQ   $0x03, BX
 	SARQ   $0x3f, BX
 	KMOVW  BX, K2
@@ -2934,7 +2934,7 @@ tile1:
 	ANDQ   R8, BX
 	IMUL3Q $0x02, R8, BP
 	SUBQ   BX, BP
-	MOVQ   32(SP), R15
+	MOVQ   48(SP), R15
 	SARQ   $0x3f, R15
 	KMOVW  R15, K1
 	KNOTW  K1, K1
@@ -2942,10 +2942,10 @@ tile1:
 	MOVQ   args+0(FP), BX
 	MOVQ   32(BX), SI
 	MOVQ   80(BX), BX
-	MOVQ   BX, 80(SP)
-	MOVQ   48(SP), CX
-	MOVQ   56(SP), DI
-	MOVQ   DI, 88(SP)
+	MOVQ   BX, 24(SP)
+	MOVQ   64(SP), CX
+	MOVQ   72(SP), DI
+	MOVQ   DI, 32(SP)
 
 tile1block:
 	VMOVUPS     64(SI), Z23
@@ -3023,7 +3023,7 @@ tile1left2leaky:
 
 tile1left2store:
 	VMOVUPS Z0, (DI)
-	ADDQ    72(SP), DI
+	ADDQ    88(SP), DI
 	ADDQ    8(SP), DX
 	VMOVAPS Z1, Z0
 	DECQ    R13
@@ -3067,61 +3067,61 @@ tile1left1leaky:
 
 tile1left1store:
 	VMOVUPS Z0, (DI)
-	ADDQ    72(SP), DI
+	ADDQ    88(SP), DI
 	ADDQ    8(SP), DX
 	ADDQ    $+640, SI
 	ADDQ    $+64, CX
-	MOVQ    88(SP), DI
+	MOVQ    32(SP), DI
 	ADDQ    $+64, DI
-	MOVQ    DI, 88(SP)
-	DECQ    80(SP)
+	MOVQ    DI, 32(SP)
+	DECQ    24(SP)
 	JNZ     tile1block
-	IMUL3Q  $0x01, 64(SP), BX
-	ADDQ    BX, 56(SP)
-	ADDQ    R8, 48(SP)
-	ADDQ    R8, 48(SP)
-	ADDQ    $0x02, 32(SP)
-	SUBQ    $0x02, 40(SP)
-	SUBQ    $0x01, 24(SP)
+	IMUL3Q  $0x01, 80(SP), BX
+	ADDQ    BX, 72(SP)
+	ADDQ    R8, 64(SP)
+	ADDQ    R8, 64(SP)
+	ADDQ    $0x02, 48(SP)
+	SUBQ    $0x02, 56(SP)
+	SUBQ    $0x01, 40(SP)
 	JMP     next
 
 // func Depthwise5x5S1x7F32AVX512(args *DepthwiseArgs)
 // Requires: AVX, AVX512F, CMOV
 TEXT ·Depthwise5x5S1x7F32AVX512(SB), NOSPLIT, $240-8
 	MOVQ   args+0(FP), BX
-	MOVQ   80(BX), R13
-	IMUL3Q $0x40, R13, R13
-	MOVQ   R13, 56(SP)
+	MOVQ   88(BX), AX
+	MOVQ   AX, 184(SP)
+	MOVQ   (BX), AX
+	MOVQ   AX, 216(SP)
+	MOVQ   120(BX), AX
+	MOVQ   AX, 224(SP)
+	MOVQ   128(BX), AX
+	MOVQ   AX, 232(SP)
 	MOVQ   8(BX), AX
 	SUBQ   16(BX), AX
-	ADDQ   R13, AX
-	MOVQ   AX, 24(SP)
-	MOVQ   (BX), DI
-	ADDQ   R13, DI
-	MOVQ   DI, 32(SP)
+	MOVQ   AX, 208(SP)
+	MOVQ   104(BX), AX
+	MOVQ   96(BX), DI
+	ADDQ   AX, DI
+	MOVQ   DI, 200(SP)
+	NEGQ   AX
+	MOVQ   AX, 192(SP)
 	MOVQ   112(BX), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	LEAQ   (R9)(R8*4), R11
-	MOVQ   120(BX), R13
-	MOVQ   R13, 64(SP)
-	MOVQ   128(BX), R13
-	MOVQ   R13, 72(SP)
-	MOVQ   88(BX), R13
-	MOVQ   R13, (SP)
-	MOVQ   104(BX), AX
-	MOVQ   96(BX), R13
-	ADDQ   AX, R13
+	MOVQ   80(BX), R13
+	IMUL3Q $0x40, R13, R13
 	MOVQ   R13, 16(SP)
-	NEGQ   AX
-	MOVQ   AX, 8(SP)
+	ADDQ   R13, 208(SP)
+	ADDQ   R13, 216(SP)
 
 next:
-	CMPQ (SP), $0x07
+	CMPQ 184(SP), $0x07
 	JGE  tile7
-	CMPQ (SP), $0x03
+	CMPQ 184(SP), $0x03
 	JGE  tile3
-	CMPQ (SP), $0x01
+	CMPQ 184(SP), $0x01
 	JGE  tile1
 	VZEROUPPER
 	RET
@@ -3129,127 +3129,127 @@ next:
 tile7:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 216(SP), DI
 
 tile7row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    208(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX)(R8*8), R14
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (AX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	LEAQ    (R14)(R8*1), BX
-	CMPQ    16(SP), $+9
+	CMPQ    200(SP), $+9
 	CMOVQLE BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (R14)(R8*2), BX
-	CMPQ    16(SP), $+10
+	CMPQ    200(SP), $+10
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX)(R8*8), R14
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (CX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	LEAQ    (R14)(R8*1), BX
-	CMPQ    16(SP), $+9
+	CMPQ    200(SP), $+9
 	CMOVQLE BP, BX
-	MOVQ    BX, 128(SP)
+	MOVQ    BX, 72(SP)
 	LEAQ    (R14)(R8*2), BX
-	CMPQ    16(SP), $+10
+	CMPQ    200(SP), $+10
 	CMOVQLE BP, BX
-	MOVQ    BX, 136(SP)
+	MOVQ    BX, 80(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX)(R8*8), R14
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 144(SP)
+	MOVQ    BX, 88(SP)
 	LEAQ    (DX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 152(SP)
+	MOVQ    BX, 96(SP)
 	LEAQ    (R14)(R8*1), BX
-	CMPQ    16(SP), $+9
+	CMPQ    200(SP), $+9
 	CMOVQLE BP, BX
-	MOVQ    BX, 160(SP)
+	MOVQ    BX, 104(SP)
 	LEAQ    (R14)(R8*2), BX
-	CMPQ    16(SP), $+10
+	CMPQ    200(SP), $+10
 	CMOVQLE BP, BX
-	MOVQ    BX, 168(SP)
+	MOVQ    BX, 112(SP)
 	MOVQ    24(SI), R12
 	TESTQ   R12, R12
 	LEAQ    (R12)(R13*1), R12
 	CMOVQLT BP, R12
 	LEAQ    (R12)(R8*8), R14
 	LEAQ    (R12), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 176(SP)
+	MOVQ    BX, 120(SP)
 	LEAQ    (R12)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 184(SP)
+	MOVQ    BX, 128(SP)
 	LEAQ    (R14)(R8*1), BX
-	CMPQ    16(SP), $+9
+	CMPQ    200(SP), $+9
 	CMOVQLE BP, BX
-	MOVQ    BX, 192(SP)
+	MOVQ    BX, 136(SP)
 	LEAQ    (R14)(R8*2), BX
-	CMPQ    16(SP), $+10
+	CMPQ    200(SP), $+10
 	CMOVQLE BP, BX
-	MOVQ    BX, 200(SP)
+	MOVQ    BX, 144(SP)
 	MOVQ    32(SI), R15
 	TESTQ   R15, R15
 	LEAQ    (R15)(R13*1), R15
 	CMOVQLT BP, R15
 	LEAQ    (R15)(R8*8), R14
 	LEAQ    (R15), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 208(SP)
+	MOVQ    BX, 152(SP)
 	LEAQ    (R15)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 216(SP)
+	MOVQ    BX, 160(SP)
 	LEAQ    (R14)(R8*1), BX
-	CMPQ    16(SP), $+9
+	CMPQ    200(SP), $+9
 	CMOVQLE BP, BX
-	MOVQ    BX, 224(SP)
+	MOVQ    BX, 168(SP)
 	LEAQ    (R14)(R8*2), BX
-	CMPQ    16(SP), $+10
+	CMPQ    200(SP), $+10
 	CMOVQLE BP, BX
-	MOVQ    BX, 232(SP)
+	MOVQ    BX, 176(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -3269,9 +3269,9 @@ tile7block:
 	VMOVAPS      Z7, Z6
 	LEAQ         (AX)(R8*8), R14
 	VMOVUPS      64(SI), Z7
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z0
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VMOVUPS      (BX)(R13*1), Z8
 	VFMADD231PS  Z8, Z7, Z1
 	VMOVUPS      (AX)(R8*2), Z9
@@ -3309,7 +3309,7 @@ tile7block:
 	VFMADD231PS  Z13, Z7, Z3
 	VFMADD231PS  Z14, Z7, Z4
 	VFMADD231PS  Z15, Z7, Z5
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VMOVUPS      (BX)(R13*1), Z16
 	VFMADD231PS  Z16, Z7, Z6
 	VMOVUPS      320(SI), Z7
@@ -3319,13 +3319,13 @@ tile7block:
 	VFMADD231PS  Z14, Z7, Z3
 	VFMADD231PS  Z15, Z7, Z4
 	VFMADD231PS  Z16, Z7, Z5
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	LEAQ         (CX)(R8*8), R14
 	VMOVUPS      384(SI), Z7
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z0
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VMOVUPS      (BX)(R13*1), Z8
 	VFMADD231PS  Z8, Z7, Z1
 	VMOVUPS      (CX)(R8*2), Z9
@@ -3363,7 +3363,7 @@ tile7block:
 	VFMADD231PS  Z13, Z7, Z3
 	VFMADD231PS  Z14, Z7, Z4
 	VFMADD231PS  Z15, Z7, Z5
-	MOVQ         128(SP), BX
+	MOVQ         72(SP), BX
 	VMOVUPS      (BX)(R13*1), Z16
 	VFMADD231PS  Z16, Z7, Z6
 	VMOVUPS      640(SI), Z7
@@ -3373,13 +3373,13 @@ tile7block:
 	VFMADD231PS  Z14, Z7, Z3
 	VFMADD231PS  Z15, Z7, Z4
 	VFMADD231PS  Z16, Z7, Z5
-	MOVQ         136(SP), BX
+	MOVQ         80(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	LEAQ         (DX)(R8*8), R14
 	VMOVUPS      704(SI), Z7
-	MOVQ         144(SP), BX
+	MOVQ         88(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z0
-	MOVQ         152(SP), BX
+	MOVQ         96(SP), BX
 	VMOVUPS      (BX)(R13*1), Z8
 	VFMADD231PS  Z8, Z7, Z1
 	VMOVUPS      (DX)(R8*2), Z9
@@ -3417,7 +3417,7 @@ tile7block:
 	VFMADD231PS  Z13, Z7, Z3
 	VFMADD231PS  Z14, Z7, Z4
 	VFMADD231PS  Z15, Z7, Z5
-	MOVQ         160(SP), BX
+	MOVQ         104(SP), BX
 	VMOVUPS      (BX)(R13*1), Z16
 	VFMADD231PS  Z16, Z7, Z6
 	VMOVUPS      960(SI), Z7
@@ -3427,13 +3427,13 @@ tile7block:
 	VFMADD231PS  Z14, Z7, Z3
 	VFMADD231PS  Z15, Z7, Z4
 	VFMADD231PS  Z16, Z7, Z5
-	MOVQ         168(SP), BX
+	MOVQ         112(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	LEAQ         (R12)(R8*8), R14
 	VMOVUPS      1024(SI), Z7
-	MOVQ         176(SP), BX
+	MOVQ         120(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z0
-	MOVQ         184(SP), BX
+	MOVQ         128(SP), BX
 	VMOVUPS      (BX)(R13*1), Z8
 	VFMADD231PS  Z8, Z7, Z1
 	VMOVUPS      (R12)(R8*2), Z9
@@ -3471,7 +3471,7 @@ tile7block:
 	VFMADD231PS  Z13, Z7, Z3
 	VFMADD231PS  Z14, Z7, Z4
 	VFMADD231PS  Z15, Z7, Z5
-	MOVQ         192(SP), BX
+	MOVQ         136(SP), BX
 	VMOVUPS      (BX)(R13*1), Z16
 	VFMADD231PS  Z16, Z7, Z6
 	VMOVUPS      1280(SI), Z7
@@ -3481,13 +3481,13 @@ tile7block:
 	VFMADD231PS  Z14, Z7, Z3
 	VFMADD231PS  Z15, Z7, Z4
 	VFMADD231PS  Z16, Z7, Z5
-	MOVQ         200(SP), BX
+	MOVQ         144(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	LEAQ         (R15)(R8*8), R14
 	VMOVUPS      1344(SI), Z7
-	MOVQ         208(SP), BX
+	MOVQ         152(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z0
-	MOVQ         216(SP), BX
+	MOVQ         160(SP), BX
 	VMOVUPS      (BX)(R13*1), Z8
 	VFMADD231PS  Z8, Z7, Z1
 	VMOVUPS      (R15)(R8*2), Z9
@@ -3525,7 +3525,7 @@ tile7block:
 	VFMADD231PS  Z13, Z7, Z3
 	VFMADD231PS  Z14, Z7, Z4
 	VFMADD231PS  Z15, Z7, Z5
-	MOVQ         224(SP), BX
+	MOVQ         168(SP), BX
 	VMOVUPS      (BX)(R13*1), Z16
 	VFMADD231PS  Z16, Z7, Z6
 	VMOVUPS      1600(SI), Z7
@@ -3535,7 +3535,7 @@ tile7block:
 	VFMADD231PS  Z14, Z7, Z3
 	VFMADD231PS  Z15, Z7, Z4
 	VFMADD231PS  Z16, Z7, Z5
-	MOVQ         232(SP), BX
+	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -3579,7 +3579,7 @@ tile7leaky:
 
 tile7store:
 	VMOVUPS Z0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    224(SP), BX
 	VMOVUPS Z1, (DI)(BX*1)
 	VMOVUPS Z2, (DI)(BX*2)
 	VMOVUPS Z4, (DI)(BX*4)
@@ -3597,136 +3597,136 @@ tile7store:
 	ADDQ    $+1664, SI
 	ADDQ    $0x40, R13
 	JNZ     tile7block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    232(SP), DI
+	DECQ    8(SP)
 	JNZ     tile7row
-	IMUL3Q  $0x07, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R11, 24(SP)
-	ADDQ    $0x07, 8(SP)
-	SUBQ    $0x07, 16(SP)
-	SUBQ    $0x07, (SP)
+	IMUL3Q  $0x07, 224(SP), BX
+	ADDQ    BX, 216(SP)
+	ADDQ    R11, 208(SP)
+	ADDQ    $0x07, 192(SP)
+	SUBQ    $0x07, 200(SP)
+	SUBQ    $0x07, 184(SP)
 	JMP     next
 
 tile3:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 216(SP), DI
 
 tile3row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    208(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (AX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	LEAQ    (AX)(R10*1), BX
-	CMPQ    16(SP), $+5
+	CMPQ    200(SP), $+5
 	CMOVQLE BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (AX)(R9*2), BX
-	CMPQ    16(SP), $+6
+	CMPQ    200(SP), $+6
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (CX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	LEAQ    (CX)(R10*1), BX
-	CMPQ    16(SP), $+5
+	CMPQ    200(SP), $+5
 	CMOVQLE BP, BX
-	MOVQ    BX, 128(SP)
+	MOVQ    BX, 72(SP)
 	LEAQ    (CX)(R9*2), BX
-	CMPQ    16(SP), $+6
+	CMPQ    200(SP), $+6
 	CMOVQLE BP, BX
-	MOVQ    BX, 136(SP)
+	MOVQ    BX, 80(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 144(SP)
+	MOVQ    BX, 88(SP)
 	LEAQ    (DX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 152(SP)
+	MOVQ    BX, 96(SP)
 	LEAQ    (DX)(R10*1), BX
-	CMPQ    16(SP), $+5
+	CMPQ    200(SP), $+5
 	CMOVQLE BP, BX
-	MOVQ    BX, 160(SP)
+	MOVQ    BX, 104(SP)
 	LEAQ    (DX)(R9*2), BX
-	CMPQ    16(SP), $+6
+	CMPQ    200(SP), $+6
 	CMOVQLE BP, BX
-	MOVQ    BX, 168(SP)
+	MOVQ    BX, 112(SP)
 	MOVQ    24(SI), R12
 	TESTQ   R12, R12
 	LEAQ    (R12)(R13*1), R12
 	CMOVQLT BP, R12
 	LEAQ    (R12), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 176(SP)
+	MOVQ    BX, 120(SP)
 	LEAQ    (R12)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 184(SP)
+	MOVQ    BX, 128(SP)
 	LEAQ    (R12)(R10*1), BX
-	CMPQ    16(SP), $+5
+	CMPQ    200(SP), $+5
 	CMOVQLE BP, BX
-	MOVQ    BX, 192(SP)
+	MOVQ    BX, 136(SP)
 	LEAQ    (R12)(R9*2), BX
-	CMPQ    16(SP), $+6
+	CMPQ    200(SP), $+6
 	CMOVQLE BP, BX
-	MOVQ    BX, 200(SP)
+	MOVQ    BX, 144(SP)
 	MOVQ    32(SI), R15
 	TESTQ   R15, R15
 	LEAQ    (R15)(R13*1), R15
 	CMOVQLT BP, R15
 	LEAQ    (R15), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 208(SP)
+	MOVQ    BX, 152(SP)
 	LEAQ    (R15)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 216(SP)
+	MOVQ    BX, 160(SP)
 	LEAQ    (R15)(R10*1), BX
-	CMPQ    16(SP), $+5
+	CMPQ    200(SP), $+5
 	CMOVQLE BP, BX
-	MOVQ    BX, 224(SP)
+	MOVQ    BX, 168(SP)
 	LEAQ    (R15)(R9*2), BX
-	CMPQ    16(SP), $+6
+	CMPQ    200(SP), $+6
 	CMOVQLE BP, BX
-	MOVQ    BX, 232(SP)
+	MOVQ    BX, 176(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -3741,9 +3741,9 @@ tile3block:
 	VMOVAPS      Z3, Z1
 	VMOVAPS      Z3, Z2
 	VMOVUPS      64(SI), Z3
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z0
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VMOVUPS      (BX)(R13*1), Z4
 	VFMADD231PS  Z4, Z3, Z1
 	VMOVUPS      (AX)(R8*2), Z5
@@ -3761,18 +3761,18 @@ tile3block:
 	VMOVUPS      256(SI), Z3
 	VFMADD231PS  Z6, Z3, Z0
 	VFMADD231PS  Z7, Z3, Z1
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VMOVUPS      (BX)(R13*1), Z8
 	VFMADD231PS  Z8, Z3, Z2
 	VMOVUPS      320(SI), Z3
 	VFMADD231PS  Z7, Z3, Z0
 	VFMADD231PS  Z8, Z3, Z1
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	VMOVUPS      384(SI), Z3
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z0
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VMOVUPS      (BX)(R13*1), Z4
 	VFMADD231PS  Z4, Z3, Z1
 	VMOVUPS      (CX)(R8*2), Z5
@@ -3790,18 +3790,18 @@ tile3block:
 	VMOVUPS      576(SI), Z3
 	VFMADD231PS  Z6, Z3, Z0
 	VFMADD231PS  Z7, Z3, Z1
-	MOVQ         128(SP), BX
+	MOVQ         72(SP), BX
 	VMOVUPS      (BX)(R13*1), Z8
 	VFMADD231PS  Z8, Z3, Z2
 	VMOVUPS      640(SI), Z3
 	VFMADD231PS  Z7, Z3, Z0
 	VFMADD231PS  Z8, Z3, Z1
-	MOVQ         136(SP), BX
+	MOVQ         80(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	VMOVUPS      704(SI), Z3
-	MOVQ         144(SP), BX
+	MOVQ         88(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z0
-	MOVQ         152(SP), BX
+	MOVQ         96(SP), BX
 	VMOVUPS      (BX)(R13*1), Z4
 	VFMADD231PS  Z4, Z3, Z1
 	VMOVUPS      (DX)(R8*2), Z5
@@ -3819,18 +3819,18 @@ tile3block:
 	VMOVUPS      896(SI), Z3
 	VFMADD231PS  Z6, Z3, Z0
 	VFMADD231PS  Z7, Z3, Z1
-	MOVQ         160(SP), BX
+	MOVQ         104(SP), BX
 	VMOVUPS      (BX)(R13*1), Z8
 	VFMADD231PS  Z8, Z3, Z2
 	VMOVUPS      960(SI), Z3
 	VFMADD231PS  Z7, Z3, Z0
 	VFMADD231PS  Z8, Z3, Z1
-	MOVQ         168(SP), BX
+	MOVQ         112(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	VMOVUPS      1024(SI), Z3
-	MOVQ         176(SP), BX
+	MOVQ         120(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z0
-	MOVQ         184(SP), BX
+	MOVQ         128(SP), BX
 	VMOVUPS      (BX)(R13*1), Z4
 	VFMADD231PS  Z4, Z3, Z1
 	VMOVUPS      (R12)(R8*2), Z5
@@ -3848,18 +3848,18 @@ tile3block:
 	VMOVUPS      1216(SI), Z3
 	VFMADD231PS  Z6, Z3, Z0
 	VFMADD231PS  Z7, Z3, Z1
-	MOVQ         192(SP), BX
+	MOVQ         136(SP), BX
 	VMOVUPS      (BX)(R13*1), Z8
 	VFMADD231PS  Z8, Z3, Z2
 	VMOVUPS      1280(SI), Z3
 	VFMADD231PS  Z7, Z3, Z0
 	VFMADD231PS  Z8, Z3, Z1
-	MOVQ         200(SP), BX
+	MOVQ         144(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	VMOVUPS      1344(SI), Z3
-	MOVQ         208(SP), BX
+	MOVQ         152(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z0
-	MOVQ         216(SP), BX
+	MOVQ         160(SP), BX
 	VMOVUPS      (BX)(R13*1), Z4
 	VFMADD231PS  Z4, Z3, Z1
 	VMOVUPS      (R15)(R8*2), Z5
@@ -3877,13 +3877,13 @@ tile3block:
 	VMOVUPS      1536(SI), Z3
 	VFMADD231PS  Z6, Z3, Z0
 	VFMADD231PS  Z7, Z3, Z1
-	MOVQ         224(SP), BX
+	MOVQ         168(SP), BX
 	VMOVUPS      (BX)(R13*1), Z8
 	VFMADD231PS  Z8, Z3, Z2
 	VMOVUPS      1600(SI), Z3
 	VFMADD231PS  Z7, Z3, Z0
 	VFMADD231PS  Z8, Z3, Z1
-	MOVQ         232(SP), BX
+	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -3911,7 +3911,7 @@ tile3leaky:
 
 tile3store:
 	VMOVUPS Z0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    224(SP), BX
 	VMOVUPS Z1, (DI)(BX*1)
 	VMOVUPS Z2, (DI)(BX*2)
 	ADDQ    $0x40, DI
@@ -3923,136 +3923,136 @@ tile3store:
 	ADDQ    $+1664, SI
 	ADDQ    $0x40, R13
 	JNZ     tile3block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    232(SP), DI
+	DECQ    8(SP)
 	JNZ     tile3row
-	IMUL3Q  $0x03, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R9, 24(SP)
-	ADDQ    $0x03, 8(SP)
-	SUBQ    $0x03, 16(SP)
-	SUBQ    $0x03, (SP)
+	IMUL3Q  $0x03, 224(SP), BX
+	ADDQ    BX, 216(SP)
+	ADDQ    R9, 208(SP)
+	ADDQ    $0x03, 192(SP)
+	SUBQ    $0x03, 200(SP)
+	SUBQ    $0x03, 184(SP)
 	JMP     next
 
 tile1:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 216(SP), DI
 
 tile1row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    208(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (AX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	LEAQ    (AX)(R9*1), BX
-	CMPQ    16(SP), $+3
+	CMPQ    200(SP), $+3
 	CMOVQLE BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (AX)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    200(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (CX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	LEAQ    (CX)(R9*1), BX
-	CMPQ    16(SP), $+3
+	CMPQ    200(SP), $+3
 	CMOVQLE BP, BX
-	MOVQ    BX, 128(SP)
+	MOVQ    BX, 72(SP)
 	LEAQ    (CX)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    200(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 136(SP)
+	MOVQ    BX, 80(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 144(SP)
+	MOVQ    BX, 88(SP)
 	LEAQ    (DX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 152(SP)
+	MOVQ    BX, 96(SP)
 	LEAQ    (DX)(R9*1), BX
-	CMPQ    16(SP), $+3
+	CMPQ    200(SP), $+3
 	CMOVQLE BP, BX
-	MOVQ    BX, 160(SP)
+	MOVQ    BX, 104(SP)
 	LEAQ    (DX)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    200(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 168(SP)
+	MOVQ    BX, 112(SP)
 	MOVQ    24(SI), R12
 	TESTQ   R12, R12
 	LEAQ    (R12)(R13*1), R12
 	CMOVQLT BP, R12
 	LEAQ    (R12), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 176(SP)
+	MOVQ    BX, 120(SP)
 	LEAQ    (R12)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 184(SP)
+	MOVQ    BX, 128(SP)
 	LEAQ    (R12)(R9*1), BX
-	CMPQ    16(SP), $+3
+	CMPQ    200(SP), $+3
 	CMOVQLE BP, BX
-	MOVQ    BX, 192(SP)
+	MOVQ    BX, 136(SP)
 	LEAQ    (R12)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    200(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 200(SP)
+	MOVQ    BX, 144(SP)
 	MOVQ    32(SI), R15
 	TESTQ   R15, R15
 	LEAQ    (R15)(R13*1), R15
 	CMOVQLT BP, R15
 	LEAQ    (R15), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 208(SP)
+	MOVQ    BX, 152(SP)
 	LEAQ    (R15)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 216(SP)
+	MOVQ    BX, 160(SP)
 	LEAQ    (R15)(R9*1), BX
-	CMPQ    16(SP), $+3
+	CMPQ    200(SP), $+3
 	CMOVQLE BP, BX
-	MOVQ    BX, 224(SP)
+	MOVQ    BX, 168(SP)
 	LEAQ    (R15)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    200(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 232(SP)
+	MOVQ    BX, 176(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -4065,74 +4065,74 @@ tile1block:
 	VMOVUPS      (SI), Z1
 	VMOVAPS      Z1, Z0
 	VMOVUPS      64(SI), Z1
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      128(SI), Z1
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      192(SI), Z1
 	VFMADD231PS  (AX)(R8*2), Z1, Z0
 	VMOVUPS      256(SI), Z1
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      320(SI), Z1
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      384(SI), Z1
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      448(SI), Z1
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      512(SI), Z1
 	VFMADD231PS  (CX)(R8*2), Z1, Z0
 	VMOVUPS      576(SI), Z1
-	MOVQ         128(SP), BX
+	MOVQ         72(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      640(SI), Z1
-	MOVQ         136(SP), BX
+	MOVQ         80(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      704(SI), Z1
-	MOVQ         144(SP), BX
+	MOVQ         88(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      768(SI), Z1
-	MOVQ         152(SP), BX
+	MOVQ         96(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      832(SI), Z1
 	VFMADD231PS  (DX)(R8*2), Z1, Z0
 	VMOVUPS      896(SI), Z1
-	MOVQ         160(SP), BX
+	MOVQ         104(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      960(SI), Z1
-	MOVQ         168(SP), BX
+	MOVQ         112(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      1024(SI), Z1
-	MOVQ         176(SP), BX
+	MOVQ         120(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      1088(SI), Z1
-	MOVQ         184(SP), BX
+	MOVQ         128(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      1152(SI), Z1
 	VFMADD231PS  (R12)(R8*2), Z1, Z0
 	VMOVUPS      1216(SI), Z1
-	MOVQ         192(SP), BX
+	MOVQ         136(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      1280(SI), Z1
-	MOVQ         200(SP), BX
+	MOVQ         144(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      1344(SI), Z1
-	MOVQ         208(SP), BX
+	MOVQ         152(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      1408(SI), Z1
-	MOVQ         216(SP), BX
+	MOVQ         160(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      1472(SI), Z1
 	VFMADD231PS  (R15)(R8*2), Z1, Z0
 	VMOVUPS      1536(SI), Z1
-	MOVQ         224(SP), BX
+	MOVQ         168(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      1600(SI), Z1
-	MOVQ         232(SP), BX
+	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -4161,54 +4161,54 @@ tile1store:
 	ADDQ    $+1664, SI
 	ADDQ    $0x40, R13
 	JNZ     tile1block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    232(SP), DI
+	DECQ    8(SP)
 	JNZ     tile1row
-	IMUL3Q  $0x01, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R8, 24(SP)
-	ADDQ    $0x01, 8(SP)
-	SUBQ    $0x01, 16(SP)
-	SUBQ    $0x01, (SP)
+	IMUL3Q  $0x01, 224(SP), BX
+	ADDQ    BX, 216(SP)
+	ADDQ    R8, 208(SP)
+	ADDQ    $0x01, 192(SP)
+	SUBQ    $0x01, 200(SP)
+	SUBQ    $0x01, 184(SP)
 	JMP     next
 
 // func Depthwise5x5S2x7F32AVX512(args *DepthwiseArgs)
 // Requires: AVX, AVX512F, CMOV
 TEXT ·Depthwise5x5S2x7F32AVX512(SB), NOSPLIT, $240-8
 	MOVQ   args+0(FP), BX
-	MOVQ   80(BX), R13
-	IMUL3Q $0x40, R13, R13
-	MOVQ   R13, 56(SP)
+	MOVQ   88(BX), AX
+	MOVQ   AX, 184(SP)
+	MOVQ   (BX), AX
+	MOVQ   AX, 216(SP)
+	MOVQ   120(BX), AX
+	MOVQ   AX, 224(SP)
+	MOVQ   128(BX), AX
+	MOVQ   AX, 232(SP)
 	MOVQ   8(BX), AX
 	SUBQ   16(BX), AX
-	ADDQ   R13, AX
-	MOVQ   AX, 24(SP)
-	MOVQ   (BX), DI
-	ADDQ   R13, DI
-	MOVQ   DI, 32(SP)
+	MOVQ   AX, 208(SP)
+	MOVQ   104(BX), AX
+	MOVQ   96(BX), DI
+	ADDQ   AX, DI
+	MOVQ   DI, 200(SP)
+	NEGQ   AX
+	MOVQ   AX, 192(SP)
 	MOVQ   112(BX), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	LEAQ   (R9)(R8*4), R11
-	MOVQ   120(BX), R13
-	MOVQ   R13, 64(SP)
-	MOVQ   128(BX), R13
-	MOVQ   R13, 72(SP)
-	MOVQ   88(BX), R13
-	MOVQ   R13, (SP)
-	MOVQ   104(BX), AX
-	MOVQ   96(BX), R13
-	ADDQ   AX, R13
+	MOVQ   80(BX), R13
+	IMUL3Q $0x40, R13, R13
 	MOVQ   R13, 16(SP)
-	NEGQ   AX
-	MOVQ   AX, 8(SP)
+	ADDQ   R13, 208(SP)
+	ADDQ   R13, 216(SP)
 
 next:
-	CMPQ (SP), $0x07
+	CMPQ 184(SP), $0x07
 	JGE  tile7
-	CMPQ (SP), $0x03
+	CMPQ 184(SP), $0x03
 	JGE  tile3
-	CMPQ (SP), $0x01
+	CMPQ 184(SP), $0x01
 	JGE  tile1
 	VZEROUPPER
 	RET
@@ -4216,127 +4216,127 @@ next:
 tile7:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 216(SP), DI
 
 tile7row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    208(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX)(R8*8), R14
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (AX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	LEAQ    (R14)(R11*1), BX
-	CMPQ    16(SP), $+15
+	CMPQ    200(SP), $+15
 	CMOVQLE BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (R14)(R8*8), BX
-	CMPQ    16(SP), $+16
+	CMPQ    200(SP), $+16
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX)(R8*8), R14
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (CX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	LEAQ    (R14)(R11*1), BX
-	CMPQ    16(SP), $+15
+	CMPQ    200(SP), $+15
 	CMOVQLE BP, BX
-	MOVQ    BX, 128(SP)
+	MOVQ    BX, 72(SP)
 	LEAQ    (R14)(R8*8), BX
-	CMPQ    16(SP), $+16
+	CMPQ    200(SP), $+16
 	CMOVQLE BP, BX
-	MOVQ    BX, 136(SP)
+	MOVQ    BX, 80(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX)(R8*8), R14
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 144(SP)
+	MOVQ    BX, 88(SP)
 	LEAQ    (DX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 152(SP)
+	MOVQ    BX, 96(SP)
 	LEAQ    (R14)(R11*1), BX
-	CMPQ    16(SP), $+15
+	CMPQ    200(SP), $+15
 	CMOVQLE BP, BX
-	MOVQ    BX, 160(SP)
+	MOVQ    BX, 104(SP)
 	LEAQ    (R14)(R8*8), BX
-	CMPQ    16(SP), $+16
+	CMPQ    200(SP), $+16
 	CMOVQLE BP, BX
-	MOVQ    BX, 168(SP)
+	MOVQ    BX, 112(SP)
 	MOVQ    24(SI), R12
 	TESTQ   R12, R12
 	LEAQ    (R12)(R13*1), R12
 	CMOVQLT BP, R12
 	LEAQ    (R12)(R8*8), R14
 	LEAQ    (R12), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 176(SP)
+	MOVQ    BX, 120(SP)
 	LEAQ    (R12)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 184(SP)
+	MOVQ    BX, 128(SP)
 	LEAQ    (R14)(R11*1), BX
-	CMPQ    16(SP), $+15
+	CMPQ    200(SP), $+15
 	CMOVQLE BP, BX
-	MOVQ    BX, 192(SP)
+	MOVQ    BX, 136(SP)
 	LEAQ    (R14)(R8*8), BX
-	CMPQ    16(SP), $+16
+	CMPQ    200(SP), $+16
 	CMOVQLE BP, BX
-	MOVQ    BX, 200(SP)
+	MOVQ    BX, 144(SP)
 	MOVQ    32(SI), R15
 	TESTQ   R15, R15
 	LEAQ    (R15)(R13*1), R15
 	CMOVQLT BP, R15
 	LEAQ    (R15)(R8*8), R14
 	LEAQ    (R15), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 208(SP)
+	MOVQ    BX, 152(SP)
 	LEAQ    (R15)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 216(SP)
+	MOVQ    BX, 160(SP)
 	LEAQ    (R14)(R11*1), BX
-	CMPQ    16(SP), $+15
+	CMPQ    200(SP), $+15
 	CMOVQLE BP, BX
-	MOVQ    BX, 224(SP)
+	MOVQ    BX, 168(SP)
 	LEAQ    (R14)(R8*8), BX
-	CMPQ    16(SP), $+16
+	CMPQ    200(SP), $+16
 	CMOVQLE BP, BX
-	MOVQ    BX, 232(SP)
+	MOVQ    BX, 176(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -4356,7 +4356,7 @@ tile7block:
 	VMOVAPS      Z7, Z6
 	LEAQ         (AX)(R8*8), R14
 	VMOVUPS      64(SI), Z7
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z0
 	VMOVUPS      (AX)(R8*2), Z8
 	VFMADD231PS  Z8, Z7, Z1
@@ -4371,7 +4371,7 @@ tile7block:
 	VMOVUPS      (R14)(R8*4), Z13
 	VFMADD231PS  Z13, Z7, Z6
 	VMOVUPS      128(SI), Z7
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z0
 	VMOVUPS      (AX)(R9*1), Z14
 	VFMADD231PS  Z14, Z7, Z1
@@ -4401,7 +4401,7 @@ tile7block:
 	VFMADD231PS  Z17, Z7, Z3
 	VFMADD231PS  Z18, Z7, Z4
 	VFMADD231PS  Z19, Z7, Z5
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	VMOVUPS      320(SI), Z7
 	VFMADD231PS  Z9, Z7, Z0
@@ -4410,11 +4410,11 @@ tile7block:
 	VFMADD231PS  Z12, Z7, Z3
 	VFMADD231PS  Z13, Z7, Z4
 	VFMADD231PS  Z20, Z7, Z5
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	LEAQ         (CX)(R8*8), R14
 	VMOVUPS      384(SI), Z7
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z0
 	VMOVUPS      (CX)(R8*2), Z8
 	VFMADD231PS  Z8, Z7, Z1
@@ -4429,7 +4429,7 @@ tile7block:
 	VMOVUPS      (R14)(R8*4), Z13
 	VFMADD231PS  Z13, Z7, Z6
 	VMOVUPS      448(SI), Z7
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z0
 	VMOVUPS      (CX)(R9*1), Z14
 	VFMADD231PS  Z14, Z7, Z1
@@ -4459,7 +4459,7 @@ tile7block:
 	VFMADD231PS  Z17, Z7, Z3
 	VFMADD231PS  Z18, Z7, Z4
 	VFMADD231PS  Z19, Z7, Z5
-	MOVQ         128(SP), BX
+	MOVQ         72(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	VMOVUPS      640(SI), Z7
 	VFMADD231PS  Z9, Z7, Z0
@@ -4468,11 +4468,11 @@ tile7block:
 	VFMADD231PS  Z12, Z7, Z3
 	VFMADD231PS  Z13, Z7, Z4
 	VFMADD231PS  Z20, Z7, Z5
-	MOVQ         136(SP), BX
+	MOVQ         80(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	LEAQ         (DX)(R8*8), R14
 	VMOVUPS      704(SI), Z7
-	MOVQ         144(SP), BX
+	MOVQ         88(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z0
 	VMOVUPS      (DX)(R8*2), Z8
 	VFMADD231PS  Z8, Z7, Z1
@@ -4487,7 +4487,7 @@ tile7block:
 	VMOVUPS      (R14)(R8*4), Z13
 	VFMADD231PS  Z13, Z7, Z6
 	VMOVUPS      768(SI), Z7
-	MOVQ         152(SP), BX
+	MOVQ         96(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z0
 	VMOVUPS      (DX)(R9*1), Z14
 	VFMADD231PS  Z14, Z7, Z1
@@ -4517,7 +4517,7 @@ tile7block:
 	VFMADD231PS  Z17, Z7, Z3
 	VFMADD231PS  Z18, Z7, Z4
 	VFMADD231PS  Z19, Z7, Z5
-	MOVQ         160(SP), BX
+	MOVQ         104(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	VMOVUPS      960(SI), Z7
 	VFMADD231PS  Z9, Z7, Z0
@@ -4526,11 +4526,11 @@ tile7block:
 	VFMADD231PS  Z12, Z7, Z3
 	VFMADD231PS  Z13, Z7, Z4
 	VFMADD231PS  Z20, Z7, Z5
-	MOVQ         168(SP), BX
+	MOVQ         112(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	LEAQ         (R12)(R8*8), R14
 	VMOVUPS      1024(SI), Z7
-	MOVQ         176(SP), BX
+	MOVQ         120(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z0
 	VMOVUPS      (R12)(R8*2), Z8
 	VFMADD231PS  Z8, Z7, Z1
@@ -4545,7 +4545,7 @@ tile7block:
 	VMOVUPS      (R14)(R8*4), Z13
 	VFMADD231PS  Z13, Z7, Z6
 	VMOVUPS      1088(SI), Z7
-	MOVQ         184(SP), BX
+	MOVQ         128(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z0
 	VMOVUPS      (R12)(R9*1), Z14
 	VFMADD231PS  Z14, Z7, Z1
@@ -4575,7 +4575,7 @@ tile7block:
 	VFMADD231PS  Z17, Z7, Z3
 	VFMADD231PS  Z18, Z7, Z4
 	VFMADD231PS  Z19, Z7, Z5
-	MOVQ         192(SP), BX
+	MOVQ         136(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	VMOVUPS      1280(SI), Z7
 	VFMADD231PS  Z9, Z7, Z0
@@ -4584,11 +4584,11 @@ tile7block:
 	VFMADD231PS  Z12, Z7, Z3
 	VFMADD231PS  Z13, Z7, Z4
 	VFMADD231PS  Z20, Z7, Z5
-	MOVQ         200(SP), BX
+	MOVQ         144(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	LEAQ         (R15)(R8*8), R14
 	VMOVUPS      1344(SI), Z7
-	MOVQ         208(SP), BX
+	MOVQ         152(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z0
 	VMOVUPS      (R15)(R8*2), Z8
 	VFMADD231PS  Z8, Z7, Z1
@@ -4603,7 +4603,7 @@ tile7block:
 	VMOVUPS      (R14)(R8*4), Z13
 	VFMADD231PS  Z13, Z7, Z6
 	VMOVUPS      1408(SI), Z7
-	MOVQ         216(SP), BX
+	MOVQ         160(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z0
 	VMOVUPS      (R15)(R9*1), Z14
 	VFMADD231PS  Z14, Z7, Z1
@@ -4633,7 +4633,7 @@ tile7block:
 	VFMADD231PS  Z17, Z7, Z3
 	VFMADD231PS  Z18, Z7, Z4
 	VFMADD231PS  Z19, Z7, Z5
-	MOVQ         224(SP), BX
+	MOVQ         168(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	VMOVUPS      1600(SI), Z7
 	VFMADD231PS  Z9, Z7, Z0
@@ -4642,7 +4642,7 @@ tile7block:
 	VFMADD231PS  Z12, Z7, Z3
 	VFMADD231PS  Z13, Z7, Z4
 	VFMADD231PS  Z20, Z7, Z5
-	MOVQ         232(SP), BX
+	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -4686,7 +4686,7 @@ tile7leaky:
 
 tile7store:
 	VMOVUPS Z0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    224(SP), BX
 	VMOVUPS Z1, (DI)(BX*1)
 	VMOVUPS Z2, (DI)(BX*2)
 	VMOVUPS Z4, (DI)(BX*4)
@@ -4704,142 +4704,142 @@ tile7store:
 	ADDQ    $+1664, SI
 	ADDQ    $0x40, R13
 	JNZ     tile7block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    232(SP), DI
+	DECQ    8(SP)
 	JNZ     tile7row
-	IMUL3Q  $0x07, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R11, 24(SP)
-	ADDQ    R11, 24(SP)
-	ADDQ    $0x0e, 8(SP)
-	SUBQ    $0x0e, 16(SP)
-	SUBQ    $0x07, (SP)
+	IMUL3Q  $0x07, 224(SP), BX
+	ADDQ    BX, 216(SP)
+	ADDQ    R11, 208(SP)
+	ADDQ    R11, 208(SP)
+	ADDQ    $0x0e, 192(SP)
+	SUBQ    $0x0e, 200(SP)
+	SUBQ    $0x07, 184(SP)
 	JMP     next
 
 tile3:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 216(SP), DI
 
 tile3row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    208(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX)(R8*8), R14
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (AX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	LEAQ    (AX)(R11*1), BX
-	CMPQ    16(SP), $+7
+	CMPQ    200(SP), $+7
 	CMOVQLE BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (R14), BX
-	CMPQ    16(SP), $+8
+	CMPQ    200(SP), $+8
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX)(R8*8), R14
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (CX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	LEAQ    (CX)(R11*1), BX
-	CMPQ    16(SP), $+7
+	CMPQ    200(SP), $+7
 	CMOVQLE BP, BX
-	MOVQ    BX, 128(SP)
+	MOVQ    BX, 72(SP)
 	LEAQ    (R14), BX
-	CMPQ    16(SP), $+8
+	CMPQ    200(SP), $+8
 	CMOVQLE BP, BX
-	MOVQ    BX, 136(SP)
+	MOVQ    BX, 80(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX)(R8*8), R14
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 144(SP)
+	MOVQ    BX, 88(SP)
 	LEAQ    (DX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 152(SP)
+	MOVQ    BX, 96(SP)
 	LEAQ    (DX)(R11*1), BX
-	CMPQ    16(SP), $+7
+	CMPQ    200(SP), $+7
 	CMOVQLE BP, BX
-	MOVQ    BX, 160(SP)
+	MOVQ    BX, 104(SP)
 	LEAQ    (R14), BX
-	CMPQ    16(SP), $+8
+	CMPQ    200(SP), $+8
 	CMOVQLE BP, BX
-	MOVQ    BX, 168(SP)
+	MOVQ    BX, 112(SP)
 	MOVQ    24(SI), R12
 	TESTQ   R12, R12
 	LEAQ    (R12)(R13*1), R12
 	CMOVQLT BP, R12
 	LEAQ    (R12)(R8*8), R14
 	LEAQ    (R12), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 176(SP)
+	MOVQ    BX, 120(SP)
 	LEAQ    (R12)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 184(SP)
+	MOVQ    BX, 128(SP)
 	LEAQ    (R12)(R11*1), BX
-	CMPQ    16(SP), $+7
+	CMPQ    200(SP), $+7
 	CMOVQLE BP, BX
-	MOVQ    BX, 192(SP)
+	MOVQ    BX, 136(SP)
 	LEAQ    (R14), BX
-	CMPQ    16(SP), $+8
+	CMPQ    200(SP), $+8
 	CMOVQLE BP, BX
-	MOVQ    BX, 200(SP)
+	MOVQ    BX, 144(SP)
 	MOVQ    32(SI), R15
 	TESTQ   R15, R15
 	LEAQ    (R15)(R13*1), R15
 	CMOVQLT BP, R15
 	LEAQ    (R15)(R8*8), R14
 	LEAQ    (R15), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 208(SP)
+	MOVQ    BX, 152(SP)
 	LEAQ    (R15)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 216(SP)
+	MOVQ    BX, 160(SP)
 	LEAQ    (R15)(R11*1), BX
-	CMPQ    16(SP), $+7
+	CMPQ    200(SP), $+7
 	CMOVQLE BP, BX
-	MOVQ    BX, 224(SP)
+	MOVQ    BX, 168(SP)
 	LEAQ    (R14), BX
-	CMPQ    16(SP), $+8
+	CMPQ    200(SP), $+8
 	CMOVQLE BP, BX
-	MOVQ    BX, 232(SP)
+	MOVQ    BX, 176(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -4854,14 +4854,14 @@ tile3block:
 	VMOVAPS      Z3, Z1
 	VMOVAPS      Z3, Z2
 	VMOVUPS      64(SI), Z3
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z0
 	VMOVUPS      (AX)(R8*2), Z4
 	VFMADD231PS  Z4, Z3, Z1
 	VMOVUPS      (AX)(R8*4), Z5
 	VFMADD231PS  Z5, Z3, Z2
 	VMOVUPS      128(SI), Z3
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z0
 	VMOVUPS      (AX)(R9*1), Z6
 	VFMADD231PS  Z6, Z3, Z1
@@ -4875,22 +4875,22 @@ tile3block:
 	VMOVUPS      256(SI), Z3
 	VFMADD231PS  Z6, Z3, Z0
 	VFMADD231PS  Z7, Z3, Z1
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	VMOVUPS      320(SI), Z3
 	VFMADD231PS  Z5, Z3, Z0
 	VFMADD231PS  Z8, Z3, Z1
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	VMOVUPS      384(SI), Z3
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z0
 	VMOVUPS      (CX)(R8*2), Z4
 	VFMADD231PS  Z4, Z3, Z1
 	VMOVUPS      (CX)(R8*4), Z5
 	VFMADD231PS  Z5, Z3, Z2
 	VMOVUPS      448(SI), Z3
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z0
 	VMOVUPS      (CX)(R9*1), Z6
 	VFMADD231PS  Z6, Z3, Z1
@@ -4904,22 +4904,22 @@ tile3block:
 	VMOVUPS      576(SI), Z3
 	VFMADD231PS  Z6, Z3, Z0
 	VFMADD231PS  Z7, Z3, Z1
-	MOVQ         128(SP), BX
+	MOVQ         72(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	VMOVUPS      640(SI), Z3
 	VFMADD231PS  Z5, Z3, Z0
 	VFMADD231PS  Z8, Z3, Z1
-	MOVQ         136(SP), BX
+	MOVQ         80(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	VMOVUPS      704(SI), Z3
-	MOVQ         144(SP), BX
+	MOVQ         88(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z0
 	VMOVUPS      (DX)(R8*2), Z4
 	VFMADD231PS  Z4, Z3, Z1
 	VMOVUPS      (DX)(R8*4), Z5
 	VFMADD231PS  Z5, Z3, Z2
 	VMOVUPS      768(SI), Z3
-	MOVQ         152(SP), BX
+	MOVQ         96(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z0
 	VMOVUPS      (DX)(R9*1), Z6
 	VFMADD231PS  Z6, Z3, Z1
@@ -4933,22 +4933,22 @@ tile3block:
 	VMOVUPS      896(SI), Z3
 	VFMADD231PS  Z6, Z3, Z0
 	VFMADD231PS  Z7, Z3, Z1
-	MOVQ         160(SP), BX
+	MOVQ         104(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	VMOVUPS      960(SI), Z3
 	VFMADD231PS  Z5, Z3, Z0
 	VFMADD231PS  Z8, Z3, Z1
-	MOVQ         168(SP), BX
+	MOVQ         112(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	VMOVUPS      1024(SI), Z3
-	MOVQ         176(SP), BX
+	MOVQ         120(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z0
 	VMOVUPS      (R12)(R8*2), Z4
 	VFMADD231PS  Z4, Z3, Z1
 	VMOVUPS      (R12)(R8*4), Z5
 	VFMADD231PS  Z5, Z3, Z2
 	VMOVUPS      1088(SI), Z3
-	MOVQ         184(SP), BX
+	MOVQ         128(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z0
 	VMOVUPS      (R12)(R9*1), Z6
 	VFMADD231PS  Z6, Z3, Z1
@@ -4962,22 +4962,22 @@ tile3block:
 	VMOVUPS      1216(SI), Z3
 	VFMADD231PS  Z6, Z3, Z0
 	VFMADD231PS  Z7, Z3, Z1
-	MOVQ         192(SP), BX
+	MOVQ         136(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	VMOVUPS      1280(SI), Z3
 	VFMADD231PS  Z5, Z3, Z0
 	VFMADD231PS  Z8, Z3, Z1
-	MOVQ         200(SP), BX
+	MOVQ         144(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	VMOVUPS      1344(SI), Z3
-	MOVQ         208(SP), BX
+	MOVQ         152(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z0
 	VMOVUPS      (R15)(R8*2), Z4
 	VFMADD231PS  Z4, Z3, Z1
 	VMOVUPS      (R15)(R8*4), Z5
 	VFMADD231PS  Z5, Z3, Z2
 	VMOVUPS      1408(SI), Z3
-	MOVQ         216(SP), BX
+	MOVQ         160(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z0
 	VMOVUPS      (R15)(R9*1), Z6
 	VFMADD231PS  Z6, Z3, Z1
@@ -4991,12 +4991,12 @@ tile3block:
 	VMOVUPS      1536(SI), Z3
 	VFMADD231PS  Z6, Z3, Z0
 	VFMADD231PS  Z7, Z3, Z1
-	MOVQ         224(SP), BX
+	MOVQ         168(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	VMOVUPS      1600(SI), Z3
 	VFMADD231PS  Z5, Z3, Z0
 	VFMADD231PS  Z8, Z3, Z1
-	MOVQ         232(SP), BX
+	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -5024,7 +5024,7 @@ tile3leaky:
 
 tile3store:
 	VMOVUPS Z0, (DI)
-	MOVQ    64(SP), BX
+	MOVQ    224(SP), BX
 	VMOVUPS Z1, (DI)(BX*1)
 	VMOVUPS Z2, (DI)(BX*2)
 	ADDQ    $0x40, DI
@@ -5036,137 +5036,137 @@ tile3store:
 	ADDQ    $+1664, SI
 	ADDQ    $0x40, R13
 	JNZ     tile3block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    232(SP), DI
+	DECQ    8(SP)
 	JNZ     tile3row
-	IMUL3Q  $0x03, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R9, 24(SP)
-	ADDQ    R9, 24(SP)
-	ADDQ    $0x06, 8(SP)
-	SUBQ    $0x06, 16(SP)
-	SUBQ    $0x03, (SP)
+	IMUL3Q  $0x03, 224(SP), BX
+	ADDQ    BX, 216(SP)
+	ADDQ    R9, 208(SP)
+	ADDQ    R9, 208(SP)
+	ADDQ    $0x06, 192(SP)
+	SUBQ    $0x06, 200(SP)
+	SUBQ    $0x03, 184(SP)
 	JMP     next
 
 tile1:
 	MOVQ args+0(FP), BX
 	MOVQ 40(BX), SI
-	MOVQ SI, 40(SP)
+	MOVQ SI, (SP)
 	MOVQ 72(BX), SI
-	MOVQ SI, 48(SP)
-	MOVQ 32(SP), DI
+	MOVQ SI, 8(SP)
+	MOVQ 216(SP), DI
 
 tile1row:
-	MOVQ    40(SP), SI
-	MOVQ    24(SP), R13
+	MOVQ    (SP), SI
+	MOVQ    208(SP), R13
 	MOVQ    args+0(FP), BX
 	MOVQ    24(BX), BP
-	ADDQ    56(SP), BP
+	ADDQ    16(SP), BP
 	MOVQ    (SI), AX
 	TESTQ   AX, AX
 	LEAQ    (AX)(R13*1), AX
 	CMOVQLT BP, AX
 	LEAQ    (AX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 80(SP)
+	MOVQ    BX, 24(SP)
 	LEAQ    (AX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 88(SP)
+	MOVQ    BX, 32(SP)
 	LEAQ    (AX)(R9*1), BX
-	CMPQ    16(SP), $+3
+	CMPQ    200(SP), $+3
 	CMOVQLE BP, BX
-	MOVQ    BX, 96(SP)
+	MOVQ    BX, 40(SP)
 	LEAQ    (AX)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    200(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 104(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    8(SI), CX
 	TESTQ   CX, CX
 	LEAQ    (CX)(R13*1), CX
 	CMOVQLT BP, CX
 	LEAQ    (CX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 112(SP)
+	MOVQ    BX, 56(SP)
 	LEAQ    (CX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 120(SP)
+	MOVQ    BX, 64(SP)
 	LEAQ    (CX)(R9*1), BX
-	CMPQ    16(SP), $+3
+	CMPQ    200(SP), $+3
 	CMOVQLE BP, BX
-	MOVQ    BX, 128(SP)
+	MOVQ    BX, 72(SP)
 	LEAQ    (CX)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    200(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 136(SP)
+	MOVQ    BX, 80(SP)
 	MOVQ    16(SI), DX
 	TESTQ   DX, DX
 	LEAQ    (DX)(R13*1), DX
 	CMOVQLT BP, DX
 	LEAQ    (DX), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 144(SP)
+	MOVQ    BX, 88(SP)
 	LEAQ    (DX)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 152(SP)
+	MOVQ    BX, 96(SP)
 	LEAQ    (DX)(R9*1), BX
-	CMPQ    16(SP), $+3
+	CMPQ    200(SP), $+3
 	CMOVQLE BP, BX
-	MOVQ    BX, 160(SP)
+	MOVQ    BX, 104(SP)
 	LEAQ    (DX)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    200(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 168(SP)
+	MOVQ    BX, 112(SP)
 	MOVQ    24(SI), R12
 	TESTQ   R12, R12
 	LEAQ    (R12)(R13*1), R12
 	CMOVQLT BP, R12
 	LEAQ    (R12), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 176(SP)
+	MOVQ    BX, 120(SP)
 	LEAQ    (R12)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 184(SP)
+	MOVQ    BX, 128(SP)
 	LEAQ    (R12)(R9*1), BX
-	CMPQ    16(SP), $+3
+	CMPQ    200(SP), $+3
 	CMOVQLE BP, BX
-	MOVQ    BX, 192(SP)
+	MOVQ    BX, 136(SP)
 	LEAQ    (R12)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    200(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 200(SP)
+	MOVQ    BX, 144(SP)
 	MOVQ    32(SI), R15
 	TESTQ   R15, R15
 	LEAQ    (R15)(R13*1), R15
 	CMOVQLT BP, R15
 	LEAQ    (R15), BX
-	CMPQ    8(SP), $+0
+	CMPQ    192(SP), $+0
 	CMOVQLT BP, BX
-	MOVQ    BX, 208(SP)
+	MOVQ    BX, 152(SP)
 	LEAQ    (R15)(R8*1), BX
-	CMPQ    8(SP), $-1
+	CMPQ    192(SP), $-1
 	CMOVQLT BP, BX
-	MOVQ    BX, 216(SP)
+	MOVQ    BX, 160(SP)
 	LEAQ    (R15)(R9*1), BX
-	CMPQ    16(SP), $+3
+	CMPQ    200(SP), $+3
 	CMOVQLE BP, BX
-	MOVQ    BX, 224(SP)
+	MOVQ    BX, 168(SP)
 	LEAQ    (R15)(R8*4), BX
-	CMPQ    16(SP), $+4
+	CMPQ    200(SP), $+4
 	CMOVQLE BP, BX
-	MOVQ    BX, 232(SP)
+	MOVQ    BX, 176(SP)
 	MOVQ    args+0(FP), BX
 	ADDQ    136(BX), SI
-	MOVQ    SI, 40(SP)
+	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
-	MOVQ    56(SP), R13
+	MOVQ    16(SP), R13
 	NEGQ    R13
 	ADDQ    R13, DI
 	ADDQ    R13, AX
@@ -5179,74 +5179,74 @@ tile1block:
 	VMOVUPS      (SI), Z1
 	VMOVAPS      Z1, Z0
 	VMOVUPS      64(SI), Z1
-	MOVQ         80(SP), BX
+	MOVQ         24(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      128(SI), Z1
-	MOVQ         88(SP), BX
+	MOVQ         32(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      192(SI), Z1
 	VFMADD231PS  (AX)(R8*2), Z1, Z0
 	VMOVUPS      256(SI), Z1
-	MOVQ         96(SP), BX
+	MOVQ         40(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      320(SI), Z1
-	MOVQ         104(SP), BX
+	MOVQ         48(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      384(SI), Z1
-	MOVQ         112(SP), BX
+	MOVQ         56(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      448(SI), Z1
-	MOVQ         120(SP), BX
+	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      512(SI), Z1
 	VFMADD231PS  (CX)(R8*2), Z1, Z0
 	VMOVUPS      576(SI), Z1
-	MOVQ         128(SP), BX
+	MOVQ         72(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      640(SI), Z1
-	MOVQ         136(SP), BX
+	MOVQ         80(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      704(SI), Z1
-	MOVQ         144(SP), BX
+	MOVQ         88(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      768(SI), Z1
-	MOVQ         152(SP), BX
+	MOVQ         96(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      832(SI), Z1
 	VFMADD231PS  (DX)(R8*2), Z1, Z0
 	VMOVUPS      896(SI), Z1
-	MOVQ         160(SP), BX
+	MOVQ         104(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      960(SI), Z1
-	MOVQ         168(SP), BX
+	MOVQ         112(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      1024(SI), Z1
-	MOVQ         176(SP), BX
+	MOVQ         120(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      1088(SI), Z1
-	MOVQ         184(SP), BX
+	MOVQ         128(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      1152(SI), Z1
 	VFMADD231PS  (R12)(R8*2), Z1, Z0
 	VMOVUPS      1216(SI), Z1
-	MOVQ         192(SP), BX
+	MOVQ         136(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      1280(SI), Z1
-	MOVQ         200(SP), BX
+	MOVQ         144(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      1344(SI), Z1
-	MOVQ         208(SP), BX
+	MOVQ         152(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      1408(SI), Z1
-	MOVQ         216(SP), BX
+	MOVQ         160(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      1472(SI), Z1
 	VFMADD231PS  (R15)(R8*2), Z1, Z0
 	VMOVUPS      1536(SI), Z1
-	MOVQ         224(SP), BX
+	MOVQ         168(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	VMOVUPS      1600(SI), Z1
-	MOVQ         232(SP), BX
+	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	MOVQ         args+0(FP), BX
 	CMPQ         144(BX), $0x01
@@ -5275,16 +5275,16 @@ tile1store:
 	ADDQ    $+1664, SI
 	ADDQ    $0x40, R13
 	JNZ     tile1block
-	ADDQ    72(SP), DI
-	DECQ    48(SP)
+	ADDQ    232(SP), DI
+	DECQ    8(SP)
 	JNZ     tile1row
-	IMUL3Q  $0x01, 64(SP), BX
-	ADDQ    BX, 32(SP)
-	ADDQ    R8, 24(SP)
-	ADDQ    R8, 24(SP)
-	ADDQ    $0x02, 8(SP)
-	SUBQ    $0x02, 16(SP)
-	SUBQ    $0x01, (SP)
+	IMUL3Q  $0x01, 224(SP), BX
+	ADDQ    BX, 216(SP)
+	ADDQ    R8, 208(SP)
+	ADDQ    R8, 208(SP)
+	ADDQ    $0x02, 192(SP)
+	SUBQ    $0x02, 200(SP)
+	SUBQ    $0x01, 184(SP)
 	JMP     next
 
 // func DepthwiseAnyx4F32AVX512(args *DepthwiseArgs)

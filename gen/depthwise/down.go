@@ -17,9 +17,6 @@ func (t target) down(win window) {
 	start(win.downName(t.name), win.runsDoc(win.downName(t.name), t.lanes)+" Its strides along rows and columns are the same.", 0)
 	local := func() Mem { return AllocLocal(8) }
 	rows, rowStep, ys := local(), local(), local()
-	xs, ix, room := local(), local(), local() // columns left; the tile's first input column, and the columns from it to the right edge
-	from, to := local(), local()              // the tile's first input column, and its first output
-	dstPixel, dstRow := local(), local()
 	blocks, top := local(), local() // blocks left; the block's first output
 
 	args, leftOff, rightOff := tmp, reg.R15, reg.RBP
@@ -27,33 +24,16 @@ func (t target) down(win window) {
 	weights := t.vec[len(t.vec)-win.kw*win.kw:]
 
 	Load(Param("args"), args)
+	at := newColumns(args)
 	for _, c := range []struct {
 		field string
 		local Mem
-	}{{"Dst", to}, {"DstPixel", dstPixel}, {"DstRow", dstRow}, {"Rows", rows}, {"RowStep", rowStep}, {"Ys", ys}, {"OW", xs}} {
+	}{{"Rows", rows}, {"RowStep", rowStep}, {"Ys", ys}} {
 		MOVQ(field(args, c.field), row)
 		MOVQ(row, c.local)
 	}
-	MOVQ(field(args, "Src"), src)
-	SUBQ(field(args, "Skip"), src)
-	MOVQ(src, from)
-	MOVQ(field(args, "PL"), row)
-	MOVQ(field(args, "Width"), table)
-	ADDQ(row, table)
-	MOVQ(table, room)
-	NEGQ(row)
-	MOVQ(row, ix)
 	MOVQ(field(args, "Zero"), zero)
-	MOVQ(field(args, "Pixel"), s1)
-	multiples()
-
-	Label("next")
-	for _, p := range tiles {
-		CMPQ(xs, Imm(uint64(p)))
-		JGE(LabelRef(fmt.Sprintf("tile%d", p)))
-	}
-	VZEROUPPER()
-	RET()
+	at.choose()
 
 	for _, p := range tiles {
 		label := fmt.Sprintf("tile%d", p)
@@ -63,7 +43,7 @@ func (t target) down(win window) {
 
 		Label(label)
 		// An input outside is masked, and its address moved to the pixel inside: a masked load from a page that is not there is slow.
-		MOVQ(room, tmp)
+		MOVQ(at.room, tmp)
 		SUBQ(Imm(uint64(1+last)), tmp)
 		SARQ(Imm(63), tmp)
 		KMOVW(tmp.As32(), reg.K2)
@@ -71,7 +51,7 @@ func (t target) down(win window) {
 		ANDQ(s1, tmp)
 		IMUL3Q(Imm(uint64(last)), s1, rightOff)
 		SUBQ(tmp, rightOff)
-		MOVQ(ix, leftOff)
+		MOVQ(at.ix, leftOff)
 		SARQ(Imm(63), leftOff)
 		KMOVW(leftOff.As32(), reg.K1)
 		KNOTW(reg.K1, reg.K1)
@@ -80,8 +60,8 @@ func (t target) down(win window) {
 		MOVQ(field(args, "W"), w)
 		MOVQ(field(args, "Blocks"), tmp)
 		MOVQ(tmp, blocks)
-		MOVQ(from, src)
-		MOVQ(to, dst)
+		MOVQ(at.from, src)
+		MOVQ(at.to, dst)
 		MOVQ(dst, top)
 
 		Label(label + "block")
@@ -91,8 +71,8 @@ func (t target) down(win window) {
 		MOVQ(rows, table)
 		MOVQ(ys, left)
 
-		// at leaves the address of kernel row i of the first row of outputs in work, or of the one after it, in r.
-		at := func(i int, next bool, r reg.Register) {
+		// address leaves that of kernel row i of the first row of outputs in work, or of the one after it, in r.
+		address := func(i int, next bool, r reg.Register) {
 			m := Mem{Base: table, Disp: 8 * i}
 			if next {
 				MOVQ(rowStep, r)
@@ -104,12 +84,12 @@ func (t target) down(win window) {
 		}
 		// multiply adds the products of that kernel row, and those of the same inputs in the other rows of outputs.
 		multiply := func(i, outputs int) {
-			at(i, false, row)
+			address(i, false, row)
 			if last > 8 {
 				LEAQ(Mem{Base: row, Index: s1, Scale: 8}, row8)
 			}
 			if outputs == sets && i >= win.kw-win.sw {
-				at(i, true, tmp)
+				address(i, true, tmp)
 				for q := 1; q < min(last, 8); q++ {
 					PREFETCHT0(pixel(tmp, nil, q))
 				}
@@ -145,8 +125,8 @@ func (t target) down(win window) {
 				multiply(i, outputs)
 			}
 			t.act(fmt.Sprintf("%sleft%d", label, outputs), acc(0), free)
-			t.store(p, dstPixel, acc(0))
-			ADDQ(dstRow, dst)
+			at.store(acc(0))
+			ADDQ(at.dstRow, dst)
 			ADDQ(rowStep, table)
 			for o := range outputs - 1 {
 				for x, a := range acc(o + 1) {
@@ -178,15 +158,6 @@ func (t target) down(win window) {
 		DECQ(blocks)
 		JNZ(LabelRef(label + "block"))
 
-		IMUL3Q(Imm(uint64(p)), dstPixel, tmp)
-		ADDQ(tmp, to)
-		by := map[int]reg.Register{1: s1, 3: s3, 7: s7}[p]
-		for range win.sw {
-			ADDQ(by, from)
-		}
-		ADDQ(Imm(uint64(p*win.sw)), ix)
-		SUBQ(Imm(uint64(p*win.sw)), room)
-		SUBQ(Imm(uint64(p)), xs)
-		JMP(LabelRef("next"))
+		at.next(win, p)
 	}
 }

@@ -17,11 +17,8 @@ import (
 func (t target) runs(win window) {
 	k, edge := win.kw, win.edge()
 	start(win.name(t.name), win.runsDoc(win.name(t.name), t.lanes), 0)
-	xs, ix, room := AllocLocal(8), AllocLocal(8), AllocLocal(8) // columns left; the tile's first input column, and the columns from it to the right edge
-	from, to := AllocLocal(8), AllocLocal(8)                    // behind the channels of the tile's first column: of the input, of the first output row
-	inRows, ys := AllocLocal(8), AllocLocal(8)                  // where the output row's input rows are; output rows left
-	bytes, dstPixel, dstRow := AllocLocal(8), AllocLocal(8), AllocLocal(8)
-	edges := AllocLocal(8 * k * 2 * edge) // where the outermost inputs of each kernel row are read from
+	inRows, ys, bytes := AllocLocal(8), AllocLocal(8), AllocLocal(8) // where the output row's input rows are; output rows left; bytes of the blocks
+	edges := AllocLocal(8 * k * 2 * edge)                            // where the outermost inputs of each kernel row are read from
 
 	rows := []reg.Register{reg.RAX, reg.RCX, reg.RDX, reg.R12, reg.R15}[:k]
 	args, c, step := tmp, left, reg.RBP
@@ -30,38 +27,14 @@ func (t target) runs(win window) {
 	block := (1 + k*k) * tap
 
 	Load(Param("args"), args)
+	at := newColumns(args)
+	// From here on they are behind the blocks, to which a negative distance leads.
 	MOVQ(field(args, "Blocks"), c)
 	IMUL3Q(Imm(uint64(vector)), c, c)
 	MOVQ(c, bytes)
-	MOVQ(field(args, "Src"), row)
-	SUBQ(field(args, "Skip"), row)
-	ADDQ(c, row)
-	MOVQ(row, from)
-	MOVQ(field(args, "Dst"), dst)
-	ADDQ(c, dst)
-	MOVQ(dst, to)
-	MOVQ(field(args, "Pixel"), s1)
-	multiples()
-	MOVQ(field(args, "DstPixel"), c)
-	MOVQ(c, dstPixel)
-	MOVQ(field(args, "DstRow"), c)
-	MOVQ(c, dstRow)
-	MOVQ(field(args, "OW"), c)
-	MOVQ(c, xs)
-	MOVQ(field(args, "PL"), row)
-	MOVQ(field(args, "Width"), c)
-	ADDQ(row, c)
-	MOVQ(c, room)
-	NEGQ(row)
-	MOVQ(row, ix)
-
-	Label("next")
-	for _, p := range tiles {
-		CMPQ(xs, Imm(uint64(p)))
-		JGE(LabelRef(fmt.Sprintf("tile%d", p)))
-	}
-	VZEROUPPER()
-	RET()
+	ADDQ(c, at.from)
+	ADDQ(c, at.to)
+	at.choose()
 
 	for _, p := range tiles {
 		label := fmt.Sprintf("tile%d", p)
@@ -73,11 +46,11 @@ func (t target) runs(win window) {
 		MOVQ(w, inRows)
 		MOVQ(field(args, "Ys"), w)
 		MOVQ(w, ys)
-		MOVQ(to, dst)
+		MOVQ(at.to, dst)
 
 		Label(label + "row")
 		MOVQ(inRows, w)
-		MOVQ(from, c)
+		MOVQ(at.from, c)
 		Load(Param("args"), args)
 		MOVQ(field(args, "Zero"), step)
 		ADDQ(bytes, step)
@@ -93,10 +66,10 @@ func (t target) runs(win window) {
 				q := win.edgeInput(p, e)
 				LEAQ(pixel(r, row8, q), tmp)
 				if left, right := win.outside(p, q); left {
-					CMPQ(ix, I8(int8(-q)))
+					CMPQ(at.ix, I8(int8(-q)))
 					CMOVQLT(step, tmp)
 				} else if right {
-					CMPQ(room, I8(int8(q)))
+					CMPQ(at.room, I8(int8(q)))
 					CMOVQLE(step, tmp)
 				}
 				MOVQ(tmp, edges.Offset(8*(2*edge*i+e)))
@@ -136,7 +109,7 @@ func (t target) runs(win window) {
 			t.kernelRow(win, i, acc, weight, in, place)
 		}
 		t.act(label, acc, t.vec[len(acc):])
-		t.store(p, dstPixel, acc)
+		at.store(acc)
 		for _, r := range append([]reg.Register{dst}, rows...) {
 			ADDQ(Imm(uint64(vector)), r)
 		}
@@ -149,20 +122,11 @@ func (t target) runs(win window) {
 		ADDQ(Imm(uint64(vector)), c)
 		JNZ(LabelRef(label + "block"))
 
-		ADDQ(dstRow, dst)
+		ADDQ(at.dstRow, dst)
 		DECQ(ys)
 		JNZ(LabelRef(label + "row"))
 
-		IMUL3Q(Imm(uint64(p)), dstPixel, tmp)
-		ADDQ(tmp, to)
-		by := map[int]reg.Register{1: s1, 3: s3, 7: s7}[p]
-		for range win.sw {
-			ADDQ(by, from)
-		}
-		ADDQ(Imm(uint64(p*win.sw)), ix)
-		SUBQ(Imm(uint64(p*win.sw)), room)
-		SUBQ(Imm(uint64(p)), xs)
-		JMP(LabelRef("next"))
+		at.next(win, p)
 	}
 }
 
@@ -200,24 +164,4 @@ func (t target) kernelRow(win window, i int, acc []reg.VecPhysical, weight reg.V
 			}
 		}
 	}
-}
-
-// store writes a tile's outputs, which are step bytes apart, from dst on.
-func (t target) store(p int, step Mem, acc []reg.VecPhysical) {
-	VMOVUPS(acc[0], Mem{Base: dst})
-	if p == 1 {
-		return
-	}
-	MOVQ(step, tmp)
-	VMOVUPS(acc[1], Mem{Base: dst, Index: tmp, Scale: 1})
-	VMOVUPS(acc[2], Mem{Base: dst, Index: tmp, Scale: 2})
-	if p == 3 {
-		return
-	}
-	VMOVUPS(acc[4], Mem{Base: dst, Index: tmp, Scale: 4})
-	LEAQ(Mem{Base: tmp, Index: tmp, Scale: 2}, row8)
-	VMOVUPS(acc[3], Mem{Base: dst, Index: row8, Scale: 1})
-	VMOVUPS(acc[6], Mem{Base: dst, Index: row8, Scale: 2})
-	LEAQ(Mem{Base: tmp, Index: tmp, Scale: 4}, row8)
-	VMOVUPS(acc[5], Mem{Base: dst, Index: row8, Scale: 1})
 }
