@@ -272,6 +272,7 @@ func TestKilled(t *testing.T) {
 
 // TestLastWord lets children die between their last word and their end: what they said holds.
 func TestLastWord(t *testing.T) {
+	needChildren(t)
 	for _, c := range []struct {
 		wrong   float64 // share of labels
 		outcome string
