@@ -547,14 +547,15 @@ func depthwiseTileGeneric(a *asm.DepthwiseArgs, lanes int) {
 func checkDepthwise() bool {
 	r := checkRand(1)
 	for _, s := range []Conv2D{
-		{KH: 3, KW: 3, SW: 1, DW: 1, PL: 1, PR: 1, C: 19, W: 11},
-		{KH: 2, KW: 3, SW: 2, DW: 1, PL: 1, PR: 1, C: 16, W: 22},
-		{KH: 3, KW: 5, SW: 1, DW: 1, PL: 2, PR: 2, C: 8, W: 11},
-		{KH: 1, KW: 5, SW: 2, DW: 1, PL: 2, PR: 1, C: 17, W: 22},
-		{KH: 2, KW: 4, SW: 1, DW: 2, PL: 3, PR: 3, C: 9, W: 6},
-		{KH: 3, KW: 3, SW: 1, DW: 1, PL: 1, PR: 1, C: 3, W: 4},
+		{KH: 3, KW: 3, SH: 1, SW: 1, DW: 1, PL: 1, PR: 1, C: 19, W: 11},
+		{KH: 3, KW: 3, SH: 2, SW: 2, DW: 1, PL: 1, PR: 1, C: 16, W: 22},
+		{KH: 3, KW: 3, SH: 1, SW: 2, DW: 1, PL: 1, PR: 1, C: 16, W: 22},
+		{KH: 5, KW: 5, SH: 1, SW: 1, DW: 1, PL: 2, PR: 2, C: 24, W: 11},
+		{KH: 5, KW: 5, SH: 2, SW: 2, DW: 1, PL: 2, PR: 1, C: 17, W: 22},
+		{KH: 2, KW: 4, SH: 1, SW: 1, DW: 2, PL: 3, PR: 3, C: 9, W: 6},
+		{KH: 3, KW: 3, SH: 1, SW: 1, DW: 1, PL: 1, PR: 1, C: 3, W: 4},
 	} {
-		s.N, s.H, s.SH, s.DH, s.PT, s.PB, s.O, s.Groups = 1, 3, 1, 1, 1, 0, s.C, s.C
+		s.N, s.H, s.DH, s.PT, s.PB, s.O, s.Groups = 1, 7, 1, 1, 1, s.C, s.C
 		d := NewDepthwise(s)
 		src, w, bias := r.fill(s.H*s.W*s.C), r.fill(s.KH*s.KW*s.C), r.fill(s.C)
 		got, want := make([]float32, d.oh*d.ow*s.C), make([]float32, d.oh*d.ow*s.C)
