@@ -37,7 +37,7 @@ func newColumns(args reg.Register) *columns {
 	NEGQ(row)
 	MOVQ(row, c.ix)
 	MOVQ(field(args, "Pixel"), s1)
-	multiples()
+	pixels.Make()
 	return c
 }
 

@@ -100,34 +100,15 @@ func (t target) move() {
 	RET()
 }
 
-// multiples makes s3, s5 and s7 of s1.
-func multiples() {
-	LEAQ(Mem{Base: s1, Index: s1, Scale: 2}, s3)
-	LEAQ(Mem{Base: s1, Index: s1, Scale: 4}, s5)
-	LEAQ(Mem{Base: s3, Index: s1, Scale: 4}, s7)
-}
+// pixels lead to the pixels of a tile.
+var pixels = x86.Multiples{By1: s1, By3: s3, By5: s5, By7: s7}
 
 // pixel is the address of pixel q from base, or from base8 for the eighth and beyond.
 func pixel(base, base8 reg.Register, q int) Mem {
-	m := Mem{Base: base}
 	if q >= 8 {
-		m.Base = base8
-		q -= 8
+		return pixels.From(base8, q-8)
 	}
-	switch q {
-	case 0:
-	case 1, 2, 4, 8:
-		m.Index, m.Scale = s1, uint8(q)
-	case 3, 6:
-		m.Index, m.Scale = s3, uint8(q/3)
-	case 5:
-		m.Index, m.Scale = s5, 1
-	case 7:
-		m.Index, m.Scale = s7, 1
-	default:
-		panic("depthwise: pixel too far")
-	}
-	return m
+	return pixels.From(base, q)
 }
 
 // act applies the activation to the accumulators, with the help of four more registers, or two of AVX-512.

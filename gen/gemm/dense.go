@@ -4,32 +4,22 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/ocellus-vision/ocellus/gen/x86"
 )
 
 // The general registers of a dense tile, beside ptrB, idx (the steps to come) and stride: every eighth row of A, the multiples of LDA that with
 // 2, 4 and 6 of them lead to the rows between, and what to prefetch.
 var (
 	denseRow   = []reg.GPPhysical{reg.RBX, reg.RCX, reg.RDX}
-	denseBy1   = reg.R8
-	denseBy3   = reg.R9
-	denseBy5   = reg.R10
-	denseBy7   = reg.R11
+	denseRows  = x86.Multiples{By1: reg.R8, By3: reg.R9, By5: reg.R10, By7: reg.R11}
 	denseAhead = reg.R12
 )
 
 // denseA is where row r of A is, so many steps along K from the pointers.
 func denseA(r, step int) Mem {
-	m := Mem{Base: denseRow[r/8], Disp: 4 * step}
-	switch by := r % 8; by {
-	case 1, 2, 4:
-		m.Index, m.Scale = denseBy1, uint8(by)
-	case 3, 6:
-		m.Index, m.Scale = denseBy3, uint8(by/3)
-	case 5:
-		m.Index, m.Scale = denseBy5, 1
-	case 7:
-		m.Index, m.Scale = denseBy7, 1
-	}
+	m := denseRows.From(denseRow[r/8], r%8)
+	m.Disp = 4 * step
 	return m
 }
 
@@ -48,10 +38,8 @@ func (t avx512) denseTiles() {
 	Pragma("noescape")
 	f := newFrame()
 	args, cols, tail := reg.RAX, reg.RCX, reg.RDX
-	MOVQ(field(args, "LDA"), denseBy1)
-	LEAQ(Mem{Base: denseBy1, Index: denseBy1, Scale: 2}, denseBy3)
-	LEAQ(Mem{Base: denseBy1, Index: denseBy1, Scale: 4}, denseBy5)
-	LEAQ(Mem{Base: denseBy3, Index: denseBy1, Scale: 4}, denseBy7)
+	MOVQ(field(args, "LDA"), denseRows.By1)
+	denseRows.Make()
 	MOVQ(field(args, "K"), idx)
 	XORL(tail.As32(), tail.As32())
 	jumpIfWhole(f, args, idx, t.tail(wide), "whole")
@@ -94,7 +82,7 @@ func (t avx512) denseTile(f *frame, s shape, label string) {
 	MOVQ(f.a, denseRow[0])
 	bases := denseRow[:(s.rows+7)/8]
 	for i := 1; i < len(bases); i++ {
-		LEAQ(Mem{Base: bases[i-1], Index: denseBy1, Scale: 8}, bases[i])
+		LEAQ(Mem{Base: bases[i-1], Index: denseRows.By1, Scale: 8}, bases[i])
 	}
 	// steps emits some steps along K.
 	steps := func(n int) {
