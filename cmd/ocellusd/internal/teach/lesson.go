@@ -170,12 +170,11 @@ func (t *Teacher) give(ctx context.Context, id int64, x *window, b bounds) outco
 	job := task{Model: t.store.Model(x.number), Kept: t.store.Kept(x.number), Data: data, Store: filepath.Dir(t.store.Model(x.number)), Lesson: id, Memory: b.memory,
 		Threads: t.o.Threads, Version: t.o.Version}
 	last, err := t.run(ctx, &job, b.time)
-	switch {
-	case last.Report == nil:
-	case last.Model == 0:
-		return outcome{what: "refused", reason: strings.Join(last.Report.Refused, "; "), report: last.Report}
-	default: // whatever became of the child after this word
-		return outcome{what: "published", model: last.Model, report: last.Report}
+	if r := last.Report; r != nil { // it holds, whatever became of the child after this word
+		if last.Model == 0 {
+			return outcome{what: "refused", reason: strings.Join(r.Refused, "; "), report: r}
+		}
+		return outcome{what: "published", model: last.Model, report: r}
 	}
 	switch {
 	case err != nil:
