@@ -24,6 +24,11 @@ func Depthwise5x5S1x7F32AVX2(args *DepthwiseArgs)
 //go:noescape
 func Depthwise5x5S2x7F32AVX2(args *DepthwiseArgs)
 
+// Depthwise7x7S1x7F32AVX2 computes Blocks blocks of 8 channels of depthwise convolution with a 7x7 window, stride 1 along the row; see DepthwiseArgs. The weights of blocks lie in turn 32 bytes and the rest of 3200 apart. A window leaves the picture by at most 3 at the left or right.
+//
+//go:noescape
+func Depthwise7x7S1x7F32AVX2(args *DepthwiseArgs)
+
 // DepthwiseAnyx4F32AVX2 computes 8 channels of depthwise convolution with any window, stride, dilation and padding; see DepthwiseArgs.
 //
 //go:noescape

@@ -34,6 +34,11 @@ func Depthwise5x5S1x7F32AVX512(args *DepthwiseArgs)
 //go:noescape
 func Depthwise5x5S2x7F32AVX512(args *DepthwiseArgs)
 
+// Depthwise7x7S1x7F32AVX512 computes Blocks blocks of 16 channels of depthwise convolution with a 7x7 window, stride 1 along the row; see DepthwiseArgs. The weights of blocks lie 3200 bytes apart. A window leaves the picture by at most 3 at the left or right.
+//
+//go:noescape
+func Depthwise7x7S1x7F32AVX512(args *DepthwiseArgs)
+
 // DepthwiseAnyx4F32AVX512 computes 16 channels of depthwise convolution with any window, stride, dilation and padding; see DepthwiseArgs.
 //
 //go:noescape

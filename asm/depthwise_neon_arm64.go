@@ -24,6 +24,11 @@ func Depthwise5x5S1x7F32NEON(args *DepthwiseArgs)
 //go:noescape
 func Depthwise5x5S2x7F32NEON(args *DepthwiseArgs)
 
+// Depthwise7x7S1x7F32NEON computes 4 channels of depthwise convolution with a 7x7 window, stride 1 along the row; see DepthwiseArgs. A window leaves the picture by at most 3 at the left or right.
+//
+//go:noescape
+func Depthwise7x7S1x7F32NEON(args *DepthwiseArgs)
+
 // DepthwiseAnyx4F32NEON computes 4 channels of depthwise convolution with any window, stride, dilation and padding; see DepthwiseArgs.
 //
 //go:noescape

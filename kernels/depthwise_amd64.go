@@ -33,6 +33,8 @@ func depthwiseTile(isa ISA, window depthwiseWindow, a *asm.DepthwiseArgs, lanes 
 			asm.Depthwise5x5S1x7F32AVX512(a)
 		case window5S2:
 			asm.Depthwise5x5S2x7F32AVX512(a)
+		case window7S1:
+			asm.Depthwise7x7S1x7F32AVX512(a)
 		case window3S1Down:
 			asm.Depthwise3x3S1Downx7F32AVX512(a)
 		case window3S2Down:
@@ -50,6 +52,8 @@ func depthwiseTile(isa ISA, window depthwiseWindow, a *asm.DepthwiseArgs, lanes 
 			asm.Depthwise5x5S1x7F32AVX2(a)
 		case window5S2:
 			asm.Depthwise5x5S2x7F32AVX2(a)
+		case window7S1:
+			asm.Depthwise7x7S1x7F32AVX2(a)
 		default:
 			asm.DepthwiseAnyx4F32AVX2(a)
 		}

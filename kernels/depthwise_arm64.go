@@ -32,6 +32,8 @@ func depthwiseTile(isa ISA, window depthwiseWindow, a *asm.DepthwiseArgs, lanes 
 		asm.Depthwise5x5S1x7F32NEON(a)
 	case window5S2:
 		asm.Depthwise5x5S2x7F32NEON(a)
+	case window7S1:
+		asm.Depthwise7x7S1x7F32NEON(a)
 	default:
 		asm.DepthwiseAnyx4F32NEON(a)
 	}

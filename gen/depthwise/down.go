@@ -91,7 +91,10 @@ func (t target) down(win window) {
 			if outputs == sets && i >= win.kw-win.sw {
 				address(i, true, tmp)
 				for q := 1; q < min(last, 8); q++ {
-					PREFETCHT0(pixel(tmp, nil, q))
+					// Where a pixel spans two lines, the channels before have fetched the first.
+					m := pixel(tmp, nil, q)
+					m.Disp += tap - 1
+					PREFETCHT0(m)
 				}
 			}
 			if o := i / win.sw; i%win.sw == 0 && o < outputs {

@@ -81,7 +81,7 @@ var tiles = []int{7, 3, 1}
 // window is a square window and a stride along the row that have code of their own.
 type window struct{ kw, sw int }
 
-var windows = []window{{3, 1}, {3, 2}, {5, 1}, {5, 2}}
+var windows = []window{{3, 1}, {3, 2}, {5, 1}, {5, 2}, {7, 1}}
 
 func (w window) name(isa string) string {
 	return fmt.Sprintf("Depthwise%dx%dS%dx%dF32%s", w.kw, w.kw, w.sw, tiles[0], isa)

@@ -20,7 +20,13 @@ func (t target) runs(win window) {
 	inRows, ys, bytes := AllocLocal(8), AllocLocal(8), AllocLocal(8) // where the output row's input rows are; output rows left; bytes of the blocks
 	edges := AllocLocal(8 * k * 2 * edge)                            // where the outermost inputs of each kernel row are read from
 
-	rows := []reg.Register{reg.RAX, reg.RCX, reg.RDX, reg.R12, reg.R15}[:k]
+	rows := []reg.Register{reg.RAX, reg.RCX, reg.RDX, reg.R12, reg.R15}
+	moving := rows[:min(k, len(rows))] // those that go along with dst
+	var ends Mem
+	if k > len(rows) {
+		// More rows take turns in one register.
+		rows, moving, ends = slices.Repeat(rows[:1], k), nil, AllocLocal(8*k)
+	}
 	args, c, step := tmp, left, reg.RBP
 	// The weights of a packed block's halves lie next to each other, those of the next behind all taps.
 	vector := 4 * t.lanes
@@ -54,7 +60,7 @@ func (t target) runs(win window) {
 		Load(Param("args"), args)
 		MOVQ(field(args, "Zero"), step)
 		ADDQ(bytes, step)
-		for i, r := range rows {
+		for i, r := range rows[:k] {
 			MOVQ(Mem{Base: w, Disp: 8 * i}, r)
 			TESTQ(r, r)
 			LEAQ(Mem{Base: r, Index: c, Scale: 1}, r)
@@ -74,6 +80,9 @@ func (t target) runs(win window) {
 				}
 				MOVQ(tmp, edges.Offset(8*(2*edge*i+e)))
 			}
+			if moving == nil {
+				MOVQ(r, ends.Offset(8*i))
+			}
 		}
 		Load(Param("args"), args)
 		ADDQ(field(args, "RowStep"), w)
@@ -81,7 +90,7 @@ func (t target) runs(win window) {
 		MOVQ(field(args, "W"), w)
 		MOVQ(bytes, c)
 		NEGQ(c)
-		for _, r := range append([]reg.Register{dst}, rows...) {
+		for _, r := range append([]reg.Register{dst}, moving...) {
 			ADDQ(c, r)
 		}
 		if 2*vector == tap {
@@ -93,7 +102,11 @@ func (t target) runs(win window) {
 		for _, a := range acc {
 			VMOVAPS(weight, a)
 		}
-		for i, r := range rows {
+		for i, r := range rows[:k] {
+			if moving == nil {
+				MOVQ(ends.Offset(8*i), r)
+				ADDQ(c, r)
+			}
 			if n-edge > 8 {
 				LEAQ(Mem{Base: r, Index: s1, Scale: 8}, row8)
 			}
@@ -110,7 +123,7 @@ func (t target) runs(win window) {
 		}
 		t.act(label, acc, t.vec[len(acc):])
 		at.store(acc)
-		for _, r := range append([]reg.Register{dst}, rows...) {
+		for _, r := range append([]reg.Register{dst}, moving...) {
 			ADDQ(Imm(uint64(vector)), r)
 		}
 		if 2*vector == tap {

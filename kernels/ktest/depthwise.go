@@ -36,9 +36,10 @@ func depthwiseProblem(s kernels.Conv2D, bias bool, act kernels.Act) Problem {
 			if bias {
 				b = m.F32(s.C)
 			}
-			// In another place of its page than src, as buffers of a network are.
-			got, want := m.Out("dst", out+16)
-			got, want = got[16:], want[16:]
+			// As far from src in its page as buffers of a network are apart.
+			const apart = 48
+			got, want := m.Out("dst", out+apart)
+			got, want = got[apart:], want[apart:]
 			d := kernels.NewDepthwise(s)
 			p := d.Pack(w, b)
 			return Case{
@@ -62,7 +63,7 @@ func depthwiseList() []Problem {
 		add(squareWindow(1, 3, 5, c, 3, 1, 1, 1))
 	}
 	// Every width of tiles, with windows that leave the picture on both sides.
-	for _, k := range []int{3, 5} {
+	for _, k := range []int{3, 5, 7} {
 		for stride := 1; stride <= 2; stride++ {
 			for w := 1; w <= 31; w++ {
 				add(squareWindow(1, 4, w, []int{8, 16, 21}[w%3], k, stride, 1, k/2))
@@ -70,7 +71,7 @@ func depthwiseList() []Problem {
 		}
 	}
 	// Dilations that divide the columns into classes of equal and of different lengths, and such that one has none.
-	for _, k := range []int{3, 5} {
+	for _, k := range []int{3, 5, 7} {
 		for dilation := 2; dilation <= 5; dilation++ {
 			for _, w := range []int{3, 8, 17, 33} {
 				if s := squareWindow(1, 9, w, 24, k, 1, dilation, dilation*(k/2)); w > 8 || dilation < 4 {
@@ -90,7 +91,7 @@ func depthwiseList() []Problem {
 		}
 	}
 	for _, p := range [][4]int{{0, 0, 1, 1}, {1, 0, 0, 0}, {0, 1, 1, 0}, {2, 2, 2, 2}, {3, 0, 1, 4}, {0, 3, 5, 1}} {
-		for _, k := range []int{3, 5} {
+		for _, k := range []int{3, 5, 7} {
 			for stride := 1; stride <= 2; stride++ {
 				s := squareWindow(1, 6, 9, 19, k, stride, 1, 0)
 				s.PT, s.PL, s.PB, s.PR = p[0], p[1], p[2], p[3]
@@ -104,7 +105,7 @@ func depthwiseList() []Problem {
 	add(squareWindow(1, 28, 28, 40, 3, 2, 1, 1))
 	add(squareWindow(1, 41, 37, 129, 3, 1, 1, 1))
 	// Pixels a multiple of 2048 bytes apart.
-	for _, k := range []int{3, 4} {
+	for _, k := range []int{3, 4, 5, 7} {
 		for stride := 1; stride <= 2; stride++ {
 			add(squareWindow(2, 5, 7, 512, k, stride, 1, k/2))
 			add(squareWindow(1, 5, 9, 512, k, stride, 2, k))
@@ -147,7 +148,7 @@ func depthwiseRandom(r *rand.Rand) Problem {
 	}
 	if r.IntN(2) == 0 {
 		// Windows that have tiles of their own.
-		s.KW, s.SW, s.DW = 3+2*r.IntN(2), 1+r.IntN(2), 1
+		s.KW, s.SW, s.DW = 3+2*r.IntN(3), 1+r.IntN(2), 1
 		if s.KH = s.KW; s.SW == 1 {
 			s.DW += r.IntN(4)
 		}
