@@ -129,32 +129,6 @@ func checkNorm(name string, dst, src []float32, c int) {
 	}
 }
 
-// Softmax returns the bits of ref.Softmax: the softmax of each row of c elements. dst may be src.
-func Softmax(dst, src []float32, c int) {
-	checkNorm("Softmax", dst, src, c)
-	for ; len(dst) > 0; dst, src = dst[c:], src[c:] {
-		mapRun(mapExpSub, dst[:c], src[:c], nil, nil, mapParams{MaxElement(src[:c])})
-		mapRun(mapDivScalar, dst[:c], dst[:c], nil, nil, mapParams{Sum(dst[:c])})
-	}
-}
-
-// LogSoftmax returns the bits of ref.LogSoftmax: the logarithm of the softmax of each row of c elements. dst may be src.
-func LogSoftmax(dst, src []float32, c int) {
-	checkNorm("LogSoftmax", dst, src, c)
-	var e [patternLen]float32
-	for ; len(dst) > 0; dst, src = dst[c:], src[c:] {
-		x := src[:c]
-		m := MaxElement(x)
-		var l eight
-		for i := 0; i < c; i += patternLen {
-			j := min(i+patternLen, c)
-			mapRun(mapExpSub, e[:j-i], x[i:j], nil, nil, mapParams{m})
-			addLanes(&l, e[:j-i])
-		}
-		mapRun(mapSubSub, dst[:c], x, nil, nil, mapParams{m, ref.Log(ref.Join8(&l))})
-	}
-}
-
 // L2Normalize returns the bits of ref.L2Normalize: each row of c elements divided by its length, or 0 where that is 0. dst may be src.
 func L2Normalize(dst, src []float32, c int) {
 	checkNorm("L2Normalize", dst, src, c)

@@ -123,13 +123,14 @@ func normFamily() Family {
 				ps = append(ps, p)
 			}
 			for _, f := range rowNorms() {
-				for _, s := range [][2]int{{0, 3}, {1, 1}, {2, 2}, {3, 7}, {2, 8}, {2, 9}, {3, 16}, {1, 17}, {2, 31}, {2, 64}, {1, 97}, {1, 513}, {1, 1100}} {
+				for _, s := range [][2]int{{0, 3}, {1, 1}, {2, 2}, {3, 7}, {2, 8}, {2, 9}, {3, 16}, {1, 17}, {2, 31}, {2, 64}, {1, 97}, {1, 513}, {1, 1100},
+					{40, 1}, {17, 2}, {300, 2}, {259, 3}, {16, 7}, {50, 8}, {50, 9}, {35, 17}, {90, 21}, {21, 64}, {21, 65}} {
 					ps = append(ps, f.problem(s[0], s[1], false))
 				}
 				if !f.own {
-					ps = append(ps, f.problem(3, 29, true))
+					ps = append(ps, f.problem(3, 29, true), f.problem(70, 5, true))
 				}
-				for _, s := range [][2]int{{1 << 13, 21}, {64, 1000}} {
+				for _, s := range [][2]int{{1 << 16, 2}, {1 << 13, 21}, {64, 1000}} {
 					p := f.problem(s[0], s[1], false)
 					p.Bench = true
 					ps = append(ps, p)
@@ -144,7 +145,7 @@ func normFamily() Family {
 				return ss[i].problem(r.IntN(200))
 			}
 			f := rs[i-len(ss)]
-			return f.problem(r.IntN(6), 1+r.IntN(70), !f.own && r.IntN(2) == 0)
+			return f.problem(r.IntN(40), 1+r.IntN(70), !f.own && r.IntN(2) == 0)
 		},
 	}
 }
