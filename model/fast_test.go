@@ -119,6 +119,33 @@ var nets = map[string]func(b *net, x *model.Value) *model.Value{
 		y = b.Add(b.name("conv"), &layer.Conv{Window: pads(3), Groups: 24}, y, thin(24, 7, 1, 3), b.weights(-1, 1, 24))
 		return b.unary(layer.Relu, y)
 	},
+	"softmax between transposes": func(b *net, x *model.Value) *model.Value {
+		y := b.conv(x, 6, 7, 1, layer.Window{}, 1)
+		for _, s := range []struct {
+			there, back []int
+			op          layer.Softmax
+		}{
+			{[]int{0, 3, 2, 1}, []int{0, 3, 2, 1}, layer.Softmax{Axis: 3, Flatten: true}},
+			{[]int{0, 2, 3, 1}, []int{0, 3, 1, 2}, layer.Softmax{Axis: -1, Log: true}},
+			{[]int{3, 2, 0, 1}, []int{2, 3, 1, 0}, layer.Softmax{Axis: 3}},
+		} {
+			y = b.Add(b.name("there"), &layer.Transpose{Perm: s.there}, y)
+			y = b.Add(b.name("softmax"), &s.op, y)
+			y = b.Add(b.name("back"), &layer.Transpose{Perm: s.back}, y)
+		}
+		return y
+	},
+	"softmax between other transposes": func(b *net, x *model.Value) *model.Value {
+		turn := func(y *model.Value, perm ...int) *model.Value {
+			return b.Add(b.name("turn"), &layer.Transpose{Perm: perm}, y)
+		}
+		softmax := func(y *model.Value, s layer.Softmax) *model.Value { return b.Add(b.name("softmax"), &s, y) }
+		y := turn(b.conv(x, 6, 7, 1, layer.Window{}, 1), 0, 3, 2, 1)
+		z := turn(softmax(turn(y, 0, 2, 3, 1), layer.Softmax{Axis: 3}), 0, 2, 3, 1) // does not lead back
+		z = turn(softmax(turn(z, 0, 3, 2, 1), layer.Softmax{Axis: 2, Flatten: true}), 0, 3, 2, 1)
+		p := softmax(turn(z, 0, 3, 2, 1), layer.Softmax{Axis: 3}) // read twice
+		return b.binary(layer.Add, turn(p, 0, 3, 2, 1), turn(p, 0, 3, 2, 1))
+	},
 	"extrema": func(b *net, x *model.Value) *model.Value {
 		y := b.conv(x, 6, 8, 1, layer.Window{}, 1)
 		most := b.Add(b.name("max"), &layer.Variadic{Fn: layer.Max}, y, b.conv(x, 6, 8, 1, layer.Window{}, 1))
@@ -297,14 +324,15 @@ func TestFastFormsAgreeWithPlainLayers(t *testing.T) {
 // TestFusion counts the steps that are left: what is fused is not there on its own.
 func TestFusion(t *testing.T) {
 	for name, want := range map[string][]string{
-		"conv-bn-relu":  {"ToNHWC", "Conv+Relu", "ToNCHW"},
-		"residual":      {"ToNHWC", "Conv+Relu", "Conv+LeakyRelu", "Conv+Add+Relu", "ToNCHW"},
-		"folded affine": {"ToNHWC", "Conv", "ToNCHW"},
-		"pad":           {"ToNHWC", "Conv", "ToNCHW"},
-		"head":          {"ToNHWC", "Conv", "View", "Reshape", "Softmax"},
-		"transposed":    {"ToNHWC", "ConvTranspose+Relu", "ConvTranspose+LeakyRelu", "ConvTranspose", "ConvTranspose", "ToNCHW"},
-		"mean":          {"ToNHWC", "Conv", "ReduceMean", "View"},
-		"lcn":           {"ToNHWC", "Conv+Relu", "MaxPool", "LCN", "ToNCHW"},
+		"conv-bn-relu":               {"ToNHWC", "Conv+Relu", "ToNCHW"},
+		"residual":                   {"ToNHWC", "Conv+Relu", "Conv+LeakyRelu", "Conv+Add+Relu", "ToNCHW"},
+		"folded affine":              {"ToNHWC", "Conv", "ToNCHW"},
+		"pad":                        {"ToNHWC", "Conv", "ToNCHW"},
+		"head":                       {"ToNHWC", "Conv", "View", "Reshape", "Softmax"},
+		"softmax between transposes": {"ToNHWC", "Conv", "Softmax", "LogSoftmax", "Softmax", "ToNCHW"},
+		"transposed":                 {"ToNHWC", "ConvTranspose+Relu", "ConvTranspose+LeakyRelu", "ConvTranspose", "ConvTranspose", "ToNCHW"},
+		"mean":                       {"ToNHWC", "Conv", "ReduceMean", "View"},
+		"lcn":                        {"ToNHWC", "Conv+Relu", "MaxPool", "LCN", "ToNCHW"},
 
 		"locally connected": {"ToNHWC", "LocallyConnected+Relu", "LocallyConnected+LeakyRelu", "ToNCHW"},
 	} {

@@ -15,6 +15,7 @@ import (
 // With consume, packed weights may be left where constants were.
 func (p *ir) optimise(consume bool) {
 	p.simplify()
+	p.straighten()
 	p.foldIntoConv()
 	p.dilate()
 	p.recognise()
@@ -101,6 +102,45 @@ func (p *ir) simplify() {
 			e.replace[o.out[0]] = o.in[0]
 			e.drop[o] = true
 		}
+	}
+	e.apply()
+}
+
+// straighten computes a softmax along the axis that it is meant for, where a file exchanges axes before it and again behind it: until opset 13 ONNX had none
+// along the channels alone.
+func (p *ir) straighten() {
+	uses := p.uses()
+	e := p.edit()
+	for _, o := range p.ops {
+		back, ok := o.op.(*layer.Transpose)
+		if !ok || o.in[0] == nil || o.in[0].def == nil || uses[o.in[0]] != 1 {
+			continue
+		}
+		s := o.in[0].def
+		f, ok := s.op.(*layer.Softmax)
+		if !ok || s.in[0].def == nil || !s.in[0].known {
+			continue
+		}
+		there, ok := s.in[0].def.op.(*layer.Transpose)
+		rank := len(s.in[0].info.Shape)
+		if !ok || len(there.Perm) != rank || len(back.Perm) != rank {
+			continue
+		}
+		axis := f.Axis
+		if axis < 0 {
+			axis += rank
+		}
+		if axis >= rank || f.Flatten && axis != rank-1 || slices.ContainsFunc(countUp(rank), func(i int) bool { return there.Perm[back.Perm[i]] != i }) {
+			continue
+		}
+		s.op = &layer.Softmax{Axis: there.Perm[axis], Log: f.Log}
+		if uses[s.in[0]] == 1 {
+			e.drop[s.in[0].def] = true
+		}
+		s.in = []*val{s.in[0].def.in[0]}
+		s.out = o.out
+		s.out[0].def = s
+		e.drop[o] = true
 	}
 	e.apply()
 }
