@@ -12,8 +12,18 @@ type InterpolationShape = ref.Interpolation
 type Interpolation struct {
 	shape  InterpolationShape
 	oh, ow int
-	band   int // output rows of a tile
+	band   int  // output rows of a tile
+	turned bool // a tile's rows are transposed for the resizing along W
 }
+
+// Few channels make short vectors. So some rows are transposed, and resized along W side by side.
+const (
+	turnedChannels = 128     // fewer
+	turnedLen      = 64      // elements that have the same weights, at least
+	turnedRows     = 16      // at least
+	turnedFloats   = 1 << 16 // of a tile's rows before the resizing along W, at most
+	turnedColumns  = 32      // output columns that are transposed back together
+)
 
 // NewInterpolation plans a resizing.
 func NewInterpolation(s InterpolationShape) *Interpolation {
@@ -27,7 +37,19 @@ func NewInterpolation(s InterpolationShape) *Interpolation {
 		panic("kernels: Interpolation: no output is left")
 	}
 	p.band = max(1, min(p.oh, 1<<14/(p.ow*s.C)))
+	if rows := max(turnedRows, (turnedLen/s.C+15)&^15); s.X.Index != nil && !s.Copy && s.C < turnedChannels && p.oh >= turnedRows && rows*s.W*s.C <= turnedFloats {
+		p.turned, p.band = true, min(rows, p.oh)
+	}
 	return p
+}
+
+// scratch returns how many floats of scratch memory a worker needs.
+func (p *Interpolation) scratch() int {
+	row := p.shape.W * p.shape.C
+	if p.turned {
+		return p.band * (2*row + turnedColumns*p.shape.C)
+	}
+	return row
 }
 
 func checkTaps(t Taps, n int, one bool) {
@@ -55,7 +77,7 @@ func (p *Interpolation) Gradient() *Interpolation {
 	return NewInterpolation(InterpolationShape{N: s.N, H: p.oh, W: p.ow, C: s.C, Y: s.Y.Transpose(s.H), X: s.X.Transpose(s.W)})
 }
 
-// interpolationTask is a resizing being computed. Its tiles are bands of output rows of a picture; each worker has a row of scratch memory.
+// interpolationTask is a resizing being computed. Its tiles are bands of output rows of a picture; each worker has scratch memory of its own.
 type interpolationTask struct {
 	plan     *Interpolation
 	dst, src []float32
@@ -79,7 +101,7 @@ func (p *Interpolation) Run(t *Team, dst, src []float32) {
 	}
 	k := interpolationTasks.Get().(*interpolationTask)
 	k.plan, k.dst, k.src = p, dst[:out], src[:in]
-	if need := t.Threads() * s.W * s.C; cap(k.scratch) < need {
+	if need := t.Threads() * p.scratch(); cap(k.scratch) < need {
 		k.scratch = make([]float32, need)
 	}
 	k.scratch = k.scratch[:cap(k.scratch)]
@@ -93,39 +115,70 @@ func (k *interpolationTask) Tile(i, worker int) {
 	p, s := k.plan, &k.plan.shape
 	bands := (p.oh + p.band - 1) / p.band
 	n, row, wide := i/bands, s.W*s.C, p.ow*s.C
-	scratch := k.scratch[worker*row : (worker+1)*row]
-	src := k.src[n*s.H*row : (n+1)*s.H*row]
-	for y := i % bands * p.band; y < min((i%bands+1)*p.band, p.oh); y++ {
-		dst := k.dst[(n*p.oh+y)*wide : (n*p.oh+y+1)*wide]
-		var line []float32
-		switch {
-		case s.Y.Index == nil:
-			line = src[y*row : (y+1)*row]
-		case s.Copy:
-			line = src[s.Y.Index[y][0]*row:][:row]
-		case s.X.Index == nil:
-			blend(dst, src, row, s.Y.Index[y], s.Y.Weight[y])
-			continue
-		default:
-			blend(scratch, src, row, s.Y.Index[y], s.Y.Weight[y])
-			line = scratch
-		}
+	scratch := k.scratch[worker*p.scratch() : (worker+1)*p.scratch()]
+	src, dst := k.src[n*s.H*row:(n+1)*s.H*row], k.dst[n*p.oh*wide:(n+1)*p.oh*wide]
+	from, to := i%bands*p.band, min((i%bands+1)*p.band, p.oh)
+	if p.turned {
+		p.turn(dst, src, from, to, scratch)
+		return
+	}
+	for y := from; y < to; y++ {
+		out := dst[y*wide : (y+1)*wide]
 		if s.X.Index == nil {
-			copy(dst, line)
+			if line := p.line(out, src, y); &line[0] != &out[0] {
+				copy(out, line)
+			}
 			continue
 		}
+		line := p.line(scratch, src, y)
 		for x, index := range s.X.Index {
-			to := dst[x*s.C : (x+1)*s.C]
+			at := out[x*s.C : (x+1)*s.C]
 			if s.Copy {
-				copy(to, line[index[0]*s.C:])
+				copy(at, line[index[0]*s.C:])
 			} else {
-				blend(to, line, s.C, index, s.X.Weight[x])
+				blend(at, line, s.C, index, s.X.Weight[x])
 			}
 		}
 	}
 }
 
-// blend computes dst = Σ_k weight[k]·src[index[k]·len(dst):], k ascending, from +0.
+// line returns output row y before the resizing along W, which is in src or is computed into scratch.
+func (p *Interpolation) line(scratch, src []float32, y int) []float32 {
+	s := &p.shape
+	row := s.W * s.C
+	switch {
+	case s.Y.Index == nil:
+		return src[y*row : (y+1)*row]
+	case s.Copy:
+		return src[s.Y.Index[y][0]*row:][:row]
+	}
+	blend(scratch[:row], src, row, s.Y.Index[y], s.Y.Weight[y])
+	return scratch[:row]
+}
+
+// turn computes output rows from before to of a picture, transposed.
+func (p *Interpolation) turn(dst, src []float32, from, to int, scratch []float32) {
+	s := &p.shape
+	n, row, wide := to-from, s.W*s.C, p.ow*s.C
+	rows, turned, out := scratch[:n*row], scratch[n*row:2*n*row], scratch[2*n*row:]
+	if s.Y.Index == nil {
+		rows = src[from*row : to*row]
+	} else {
+		for y := range n {
+			p.line(rows[y*row:], src, from+y)
+		}
+	}
+	transposeTile(turned, n, rows, row, n, row)
+	for x := 0; x < p.ow; x += turnedColumns {
+		columns := min(turnedColumns, p.ow-x)
+		for i := range columns {
+			blend(out[i*s.C*n:(i+1)*s.C*n], turned, s.C*n, s.X.Index[x+i], s.X.Weight[x+i])
+		}
+		transposeTile(dst[from*wide+x*s.C:], wide, out, n, columns*s.C, n)
+	}
+}
+
+// blend computes dst = Σ_k weight[k]·src[index[k]·step:], k ascending, from +0.
 func blend(dst, src []float32, step int, index []int, weight []float32) {
 	n := len(dst)
 	at := func(k int) []float32 { return src[index[k]*step:][:n] }

@@ -286,19 +286,22 @@ func interpolateFamily() Family {
 			for _, back := range []bool{false, true} {
 				for taps := 1; taps <= 2; taps++ {
 					for _, c := range []int{1, 3, 7, 8, 19, 64} {
-						for _, s := range [][4]int{{1, 1, 1, 1}, {3, 4, 6, 8}, {3, 5, 3, 10}, {4, 3, 9, 3}, {7, 6, 5, 13}, {5, 7, 40, 41}} {
+						for _, s := range [][4]int{{1, 1, 1, 1}, {3, 4, 6, 8}, {3, 5, 3, 10}, {4, 3, 9, 3}, {7, 6, 5, 13}, {5, 7, 40, 41}, {16, 9, 16, 20}, {33, 40, 17, 23}} {
 							l = append(l, interpolation(2, s[0], s[1], c, s[2], s[3], taps, back))
 						}
 					}
-					p := interpolation(8, 28, 28, 64, 56, 56, taps, back)
-					p.Bench = true
-					l = append(l, p)
+					// The last two: scores of SINet and of DeepLab.
+					for _, s := range [][6]int{{8, 28, 28, 64, 56, 56}, {1, 160, 160, 2, 320, 320}, {1, 65, 65, 21, 513, 513}} {
+						p := interpolation(s[0], s[1], s[2], s[3], s[4], s[5], taps, back)
+						p.Bench = true
+						l = append(l, p)
+					}
 				}
 			}
 			return l
 		},
 		Random: func(r *rand.Rand) Problem {
-			return interpolation(1+r.IntN(2), 1+r.IntN(8), 1+r.IntN(8), 1+r.IntN(20), 1+r.IntN(16), 1+r.IntN(16), 1+r.IntN(2), r.IntN(2) == 0)
+			return interpolation(1+r.IntN(2), 1+r.IntN(8), 1+r.IntN(8), 1+r.IntN(20), 1+r.IntN(40), 1+r.IntN(40), 1+r.IntN(2), r.IntN(2) == 0)
 		},
 	}
 }
