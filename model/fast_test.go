@@ -119,6 +119,16 @@ var nets = map[string]func(b *net, x *model.Value) *model.Value{
 		y = b.Add(b.name("conv"), &layer.Conv{Window: pads(3), Groups: 24}, y, thin(24, 7, 1, 3), b.weights(-1, 1, 24))
 		return b.unary(layer.Relu, y)
 	},
+	"pads": func(b *net, x *model.Value) *model.Value {
+		pad := func(y *model.Value, mode layer.PadMode, n ...int64) *model.Value {
+			return b.Add(b.name("pad"), &layer.Pad{Mode: mode}, y, ints(n...))
+		}
+		y := pad(b.conv(x, 6, 7, 1, layer.Window{}, 1), layer.PadConstant, 0, 0, 0, 0, 0, 2, 0, 0) // channels
+		y = pad(b.unary(layer.Relu, y), layer.PadEdge, 0, 1, 2, 0, 0, 0, 1, 3)
+		y = pad(y, layer.PadReflect, 0, 0, 1, -2, 0, 0, 2, 2)
+		y = b.Add("pad", &layer.Pad{Mode: layer.PadConstant}, y, ints(1, -1, 2, 1), model.Const("v", tensor.Scalar[float32](3)), ints(-3, 3))
+		return b.unary(layer.Abs, y)
+	},
 	"softmax between transposes": func(b *net, x *model.Value) *model.Value {
 		y := b.conv(x, 6, 7, 1, layer.Window{}, 1)
 		for _, s := range []struct {
@@ -329,6 +339,7 @@ func TestFusion(t *testing.T) {
 		"folded affine":              {"ToNHWC", "Conv", "ToNCHW"},
 		"pad":                        {"ToNHWC", "Conv", "ToNCHW"},
 		"head":                       {"ToNHWC", "Conv", "View", "Reshape", "Softmax"},
+		"pads":                       {"ToNHWC", "Conv", "Pad", "Relu", "Pad", "Pad", "Pad", "Abs", "ToNCHW"},
 		"softmax between transposes": {"ToNHWC", "Conv", "Softmax", "LogSoftmax", "Softmax", "ToNCHW"},
 		"transposed":                 {"ToNHWC", "ConvTranspose+Relu", "ConvTranspose+LeakyRelu", "ConvTranspose", "ConvTranspose", "ToNCHW"},
 		"mean":                       {"ToNHWC", "Conv", "ReduceMean", "View"},

@@ -226,6 +226,8 @@ func (l *layouts) lower(o *op) bool {
 		l.ops = append(l.ops, o)
 	case *layer.Slice:
 		return l.cut(o) || l.slice(o)
+	case *layer.Pad:
+		return l.pad(o, f)
 	default:
 		return false
 	}
@@ -424,6 +426,24 @@ func (l *layouts) slice(o *op) bool {
 	o.in[0] = l.nhwc(o.in[0])
 	becomes(o.out[0])
 	l.ops = append(l.ops, o)
+	return true
+}
+
+// pad moves a Pad of known amounts to channels last.
+func (l *layouts) pad(o *op, f *layer.Pad) bool {
+	before, after, _, ok := f.Constant(o.infos())
+	if !ok || len(o.in) > 2 && o.in[2] != nil && !o.in[2].constant() {
+		return false
+	}
+	var pads []int64
+	for _, n := range append(last(before), last(after)...) {
+		pads = append(pads, int64(n))
+	}
+	in := []*val{l.nhwc(o.in[0]), constant(o.name+":pads", tensor.Of(pads, len(pads))), nil}
+	if len(o.in) > 2 {
+		in[2] = o.in[2]
+	}
+	l.emit(o.name, &layer.Pad{Mode: f.Mode}, in, becomes(o.out[0]))
 	return true
 }
 

@@ -245,7 +245,19 @@ func (p *Pad) Plan(in, out []Info) Op {
 type padPlan struct {
 	Pad
 	source [][]int
+	outer  []padDim // dimensions that are gone through, and
+	runs   []padRun // what stands in each row of the others: dimensions that stay as they are count as one with a neighbour
+	row    int      // elements of such a row
 }
+
+// padDim is a dimension of an output.
+type padDim struct {
+	n, stride int   // positions, and elements from one of the input to the next
+	source    []int // as in padPlan; nil where all stay
+}
+
+// padRun is n neighbouring elements of a row, which come from neighbours, or are the constant where from is -1.
+type padRun struct{ from, n int }
 
 func (p *Pad) plan(in []Info, out []int) *padPlan {
 	pads, err := ints(in[1])
@@ -273,7 +285,54 @@ func (p *Pad) plan(in []Info, out []int) *padPlan {
 		}
 		q.source = append(q.source, at)
 	}
+	q.join(in[0].Shape)
 	return q
+}
+
+// join works out outer and runs.
+func (p *padPlan) join(shape []int) {
+	stays := func(d int) bool {
+		for i, s := range p.source[d] {
+			if s != i {
+				return false
+			}
+		}
+		return len(p.source[d]) == shape[d]
+	}
+	d, width := len(shape)-1, 1 // elements that count as one
+	for d > 0 && stays(d) {
+		width *= shape[d]
+		d--
+	}
+	if d < 0 {
+		p.row, p.runs = 1, []padRun{{0, 1}}
+		return
+	}
+	for _, s := range p.source[d] {
+		last := len(p.runs) - 1
+		switch {
+		case last >= 0 && s < 0 && p.runs[last].from < 0, last >= 0 && s >= 0 && p.runs[last].from >= 0 && p.runs[last].from+p.runs[last].n == s*width:
+			p.runs[last].n += width
+		default:
+			p.runs = append(p.runs, padRun{max(s*width, -1), width})
+		}
+	}
+	p.row = len(p.source[d]) * width
+	width *= shape[d]
+	for d--; d >= 0; d-- {
+		dim := padDim{len(p.source[d]), width, p.source[d]}
+		if stays(d) {
+			dim.source = nil
+			if n := len(p.outer); n > 0 && p.outer[n-1].source == nil {
+				p.outer[n-1].n *= dim.n
+				width *= shape[d]
+				continue
+			}
+		}
+		p.outer = append(p.outer, dim)
+		width *= shape[d]
+	}
+	slices.Reverse(p.outer)
 }
 
 func (p *padPlan) Forward(e *Env, in, out []*tensor.Tensor) error {
@@ -300,38 +359,42 @@ func padAny[W uint8 | uint16 | uint32 | uint64](p *padPlan, in, value, out *tens
 	if value != nil {
 		fill = tensor.Bits[W](value)[0]
 	}
-	os := out.Shape()
-	n := len(os)
-	if n == 0 {
-		copy(dst, src)
-		return
+	set := func(x []W) {
+		for i := range x {
+			x[i] = fill
+		}
 	}
-	st := rowMajor(in.Shape())
-	inner := p.source[n-1]
-	var idx [tensor.MaxRank]int
-	for at := 0; at < len(dst); at += os[n-1] {
+	var at [tensor.MaxRank]int
+	for ; len(dst) > 0; dst = dst[p.row:] {
 		base := 0
-		for d := range n - 1 {
-			s := p.source[d][idx[d]]
+		for d, o := range p.outer {
+			s := at[d]
+			if o.source != nil {
+				s = o.source[s]
+			}
 			if s < 0 {
 				base = -1
 				break
 			}
-			base += s * st[d]
+			base += s * o.stride
 		}
-		row := dst[at : at+os[n-1]]
-		for i, s := range inner {
-			if s < 0 || base < 0 {
-				row[i] = fill
-			} else {
-				row[i] = src[base+s]
+		if row := dst[:p.row]; base < 0 {
+			set(row)
+		} else {
+			for _, r := range p.runs {
+				if r.from < 0 {
+					set(row[:r.n])
+				} else {
+					copy(row[:r.n], src[base+r.from:])
+				}
+				row = row[r.n:]
 			}
 		}
-		for d := n - 2; d >= 0; d-- {
-			if idx[d]++; idx[d] < os[d] {
+		for d := len(p.outer) - 1; d >= 0; d-- {
+			if at[d]++; at[d] < p.outer[d].n {
 				break
 			}
-			idx[d] = 0
+			at[d] = 0
 		}
 	}
 }
