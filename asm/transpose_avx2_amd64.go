@@ -23,3 +23,8 @@ func Join3F32AVX2(dst *float32, src *float32, lds int, n int)
 //
 //go:noescape
 func Join2F32AVX2(dst *float32, a *float32, b *float32, n int)
+
+// Split2F32AVX2 computes a[i] = src[2i], b[i] = src[2i+1] for i < n, n at least 8.
+//
+//go:noescape
+func Split2F32AVX2(a *float32, b *float32, src *float32, n int)

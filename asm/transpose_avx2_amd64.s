@@ -185,3 +185,34 @@ loop:
 done:
 	VZEROUPPER
 	RET
+
+// func Split2F32AVX2(a *float32, b *float32, src *float32, n int)
+// Requires: AVX, AVX2
+TEXT ·Split2F32AVX2(SB), NOSPLIT, $0-32
+	MOVQ a+0(FP), AX
+	MOVQ b+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ n+24(FP), BX
+	XORQ SI, SI
+	SUBQ $0x08, BX
+
+loop:
+	VMOVUPS (DX)(SI*8), Y0
+	VMOVUPS 32(DX)(SI*8), Y1
+	VSHUFPS $0x88, Y1, Y0, Y2
+	VPERMPD $0xd8, Y2, Y2
+	VMOVUPS Y2, (AX)(SI*4)
+	VSHUFPS $0xdd, Y1, Y0, Y0
+	VPERMPD $0xd8, Y0, Y0
+	VMOVUPS Y0, (CX)(SI*4)
+	CMPQ    SI, BX
+	JGE     done
+	ADDQ    $0x08, SI
+	CMPQ    SI, BX
+	JLE     loop
+	MOVQ    BX, SI
+	JMP     loop
+
+done:
+	VZEROUPPER
+	RET

@@ -23,3 +23,8 @@ func Join3F32NEON(dst, src *float32, lds, n int)
 //
 //go:noescape
 func Join2F32NEON(dst, a, b *float32, n int)
+
+// Split2F32NEON computes a[i] = src[2i], b[i] = src[2i+1] for i < n, n at least 4.
+//
+//go:noescape
+func Split2F32NEON(a, b, src *float32, n int)

@@ -136,3 +136,28 @@ loop:
 	B loop
 done:
 	RET
+
+// func Split2F32NEON(a, b, src *float32, n int)
+TEXT ·Split2F32NEON(SB), NOSPLIT, $0-32
+	MOVD a+0(FP), R0
+	MOVD b+8(FP), R1
+	MOVD src+16(FP), R2
+	MOVD n+24(FP), R3
+	MOVD ZR, R5
+	SUB $4, R3, R3
+loop:
+	ADD R5<<3, R2, R4
+	VLD2 (R4), [V0.S4, V1.S4]
+	ADD R5<<2, R0, R4
+	VST1 [V0.S4], (R4)
+	ADD R5<<2, R1, R4
+	VST1 [V1.S4], (R4)
+	CMP R3, R5
+	BGE done
+	ADD $4, R5, R5
+	CMP R3, R5
+	BLE loop
+	MOVD R3, R5
+	B loop
+done:
+	RET

@@ -141,7 +141,7 @@ func checkTranspose() bool {
 	for i := range src {
 		src[i] = float32(i)
 	}
-	for _, s := range [...][2]int{{27, 19}, {19, 27}, {27, 3}, {3, 27}} {
+	for _, s := range [...][2]int{{27, 19}, {19, 27}, {27, 3}, {3, 27}, {27, 2}, {2, 27}} {
 		Transpose(nil, dst[:], s[0], src[:], s[1], s[0], s[1])
 		ref.Transpose(want[:], s[0], src[:], s[1], s[0], s[1])
 		if dst != want {
@@ -177,5 +177,34 @@ func Join2(dst, a, b []float32) {
 func join2Go(dst, a, b []float32) {
 	for i, v := range a {
 		dst[2*i], dst[2*i+1] = v, b[i]
+	}
+}
+
+// Split2 computes a[i] = src[2i], b[i] = src[2i+1], the reverse of Join2. It returns the bits of ref.Split2. Src has twice the length of a and b, and
+// overlaps neither; nor do they overlap.
+func Split2(a, b, src []float32) {
+	if len(a) != len(b) {
+		panic("kernels: Split2: a and b differ in length")
+	}
+	if len(src) != 2*len(a) {
+		panic("kernels: Split2: src is not twice as long")
+	}
+	if !disjoint(src, a) || !disjoint(src, b) || !disjoint(a, b) {
+		panic("kernels: Split2: a, b or src overlap")
+	}
+	for len(a) > mapChunk {
+		split2Tile(a[:mapChunk], b[:mapChunk], src[:2*mapChunk])
+		a, b, src = a[mapChunk:], b[mapChunk:], src[2*mapChunk:]
+	}
+	if len(a) < 8 {
+		split2Go(a, b, src)
+		return
+	}
+	split2Tile(a, b, src)
+}
+
+func split2Go(a, b, src []float32) {
+	for i := range a {
+		a[i], b[i] = src[2*i], src[2*i+1]
 	}
 }

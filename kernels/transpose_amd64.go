@@ -8,6 +8,10 @@ func transposeTile(dst []float32, ldd int, src []float32, lds, rows, cols int) {
 	switch {
 	case use[OpTranspose] < AVX2:
 		transposeGo(dst, ldd, src, lds, rows, cols)
+	case cols == 2 && lds == 2 && rows >= 8:
+		asm.Split2F32AVX2(&dst[0], &dst[ldd], &src[0], rows)
+	case rows == 2 && ldd == 2 && cols >= 8:
+		asm.Join2F32AVX2(&dst[0], &src[0], &src[lds], cols)
 	case cols == 3 && lds == 3 && rows >= 8:
 		asm.Split3F32AVX2(&dst[0], ldd, &src[0], rows)
 	case rows == 3 && ldd == 3 && cols >= 8:
@@ -31,4 +35,12 @@ func join2Tile(dst, a, b []float32) {
 		return
 	}
 	asm.Join2F32AVX2(&dst[0], &a[0], &b[0], len(a))
+}
+
+func split2Tile(a, b, src []float32) {
+	if use[OpTranspose] == Generic {
+		split2Go(a, b, src)
+		return
+	}
+	asm.Split2F32AVX2(&a[0], &b[0], &src[0], len(a))
 }

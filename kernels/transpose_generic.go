@@ -7,3 +7,5 @@ func transposeTile(dst []float32, ldd int, src []float32, lds, rows, cols int) {
 }
 
 func join2Tile(dst, a, b []float32) { join2Go(dst, a, b) }
+
+func split2Tile(a, b, src []float32) { split2Go(a, b, src) }

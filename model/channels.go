@@ -222,6 +222,80 @@ func (l *layouts) shuffle(o *op) bool {
 	return true
 }
 
+// deal emits what deals the channels of an image out to two: those with even numbers, and those with odd ones. Networks write it as [N,C,H,W] seen as
+// [N·C/2,2,H·W], its first axes exchanged, and two Gathers from [2,N,C/2,H,W].
+func (l *layouts) deal(o *op) bool {
+	x, mid := o.in[0], o.out[0]
+	s := x.shape()
+	if x.layout != NHWC || x.info.DType != tensor.Float32 || len(s) != 4 || s[1]%2 != 0 || l.uses[mid] != 1 ||
+		!slices.Equal(mid.info.Shape, []int{s[0] * s[1] / 2, 2, s[2] * s[3]}) {
+		return false
+	}
+	t := l.reader(mid)
+	if t == nil {
+		return false
+	}
+	if tr, ok := t.op.(*layer.Transpose); !ok || !slices.Equal(tr.Perm, []int{1, 0, 2}) || l.uses[t.out[0]] != 1 {
+		return false
+	}
+	pair := l.reader(t.out[0])
+	half := []int{s[0], s[1] / 2, s[2], s[3]}
+	if pair == nil || !slices.Equal(pair.out[0].info.Shape, append([]int{2}, half...)) || l.uses[pair.out[0]] != 2 {
+		return false
+	}
+	if _, ok := pair.op.(*layer.Reshape); !ok {
+		return false
+	}
+	out := make([]*val, 2)
+	var takes []*op
+	for _, r := range l.rest {
+		if !slices.Contains(r.in, pair.out[0]) {
+			continue
+		}
+		g, ok := r.op.(*layer.Gather)
+		if !ok || g.Axis != 0 || r.in[0] != pair.out[0] || !r.in[1].constant() || !slices.Equal(r.out[0].info.Shape, half) {
+			return false
+		}
+		at, ok := r.in[1].info.Value.Ints()
+		if !ok || len(at) != 1 || at[0] < 0 || at[0] > 1 || out[at[0]] != nil {
+			return false
+		}
+		out[at[0]] = r.out[0]
+		takes = append(takes, r)
+	}
+	if len(takes) != 2 {
+		return false
+	}
+	for _, r := range append(takes, t, pair) {
+		l.skip[r] = true
+	}
+	l.emit(o.name, &dealt{}, []*val{x}, becomes(out[0]), becomes(out[1]))
+	return true
+}
+
+// dealt copies every other number to the first output and the rest to the second.
+type dealt struct{ fastOp }
+
+func (*dealt) Kind() string { return "Deal" }
+
+func (*dealt) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	t := dealtTasks.Get().(*dealtTask)
+	t.src, t.even, t.odd = in[0].Float32s(), out[0].Float32s(), out[1].Float32s()
+	e.Team.Run(t, (len(t.even)+mapPiece-1)/mapPiece)
+	*t = dealtTask{}
+	dealtTasks.Put(t)
+	return nil
+}
+
+type dealtTask struct{ src, even, odd []float32 }
+
+var dealtTasks = sync.Pool{New: func() any { return new(dealtTask) }}
+
+func (t *dealtTask) Tile(i, _ int) {
+	from, to := i*mapPiece, min((i+1)*mapPiece, len(t.even))
+	kernels.Split2(t.even[from:to], t.odd[from:to], t.src[2*from:2*to])
+}
+
 // reader returns the first operation to come that reads v as its first input.
 func (l *layouts) reader(v *val) *op {
 	for _, o := range l.rest {

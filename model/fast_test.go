@@ -119,6 +119,21 @@ var nets = map[string]func(b *net, x *model.Value) *model.Value{
 		y = b.Add(b.name("conv"), &layer.Conv{Window: pads(3), Groups: 24}, y, thin(24, 7, 1, 3), b.weights(-1, 1, 24))
 		return b.unary(layer.Relu, y)
 	},
+	"deal": func(b *net, x *model.Value) *model.Value {
+		y := b.Add(b.name("pairs"), &layer.Reshape{}, b.conv(x, 6, 8, 1, layer.Window{}, 1), ints(-1, 2, 13*11))
+		y = b.Add(b.name("turn"), &layer.Transpose{Perm: []int{1, 0, 2}}, y)
+		y = b.Add(b.name("halves"), &layer.Reshape{}, y, ints(2, -1, 4, 13, 11))
+		odd := b.Add(b.name("take"), &layer.Gather{}, y, model.Const("one", tensor.Scalar[int64](1)))
+		even := b.Add(b.name("take"), &layer.Gather{}, y, model.Const("zero", tensor.Scalar[int64](0)))
+		return b.binary(layer.Sub, odd, b.unary(layer.Relu, even))
+	},
+	"deal read otherwise": func(b *net, x *model.Value) *model.Value {
+		y := b.Add(b.name("pairs"), &layer.Reshape{}, b.conv(x, 6, 8, 1, layer.Window{}, 1), ints(-1, 2, 13*11))
+		y = b.Add(b.name("turn"), &layer.Transpose{Perm: []int{1, 0, 2}}, y)
+		y = b.Add(b.name("halves"), &layer.Reshape{}, y, ints(2, -1, 4, 13, 11))
+		odd := b.Add(b.name("take"), &layer.Gather{}, y, model.Const("one", tensor.Scalar[int64](1)))
+		return b.binary(layer.Sub, odd, b.Add(b.name("sum"), &layer.Reduce{Fn: layer.ReduceSum}, y, ints(0)))
+	},
 	"pads": func(b *net, x *model.Value) *model.Value {
 		pad := func(y *model.Value, mode layer.PadMode, n ...int64) *model.Value {
 			return b.Add(b.name("pad"), &layer.Pad{Mode: mode}, y, ints(n...))
@@ -339,6 +354,7 @@ func TestFusion(t *testing.T) {
 		"folded affine":              {"ToNHWC", "Conv", "ToNCHW"},
 		"pad":                        {"ToNHWC", "Conv", "ToNCHW"},
 		"head":                       {"ToNHWC", "Conv", "View", "Reshape", "Softmax"},
+		"deal":                       {"ToNHWC", "Conv", "Deal", "Relu", "Sub", "ToNCHW"},
 		"pads":                       {"ToNHWC", "Conv", "Pad", "Relu", "Pad", "Pad", "Pad", "Abs", "ToNCHW"},
 		"softmax between transposes": {"ToNHWC", "Conv", "Softmax", "LogSoftmax", "Softmax", "ToNCHW"},
 		"transposed":                 {"ToNHWC", "ConvTranspose+Relu", "ConvTranspose+LeakyRelu", "ConvTranspose", "ConvTranspose", "ToNCHW"},

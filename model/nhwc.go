@@ -176,7 +176,7 @@ func (l *layouts) lower(o *op) bool {
 	case *layer.ResizeGrad:
 		return f32 && l.resize(o, f.Shape, f.Resize.Mode == "nearest", f.Planar, true)
 	case *layer.Reshape:
-		return l.shuffle(o)
+		return l.shuffle(o) || l.deal(o)
 	}
 	if f32 && l.lowerGrad(o) {
 		return true

@@ -22,6 +22,7 @@ func main() {
 		split3()
 		join3()
 		join2()
+		split2()
 		Generate()
 	case "avx512":
 		ConstraintExpr("!purego")
@@ -37,14 +38,16 @@ func main() {
 }
 
 const (
-	blockSig = "func(dst *float32, ldd, dstStep int, src *float32, lds, srcStep, n int)"
-	blockDoc = "%s transposes n blocks of %dx%d: dst[j·ldd+i] = src[i·lds+j]; each block lies dstStep and srcStep elements after the one before."
-	splitSig = "func(dst *float32, ldd int, src *float32, n int)"
-	splitDoc = "%s computes dst[c·ldd+i] = src[3i+c] for i < n, c < 3, n at least %d."
-	join2Sig = "func(dst, a, b *float32, n int)"
-	join2Doc = "%s computes dst[2i] = a[i], dst[2i+1] = b[i] for i < n, n at least %d."
-	joinSig  = "func(dst, src *float32, lds, n int)"
-	joinDoc  = "%s computes dst[3i+c] = src[c·lds+i] for i < n, c < 3, n at least %d."
+	blockSig  = "func(dst *float32, ldd, dstStep int, src *float32, lds, srcStep, n int)"
+	blockDoc  = "%s transposes n blocks of %dx%d: dst[j·ldd+i] = src[i·lds+j]; each block lies dstStep and srcStep elements after the one before."
+	splitSig  = "func(dst *float32, ldd int, src *float32, n int)"
+	splitDoc  = "%s computes dst[c·ldd+i] = src[3i+c] for i < n, c < 3, n at least %d."
+	join2Sig  = "func(dst, a, b *float32, n int)"
+	join2Doc  = "%s computes dst[2i] = a[i], dst[2i+1] = b[i] for i < n, n at least %d."
+	split2Sig = "func(a, b, src *float32, n int)"
+	split2Doc = "%s computes a[i] = src[2i], b[i] = src[2i+1] for i < n, n at least %d."
+	joinSig   = "func(dst, src *float32, lds, n int)"
+	joinDoc   = "%s computes dst[3i+c] = src[c·lds+i] for i < n, c < 3, n at least %d."
 )
 
 func begin(name, sig, doc string, args ...any) {
@@ -279,6 +282,21 @@ func join2() {
 		VMOVUPS(out, Mem{Base: dst, Index: i, Scale: 8})
 		VPERM2F128(U8(0x31), hi, lo, out)
 		VMOVUPS(out, Mem{Base: dst, Index: i, Scale: 8, Disp: 32})
+	})
+	end()
+}
+
+func split2() {
+	begin("Split2F32AVX2", split2Sig, split2Doc, 8)
+	a, b, src, n := arg("a"), arg("b"), arg("src"), arg("n")
+	eights(n, func(i reg.Register) {
+		x, y, even, odd := YMM(), YMM(), YMM(), YMM()
+		VMOVUPS(Mem{Base: src, Index: i, Scale: 8}, x)
+		VMOVUPS(Mem{Base: src, Index: i, Scale: 8, Disp: 32}, y)
+		VPERMPD(U8(0xd8), shuffle(x, y, 0, 2, 0, 2), even) // x0 x2 y0 y2, x4 x6 y4 y6: the middle pairs exchanged
+		VMOVUPS(even, Mem{Base: a, Index: i, Scale: 4})
+		VPERMPD(U8(0xd8), shuffle(x, y, 1, 3, 1, 3), odd)
+		VMOVUPS(odd, Mem{Base: b, Index: i, Scale: 4})
 	})
 	end()
 }

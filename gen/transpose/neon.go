@@ -14,6 +14,7 @@ func writeNEON() error {
 	split3NEON(f)
 	join3NEON(f)
 	join2NEON(f)
+	split2NEON(f)
 	return f.WriteFiles("../asm", "transpose_neon")
 }
 
@@ -137,6 +138,22 @@ func join2NEON(f *neon.File) {
 		fn.Ld1(neon.S4, p, v[1])
 		fn.T("ADD %v<<3, %v, %v", i, dst, p)
 		fn.St2(neon.S4, p, v[0], v[1])
+	})
+	fn.Ret()
+}
+
+func split2NEON(f *neon.File) {
+	fn := beginNEON(f, "Split2F32NEON", split2Sig, split2Doc, 4)
+	a, b, src, n := argNEON(fn, "a"), argNEON(fn, "b"), argNEON(fn, "src"), argNEON(fn, "n")
+	p := fn.AllocR()
+	v := fn.AllocN(2)
+	foursNEON(fn, n, func(i neon.R) {
+		fn.T("ADD %v<<3, %v, %v", i, src, p)
+		fn.Ld2(neon.S4, p, v[0], v[1])
+		fn.T("ADD %v<<2, %v, %v", i, a, p)
+		fn.St1(neon.S4, p, v[0])
+		fn.T("ADD %v<<2, %v, %v", i, b, p)
+		fn.St1(neon.S4, p, v[1])
 	})
 	fn.Ret()
 }

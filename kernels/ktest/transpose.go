@@ -72,7 +72,7 @@ func transposeList() []Problem {
 		}
 	}
 	for _, n := range []int{0, 1, 7, 8, 9, 16, 23, 58, 116} {
-		l = append(l, joinProblem(n))
+		l = append(l, joinProblem(n), splitProblem(n))
 	}
 	for _, toNCHW := range []bool{false, true} {
 		for _, s := range [][3]int{{0, 4, 4}, {1, 1, 1}, {2, 49, 3}, {3, 64, 32}, {2, 129, 65}, {2, 5, 131}, {1, 1000, 3}} {
@@ -95,6 +95,22 @@ func joinProblem(n int) Problem {
 			return Case{
 				Fast: func(*kernels.Team) { kernels.Join2(got, a, b) },
 				Ref:  func() { ref.Join2(want, a, b) },
+			}
+		},
+	}
+}
+
+// splitProblem is the reverse.
+func splitProblem(n int) Problem {
+	return Problem{
+		Name: fmt.Sprintf("transpose/split2/%d", n), Bytes: 16 * float64(n),
+		Build: func(m *Mem) Case {
+			src := m.F32(2 * n)
+			gotA, wantA := m.Out("a", n)
+			gotB, wantB := m.Out("b", n)
+			return Case{
+				Fast: func(*kernels.Team) { kernels.Split2(gotA, gotB, src) },
+				Ref:  func() { ref.Split2(wantA, wantB, src) },
 			}
 		},
 	}

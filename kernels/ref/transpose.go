@@ -17,3 +17,10 @@ func Join2(dst, a, b []float32) {
 		dst[2*i], dst[2*i+1] = a[i], b[i]
 	}
 }
+
+// Split2 computes a[i] = src[2i], b[i] = src[2i+1].
+func Split2(a, b, src []float32) {
+	for i := range a {
+		a[i], b[i] = src[2*i], src[2*i+1]
+	}
+}
