@@ -97,7 +97,7 @@ func newConv(s kernels.Conv2D, w, bias []float32, f *fused, ours bool) *conv {
 	}
 	t := filters(w, s.O, cg, taps, ours)
 	ours = ours || taps > 1 && cg > 1
-	if kernels.WinogradSuits(s) {
+	if !f.exact && kernels.WinogradSuits(s) {
 		c.quick = kernels.NewWinograd(s)
 		c.turned = c.quick.Pack(t, bias)
 		return c

@@ -21,6 +21,7 @@ func (p *ir) optimise(consume bool) {
 	p.recognise()
 	p.fuse()
 	p.fuseTraining()
+	p.integers()
 	p.toNHWC(consume)
 	p.prune()
 }
@@ -451,6 +452,7 @@ type fused struct {
 	layer.Op // the layer itself: *layer.Conv, *layer.ConvTranspose, *layer.LocallyConnected or *layer.Gemm
 	act      kernels.Act
 	kind     string
+	exact    bool // numbers are integers, and no sum may be made of others
 }
 
 func (f *fused) Kind() string { return f.kind }

@@ -200,6 +200,13 @@ func (l *layouts) lower(o *op) bool {
 	switch f := o.op.(type) {
 	case *layer.Unary, *layer.Clip, *layer.Cast:
 		l.elementwise(o, 1)
+	case *layer.Quantize:
+		return l.scaled(o, f.Axis, f.Block, func(axis int) layer.Op { return &layer.Quantize{Axis: axis, Saturate: f.Saturate, To: f.To} })
+	case *layer.Dequantize:
+		return l.scaled(o, f.Axis, f.Block, func(axis int) layer.Op { return &layer.Dequantize{Axis: axis} })
+	case *requantize:
+		f.n, f.inner = o.out[0].info.Shape[1], 1
+		l.elementwise(o, len(o.in))
 	case *layer.Binary, *layer.Variadic, *layer.Where:
 		return l.broadcast(o)
 	case *layer.Concat:
@@ -257,6 +264,21 @@ func lastAxis(axis, rank int) int {
 		return rank - 1
 	}
 	return axis - 1
+}
+
+// scaled moves an operation with a scale, or one for each channel, to channels last.
+func (l *layouts) scaled(o *op, axis, block int, moved func(axis int) layer.Op) bool {
+	n, _ := tensor.Count(o.in[1].info.Shape)
+	rank := len(o.out[0].info.Shape)
+	if block != 0 || n != 1 && axis != 1 && axis != 1-rank {
+		return false
+	}
+	for i, v := range o.in[1:] {
+		o.in[1+i] = l.nchw(v)
+	}
+	o.op = moved(rank - 1)
+	l.elementwise(o, 1)
+	return true
 }
 
 // elementwise moves an operation whose first n inputs are images, and to which layout does not matter, to channels last.

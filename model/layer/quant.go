@@ -174,8 +174,40 @@ func (q *Quantize) Forward(e *Env, in, out []*tensor.Tensor) error {
 		}
 		return nil
 	}
-	quantize(out[0], x, scale, e.zeros(optT(in, 2)), &b)
+	zero := e.zeros(optT(in, 2))
+	if d := out[0].DType(); b.mode == 0 && (d == tensor.Int8 || d == tensor.Uint8) {
+		t := taskOf[quantizeTask](e)
+		*t = quantizeTask{out[0].Raw(), x, scale[0], float32(zeroAt(zero, 0)), d}
+		e.Team.Run(t, (len(x)+quantizePiece-1)/quantizePiece)
+		*t = quantizeTask{}
+		return nil
+	}
+	quantize(out[0], x, scale, zero, &b)
 	return nil
+}
+
+// quantizePiece is how many elements one tile has.
+const quantizePiece = 1 << 14
+
+// quantizeTask is a quantisation to 8 bits with one scale.
+type quantizeTask struct {
+	y           []byte
+	x           []float32
+	scale, zero float32
+	to          tensor.DType
+}
+
+func (t *quantizeTask) Tile(i, _ int) {
+	from, to := i*quantizePiece, min((i+1)*quantizePiece, len(t.x))
+	lo, hi, _ := limits(t.to)
+	y := t.y[from:to]
+	for i, v := range t.x[from:to] {
+		r := round8(v/t.scale) + t.zero
+		if r != r {
+			r = 0
+		}
+		y[i] = byte(int32(minOf(hi, maxOf(lo, r))))
+	}
 }
 
 func quantize(dst *tensor.Tensor, x, scale []float32, zero []int32, b *blocks) {
@@ -189,6 +221,30 @@ func quantize(dst *tensor.Tensor, x, scale []float32, zero []int32, b *blocks) {
 	case tensor.Uint16:
 		quantizeTo(tensor.Data[uint16](dst), dst.DType(), x, scale, zero, b)
 	}
+}
+
+// Round8 computes the bytes of dst = saturate(round(x·scale) + zero), ties to even, of type to, Int8 or Uint8. Scale is one number or one for each of x, and finite.
+func Round8(dst []byte, x, scale []float32, zero float32, to tensor.DType) {
+	lo, hi, _ := limits(to)
+	dst = dst[:len(x)]
+	if len(scale) > 1 {
+		scale = scale[:len(x)]
+		for i, v := range x {
+			dst[i] = byte(int32(minOf(hi, maxOf(lo, round8(float32(v*scale[i]))+zero))))
+		}
+		return
+	}
+	s := scale[0]
+	for i, v := range x {
+		dst[i] = byte(int32(minOf(hi, maxOf(lo, round8(float32(v*s))+zero))))
+	}
+}
+
+// round8 rounds x to an integer, ties to even; beyond 512 it returns that, which with any zero point saturates 8 bits as well. A NaN stays one.
+func round8(x float32) float32 {
+	const magic = 3 << 22          // numbers near it are integers
+	x = minOf(512, maxOf(-512, x)) // which keep a NaN
+	return float32(x+magic) - magic
 }
 
 func quantizeTo[T int8 | uint8 | int16 | uint16](y []T, d tensor.DType, x, scale []float32, zero []int32, b *blocks) {
@@ -239,11 +295,40 @@ func (q *Dequantize) Forward(e *Env, in, out []*tensor.Tensor) error {
 		}
 		return nil
 	}
+	if d := in[0].DType(); b.mode == 0 && (d == tensor.Int8 || d == tensor.Uint8) {
+		t := taskOf[dequantizeTask](e)
+		t.y, t.x = y, in[0].Raw()
+		for i := range t.of {
+			v := int32(i)
+			if d == tensor.Int8 {
+				v = int32(int8(i))
+			}
+			t.of[i] = float32(v-zeroAt(zero, 0)) * scale[0]
+		}
+		e.Team.Run(t, (len(y)+quantizePiece-1)/quantizePiece)
+		t.y, t.x = nil, nil
+		return nil
+	}
 	for i, v := range e.integers(in[0]) {
 		k := b.of(i)
 		y[i] = float32(v-zeroAt(zero, k)) * scale[k]
 	}
 	return nil
+}
+
+// dequantizeTask looks up what 8-bit integers stand for.
+type dequantizeTask struct {
+	y  []float32
+	x  []byte
+	of [256]float32
+}
+
+func (t *dequantizeTask) Tile(i, _ int) {
+	from, to := i*quantizePiece, min((i+1)*quantizePiece, len(t.y))
+	y := t.y[from:to]
+	for i, v := range t.x[from:to] {
+		y[i] = t.of[v]
+	}
 }
 
 // DynamicQuantize quantises x to Uint8 with the scale and zero point that its range, widened to hold 0, asks for. Outputs: y, scale, zero.
