@@ -335,8 +335,23 @@ func unary(u *layer.Unary) func(dst, a, _ []float32) {
 			return func(dst, a, _ []float32) { kernels.GELUTanh(dst, a) }
 		}
 		return func(dst, a, _ []float32) { kernels.GELU(dst, a) }
+	case layer.Mish:
+		return mish
 	}
 	return nil
+}
+
+// mish computes dst = a·tanh(softplus(a)) (Misra: Mish, 2019).
+func mish(dst, a, _ []float32) {
+	var gate [1024]float32
+	for len(dst) > 0 {
+		n := min(len(dst), len(gate))
+		g := gate[:n]
+		kernels.Softplus(g, a[:n])
+		kernels.Tanh(g, g)
+		kernels.Mul(dst[:n], a[:n], g)
+		dst, a = dst[n:], a[n:]
+	}
 }
 
 // elementwiseFast emits the fast form of an element-wise operation on float32 values of one layout, if there is one.
@@ -436,6 +451,8 @@ func (l *layouts) binaryFast(o *op, f *layer.Binary, emit func(*inPlace, ...*val
 			run = func(dst, a, _ []float32) { kernels.MinScalar(dst, a, s) }
 		case f.Fn == layer.PRelu && !swapped:
 			run = func(dst, a, _ []float32) { kernels.LeakyReLU(dst, a, s) }
+		case f.Fn == layer.Pow && !swapped && s == 2:
+			run = func(dst, a, _ []float32) { kernels.Mul(dst, a, a) }
 		default:
 			return false
 		}

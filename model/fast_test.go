@@ -119,6 +119,29 @@ var nets = map[string]func(b *net, x *model.Value) *model.Value{
 		y = b.Add(b.name("conv"), &layer.Conv{Window: pads(3), Groups: 24}, y, thin(24, 7, 1, 3), b.weights(-1, 1, 24))
 		return b.unary(layer.Relu, y)
 	},
+	"mish and squares": func(b *net, x *model.Value) *model.Value {
+		y := b.binary(layer.Pow, b.unary(layer.Mish, b.conv(x, 6, 9, 1, layer.Window{}, 1)), model.Const("two", tensor.Scalar[float32](2)))
+		return b.binary(layer.Sub, y, b.binary(layer.Pow, model.Const("two", tensor.Scalar[float32](2)), y))
+	},
+	"instance norm": func(b *net, x *model.Value) *model.Value {
+		y := b.Add("norm", &layer.InstanceNorm{Epsilon: 1e-3}, b.conv(x, 6, 9, 3, pads(1), 1), b.weights(0.5, 1, 9), b.weights(-1, 1, 9))
+		return b.conv(b.unary(layer.Relu, y), 9, 4, 1, layer.Window{}, 1)
+	},
+	"depth to space": func(b *net, x *model.Value) *model.Value {
+		y := b.Add("wide", &layer.DepthToSpace{B: 2}, b.conv(x, 6, 12, 1, layer.Window{}, 1))
+		y = b.Add("wider", &layer.DepthToSpace{B: 3, ColumnsFirst: true}, b.conv(y, 3, 18, 1, layer.Window{}, 1))
+		return b.Add("widest", &layer.DepthToSpace{B: 2, ColumnsFirst: true}, b.conv(y, 2, 4, 1, layer.Window{}, 1))
+	},
+	"softmax in the middle": func(b *net, x *model.Value) *model.Value {
+		return b.Add("log", &layer.Softmax{Axis: 2, Log: true}, b.Add("p", &layer.Softmax{Axis: -2}, b.conv(x, 6, 9, 1, layer.Window{}, 1)))
+	},
+	"products": func(b *net, x *model.Value) *model.Value {
+		y := b.conv(x, 6, 8, 1, layer.Window{}, 1) // [2,8,13,11]
+		turned := b.Add("turn", &layer.Transpose{Perm: []int{0, 1, 3, 2}}, y)
+		scores := b.Add("scores", &layer.Softmax{Axis: -1}, b.Add("qk", &layer.MatMul{}, y, turned)) // [2,8,13,13]
+		z := b.Add("v", &layer.MatMul{}, scores, b.conv(x, 6, 1, 1, layer.Window{}, 1))              // one matrix for eight
+		return b.Add("w", &layer.MatMul{}, b.weights(-0.3, 0.3, 1, 8, 5, 13), z)                     // a constant with a batch, at the left
+	},
 	"deal": func(b *net, x *model.Value) *model.Value {
 		y := b.Add(b.name("pairs"), &layer.Reshape{}, b.conv(x, 6, 8, 1, layer.Window{}, 1), ints(-1, 2, 13*11))
 		y = b.Add(b.name("turn"), &layer.Transpose{Perm: []int{1, 0, 2}}, y)
@@ -354,6 +377,9 @@ func TestFusion(t *testing.T) {
 		"folded affine":              {"ToNHWC", "Conv", "ToNCHW"},
 		"pad":                        {"ToNHWC", "Conv", "ToNCHW"},
 		"head":                       {"ToNHWC", "Conv", "View", "Reshape", "Softmax"},
+		"instance norm":              {"ToNHWC", "Conv", "InstanceNormalization", "Relu", "Conv", "ToNCHW"},
+		"depth to space":             {"ToNHWC", "Conv", "DepthToSpace", "Conv", "DepthToSpace", "Conv", "DepthToSpace", "View"},
+		"products":                   {"ToNHWC", "Conv", "ToNCHW", "Transpose", "MatMul", "Softmax", "Conv", "View", "MatMul", "MatMul"},
 		"deal":                       {"ToNHWC", "Conv", "Deal", "Relu", "Sub", "ToNCHW"},
 		"pads":                       {"ToNHWC", "Conv", "Pad", "Relu", "Pad", "Pad", "Pad", "Abs", "ToNCHW"},
 		"softmax between transposes": {"ToNHWC", "Conv", "Softmax", "LogSoftmax", "Softmax", "ToNCHW"},

@@ -140,6 +140,73 @@ func (d *liveDense) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 	return nil
 }
 
+// products are matrix products of a batch, neither operand constant: inputs [...,M,K] and [...,K,N].
+type products struct {
+	fastOp
+	m, k, n int
+	a, b    []int // of each product, in matrices from the first of the operand
+	packed  *kernels.Packed
+}
+
+func (*products) Kind() string { return "MatMul" }
+
+func (d *products) session() layer.Op {
+	own := *d
+	own.packed = kernels.PackB(make([]float32, d.k*d.n), d.n, d.k, d.n, nil)
+	return &own
+}
+
+func (d *products) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	a, b, y := in[0].Float32s(), in[1].Float32s(), out[0].Float32s()
+	for i := range d.a {
+		if i == 0 || d.b[i] != d.b[i-1] {
+			d.packed.Repack(e.Team, b[d.b[i]*d.k*d.n:], d.n, nil)
+		}
+		kernels.Gemm(e.Team, y[i*d.m*d.n:], d.n, a[d.a[i]*d.m*d.k:], d.k, d.m, d.packed, nil, 0, kernels.Act{})
+	}
+	return nil
+}
+
+// liveMatmul emits the fast form of a product of two matrices, or of a batch of them, that are no constants.
+func (l *layouts) liveMatmul(o *op) bool {
+	a, b := o.in[0].shape(), o.in[1].shape()
+	if len(a) < 2 || len(b) < 2 || o.in[1].info.DType != tensor.Float32 {
+		return false
+	}
+	as, bs := a[:len(a)-2], b[:len(b)-2]
+	batch, err := layer.Broadcast(as, bs)
+	count, _ := tensor.Count(o.out[0].info.Shape)
+	d := &products{m: a[len(a)-2], k: a[len(a)-1], n: b[len(b)-1]}
+	if err != nil || count == 0 || d.k == 0 {
+		return false
+	}
+	// of returns which matrix of an operand the i-th product reads.
+	of := func(i int, own []int) int {
+		at, step := 0, 1
+		for j := 1; j <= len(batch); j++ {
+			dim := batch[len(batch)-j]
+			if j <= len(own) {
+				if own[len(own)-j] > 1 {
+					at += i % dim * step
+				}
+				step *= own[len(own)-j]
+			}
+			i /= dim
+		}
+		return at
+	}
+	products, _ := tensor.Count(batch)
+	if products > 64 && d.m*d.k*d.n < 256 {
+		return false // packing takes longer
+	}
+	for i := range products {
+		d.a, d.b = append(d.a, of(i, as)), append(d.b, of(i, bs))
+	}
+	n := l.emit(o.name, d, []*val{l.nchw(o.in[0]), l.nchw(o.in[1])}, o.out[0])
+	n.macs, n.params = o.macs, o.params
+	return true
+}
+
 // rowsProduct is aᵀ·b for a [P,M] and b [P,N]: the gradient of a fully connected layer's weights.
 type rowsProduct struct {
 	fastOp

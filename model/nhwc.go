@@ -158,7 +158,7 @@ func (l *layouts) lower(o *op) bool {
 	case *layer.LCN:
 		return f32 && l.lcn(o, f)
 	case *layer.MatMul:
-		return f32 && l.matmul(o)
+		return f32 && (l.matmul(o) || l.liveMatmul(o))
 	case *layer.MaxPool:
 		return f32 && onlyFirst(o) && l.pool(o, f.Window, kernels.PoolMax, false)
 	case *layer.AveragePool:
@@ -177,6 +177,10 @@ func (l *layouts) lower(o *op) bool {
 		return f32 && l.resize(o, f.Shape, f.Resize.Mode == "nearest", f.Planar, true)
 	case *layer.Reshape:
 		return l.shuffle(o) || l.deal(o)
+	case *layer.InstanceNorm:
+		return f32 && l.instanceNorm(o, f)
+	case *layer.DepthToSpace:
+		return f32 && l.unfold(o, f)
 	}
 	if f32 && l.lowerGrad(o) {
 		return true
@@ -379,13 +383,34 @@ func (l *layouts) row(o *op, inputs, axis int, flat bool, run func(dst, a, b []f
 		arranged = l.nhwc
 		becomes(o.out[0])
 	default:
-		return false
+		return l.rowBetween(o, inputs, axis, run)
 	}
 	var in []*val
 	for _, v := range o.in[:inputs] {
 		in = append(in, arranged(v))
 	}
 	l.emit(o.name, &inPlace{mapped{kind: o.op.Kind(), unit: c, run: func(dst, a, b []float32) { run(dst, a, b, c) }}}, in, o.out[0])
+	return true
+}
+
+// rowBetween is row for an axis with others on both sides: what lies before it counts as images and what follows as their positions.
+func (l *layouts) rowBetween(o *op, inputs, axis int, run func(dst, a, b []float32, c int)) bool {
+	shape := o.in[0].shape()
+	c := shape[axis]
+	before, _ := tensor.Count(shape[:axis])
+	after, _ := tensor.Count(shape[axis+1:])
+	seen := func(v *val, shape ...int) *val {
+		return &val{name: v.name + ":rows", known: true, info: layer.Info{DType: tensor.Float32, Shape: shape}}
+	}
+	var in []*val
+	for _, v := range o.in[:inputs] {
+		w := seen(v, before, c, after)
+		l.emit(o.name+":rows", &view{}, []*val{l.nchw(v)}, w)
+		in = append(in, l.nhwc(w))
+	}
+	y := becomes(seen(o.out[0], before, c, after))
+	l.emit(o.name, &inPlace{mapped{kind: o.op.Kind(), unit: c, run: func(dst, a, b []float32) { run(dst, a, b, c) }}}, in, y)
+	l.emit(o.name+":rows", &view{}, []*val{l.nchw(y)}, o.out[0])
 	return true
 }
 
