@@ -127,6 +127,20 @@ var nets = map[string]func(b *net, x *model.Value) *model.Value{
 		y := b.Add("norm", &layer.InstanceNorm{Epsilon: 1e-3}, b.conv(x, 6, 9, 3, pads(1), 1), b.weights(0.5, 1, 9), b.weights(-1, 1, 9))
 		return b.conv(b.unary(layer.Relu, y), 9, 4, 1, layer.Window{}, 1)
 	},
+	"group norm": func(b *net, x *model.Value) *model.Value {
+		y := b.Add("norm", &layer.GroupNorm{Groups: 3, Epsilon: 1e-3}, b.conv(x, 6, 12, 3, pads(1), 1), b.weights(0.5, 1, 12), b.weights(-1, 1, 12))
+		y = b.Add("norm", &layer.GroupNorm{Groups: 2, Epsilon: 1e-3, PerGroup: true}, y, b.weights(0.5, 1, 2), b.weights(-1, 1, 2))
+		return b.conv(b.unary(layer.Relu, y), 12, 4, 1, layer.Window{}, 1)
+	},
+	"means of rows": func(b *net, x *model.Value) *model.Value {
+		y := b.conv(x, 6, 9, 1, layer.Window{}, 1)
+		a := b.Add("channels", &layer.Reduce{Fn: layer.ReduceMean, KeepDims: true}, y, ints(1))
+		c := b.Add("columns", &layer.Reduce{Fn: layer.ReduceMean, KeepDims: true}, y, ints(-1))
+		flat := b.Add("flat", &layer.Reduce{Fn: layer.ReduceMean}, y, ints(1))
+		flat = b.Add("flatter", &layer.Reduce{Fn: layer.ReduceMean}, flat, ints(2))
+		y = b.binary(layer.Sub, b.binary(layer.Mul, y, a), c)
+		return b.binary(layer.Add, y, b.Add("up", &layer.Reshape{}, flat, ints(2, 1, 13, 1)))
+	},
 	"depth to space": func(b *net, x *model.Value) *model.Value {
 		y := b.Add("wide", &layer.DepthToSpace{B: 2}, b.conv(x, 6, 12, 1, layer.Window{}, 1))
 		y = b.Add("wider", &layer.DepthToSpace{B: 3, ColumnsFirst: true}, b.conv(y, 3, 18, 1, layer.Window{}, 1))
@@ -378,6 +392,7 @@ func TestFusion(t *testing.T) {
 		"pad":                        {"ToNHWC", "Conv", "ToNCHW"},
 		"head":                       {"ToNHWC", "Conv", "View", "Reshape", "Softmax"},
 		"instance norm":              {"ToNHWC", "Conv", "InstanceNormalization", "Relu", "Conv", "ToNCHW"},
+		"group norm":                 {"ToNHWC", "Conv", "GroupNormalization", "GroupNormalization", "Relu", "Conv", "ToNCHW"},
 		"depth to space":             {"ToNHWC", "Conv", "DepthToSpace", "Conv", "DepthToSpace", "Conv", "DepthToSpace", "View"},
 		"products":                   {"ToNHWC", "Conv", "ToNCHW", "Transpose", "MatMul", "Softmax", "Conv", "View", "MatMul", "MatMul"},
 		"deal":                       {"ToNHWC", "Conv", "Deal", "Relu", "Sub", "ToNCHW"},

@@ -9,57 +9,150 @@ import (
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
-// instanceNorm normalises each channel of each image [N,...,C] by its own mean and variance (Ulyanov, Vedaldi, Lempitsky: Instance normalization, 2016).
-type instanceNorm struct {
+// groupNorm normalises groups of channels of each image [N,...,C], so many channels each, by their own mean and variance (Wu, He: Group normalization, ECCV 2018);
+// groups of one are instance normalisation.
+type groupNorm struct {
 	fastOp
-	n, c       int
-	gain, bias []float32
+	kind       string
+	n, c, each int
+	gain, bias []float32 // [C]
 	eps        float32
 }
 
-func (*instanceNorm) Kind() string        { return "InstanceNormalization" }
-func (o *instanceNorm) scratch(_ int) int { return 2 * o.c }
+func (o *groupNorm) Kind() string      { return o.kind }
+func (o *groupNorm) scratch(_ int) int { return 2 * o.c }
 
-func (o *instanceNorm) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+func (o *groupNorm) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 	x, y := in[0].Float32s(), out[0].Float32s()
 	scale, shift := e.Floats(o.c), e.Floats(o.c)
 	size := len(x) / o.n
 	for i := range o.n {
-		t := instanceTasks.Get().(*instanceTask)
-		*t = instanceTask{y[i*size:][:size], x[i*size:][:size], scale, shift, max(1, mapPiece/o.c) * o.c}
+		t := groupTasks.Get().(*groupTask)
+		*t = groupTask{y[i*size:][:size], x[i*size:][:size], scale, shift, max(1, mapPiece/o.c) * o.c}
 		kernels.BatchNormStats(e.Team, shift, scale, t.src)
-		for k, mean := range shift {
-			scale[k] = float32(o.gain[k] / ref.Sqrt(scale[k]+o.eps))
-			shift[k] = ref.FMA32(-mean, scale[k], o.bias[k])
+		for g := 0; g < o.c; g += o.each {
+			mean, variance := joined(shift[g:g+o.each], scale[g:g+o.each])
+			inv := 1 / ref.Sqrt(variance+o.eps)
+			for k := g; k < g+o.each; k++ {
+				scale[k] = float32(o.gain[k] * inv)
+				shift[k] = ref.FMA32(-mean, scale[k], o.bias[k])
+			}
 		}
 		e.Team.Run(t, (size+t.piece-1)/t.piece)
-		*t = instanceTask{}
-		instanceTasks.Put(t)
+		*t = groupTask{}
+		groupTasks.Put(t)
 	}
 	return nil
 }
 
-type instanceTask struct {
+// joined returns the mean and variance of all of some channels, from their own.
+func joined(means, variances []float32) (mean, variance float32) {
+	n := float32(len(means))
+	for _, m := range means {
+		mean += m
+	}
+	mean /= n
+	for i, m := range means {
+		variance += variances[i] + float32((m-mean)*(m-mean))
+	}
+	return mean, variance / n
+}
+
+type groupTask struct {
 	dst, src, scale, shift []float32
 	piece                  int
 }
 
-var instanceTasks = sync.Pool{New: func() any { return new(instanceTask) }}
+var groupTasks = sync.Pool{New: func() any { return new(groupTask) }}
 
-func (t *instanceTask) Tile(i, _ int) {
+func (t *groupTask) Tile(i, _ int) {
 	from, to := i*t.piece, min((i+1)*t.piece, len(t.dst))
 	kernels.ScaleShift(t.dst[from:to], t.src[from:to], t.scale, t.shift, kernels.Act{})
 }
 
-// instanceNorm emits an instance normalisation's fast form.
-func (l *layouts) instanceNorm(o *op, f *layer.InstanceNorm) bool {
+// groupNorm emits the fast form of a normalisation of groups of each channels, whose gain and bias are constants of a number for every wide channels.
+func (l *layouts) groupNorm(o *op, each, wide int, eps float32) bool {
 	s := o.in[0].shape()
-	gain, bias := o.in[1].floats(), o.in[2].floats()
-	if n, _ := tensor.Count(s); len(s) < 3 || n == 0 || len(gain) != s[1] || len(bias) != s[1] {
+	if n, _ := tensor.Count(s); len(s) < 3 || n == 0 {
 		return false
 	}
-	n := l.emit(o.name, &instanceNorm{n: s[0], c: s[1], gain: gain, bias: bias, eps: float32(f.Epsilon)}, []*val{l.nhwc(o.in[0])}, becomes(o.out[0]))
+	spread := func(v *val) []float32 {
+		f := v.floats()
+		if len(f)*wide != s[1] {
+			return nil
+		}
+		y := make([]float32, s[1])
+		for i := range y {
+			y[i] = f[i/wide]
+		}
+		return y
+	}
+	f := &groupNorm{kind: o.op.Kind(), n: s[0], c: s[1], each: each, gain: spread(o.in[1]), bias: spread(o.in[2]), eps: eps}
+	if f.gain == nil || f.bias == nil {
+		return false
+	}
+	n := l.emit(o.name, f, []*val{l.nhwc(o.in[0])}, becomes(o.out[0]))
 	n.params = o.params
+	return true
+}
+
+// rowMean is the mean of each row of c numbers.
+type rowMean struct {
+	fastOp
+	c int
+}
+
+func (*rowMean) Kind() string { return "ReduceMean" }
+
+func (m *rowMean) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	t := rowMeanTasks.Get().(*rowMeanTask)
+	*t = rowMeanTask{m.c, max(1, mapPiece/m.c), in[0].Float32s(), out[0].Float32s()}
+	e.Team.Run(t, (len(t.dst)+t.piece-1)/t.piece)
+	*t = rowMeanTask{}
+	rowMeanTasks.Put(t)
+	return nil
+}
+
+type rowMeanTask struct {
+	c, piece int // rows of a piece
+	src, dst []float32
+}
+
+var rowMeanTasks = sync.Pool{New: func() any { return new(rowMeanTask) }}
+
+func (t *rowMeanTask) Tile(i, _ int) {
+	n := float32(t.c)
+	for r := i * t.piece; r < min((i+1)*t.piece, len(t.dst)); r++ {
+		t.dst[r] = kernels.Sum(t.src[r*t.c:][:t.c]) / n
+	}
+}
+
+// rowMeans emits means along the last axis, or along the channels of an image that has them last.
+func (l *layouts) rowMeans(o *op, r *layer.Reduce) bool {
+	x := o.in[0]
+	s := x.shape()
+	if r.Fn != layer.ReduceMean || !x.filled() || len(s) == 0 || len(o.in) < 2 || o.in[1] == nil || !o.in[1].constant() {
+		return false
+	}
+	axes, ok := o.in[1].info.Value.Ints()
+	if !ok || len(axes) != 1 {
+		return false
+	}
+	axis := axes[0]
+	if axis < 0 {
+		axis += len(s)
+	}
+	switch {
+	case x.layout == NHWC && axis == 1:
+		if r.KeepDims {
+			becomes(o.out[0])
+		}
+	case axis == len(s)-1:
+		x = l.nchw(x)
+	default:
+		return false
+	}
+	l.emit(o.name, &rowMean{c: s[axis]}, []*val{x}, o.out[0])
 	return true
 }
 

@@ -168,7 +168,7 @@ func (l *layouts) lower(o *op) bool {
 	case *layer.GlobalPool:
 		return f32 && l.globalPool(o, f)
 	case *layer.Reduce:
-		return f32 && (l.reduce(o, f) || l.channelSums(o, f))
+		return f32 && (l.reduce(o, f) || l.channelSums(o, f) || l.rowMeans(o, f))
 	case *layer.Transpose:
 		return l.transpose(o, f)
 	case *layer.Resize:
@@ -178,7 +178,14 @@ func (l *layouts) lower(o *op) bool {
 	case *layer.Reshape:
 		return l.shuffle(o) || l.deal(o)
 	case *layer.InstanceNorm:
-		return f32 && l.instanceNorm(o, f)
+		return f32 && l.groupNorm(o, 1, 1, float32(f.Epsilon))
+	case *layer.GroupNorm:
+		each := o.in[0].shape()[1] / f.Groups
+		wide := 1
+		if f.PerGroup {
+			wide = each
+		}
+		return f32 && l.groupNorm(o, each, wide, f.Epsilon)
 	case *layer.DepthToSpace:
 		return f32 && l.unfold(o, f)
 	}
