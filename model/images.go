@@ -1,10 +1,10 @@
 package model
 
 import (
+	"math"
 	"sync"
 
 	"github.com/ocellus-vision/ocellus/kernels"
-	"github.com/ocellus-vision/ocellus/kernels/ref"
 	"github.com/ocellus-vision/ocellus/model/layer"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
@@ -32,10 +32,10 @@ func (o *groupNorm) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 		kernels.BatchNormStats(e.Team, shift, scale, t.src)
 		for g := 0; g < o.c; g += o.each {
 			mean, variance := joined(shift[g:g+o.each], scale[g:g+o.each])
-			inv := 1 / ref.Sqrt(variance+o.eps)
+			inv := 1 / float32(math.Sqrt(float64(variance+o.eps)))
 			for k := g; k < g+o.each; k++ {
 				scale[k] = float32(o.gain[k] * inv)
-				shift[k] = ref.FMA32(-mean, scale[k], o.bias[k])
+				shift[k] = o.bias[k] - float32(mean*scale[k])
 			}
 		}
 		e.Team.Run(t, (size+t.piece-1)/t.piece)
