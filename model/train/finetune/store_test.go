@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -55,6 +56,7 @@ func TestStore(t *testing.T) {
 func TestKill(t *testing.T) {
 	if dir := os.Getenv("OCELLUS_TEST_PUBLISH"); dir != "" {
 		s, err := OpenStore(dir)
+		fmt.Println("ready")
 		for n := 1; err == nil; n++ {
 			_, err = s.Publish(sealed(n), oneKept(n))
 		}
@@ -65,10 +67,18 @@ func TestKill(t *testing.T) {
 	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); {
 		c := exec.Command(os.Args[0], "-test.run=^TestKill$")
 		c.Env = append(os.Environ(), "OCELLUS_TEST_PUBLISH="+dir)
+		out, err := c.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(20+rand.IntN(150)) * time.Millisecond)
+		// How long a program takes to begin says nothing here.
+		if _, err := io.ReadFull(out, make([]byte, len("ready"))); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond)
 		c.Process.Kill()
 		c.Wait()
 		s, err := OpenStore(dir)
