@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/model/layer"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
@@ -12,7 +13,7 @@ import (
 // exactInts is the greatest magnitude up to which float32 holds every integer.
 const exactInts = 1 << 24
 
-// most parts of the input channels that a convolution of integers is computed in, so that its sums stay exact
+// mostParts is how many parts of the input channels a convolution of integers is computed in at most, so that its sums stay exact.
 const mostParts = 16
 
 // integers computes products of 8-bit integers in float32, where their weights show that no sum can leave the integers that float32 holds: every order
@@ -319,7 +320,7 @@ func (r *rewrite) requantize(xs, ws, ys, yz *val) *requantize {
 	if !ok || !okc || len(b) == 0 || !yz.constant() || yz.info.Value.Len() != 1 {
 		return nil
 	}
-	q := &requantize{to: r.o.out[0].info.DType, zero: float32(ints8(yz.info.Value)[0]), scale: make([]float32, len(b))}
+	q := &requantize{to: r.o.out[0].info.DType, zero: float32(ints8(yz.info.Value)[0]), scale: make([]float32, len(b)), none: make([]float32, len(b))}
 	for i, v := range b {
 		q.scale[i] = float32(a*v) / c
 		if math.IsNaN(float64(q.scale[i])) || math.IsInf(float64(q.scale[i]), 0) {
@@ -335,10 +336,16 @@ type requantize struct {
 	to       tensor.DType
 	zero     float32
 	scale    []float32 // one, or one for every n-th run of inner elements
+	none     []float32 // as many zeros
 	n, inner int
 }
 
 func (*requantize) Kind() string { return "Requantize" }
+
+func (q *requantize) scratch(threads int) int { return threads * q.width() }
+
+// width is how many numbers are computed at a time.
+func (q *requantize) width() int { return max(1024, q.n) }
 
 func (q *requantize) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 	t := requantizeTasks.Get().(*requantizeTask)
@@ -346,71 +353,69 @@ func (q *requantize) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 	for _, x := range in {
 		t.src = append(t.src, x.Float32s())
 	}
-	run := 1
-	if len(q.scale) > 1 {
+	// A tile is whole rows of n channels, or whole channels of a picture.
+	run := q.n
+	if q.inner > 1 {
 		run = q.inner
-		if run == 1 {
-			run = q.n
-		}
 	}
-	t.piece = max(1, mapPiece/run) * run
+	t.scratch, t.piece = e.Floats(q.scratch(e.Team.Threads())), max(1, mapPiece/run)*run
 	e.Team.Run(t, (len(t.dst)+t.piece-1)/t.piece)
 	clear(t.src)
-	t.q, t.dst = nil, nil
+	t.q, t.dst, t.scratch = nil, nil, nil
 	requantizeTasks.Put(t)
 	return nil
 }
 
 type requantizeTask struct {
-	q     *requantize
-	dst   []byte
-	src   [][]float32
-	piece int
+	q       *requantize
+	dst     []byte
+	src     [][]float32
+	scratch []float32 // of each worker
+	piece   int
 }
 
 var requantizeTasks = sync.Pool{New: func() any { return new(requantizeTask) }}
 
-func (t *requantizeTask) Tile(i, _ int) {
+func (t *requantizeTask) Tile(i, worker int) {
 	q := t.q
+	buf := t.scratch[worker*q.width():][:q.width()]
 	from, to := i*t.piece, min((i+1)*t.piece, len(t.dst))
-	if len(q.scale) == 1 {
-		t.run(from, to, q.scale)
-		return
-	}
-	if q.inner == 1 {
-		for ; from < to; from += q.n {
-			t.run(from, from+q.n, q.scale)
+	switch {
+	case len(q.scale) == 1:
+		t.run(from, to, q.scale, buf)
+	case q.inner == 1:
+		t.run(from, to, q.scale, buf[:len(buf)/q.n*q.n])
+	default:
+		for ; from < to; from += q.inner {
+			k := from / q.inner % q.n
+			t.run(from, from+q.inner, q.scale[k:k+1], buf)
 		}
-		return
-	}
-	for ; from < to; from += q.inner {
-		k := from / q.inner % q.n
-		t.run(from, from+q.inner, q.scale[k:k+1])
 	}
 }
 
-// run computes elements from before to; scale is one number or one for each.
-func (t *requantizeTask) run(from, to int, scale []float32) {
-	dst, src := t.dst[from:to], t.src[0][from:to]
-	var sums [256]float32
-	for len(dst) > 0 {
-		n := min(len(dst), len(sums))
-		x := src[:n]
+// run computes elements from before to; scale is one number or one for each channel of a row, of which buf holds a whole number.
+func (t *requantizeTask) run(from, to int, scale, buf []float32) {
+	q := t.q
+	within := layer.Within8(q.to, q.zero)
+	for ; from < to; from += len(buf) {
+		y := buf[:min(len(buf), to-from)]
+		x := t.src[0][from:][:len(y)]
 		if len(t.src) > 1 {
-			x = sums[:n]
-			for i := range x {
+			for i := range y {
 				var s int32
 				for _, p := range t.src {
 					s += int32(p[from+i])
 				}
-				x[i] = float32(s)
+				y[i] = float32(s)
 			}
+			x = y
 		}
-		by := scale
-		if len(scale) > 1 {
-			by, scale = scale[:n], scale[n:]
+		if len(scale) == 1 {
+			kernels.MulScalar(y, x, scale[0])
+			kernels.Activate(y, y, within)
+		} else {
+			kernels.ScaleShift(y, x, scale, q.none, within)
 		}
-		layer.Round8(dst[:n], x, by, t.q.zero, t.q.to)
-		dst, src, from = dst[n:], src[n:], from+n
+		layer.Round8(t.dst[from:], y, q.zero)
 	}
 }

@@ -1,6 +1,7 @@
 package model_test
 
 import (
+	"context"
 	"slices"
 	"testing"
 
@@ -143,4 +144,29 @@ func spread(b []byte) int {
 		}
 	}
 	return n
+}
+
+// BenchmarkIntegers times nine QLinearConv on 64x56x56, 3x3, depthwise 3x3 and 1x1 three times: computed in float32, and by the plain loops of integers.
+func BenchmarkIntegers(b *testing.B) {
+	for name, plain := range map[string]bool{"float32": false, "plain": true} {
+		b.Run(name, func(b *testing.B) {
+			n := newNet(1)
+			y := n.Input("x", tensor.Float32, model.Fixed(1, 64, 56, 56)...)
+			y = n.Add("quantise", &layer.Quantize{Axis: 1}, y, one(0.008), zero8(false, 110))
+			for range 3 {
+				y = n.qconv(n.qconv(n.qconv(y, 64, 64, 3, 1, true, true), 64, 64, 3, 64, true, true), 64, 64, 1, 1, true, true)
+			}
+			n.Output(y)
+			p, err := model.Compile(n.Graph, model.Options{Threads: 1, Plain: plain})
+			if err != nil {
+				b.Fatal(err)
+			}
+			s, in := p.NewSession(), model.Tensors{"x": n.weights(-1, 1, 1, 64, 56, 56).Const}
+			for b.Loop() {
+				if err := s.Run(context.Background(), in, nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

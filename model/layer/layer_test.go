@@ -170,6 +170,8 @@ var cases = []struct {
 	{"non zero", &NonZero{}, ts(f32(d(2, 2), 0, 1, 2, 0)), ts(long(d(2, 2), 0, 1, 1, 0))},
 
 	{"quantise", &Quantize{}, ts(f32(d(5), 1, 3, 5, -300, 300), tensor.Scalar(float32(2)), tensor.Scalar(uint8(10))), ts(u8(d(5), 10, 12, 12, 0, 160))},
+	{"quantise extremes", &Quantize{}, ts(f32(d(8), nan, inf, -inf, 1, 3, -1, 1e30, -1e30), tensor.Scalar(float32(2)), tensor.Scalar(uint8(200))), ts(u8(d(8), 0, 255, 0, 200, 202, 200, 255, 0))},
+	{"quantise extremes, signed", &Quantize{}, ts(f32(d(7), nan, inf, -inf, 1, 3, -1, 500), tensor.Scalar(float32(2)), tensor.Scalar(int8(-128))), ts(i8(d(7), 0, 127, -128, -128, -126, -128, 122))},
 	{"quantise per axis", &Quantize{Axis: 0}, ts(f32(d(2), 8, 8), f32(d(2), 2, 4), i8(d(2), 0, 1)), ts(i8(d(2), 4, 3))},
 	{"dequantise", &Dequantize{}, ts(u8(d(2), 10, 12), tensor.Scalar(float32(0.5)), tensor.Scalar(uint8(10))), ts(f32(d(2), 0, 1))},
 	{"dequantise blocks", &Dequantize{Axis: 1, Block: 2}, ts(i8(d(1, 4), 1, 2, 3, 4), f32(d(1, 2), 1, 10)), ts(f32(d(1, 4), 1, 2, 30, 40))},

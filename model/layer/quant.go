@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
@@ -199,14 +200,13 @@ type quantizeTask struct {
 
 func (t *quantizeTask) Tile(i, _ int) {
 	from, to := i*quantizePiece, min((i+1)*quantizePiece, len(t.x))
-	lo, hi, _ := limits(t.to)
-	y := t.y[from:to]
-	for i, v := range t.x[from:to] {
-		r := round8(v/t.scale) + t.zero
-		if r != r {
-			r = 0
-		}
-		y[i] = byte(int32(minOf(hi, maxOf(lo, r))))
+	within := Within8(t.to, t.zero)
+	var buf [1024]float32
+	for ; from < to; from += len(buf) {
+		x := buf[:min(len(buf), to-from)]
+		kernels.DivScalar(x, t.x[from:from+len(x)], t.scale)
+		kernels.Activate(x, x, within)
+		Round8(t.y[from:], x, t.zero)
 	}
 }
 
@@ -223,28 +223,24 @@ func quantize(dst *tensor.Tensor, x, scale []float32, zero []int32, b *blocks) {
 	}
 }
 
-// Round8 computes the bytes of dst = saturate(round(x·scale) + zero), ties to even, of type to, Int8 or Uint8. Scale is one number or one for each of x, and finite.
-func Round8(dst []byte, x, scale []float32, zero float32, to tensor.DType) {
+// Within8 is the activation that keeps x to what, rounded and with zero added, is a number of type to, Int8 or Uint8.
+func Within8(to tensor.DType, zero float32) kernels.Act {
 	lo, hi, _ := limits(to)
-	dst = dst[:len(x)]
-	if len(scale) > 1 {
-		scale = scale[:len(x)]
-		for i, v := range x {
-			dst[i] = byte(int32(minOf(hi, maxOf(lo, round8(float32(v*scale[i]))+zero))))
-		}
-		return
-	}
-	s := scale[0]
-	for i, v := range x {
-		dst[i] = byte(int32(minOf(hi, maxOf(lo, round8(float32(v*s))+zero))))
-	}
+	return kernels.Act{Kind: kernels.ActClip, Lo: lo - zero, Hi: hi - zero}
 }
 
-// round8 rounds x to an integer, ties to even; beyond 512 it returns that, which with any zero point saturates 8 bits as well. A NaN stays one.
-func round8(x float32) float32 {
-	const magic = 3 << 22          // numbers near it are integers
-	x = minOf(512, maxOf(-512, x)) // which keep a NaN
-	return float32(x+magic) - magic
+// Round8 computes the bytes of dst = round(x) + zero, ties to even, for x that Within8 was applied to; a NaN becomes 0.
+func Round8(dst []byte, x []float32, zero float32) {
+	const magic = 3 << 22 // the last bits of numbers near it are an integer's
+	z := uint32(int32(zero))
+	dst = dst[:len(x)]
+	for i, v := range x {
+		if v == v {
+			dst[i] = byte(math.Float32bits(v+magic) + z)
+		} else {
+			dst[i] = 0
+		}
+	}
 }
 
 func quantizeTo[T int8 | uint8 | int16 | uint16](y []T, d tensor.DType, x, scale []float32, zero []int32, b *blocks) {
