@@ -27,9 +27,8 @@ func (o *groupNorm) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 	scale, shift := e.Floats(o.c), e.Floats(o.c)
 	size := len(x) / o.n
 	for i := range o.n {
-		t := groupTasks.Get().(*groupTask)
-		*t = groupTask{y[i*size:][:size], x[i*size:][:size], scale, shift, max(1, mapPiece/o.c) * o.c}
-		kernels.BatchNormStats(e.Team, shift, scale, t.src)
+		src := x[i*size:][:size]
+		kernels.BatchNormStats(e.Team, shift, scale, src)
 		for g := 0; g < o.c; g += o.each {
 			mean, variance := joined(shift[g:g+o.each], scale[g:g+o.each])
 			inv := 1 / float32(math.Sqrt(float64(variance+o.eps)))
@@ -38,9 +37,9 @@ func (o *groupNorm) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 				shift[k] = o.bias[k] - float32(mean*scale[k])
 			}
 		}
-		e.Team.Run(t, (size+t.piece-1)/t.piece)
-		*t = groupTask{}
-		groupTasks.Put(t)
+		t := normTasks.Get().(*normTask)
+		t.scale, t.shift = scale, shift
+		t.run(e, y[i*size:][:size], src, o.c, kernels.Act{})
 	}
 	return nil
 }
@@ -56,18 +55,6 @@ func joined(means, variances []float32) (mean, variance float32) {
 		variance += variances[i] + float32((m-mean)*(m-mean))
 	}
 	return mean, variance / n
-}
-
-type groupTask struct {
-	dst, src, scale, shift []float32
-	piece                  int
-}
-
-var groupTasks = sync.Pool{New: func() any { return new(groupTask) }}
-
-func (t *groupTask) Tile(i, _ int) {
-	from, to := i*t.piece, min((i+1)*t.piece, len(t.dst))
-	kernels.ScaleShift(t.dst[from:to], t.src[from:to], t.scale, t.shift, kernels.Act{})
 }
 
 // groupNorm emits the fast form of a normalisation of groups of each channels, whose gain and bias are constants of a number for every wide channels.

@@ -121,21 +121,23 @@ func (r *rewrite) shifted(x, zero *val) *val {
 // widened makes the integers that are wanted of sums in float32.
 func (r *rewrite) widened(parts []*val) bool {
 	out := r.o.out[0]
-	sum := func(i int, last bool) *val {
-		if last {
-			return out
-		}
-		return r.value("sum", tensor.Int32, parts[i].info.Shape)
-	}
-	y := sum(0, len(parts) == 1)
 	if len(parts) == 1 {
 		r.sums[out] = parts[0]
+		r.emit("", &layer.Cast{To: tensor.Int32}, parts, out)
+		return true
 	}
-	r.emit("", &layer.Cast{To: tensor.Int32}, parts[:1], y)
-	for i, v := range parts[1:] {
+	var y *val
+	for i, v := range parts {
 		w := r.value("part", tensor.Int32, v.info.Shape)
 		r.emit("", &layer.Cast{To: tensor.Int32}, []*val{v}, w)
-		z := sum(i+1, i+2 == len(parts))
+		if i == 0 {
+			y = w
+			continue
+		}
+		z := out
+		if i+1 < len(parts) {
+			z = r.value("sum", tensor.Int32, v.info.Shape)
+		}
 		r.emit("", &layer.Binary{Fn: layer.Add}, []*val{y, w}, z)
 		y = z
 	}
@@ -144,14 +146,14 @@ func (r *rewrite) widened(parts []*val) bool {
 
 // reach is the greatest magnitude of x less its zero point, which is one number.
 func reach(x, zero *val) (float64, bool) {
-	lo, hi := 0, 255
+	lo, hi := 0.0, 255.0
 	if x.info.DType == tensor.Int8 {
 		lo, hi = -128, 127
 	} else if x.info.DType != tensor.Uint8 {
 		return 0, false
 	}
 	if zero == nil {
-		return float64(max(-lo, hi)), true
+		return max(-lo, hi), true
 	}
 	if n, _ := tensor.Count(zero.info.Shape); n != 1 {
 		return 0, false
@@ -159,23 +161,8 @@ func reach(x, zero *val) (float64, bool) {
 	if !zero.constant() {
 		return 255, true
 	}
-	z := int(ints8(zero.info.Value)[0])
-	return float64(max(z-lo, hi-z)), true
-}
-
-// ints8 returns the elements of an 8-bit tensor.
-func ints8(t *tensor.Tensor) []int32 {
-	y := make([]int32, t.Len())
-	if t.DType() == tensor.Int8 {
-		for i, v := range tensor.Data[int8](t) {
-			y[i] = int32(v)
-		}
-	} else {
-		for i, v := range tensor.Data[uint8](t) {
-			y[i] = int32(v)
-		}
-	}
-	return y
+	z := float64(zero.info.Value.Floats()[0])
+	return max(z-lo, hi-z), true
 }
 
 // weights returns constant weights less their zero points, of which there is one or one for every n-th run of inner elements.
@@ -183,21 +170,16 @@ func weights(w, zero *val, n, inner int) []float32 {
 	if !w.constant() || w.info.DType != tensor.Int8 && w.info.DType != tensor.Uint8 || zero != nil && !zero.constant() {
 		return nil
 	}
-	z := []int32{0}
-	if zero != nil {
-		z = ints8(zero.info.Value)
+	y := w.info.Value.Floats()
+	if inner == 0 || zero == nil {
+		return y
 	}
-	if len(z) != 1 && len(z) != n || inner == 0 {
+	z := zero.info.Value.Floats()
+	if len(z) != 1 && len(z) != n {
 		return nil
 	}
-	v := ints8(w.info.Value)
-	y := make([]float32, len(v))
-	for i := range v {
-		k := 0
-		if len(z) > 1 {
-			k = i / inner % n
-		}
-		y[i] = float32(v[i] - z[k])
+	for i := range y {
+		y[i] -= z[i/inner%n%len(z)]
 	}
 	return y
 }
@@ -212,7 +194,7 @@ func (r *rewrite) conv(c *layer.Conv, x, xz, w, wz, bias *val) []*val {
 	o, cg := ws[0], ws[1]
 	taps, _ := tensor.Count(ws[2:])
 	f := weights(w, wz, o, cg*taps)
-	if f == nil || o == 0 {
+	if len(f) == 0 {
 		return nil
 	}
 	add := make([]float64, o)
@@ -271,11 +253,7 @@ func (r *rewrite) conv(c *layer.Conv, x, xz, w, wz, bias *val) []*val {
 		shape[1] = to - from
 		in := []*val{part, constant(w.name+":float", tensor.Of(pw, shape...)), nil, nil}
 		if bias != nil && from == 0 {
-			b := make([]float32, o)
-			for i, v := range tensor.Data[int32](bias.info.Value) {
-				b[i] = float32(v)
-			}
-			in[2] = constant(bias.name+":float", tensor.Of(b, o))
+			in[2] = constant(bias.name+":float", tensor.Of(bias.info.Value.Floats(), o))
 		}
 		y := r.value("sums", tensor.Float32, r.o.out[0].info.Shape)
 		n := r.emit("", &fused{Op: &layer.Conv{Window: c.Window, Groups: c.Groups}, kind: "Conv", exact: true}, in, y)
@@ -296,7 +274,7 @@ func (r *rewrite) matmul(x, xz, w, wz *val) *val {
 	}
 	n := w.info.Shape[1]
 	f := weights(w, wz, n, 1)
-	if f == nil || n == 0 {
+	if len(f) == 0 {
 		return nil
 	}
 	sums := make([]float64, n)
@@ -320,7 +298,7 @@ func (r *rewrite) requantize(xs, ws, ys, yz *val) *requantize {
 	if !ok || !okc || len(b) == 0 || !yz.constant() || yz.info.Value.Len() != 1 {
 		return nil
 	}
-	q := &requantize{to: r.o.out[0].info.DType, zero: float32(ints8(yz.info.Value)[0]), scale: make([]float32, len(b)), none: make([]float32, len(b))}
+	q := &requantize{to: r.o.out[0].info.DType, zero: yz.info.Value.Floats()[0], scale: make([]float32, len(b)), none: make([]float32, len(b))}
 	for i, v := range b {
 		q.scale[i] = float32(a*v) / c
 		if math.IsNaN(float64(q.scale[i])) || math.IsInf(float64(q.scale[i]), 0) {
