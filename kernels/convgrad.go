@@ -44,12 +44,7 @@ func NewConvGrad(s Conv2D) *ConvGrad {
 	back.PB, back.PR = s.DH*(s.KH-1)-s.PB, s.DW*(s.KW-1)-s.PR
 	switch {
 	case s.SH > 1 || s.SW > 1 || min(back.PT, back.PL, back.PB, back.PR) < 0:
-		t := Transposed2D{
-			N: s.N, H: oh, W: ow, C: s.O, O: s.C, KH: s.KH, KW: s.KW, SH: s.SH, SW: s.SW, DH: s.DH, DW: s.DW,
-			PT: s.PT, PL: s.PL, PB: s.PB, PR: s.PR, Groups: s.Groups,
-		}
-		t.AH, t.AW = s.H-t.OH(), s.W-t.OW()
-		g.transposed = NewConvTranspose(t)
+		g.transposed = NewConvTranspose(transposeOf(&s))
 	case WinogradSuits(back):
 		g.winograd = NewWinograd(back)
 	default:
@@ -57,6 +52,16 @@ func NewConvGrad(s Conv2D) *ConvGrad {
 	}
 	g.turned = countDown(s.KH * s.KW)
 	return g
+}
+
+// transposeOf returns the transpose of a convolution, which takes its outputs and gives its inputs.
+func transposeOf(s *Conv2D) Transposed2D {
+	t := Transposed2D{
+		N: s.N, H: s.OH(), W: s.OW(), C: s.O, O: s.C, KH: s.KH, KW: s.KW, SH: s.SH, SW: s.SW, DH: s.DH, DW: s.DW,
+		PT: s.PT, PL: s.PL, PB: s.PB, PR: s.PR, Groups: s.Groups,
+	}
+	t.AH, t.AW = s.H-t.OH(), s.W-t.OW()
+	return t
 }
 
 // Shape returns the shape of the convolution.

@@ -9,16 +9,14 @@ import (
 
 // DepthwiseGrad is the gradients of a depthwise convolution, planned for one shape. It does not change, and may be shared.
 //
-// The gradient of the input is a depthwise convolution with the window turned by half a turn where the stride is 1; else each of its phases,
-// the inputs a stride apart, is one with some of the taps.
+// The gradient of the input is a depthwise convolution with the window turned by half a turn where the stride is 1; else a transposed one.
 type DepthwiseGrad struct {
 	shape   Conv2D
 	oh, ow  int
 	turned  []int
-	flat    *Depthwise // nil where there are phases
-	phases  []depthwisePhase
-	zero    []float32
-	band    int // rows of outputs whose sums are added to those of others
+	flat    *Depthwise           // this,
+	back    *depthwiseTransposed // or this
+	band    int                  // rows of outputs whose sums are added to those of others
 	bands   int
 	blocks  int     // of 16 channels
 	offs    []int64 // of the taps in a copy of some input rows, a multiple of DepthwiseGradTaps
@@ -27,19 +25,10 @@ type DepthwiseGrad struct {
 	group   int     // blocks that a tile takes
 }
 
-// depthwisePhase is the inputs y0, y0+SH, ... by x0, x0+SW, ...
-type depthwisePhase struct {
-	y0, x0     int
-	th, tw     int
-	taps       []int
-	rows, cols []int64 // byte offsets of output rows and columns under each of its inputs and taps
-	n, m       int     // inputs down and across
-}
-
 // DepthwiseGradWeights are a depthwise convolution's weights, packed for the gradient of its input.
 type DepthwiseGradWeights struct {
-	flat   *DepthwiseWeights
-	phases []*DepthwiseWeights
+	flat *DepthwiseWeights
+	back []*DepthwiseWeights
 }
 
 // Bytes returns the memory that the packed weights take.
@@ -48,7 +37,7 @@ func (w *DepthwiseGradWeights) Bytes() int {
 	if w.flat != nil {
 		n = w.flat.Bytes()
 	}
-	for _, p := range w.phases {
+	for _, p := range w.back {
 		n += p.Bytes()
 	}
 	return n
@@ -58,13 +47,13 @@ func (w *DepthwiseGradWeights) Bytes() int {
 func NewDepthwiseGrad(s Conv2D) *DepthwiseGrad {
 	forward := NewDepthwise(s)
 	taps := s.KH * s.KW
-	g := &DepthwiseGrad{shape: s, oh: forward.oh, ow: forward.ow, turned: countDown(taps), zero: zeros(laneBlock)}
+	g := &DepthwiseGrad{shape: s, oh: forward.oh, ow: forward.ow, turned: countDown(taps)}
 	back := s
 	back.H, back.W = g.oh, g.ow
 	back.PT, back.PL = s.DH*(s.KH-1)-s.PT, s.DW*(s.KW-1)-s.PL
 	back.PB, back.PR = s.DH*(s.KH-1)-s.PB, s.DW*(s.KW-1)-s.PR
 	if s.SH > 1 || s.SW > 1 || min(back.PT, back.PL, back.PB, back.PR) < 0 {
-		g.planPhases()
+		g.back = newDepthwiseTransposed(transposeOf(&s))
 	} else {
 		g.flat = NewDepthwise(back)
 	}
@@ -84,26 +73,6 @@ func NewDepthwiseGrad(s Conv2D) *DepthwiseGrad {
 	return g
 }
 
-func (g *DepthwiseGrad) planPhases() {
-	s := &g.shape
-	for y0 := range min(s.SH, s.H) {
-		for x0 := range min(s.SW, s.W) {
-			f := depthwisePhase{y0: y0, x0: x0, n: (s.H - y0 + s.SH - 1) / s.SH, m: (s.W - x0 + s.SW - 1) / s.SW}
-			var i, j, si, sj, p, q, dp, dq int
-			i, si, f.th, p, dp = phaseTaps(y0+s.PT, s.KH, s.SH, s.DH)
-			j, sj, f.tw, q, dq = phaseTaps(x0+s.PL, s.KW, s.SW, s.DW)
-			for u := f.th - 1; u >= 0; u-- {
-				for v := f.tw - 1; v >= 0; v-- {
-					f.taps = append(f.taps, (i+u*si)*s.KW+j+v*sj)
-				}
-			}
-			f.rows = offsets(f.n, f.th, 1, dp, (f.th-1)*dp-p, g.oh, 4*g.ow*s.C)
-			f.cols = offsets(f.m, f.tw, 1, dq, (f.tw-1)*dq-q, g.ow, 4*s.C)
-			g.phases = append(g.phases, f)
-		}
-	}
-}
-
 // Shape returns the shape of the convolution.
 func (g *DepthwiseGrad) Shape() Conv2D { return g.shape }
 
@@ -112,9 +81,8 @@ func (g *DepthwiseGrad) Pack(w []float32, order Order) *DepthwiseGradWeights {
 	p := &DepthwiseGradWeights{}
 	if g.flat != nil {
 		p.flat = newDepthwiseWeights(g.shape.C, len(g.turned))
-	}
-	for _, f := range g.phases {
-		p.phases = append(p.phases, newDepthwiseWeights(g.shape.C, len(f.taps)))
+	} else {
+		p.back = g.back.weights()
 	}
 	g.Repack(p, w, order)
 	return p
@@ -129,20 +97,18 @@ func (g *DepthwiseGrad) Repack(p *DepthwiseGradWeights, w []float32, order Order
 	g.check("DepthwiseGrad.Repack", p)
 	if g.flat != nil {
 		p.flat.pack(w, nil, order, g.turned, all)
-	}
-	for i, f := range g.phases {
-		p.phases[i].pack(w, nil, order, f.taps, all)
+	} else {
+		g.back.repack(p.back, w, nil, order)
 	}
 }
 
 // check panics unless the weights are packed for this shape.
 func (g *DepthwiseGrad) check(name string, p *DepthwiseGradWeights) {
-	ok := (p.flat != nil) == (g.flat != nil) && len(p.phases) == len(g.phases)
-	if ok && g.flat != nil {
-		ok = p.flat.c == g.shape.C && p.flat.taps == len(g.turned)
-	}
-	for i, f := range g.phases {
-		ok = ok && p.phases[i].c == g.shape.C && p.phases[i].taps == len(f.taps)
+	var ok bool
+	if g.flat != nil {
+		ok = p.flat != nil && p.flat.c == g.shape.C && p.flat.taps == len(g.turned)
+	} else {
+		ok = p.flat == nil && g.back.fits(p.back)
 	}
 	if !ok {
 		panic("kernels: " + name + ": weights packed for another shape")
@@ -155,15 +121,13 @@ func (g *DepthwiseGrad) ScratchLen() int { return g.shape.N * g.bands * g.blocks
 // partial returns the floats of a part of the sums of a block of channels.
 func (g *DepthwiseGrad) partial() int { return len(g.offs) * laneBlock }
 
-// depthwiseGradTask computes a gradient. Its tiles are pieces of the input's gradient; parts of the sums of blocks of channels; or, with adding, blocks
-// of channels of the weights' gradient.
+// depthwiseGradTask computes the weights' gradient. Its tiles are parts of the sums of blocks of channels; or, with adding, blocks of channels.
 type depthwiseGradTask struct {
 	plan    *DepthwiseGrad
 	isa     ISA
 	lanes   int
 	dst, dy *float32
 	src     *float32
-	w       *DepthwiseGradWeights
 	parts   []float32
 	adding  bool
 	order   Order
@@ -198,15 +162,9 @@ func (g *DepthwiseGrad) Input(t *Team, dx, dy []float32, w *DepthwiseGradWeights
 	}
 	if g.flat != nil {
 		g.flat.Run(t, dx, dy, w.flat, Act{})
-		return
+	} else {
+		g.back.run(t, dx, dy, w.back, Act{})
 	}
-	k := depthwiseGradTasks.Get().(*depthwiseGradTask)
-	k.plan, k.dst, k.dy, k.w = g, &dx[0], &dy[0], w
-	if k.isa, k.lanes = depthwiseLanes(use[OpDepthwise], s.C); k.lanes > s.C {
-		k.isa, k.lanes = Generic, s.C
-	}
-	t.Run(k, s.N*s.H)
-	k.free()
 }
 
 // Weight computes dw[i,j,c] = Σ_{n,y,x} dy[n,y,x,c]·src[n, y·SH+i·DH-PT, x·SW+j·DW-PL, c] and writes it in the order asked for. It returns the bits of
@@ -254,48 +212,16 @@ const depthwiseGradCopy = 1 << 17
 
 func (k *depthwiseGradTask) Tile(i, worker int) {
 	g := k.plan
-	switch {
-	case k.w != nil:
-		k.row(i)
-	case k.adding:
+	if k.adding {
 		k.add(i)
-	default:
-		size := g.rows*g.rowSize + g.band*g.ow*laneBlock
-		if len(k.copies[worker]) < g.group*size {
-			k.copies[worker] = aligned(g.group * size)
-		}
-		from := i % k.groups * g.group
-		k.part(k.copies[worker], i/k.groups, from, min(g.group, g.blocks-from))
+		return
 	}
-}
-
-// row computes a row of the input's gradient, phase by phase.
-func (k *depthwiseGradTask) row(i int) {
-	g, s := k.plan, &k.plan.shape
-	n, h := i/s.H, i%s.H
-	pixel := 4 * s.C
-	for p := range g.phases {
-		f := &g.phases[p]
-		if f.y0 != h%s.SH {
-			continue
-		}
-		dst := add(k.dst, ((n*s.H+h)*s.W+f.x0)*pixel)
-		if len(f.taps) == 0 {
-			for x := range f.m {
-				clear(unsafe.Slice(add(dst, x*s.SW*pixel), s.C))
-			}
-			continue
-		}
-		a := asm.DepthwiseArgs{
-			Zero: &g.zero[0], Rows: &f.rows[h/s.SH*f.th], Cols: &f.cols[0], KH: f.th, KW: f.tw, Ys: 1, OW: f.m, Width: g.ow, Pixel: s.SW * pixel,
-		}
-		src, w := add(k.dy, n*g.oh*g.ow*pixel), k.w.phases[p]
-		for c := 0; c < s.C; c += k.lanes {
-			c := min(c, s.C-k.lanes)
-			a.Src, a.Dst, a.W = add(src, 4*c), add(dst, 4*c), w.from(c, k.lanes)
-			depthwiseTile(k.isa, windowAny, &a, k.lanes)
-		}
+	size := g.rows*g.rowSize + g.band*g.ow*laneBlock
+	if len(k.copies[worker]) < g.group*size {
+		k.copies[worker] = aligned(g.group * size)
 	}
+	from := i % k.groups * g.group
+	k.part(k.copies[worker], i/k.groups, from, min(g.group, g.blocks-from))
 }
 
 // part computes one part of the sums of n blocks of channels.

@@ -370,6 +370,13 @@ func (c *ConvTranspose) Repack(t *Team, p *TransposedWeights, w, bias []float32,
 	if len(w) < s.O*filter {
 		panic("kernels: ConvTranspose.Repack: w too short")
 	}
+	if c.deep != nil {
+		if bias != nil && len(bias) < s.O {
+			panic("kernels: ConvTranspose.Repack: bias too short")
+		}
+		c.deep.repack(p.deep, w, bias, OrderONNX) // both orders are [C,KH,KW]
+		return
+	}
 	checkBias("ConvTranspose.Repack", bias, s.O, p.groups[0][0].bias != nil)
 	for g, phases := range p.groups {
 		f := transposedFilters(w[g*og*filter:], s, order)
@@ -387,6 +394,12 @@ func (c *ConvTranspose) Repack(t *Team, p *TransposedWeights, w, bias []float32,
 // check panics unless the weights are packed for this shape.
 func (c *ConvTranspose) check(name string, p *TransposedWeights) {
 	s := &c.shape
+	if c.deep != nil {
+		if !c.deep.fits(p.deep) {
+			panic("kernels: " + name + ": weights packed for another shape")
+		}
+		return
+	}
 	if len(p.groups) != s.Groups || len(p.groups[0]) != len(c.phases) {
 		panic("kernels: " + name + ": weights packed for another shape")
 	}

@@ -10,10 +10,12 @@ type Transposed2D = ref.Transposed2D
 
 // ConvTranspose is a transposed convolution planned for one shape. The outputs that lie a stride apart from one another form a phase: each
 // phase is a convolution of stride 1 with every SH-th row and SW-th column of the window (Shi et al.: Is the deconvolution layer the same as a convolutional
-// layer?, 2016), and runs as a GEMM over tables of row pointers, which writes to its own places in dst. It does not change, and may be shared.
+// layer?, 2016), and runs as a GEMM over tables of row pointers, which writes to its own places in dst; or, where each channel has a window of its
+// own, as a depthwise one. It does not change, and may be shared.
 type ConvTranspose struct {
 	shape  Transposed2D
 	oh, ow int
+	deep   *depthwiseTransposed // in place of all that follows
 	phases []phase
 	blocks []phaseBlock
 	zero   []float32
@@ -58,6 +60,10 @@ func NewConvTranspose(s Transposed2D) *ConvTranspose {
 		panic("kernels: ConvTranspose: input too large")
 	}
 	c := &ConvTranspose{shape: s, oh: s.OH(), ow: s.OW(), zero: make([]float32, s.C/s.Groups)}
+	if s.C == s.Groups && s.O == s.C && s.C >= wideC {
+		c.deep = newDepthwiseTransposed(s)
+		return c
+	}
 	for y0 := range min(s.SH, c.oh) {
 		for x0 := range min(s.SW, c.ow) {
 			f := phase{y0: y0, x0: x0}
@@ -160,7 +166,8 @@ func (c *ConvTranspose) table(f *phase, top, bottom int) []int32 {
 
 // TransposedWeights are a transposed convolution's weights and bias, packed.
 type TransposedWeights struct {
-	groups [][]*Packed // [Groups][phases]
+	groups [][]*Packed         // [Groups][phases]
+	deep   []*DepthwiseWeights // [phases]
 }
 
 // Bytes returns the memory that the packed weights take.
@@ -170,6 +177,9 @@ func (w *TransposedWeights) Bytes() int {
 		for _, p := range g {
 			n += p.Bytes()
 		}
+	}
+	for _, p := range w.deep {
+		n += p.Bytes()
 	}
 	return n
 }
@@ -192,6 +202,9 @@ func (c *ConvTranspose) Pack(w, bias []float32) *TransposedWeights {
 // weights returns memory for packed weights.
 func (c *ConvTranspose) weights(bias bool) *TransposedWeights {
 	s := &c.shape
+	if c.deep != nil {
+		return &TransposedWeights{deep: c.deep.weights()}
+	}
 	p := &TransposedWeights{groups: make([][]*Packed, s.Groups)}
 	for g := range s.Groups {
 		for i := range c.phases {
@@ -230,6 +243,10 @@ func (c *ConvTranspose) Run(t *Team, dst, src []float32, w *TransposedWeights, a
 		panic("kernels: ConvTranspose.Run: dst overlaps src")
 	}
 	if s.N == 0 {
+		return
+	}
+	if c.deep != nil {
+		c.deep.run(t, dst, src, w.deep, act)
 		return
 	}
 	task := transposedTasks.Get().(*transposedTask)

@@ -3,6 +3,7 @@ package ktest
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 
 	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/kernels/ref"
@@ -113,5 +114,59 @@ func transposedFamily() Family {
 				}
 			}
 		},
+	}
+}
+
+// depthwiseTransposedFamily is transposed convolutions that give each channel a window of its own, with weights packed once and packed anew.
+func depthwiseTransposedFamily() Family {
+	some := func(r *rand.Rand) kernels.Transposed2D {
+		for {
+			s := kernels.Transposed2D{
+				N: 1 + r.IntN(2), H: 1 + r.IntN(6), W: 1 + r.IntN(20), C: 1 + r.IntN(50), KH: 1 + r.IntN(5), KW: 1 + r.IntN(5),
+				SH: 1 + r.IntN(4), SW: 1 + r.IntN(4), DH: r.IntN(3), DW: r.IntN(3),
+				PT: r.IntN(4), PL: r.IntN(4), PB: r.IntN(4), PR: r.IntN(4), AH: r.IntN(3), AW: r.IntN(3),
+			}
+			s.O, s.Groups = s.C, s.C
+			if s.OH() > 0 && s.OW() > 0 {
+				return s
+			}
+		}
+	}
+	named := func(s kernels.Transposed2D, i int) Problem {
+		p := transposed{s, i%3 != 1, acts[i/2%4]}.problem()
+		if i%2 == 1 {
+			p = transposedRepack{s, kernels.Order(i / 2 % 2)}.problem()
+		}
+		_, rest, _ := strings.Cut(p.Name, "/")
+		p.Name = "depthwisetransposed/" + rest
+		return p
+	}
+	return Family{
+		Name: "depthwisetransposed", Op: kernels.OpDepthwise,
+		List: func() []Problem {
+			var l []Problem
+			for i, k := range [][4]int{{2, 2, 0, 0}, {3, 2, 1, 1}, {4, 2, 1, 0}, {3, 1, 1, 0}, {1, 1, 0, 0}, {1, 2, 0, 1}, {2, 3, 0, 0}, {5, 3, 2, 2}, {3, 2, 3, 5}, {16, 8, 4, 0}} {
+				for j, c := range []int{1, 3, 4, 8, 13, 16, 17, 32, 70} {
+					s := upsampling(3+(i+j)%4, c, c, k[0], k[1], k[2], k[3])
+					s.N, s.W, s.Groups = 1+(i+j)%2, 4+(5*i+3*j)%17, c
+					if j%4 == 3 {
+						s.DH, s.DW = 1+i%3, 1+j%2
+					}
+					l = append(l, named(s, i+j))
+				}
+			}
+			tall := upsampling(90, 12, 12, 3, 2, 1, 1) // several bands of rows
+			tall.W, tall.Groups = 21, 12
+			l = append(l, named(tall, 0))
+			// Steps up of segmentation and keypoint networks: 64 channels, and FCN's 21 classes.
+			for _, s := range []kernels.Transposed2D{upsampling(80, 64, 64, 4, 2, 1, 0), upsampling(64, 21, 21, 4, 2, 1, 0), upsampling(64, 3, 3, 4, 2, 1, 0), upsampling(32, 21, 21, 16, 8, 4, 0), upsampling(56, 128, 128, 2, 2, 0, 0)} {
+				s.Groups = s.C
+				p := named(s, 0)
+				p.Bench = true
+				l = append(l, p)
+			}
+			return l
+		},
+		Random: func(r *rand.Rand) Problem { return named(some(r), r.IntN(24)) },
 	}
 }
