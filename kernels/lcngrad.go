@@ -195,5 +195,5 @@ func scaledQuotient(dst, dy, v []float32, d, t float32) {
 		}
 		return
 	}
-	mapTile(mapDivAddScaled, dst, dy, v, nil, mapParams{t, d})
+	mapRun(mapDivAddScaled, dst, dy, v, nil, mapParams{t, d})
 }

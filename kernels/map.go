@@ -91,27 +91,28 @@ const mapChunk = 8192
 
 // mapRun runs op on whole slices; b and c are nil where op has fewer sources.
 func mapRun(op mapOp, dst, a, b, c []float32, p mapParams) {
-	for len(dst) > mapChunk {
-		mapTile(op, dst[:mapChunk], a[:mapChunk], head(b), head(c), p)
-		dst, a, b, c = dst[mapChunk:], a[mapChunk:], rest(b), rest(c)
-	}
-	if len(dst) > 0 {
-		mapTile(op, dst, a, b, c, p)
+	if n := len(dst); uint(n-1) < mapChunk {
+		mapTile(op, ptr(dst), ptr(a), ptr(b), ptr(c), n, &p)
+	} else {
+		mapLong(op, dst, a, b, c, &p)
 	}
 }
 
-func head(x []float32) []float32 {
-	if x == nil {
-		return nil
+// mapLong is mapRun for many elements.
+func mapLong(op mapOp, dst, a, b, c []float32, p *mapParams) {
+	for len(dst) > 0 {
+		n := min(mapChunk, len(dst))
+		mapTile(op, ptr(dst), ptr(a), ptr(b), ptr(c), n, p)
+		dst, a, b, c = dst[n:], from(a, n), from(b, n), from(c, n)
 	}
-	return x[:mapChunk]
 }
 
-func rest(x []float32) []float32 {
-	if x == nil {
+// sliceOf returns n elements from p on, or nil.
+func sliceOf(p *float32, n int) []float32 {
+	if p == nil {
 		return nil
 	}
-	return x[mapChunk:]
+	return unsafe.Slice(p, n)
 }
 
 // apart says whether a source may be read while dst is written: it has dst's place exactly, or shares nothing with it.
@@ -498,7 +499,7 @@ func checkMap() bool {
 		if op <= mapHardSwish || op == mapELU || op == mapLRN || op == mapExpSub || op >= mapSoftplusGrad && op <= mapErfGrad { // no unrolling, and a slow plain form
 			n = 19
 		}
-		mapTile(op, got[:n], src[0][:n], src[1][:n], src[2][:n], p)
+		mapTile(op, &got[0], &src[0][0], &src[1][0], &src[2][0], n, &p)
 		mapPlain(op, want[:n], src[0][:n], src[1][:n], src[2][:n], p)
 		if !sameBits(got[:n], want[:n]) {
 			return false

@@ -8,20 +8,19 @@ import (
 	"github.com/ocellus-vision/ocellus/asm"
 )
 
-// mapTile runs op on slices of one length, at most mapChunk; b and c are empty where op has fewer sources.
-func mapTile(op mapOp, dst, a, b, c []float32, p mapParams) {
-	pd, pa, pb, pc := unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c)
+// mapTile runs op on n elements, at most mapChunk; b and c are nil where op has fewer sources.
+func mapTile(op mapOp, dst, a, b, c *float32, n int, p *mapParams) {
 	switch use[OpMap] {
 	case AVX512:
-		mapAVX512(op, pd, pa, pb, pc, len(dst), p)
+		mapAVX512(op, dst, a, b, c, n, p)
 	case AVX2:
-		mapAVX2(op, pd, pa, pb, pc, len(dst), p)
+		mapAVX2(op, dst, a, b, c, n, p)
 	default:
-		mapPlain(op, dst, a, b, c, p)
+		mapPlain(op, unsafe.Slice(dst, n), sliceOf(a, n), sliceOf(b, n), sliceOf(c, n), *p)
 	}
 }
 
-func mapAVX2(op mapOp, dst, a, b, c *float32, n int, p mapParams) {
+func mapAVX2(op mapOp, dst, a, b, c *float32, n int, p *mapParams) {
 	switch op {
 	case mapExp:
 		asm.MapExpAVX2(dst, a, n)
@@ -160,7 +159,7 @@ func mapAVX2(op mapOp, dst, a, b, c *float32, n int, p mapParams) {
 	}
 }
 
-func mapAVX512(op mapOp, dst, a, b, c *float32, n int, p mapParams) {
+func mapAVX512(op mapOp, dst, a, b, c *float32, n int, p *mapParams) {
 	switch op {
 	case mapExp:
 		asm.MapExpAVX512(dst, a, n)

@@ -8,18 +8,17 @@ import (
 	"github.com/ocellus-vision/ocellus/asm"
 )
 
-// mapTile runs op on slices of one length, at most mapChunk; b and c are empty where op has fewer sources.
-func mapTile(op mapOp, dst, a, b, c []float32, p mapParams) {
-	pd, pa, pb, pc := unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c)
+// mapTile runs op on n elements, at most mapChunk; b and c are nil where op has fewer sources.
+func mapTile(op mapOp, dst, a, b, c *float32, n int, p *mapParams) {
 	switch use[OpMap] {
 	case NEON:
-		mapNEON(op, pd, pa, pb, pc, len(dst), p)
+		mapNEON(op, dst, a, b, c, n, p)
 	default:
-		mapPlain(op, dst, a, b, c, p)
+		mapPlain(op, unsafe.Slice(dst, n), sliceOf(a, n), sliceOf(b, n), sliceOf(c, n), *p)
 	}
 }
 
-func mapNEON(op mapOp, dst, a, b, c *float32, n int, p mapParams) {
+func mapNEON(op mapOp, dst, a, b, c *float32, n int, p *mapParams) {
 	switch op {
 	case mapExp:
 		asm.MapExpNEON(dst, a, n)

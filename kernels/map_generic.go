@@ -2,5 +2,9 @@
 
 package kernels
 
-// mapTile runs op on slices of one length; b and c are empty where op has fewer sources.
-func mapTile(op mapOp, dst, a, b, c []float32, p mapParams) { mapPlain(op, dst, a, b, c, p) }
+import "unsafe"
+
+// mapTile runs op on n elements; b and c are nil where op has fewer sources.
+func mapTile(op mapOp, dst, a, b, c *float32, n int, p *mapParams) {
+	mapPlain(op, unsafe.Slice(dst, n), sliceOf(a, n), sliceOf(b, n), sliceOf(c, n), *p)
+}

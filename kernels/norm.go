@@ -61,13 +61,25 @@ func Dot(x, y []float32) float32 {
 
 // MaxElement returns the bits of ref.MaxElement: the greatest element of x; a NaN if there is one; -Inf for no elements.
 func MaxElement(x []float32) float32 {
-	var s [16]float32 // eight greatest, eight lanes for a NaN
+	var s maxLanes
+	s.start()
+	return s.of(x)
+}
+
+// maxLanes is eight greatest elements, and eight lanes for a NaN.
+type maxLanes [16]float32
+
+func (s *maxLanes) start() {
 	for i := range 8 {
 		s[i] = -posInf
 	}
+}
+
+// of returns the greatest element.
+func (s *maxLanes) of(x []float32) float32 {
 	n := len(x) &^ 7
 	for i := 0; i < n; i += mapChunk {
-		lanesMax(&s, x[i:min(i+mapChunk, n)])
+		lanesMax((*[16]float32)(s), x[i:min(i+mapChunk, n)])
 	}
 	// The built-in max keeps a NaN and takes no branch.
 	m := max(max(max(s[0], s[4]), max(s[2], s[6])), max(max(s[1], s[5]), max(s[3], s[7])))
@@ -76,6 +88,17 @@ func MaxElement(x []float32) float32 {
 		m = max(m, v)
 	}
 	return m + 0
+}
+
+// maxElements computes the greatest elements of n rows of c.
+func maxElements(of *[sideRows]float32, n int, x []float32, c int) {
+	var s [sideRows]maxLanes
+	for i := range n {
+		s[i].start()
+	}
+	for i := range n {
+		of[i] = s[i].of(x[i*c:][:c])
+	}
 }
 
 // ArgMax returns the index of the first of the greatest elements of x, or of the first NaN if there is one.
@@ -162,9 +185,22 @@ func LayerNorm(dst, src, gain, bias []float32, eps float32) {
 		panic("kernels: LayerNorm: dst overlaps gain or bias")
 	}
 	c := len(gain)
-	for ; len(dst) > 0; dst, src = dst[c:], src[c:] {
-		mean, variance := MeanVar(src[:c])
-		mapRun(mapNormalize, dst[:c], src[:c], gain, bias, mapParams{mean, 1 / ref.Sqrt(variance+eps)})
+	for len(dst) > 0 {
+		n := sideBySide(len(dst), c)
+		var sum, square [sideRows]eight
+		var mean [sideRows]float32
+		for i := range n {
+			addLanes(&sum[i], src[i*c:][:c])
+		}
+		for i := range n {
+			mean[i] = ref.Join8(&sum[i]) / float32(c)
+			squareDiffLanes(&square[i], src[i*c:][:c], mean[i])
+		}
+		for i := range n {
+			variance := ref.Join8(&square[i]) / float32(c)
+			mapRun(mapNormalize, dst[i*c:][:c], src[i*c:][:c], gain, bias, mapParams{mean[i], 1 / ref.Sqrt(variance+eps)})
+		}
+		dst, src = dst[n*c:], src[n*c:]
 	}
 }
 

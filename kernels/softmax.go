@@ -9,11 +9,29 @@ func Softmax(dst, src []float32, c int) {
 		softmaxBeside(dst, src, c, false)
 		return
 	}
-	for ; len(dst) > 0; dst, src = dst[c:], src[c:] {
-		mapRun(mapExpSub, dst[:c], src[:c], nil, nil, mapParams{MaxElement(src[:c])})
-		mapRun(mapDivScalar, dst[:c], dst[:c], nil, nil, mapParams{Sum(dst[:c])})
+	var of [sideRows]float32
+	for len(dst) > 0 {
+		n := sideBySide(len(dst), c)
+		maxElements(&of, n, src, c)
+		for i := range n {
+			mapRun(mapExpSub, dst[i*c:][:c], src[i*c:][:c], nil, nil, mapParams{of[i]})
+		}
+		var l [sideRows]eight
+		for i := range n {
+			addLanes(&l[i], dst[i*c:][:c])
+		}
+		for i := range n {
+			mapRun(mapDivScalar, dst[i*c:][:c], dst[i*c:][:c], nil, nil, mapParams{ref.Join8(&l[i])})
+		}
+		dst, src = dst[n*c:], src[n*c:]
 	}
 }
+
+// sideRows is how many rows take each step of a sum together: a CPU computes the next row's while it waits for the last addition of this one.
+const sideRows = 16
+
+// sideBySide returns how many of the rows of c elements that are left to treat at once, so that they stay in the first-level cache.
+func sideBySide(left, c int) int { return max(1, min(left/c, sideRows, 4096/c)) }
 
 // LogSoftmax returns the bits of ref.LogSoftmax: the logarithm of the softmax of each row of c elements. dst may be src.
 func LogSoftmax(dst, src []float32, c int) {
