@@ -235,7 +235,7 @@ func (t *transposed) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 	return nil
 }
 
-// dense is a fully connected layer: input x [M,K].
+// dense is a fully connected layer: inputs x [M,K], residual [M,N] or nil.
 type dense struct {
 	fastOp
 	kind string
@@ -248,7 +248,7 @@ func (d *dense) Kind() string     { return d.kind }
 func (d *dense) weightBytes() int { return d.b.Bytes() }
 
 func (d *dense) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
-	kernels.Gemm(e.Team, out[0].Float32s(), d.b.N, in[0].Float32s(), d.b.K, d.m, d.b, nil, 0, d.act)
+	kernels.Gemm(e.Team, out[0].Float32s(), d.b.N, in[0].Float32s(), d.b.K, d.m, d.b, optional(in, 1), d.b.N, d.act)
 	return nil
 }
 

@@ -64,6 +64,41 @@ func (b *net) split(x *model.Value, axis int) (p, q *model.Value) {
 	return p, q
 }
 
+func (b *net) number(v float32) *model.Value { return model.Const(b.name("s"), tensor.Scalar(v)) }
+
+// norm is a layer norm along an axis of c elements, as exporters write it, with gain and bias of so many axes.
+func (b *net) norm(x *model.Value, axis int64, c, gainRank, biasRank int) *model.Value {
+	mean := func(v *model.Value) *model.Value {
+		return b.Add(b.name("mean"), &layer.Reduce{Fn: layer.ReduceMean, KeepDims: true}, v, ints(axis))
+	}
+	row := func(lo, hi float32, rank int) *model.Value {
+		shape := slices.Repeat([]int{1}, rank)
+		if shape[rank-1] = c; axis == 1 {
+			shape[rank-1], shape[rank-3] = 1, c
+		}
+		return b.weights(lo, hi, shape...)
+	}
+	d := b.binary(layer.Sub, x, mean(x))
+	squares := b.binary(layer.Mul, d, d)
+	if gainRank == 1 {
+		squares = b.binary(layer.Pow, b.binary(layer.Sub, x, mean(x)), b.number(2))
+	}
+	y := b.binary(layer.Div, d, b.unary(layer.Sqrt, b.binary(layer.Add, mean(squares), b.number(0.1))))
+	return b.binary(layer.Add, b.binary(layer.Mul, y, row(0.5, 1, gainRank)), row(-1, 1, biasRank))
+}
+
+// gelu is GELU as exporters write it.
+func (b *net) gelu(x *model.Value) *model.Value {
+	e := b.binary(layer.Add, b.unary(layer.Erf, b.binary(layer.Div, x, b.number(math.Sqrt2))), b.number(1))
+	return b.binary(layer.Mul, b.binary(layer.Mul, x, e), b.number(0.5))
+}
+
+// hardSwish is x·clip(x+3, 0, hi)/by.
+func (b *net) hardSwish(x *model.Value, hi, by float32) *model.Value {
+	c := b.Add(b.name("clip"), &layer.Clip{}, b.binary(layer.Add, x, b.number(3)), b.number(0), b.number(hi))
+	return b.binary(layer.Div, b.binary(layer.Mul, x, c), b.number(by))
+}
+
 // up is a transposed convolution with square windows.
 func (b *net) up(x *model.Value, in, out, k int, c *layer.ConvTranspose) *model.Value {
 	s := float32(1 / math.Sqrt(float64(in*k*k/c.Groups)))
@@ -288,6 +323,108 @@ var nets = map[string]func(b *net, x *model.Value) *model.Value{
 		y := b.unary(layer.Relu, b.Add("conv", &layer.Conv{Groups: 1}, x, b.weights(-0.3, 0.3, 6, 6, 1, 1), m))
 		return b.unary(layer.LeakyRelu, b.Add("up", &layer.ConvTranspose{Groups: 1}, y, b.weights(-0.3, 0.3, 6, 6, 2, 2), m))
 	},
+	"transformer": func(b *net, x *model.Value) *model.Value {
+		lin := func(x *model.Value, in, out int, bias ...int) *model.Value {
+			return b.binary(layer.Add, b.weights(-1, 1, append(bias, out)...), b.Add(b.name("mm"), &layer.MatMul{}, x, b.weights(-0.3, 0.3, in, out)))
+		}
+		y := b.Add("tokens", &layer.Reshape{}, b.conv(x, 6, 12, 1, layer.Window{}, 1), ints(2, 12, 143))
+		y = b.Add("turned", &layer.Transpose{Perm: []int{0, 2, 1}}, y) // [2,143,12]
+		z := b.Add("qkv", &layer.Reshape{}, lin(b.norm(y, -1, 12, 1, 1), 12, 36), ints(2, 143, 3, 2, 6))
+		z = b.Add("heads", &layer.Transpose{Perm: []int{2, 0, 3, 1, 4}}, z) // [3,2,2,143,6]
+		part := func(i int64) *model.Value {
+			return b.Add(b.name("part"), &layer.Gather{}, z, model.Const("i", tensor.Scalar(i)))
+		}
+		scores := b.Add("scores", &layer.MatMul{}, part(0), b.Add("k", &layer.Transpose{Perm: []int{0, 1, 3, 2}}, part(1)))
+		z = b.Add("seen", &layer.MatMul{}, b.Add("soft", &layer.Softmax{Axis: -1}, b.binary(layer.Mul, scores, b.number(0.4))), part(2))
+		z = b.Add("joined", &layer.Reshape{}, b.Add("side", &layer.Transpose{Perm: []int{0, 2, 1, 3}}, z), ints(2, 143, 12))
+		y = b.binary(layer.Add, y, lin(z, 12, 12, 1))
+		y = b.binary(layer.Add, lin(b.gelu(lin(b.norm(y, 2, 12, 1, 1), 12, 20)), 20, 12), y)
+		y = b.Add("back", &layer.Transpose{Perm: []int{0, 2, 1}}, y)
+		return b.unary(layer.Relu, b.conv(b.Add("image", &layer.Reshape{}, y, ints(2, 12, 13, 11)), 12, 4, 3, pads(1), 1))
+	},
+	"norm of channels": func(b *net, x *model.Value) *model.Value {
+		y := b.norm(b.conv(x, 6, 10, 1, layer.Window{}, 1), 1, 10, 3, 4)
+		return b.norm(b.conv(y, 10, 3, 1, layer.Window{}, 1), 1, 3, 4, 3)
+	},
+	"activations in pieces": func(b *net, x *model.Value) *model.Value {
+		y := b.gelu(b.conv(x, 6, 9, 1, layer.Window{}, 1))
+		e := b.unary(layer.Erf, b.binary(layer.Mul, b.number(0.70710677), y))
+		y = b.binary(layer.Mul, b.binary(layer.Mul, b.number(0.5), y), b.binary(layer.Add, b.number(1), e))
+		cube := b.binary(layer.Mul, b.number(0.044715), b.binary(layer.Pow, y, b.number(3)))
+		th := b.unary(layer.Tanh, b.binary(layer.Mul, b.binary(layer.Add, y, cube), b.number(0.7978846)))
+		y = b.binary(layer.Mul, y, b.binary(layer.Mul, b.binary(layer.Add, th, b.number(1)), b.number(0.5)))
+		return b.binary(layer.Add, b.hardSwish(y, 6, 6), b.hardSwish(b.unary(layer.Neg, y), 6, 6))
+	},
+	"pieces of something else": func(b *net, x *model.Value) *model.Value {
+		y := b.conv(x, 6, 9, 1, layer.Window{}, 1)
+		erf := func(v *model.Value, add float32) *model.Value {
+			return b.binary(layer.Add, b.unary(layer.Erf, b.binary(layer.Div, v, b.number(1.4142135))), b.number(add))
+		}
+		half := func(v, gate *model.Value) *model.Value {
+			return b.binary(layer.Mul, b.binary(layer.Mul, v, gate), b.number(0.5))
+		}
+		y = b.binary(layer.Add, half(y, erf(b.unary(layer.Neg, y), 1)), b.binary(layer.Add, half(y, erf(y, 2)), b.hardSwish(y, 5, 6)))
+		mean := func(v *model.Value, axis int64) *model.Value {
+			return b.Add(b.name("mean"), &layer.Reduce{Fn: layer.ReduceMean, KeepDims: true}, v, ints(axis))
+		}
+		over := func(d, sq *model.Value, axis int64) *model.Value {
+			return b.binary(layer.Div, d, b.unary(layer.Sqrt, b.binary(layer.Add, mean(b.binary(layer.Mul, sq, sq), axis), b.number(0.5))))
+		}
+		rows, channels := b.binary(layer.Sub, y, mean(y, 3)), b.binary(layer.Sub, y, mean(y, 1))
+		y = b.binary(layer.Add, over(rows, channels, 3), over(rows, rows, 1))
+		y = b.binary(layer.Add, y, over(channels, b.binary(layer.Sub, mean(y, 1), y), 1))
+		return b.binary(layer.Add, y, over(b.binary(layer.Sub, y, mean(y, 2)), b.binary(layer.Sub, y, mean(y, 2)), 2))
+	},
+	"pieces read elsewhere": func(b *net, x *model.Value) *model.Value {
+		y := b.conv(x, 6, 9, 1, layer.Window{}, 1)
+		e := b.unary(layer.Erf, b.binary(layer.Div, y, b.number(1.4142135)))
+		g := b.binary(layer.Mul, b.binary(layer.Mul, y, b.binary(layer.Add, e, b.number(1))), b.number(0.5))
+		m := b.Add("mean", &layer.Reduce{Fn: layer.ReduceMean, KeepDims: true}, g, ints(-1))
+		d := b.binary(layer.Sub, g, m)
+		v := b.Add("var", &layer.Reduce{Fn: layer.ReduceMean, KeepDims: true}, b.binary(layer.Pow, d, b.number(2)), ints(-1))
+		n := b.binary(layer.Div, d, b.unary(layer.Sqrt, b.binary(layer.Add, v, b.number(0.5))))
+		n = b.binary(layer.Add, b.binary(layer.Mul, n, b.weights(0.5, 1, 11)), b.binary(layer.Mul, n, b.weights(0.5, 1, 11)))
+		return b.binary(layer.Add, b.binary(layer.Add, n, m), b.binary(layer.Add, e, b.binary(layer.Mul, v, d)))
+	},
+	"spread": func(b *net, x *model.Value) *model.Value {
+		y := b.Add("tokens", &layer.Reshape{}, b.conv(x, 6, 12, 1, layer.Window{}, 1), ints(2, 3, 4, 143))
+		mean := func(v *model.Value, keep bool, axes ...int64) *model.Value {
+			return b.Add(b.name("mean"), &layer.Reduce{Fn: layer.ReduceMean, KeepDims: keep}, v, ints(axes...))
+		}
+		for i, fn := range []layer.Fn{layer.Add, layer.Sub, layer.Mul, layer.Div} {
+			shift := func(v *model.Value) *model.Value { return b.binary(layer.Add, v, b.number(4)) }
+			for j, v := range []*model.Value{
+				mean(y, true, 3), mean(y, true, 2), mean(y, true, 1), mean(y, true, 1, 2), mean(y, true, 0, 2), mean(y, false, 0, 1), mean(y, false, 0, 1, 2), mean(y, false, 0, 1, 2, 3),
+				mean(y, true, 1, 3), b.weights(-1, 1, 2, 3, 4, 143), b.weights(-1, 1, 143), b.weights(-1, 1, 4, 1), b.weights(-1, 1, 3, 1, 143),
+			} {
+				v = shift(v)
+				if (i+j)%2 == 0 {
+					y, v = v, shift(y)
+				} else {
+					y = shift(y)
+				}
+				y = b.unary(layer.Tanh, b.binary(fn, y, v))
+			}
+		}
+		column, row := b.Add("column", &layer.Reshape{}, mean(y, true, 0, 1, 3), ints(4, 1)), b.Add("row", &layer.Reshape{}, mean(y, true, 0, 1, 2), ints(1, 143))
+		return b.binary(layer.Sub, b.binary(layer.Mul, column, row), b.binary(layer.Div, row, b.binary(layer.Add, column, b.number(2))))
+	},
+	"permutations": func(b *net, x *model.Value) *model.Value {
+		y := b.Add("blocks", &layer.Reshape{}, b.conv(x, 6, 24, 1, layer.Window{}, 1), ints(2, 2, 3, 4, 13, 11))
+		for _, perm := range [][]int{{0, 1, 2, 3, 5, 4}, {5, 4, 3, 2, 1, 0}, {1, 0, 2, 3, 4, 5}, {0, 2, 1, 4, 3, 5}, {3, 4, 5, 0, 1, 2}, {0, 1, 5, 2, 3, 4}, {0, 4, 2, 3, 1, 5}, {4, 5, 0, 3, 2, 1}} {
+			y = b.unary(layer.Neg, b.Add(b.name("turned"), &layer.Transpose{Perm: perm}, y))
+		}
+		y = b.Add("pairs", &layer.Reshape{}, y, ints(143, 1, 4, 6, 1, 2))
+		y = b.Add("pairwise", &layer.Transpose{Perm: []int{3, 4, 0, 2, 1, 5}}, y)
+		y = b.Add("small", &layer.Reshape{}, b.Add("ones", &layer.Transpose{Perm: []int{1, 0, 4, 2, 3, 5}}, y), ints(1144, 2, 3))
+		return b.Add("flat", &layer.Reshape{}, b.Add("tiny", &layer.Transpose{Perm: []int{0, 2, 1}}, y), ints(2, -1))
+	},
+	"depthwise transposed": func(b *net, x *model.Value) *model.Value {
+		w := pads(1)
+		w.Strides = []int{2, 2}
+		y := b.unary(layer.Relu, b.up(b.conv(x, 6, 20, 1, layer.Window{}, 1), 20, 20, 4, &layer.ConvTranspose{Window: w, Groups: 20}))
+		return b.up(y, 20, 20, 2, &layer.ConvTranspose{Window: layer.Window{Strides: []int{3, 1}}, Groups: 20, OutPads: []int{1, 0}})
+	},
 	"classifier": func(b *net, x *model.Value) *model.Value {
 		y := b.Add("lrn", &layer.LRN{Size: 5, Alpha: 1e-2, Beta: 0.75, Bias: 1}, b.unary(layer.Relu, b.conv(x, 6, 8, 3, layer.Window{}, 1)))
 		y = b.Add("flat", &layer.Flatten{Axis: 1}, y)
@@ -401,6 +538,13 @@ func TestFusion(t *testing.T) {
 		"transposed":                 {"ToNHWC", "ConvTranspose+Relu", "ConvTranspose+LeakyRelu", "ConvTranspose", "ConvTranspose", "ToNCHW"},
 		"mean":                       {"ToNHWC", "Conv", "ReduceMean", "View"},
 		"lcn":                        {"ToNHWC", "Conv+Relu", "MaxPool", "LCN", "ToNCHW"},
+		"norm of channels":           {"ToNHWC", "Conv", "View", "LayerNormalization", "View", "Conv", "View", "LayerNormalization", "View", "ToNCHW"},
+		"activations in pieces":      {"ToNHWC", "Conv", "Gelu", "Gelu", "Gelu", "HardSwish", "Neg", "HardSwish", "Add", "ToNCHW"},
+		"depthwise transposed":       {"ToNHWC", "Conv", "ConvTranspose+Relu", "ConvTranspose", "ToNCHW"},
+		"transformer": {
+			"ToNHWC", "Conv", "View", "View", "LayerNormalization", "MatMul", "Reshape", "Transpose", "Gather", "Gather", "Transpose", "MatMul", "Mul", "Softmax", "Gather",
+			"MatMul", "Transpose", "Reshape", "MatMul+Add", "LayerNormalization", "MatMul", "Gelu", "MatMul+Add", "View", "View", "Conv+Relu", "ToNCHW",
+		},
 
 		"locally connected": {"ToNHWC", "LocallyConnected+Relu", "LocallyConnected+LeakyRelu", "ToNCHW"},
 	} {
@@ -414,6 +558,19 @@ func TestFusion(t *testing.T) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: steps %v, want %v", name, got, want)
+		}
+	}
+}
+
+// TestLookalikes asks that nothing is taken for what it only resembles.
+func TestLookalikes(t *testing.T) {
+	p, err := model.Compile(build(5, nets["pieces of something else"]), model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range p.Steps() {
+		if slices.Contains([]string{"Gelu", "HardSwish", "LayerNormalization"}, s.Op) {
+			t.Errorf("%s became a %s", s.Name, s.Op)
 		}
 	}
 }

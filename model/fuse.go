@@ -23,6 +23,7 @@ func (p *ir) optimise(consume bool) {
 	p.fuseTraining()
 	p.integers()
 	p.toNHWC(consume)
+	p.spread()
 	p.prune()
 }
 
@@ -411,45 +412,9 @@ func (p *ir) foldPad(e *edit, uses map[*val]int, o *op, c *layer.Conv) {
 	e.drop[x.def] = true
 }
 
-// recognise finds activation functions that exporters write in several nodes.
-func (p *ir) recognise() {
-	uses := p.uses()
-	e := p.edit()
-	for _, o := range p.ops {
-		b, ok := o.op.(*layer.Binary)
-		if !ok || b.Fn != layer.Mul || len(o.in) != 2 {
-			continue
-		}
-		for i := range 2 {
-			x, gate := o.in[1-i], o.in[i]
-			if gate.def == nil || gate == x || uses[gate] != 1 || gate.info.DType != tensor.Float32 {
-				continue
-			}
-			u, ok := gate.def.op.(*layer.Unary)
-			if !ok || gate.def.in[0] != x {
-				continue
-			}
-			fn := layer.Fn("")
-			switch {
-			case u.Fn == layer.Sigmoid:
-				fn = layer.SiLU
-			case u.Fn == layer.HardSigmoid && u.Alpha == float32(1)/6 && u.Beta == 0.5:
-				fn = layer.HardSwish
-			}
-			if fn == "" {
-				continue
-			}
-			o.op, o.in = &layer.Unary{Fn: fn}, []*val{x}
-			e.drop[gate.def] = true
-			break
-		}
-	}
-	e.apply()
-}
-
-// fused is a convolution, a locally or a fully connected layer with what follows it. Inputs: x, weights, bias or nil, residual or nil.
+// fused is a convolution, a locally or a fully connected layer, or a product with constant weights, with what follows it. Inputs: x, weights, bias or nil, residual or nil.
 type fused struct {
-	layer.Op // the layer itself: *layer.Conv, *layer.ConvTranspose, *layer.LocallyConnected or *layer.Gemm
+	layer.Op // the layer itself: *layer.Conv, *layer.ConvTranspose, *layer.LocallyConnected, *layer.Gemm or *layer.MatMul
 	act      kernels.Act
 	kind     string
 	exact    bool // numbers are integers, and no sum may be made of others
@@ -510,6 +475,11 @@ func (p *ir) fuse() {
 				continue
 			}
 			o.op = &fused{Op: l, kind: "LocallyConnected"}
+		case *layer.MatMul:
+			if !static(o) || !weighs(o) {
+				continue
+			}
+			o.op = &fused{Op: l, kind: "MatMul"}
 		default:
 			p.fuseInto(e, uses, o)
 			continue
@@ -519,6 +489,13 @@ func (p *ir) fuse() {
 		}
 	}
 	e.apply()
+}
+
+// weighs says whether a matrix product is one of a matrix, or a batch of them, and constant weights.
+func weighs(o *op) bool {
+	w := o.in[1]
+	macs, _ := tensor.Count(o.out[0].info.Shape)
+	return w.floats() != nil && len(w.info.Shape) == 2 && len(o.in[0].info.Shape) >= 2 && macs*w.info.Shape[0] > 0
 }
 
 // fuseInto takes o into the fused operation whose output it reads, if it may.
@@ -550,6 +527,14 @@ func (p *ir) fuseInto(e *edit, uses map[*val]int, o *op) {
 	pick := -1
 	for i := range 2 {
 		x := e.end(o.in[i])
+		if uses[x] == 1 && addsBias(x, o.in[1-i]) {
+			x.def.in[2] = o.in[1-i]
+			x.def.params += o.params
+			e.replace[o.out[0]] = x
+			e.drop[o] = true
+			uses[x] = uses[o.out[0]]
+			return
+		}
 		if x.def == nil || uses[x] != 1 || x == e.end(o.in[1-i]) {
 			continue
 		}
@@ -574,10 +559,33 @@ func (p *ir) fuseInto(e *edit, uses map[*val]int, o *op) {
 	o.macs, o.params = moved.macs, o.params+moved.params
 }
 
+// addsBias says whether b is a bias for the matrix product that makes x, which has none yet: a constant of one number for each column.
+func addsBias(x, b *val) bool {
+	if x.def == nil {
+		return false
+	}
+	f, ok := x.def.op.(*fused)
+	if !ok || f.act.Kind != kernels.ActNone || x.def.in[2] != nil || x.def.in[3] != nil || b.floats() == nil {
+		return false
+	}
+	if _, ok := f.Op.(*layer.MatMul); !ok {
+		return false
+	}
+	shape, n := x.info.Shape, len(b.floats())
+	return n == shape[len(shape)-1] && len(b.info.Shape) >= 1 && len(b.info.Shape) <= len(shape) && b.info.Shape[len(b.info.Shape)-1] == n
+}
+
 // takesResidual says whether the layer's fast kernel adds a residual as it stores.
 func (f *fused) takesResidual(o *op) bool {
-	c, ok := f.Op.(*layer.Conv)
-	return ok && !depthwise(c, o.in[0].info.Shape, o.in[1].info.Shape)
+	switch c := f.Op.(type) {
+	case *layer.Conv:
+		return !depthwise(c, o.in[0].info.Shape, o.in[1].info.Shape)
+	case *layer.Gemm:
+		return o.in[1].constant()
+	case *layer.MatMul:
+		return true
+	}
+	return false
 }
 
 // depthwise says whether each channel has one filter of its own.

@@ -154,11 +154,16 @@ func (l *layouts) lower(o *op) bool {
 			return l.gemm(o, f, inner)
 		case *layer.LocallyConnected:
 			return l.local(o, f, inner)
+		case *layer.MatMul:
+			return l.matmul(o, f)
 		}
 	case *layer.LCN:
 		return f32 && l.lcn(o, f)
 	case *layer.MatMul:
-		return f32 && (l.matmul(o) || l.liveMatmul(o))
+		if f32 && weighs(o) {
+			return l.matmul(o, &fused{Op: f, kind: "MatMul"})
+		}
+		return f32 && l.liveMatmul(o)
 	case *layer.MaxPool:
 		return f32 && onlyFirst(o) && l.pool(o, f.Window, kernels.PoolMax, false)
 	case *layer.AveragePool:
@@ -176,7 +181,7 @@ func (l *layouts) lower(o *op) bool {
 	case *layer.ResizeGrad:
 		return f32 && l.resize(o, f.Shape, f.Resize.Mode == "nearest", f.Planar, true)
 	case *layer.Reshape:
-		return l.shuffle(o) || l.deal(o)
+		return l.shuffle(o) || l.deal(o) || l.regroup(o)
 	case *layer.InstanceNorm:
 		return f32 && l.groupNorm(o, 1, 1, float32(f.Epsilon))
 	case *layer.GroupNorm:
@@ -504,17 +509,45 @@ func (l *layouts) pad(o *op, f *layer.Pad) bool {
 // transpose turns a permutation that only moves the channels to the end, or back from there, into a change of view.
 func (l *layouts) transpose(o *op, t *layer.Transpose) bool {
 	x, rank := o.in[0], len(o.out[0].info.Shape)
-	if rank < 3 || len(t.Perm) != rank {
+	if len(t.Perm) != rank {
 		return false
 	}
 	switch {
+	case rank < 3:
+		return l.permute(o, t.Perm)
 	case x.layout == NHWC && slices.Equal(t.Perm, last(countUp(rank))):
 		l.emit(o.name, &view{}, []*val{x}, o.out[0])
 	case x.layout == NCHW && slices.Equal(t.Perm, first(countUp(rank))) && x.info.DType == tensor.Float32:
 		l.emit(o.name, &view{}, []*val{x}, becomes(o.out[0]))
+	case slices.Equal(t.Perm, last(countUp(rank))):
+		l.emit(o.name, &view{}, []*val{l.nhwc(x)}, o.out[0])
 	default:
+		return l.permute(o, t.Perm)
+	}
+	return true
+}
+
+// permute emits another permutation of axes.
+func (l *layouts) permute(o *op, perm []int) bool {
+	x := o.in[0]
+	if !x.filled() || x.info.DType.Size() != 4 || x.info.DType == tensor.String || slices.Min(perm) < 0 {
 		return false
 	}
+	if f := newPermuted(x.shape(), perm); f != nil {
+		l.emit(o.name, f, []*val{l.nchw(x)}, o.out[0])
+		return true
+	}
+	return false
+}
+
+// regroup turns a Reshape that leaves an image's pictures and channels alone into a change of view.
+func (l *layouts) regroup(o *op) bool {
+	x, z := o.in[0], o.out[0].info.Shape
+	s := x.shape()
+	if x.layout != NHWC || len(z) < 3 || z[0] != s[0] || z[1] != s[1] {
+		return false
+	}
+	l.emit(o.name, &view{}, []*val{x}, becomes(o.out[0]))
 	return true
 }
 
@@ -714,23 +747,23 @@ func (l *layouts) gemm(o *op, f *fused, g *layer.Gemm) bool {
 	default:
 		fast.b = kernels.PackB(weights, n, k, n, bias)
 	}
-	e := l.emit(o.name, fast, []*val{l.nchw(x)}, o.out[0])
+	e := l.emit(o.name, fast, []*val{l.nchw(x), l.nchw(o.in[3])}, o.out[0])
 	e.macs, e.params = o.macs, o.params
 	return true
 }
 
 // matmul emits the product of a matrix, or a batch of them, and constant weights.
-func (l *layouts) matmul(o *op) bool {
+func (l *layouts) matmul(o *op, f *fused) bool {
 	x, w := o.in[0], o.in[1]
-	if w.floats() == nil || len(w.info.Shape) != 2 || len(x.info.Shape) < 2 {
-		return false
-	}
 	k, n := w.info.Shape[0], w.info.Shape[1]
 	count, _ := tensor.Count(x.info.Shape)
-	if k == 0 || n == 0 || count == 0 {
-		return false
+	in := []*val{l.nchw(x)}
+	var bias []float32
+	if len(o.in) > 2 {
+		bias = o.in[2].floats()
+		in = append(in, l.nchw(o.in[3]))
 	}
-	e := l.emit(o.name, &dense{kind: "MatMul", m: count / k, b: kernels.PackB(w.floats(), n, k, n, nil)}, []*val{l.nchw(x)}, o.out[0])
+	e := l.emit(o.name, &dense{kind: f.kind, m: count / k, b: kernels.PackB(w.floats(), n, k, n, bias), act: f.act}, in, o.out[0])
 	e.macs, e.params = o.macs, o.params
 	return true
 }
