@@ -78,6 +78,8 @@ type conv struct {
 	each    *kernels.DepthwiseWeights
 	quick   *kernels.Winograd
 	turned  *kernels.WinogradWeights
+	planar  *kernels.Planar
+	narrow  *kernels.PlanarWeights
 }
 
 // newConv plans a convolution and packs its weights, w [O,C/G,KH,KW]. With ours, w is not needed afterwards.
@@ -100,6 +102,11 @@ func newConv(s kernels.Conv2D, w, bias []float32, f *fused, ours bool) *conv {
 	if !f.exact && kernels.WinogradSuits(s) {
 		c.quick = kernels.NewWinograd(s)
 		c.turned = c.quick.Pack(t, bias)
+		return c
+	}
+	if kernels.PlanarSuits(s) {
+		c.planar = kernels.NewPlanar(s)
+		c.narrow = c.planar.Pack(t, bias)
 		return c
 	}
 	c.direct = kernels.NewConv(s)
@@ -137,6 +144,8 @@ func (c *conv) weightBytes() int {
 		return c.each.Bytes()
 	case c.quick != nil:
 		return c.turned.Bytes()
+	case c.planar != nil:
+		return c.narrow.Bytes()
 	}
 	return c.weights.Bytes()
 }
@@ -151,18 +160,22 @@ func (c *conv) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 		res = in[1].Float32s()
 	}
 	scratch := e.Floats(c.scratch(e.Team.Threads()))
-	if c.quick != nil {
-		c.quick.Run(e.Team, out[0].Float32s(), in[0].Float32s(), c.turned, res, c.act, scratch)
-		return nil
+	x, y := in[0].Float32s(), out[0].Float32s()
+	switch {
+	case c.quick != nil:
+		c.quick.Run(e.Team, y, x, c.turned, res, c.act, scratch)
+	case c.planar != nil:
+		c.planar.Run(e.Team, y, x, c.narrow, res, c.act)
+	default:
+		c.direct.Run(e.Team, y, x, c.weights, res, c.act, scratch)
 	}
-	c.direct.Run(e.Team, out[0].Float32s(), in[0].Float32s(), c.weights, res, c.act, scratch)
 	return nil
 }
 
 // scratch returns how many floats of scratch memory Forward asks for.
 func (c *conv) scratch(threads int) int {
 	switch {
-	case c.deep != nil:
+	case c.deep != nil, c.planar != nil:
 		return 0
 	case c.quick != nil:
 		return c.quick.ScratchLen(threads)

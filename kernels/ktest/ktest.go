@@ -38,7 +38,7 @@ type Family struct {
 func Families() []Family {
 	return []Family{
 		gemmFamily(), convFamily(), localFamily(), depthwiseFamily(), poolFamily(), lcnFamily(),
-		mapFamily(), normFamily(), cameraFamily(), transposeFamily(), winogradFamily(), transposedFamily(), depthwiseTransposedFamily(),
+		mapFamily(), normFamily(), cameraFamily(), transposeFamily(), winogradFamily(), transposedFamily(), depthwiseTransposedFamily(), planarFamily(),
 		gemmTNFamily(), convGradFamily(), transposedRepackFamily(), depthwiseGradFamily(), localGradFamily(),
 		gradMapFamily(), channelFamily(), optimFamily(), poolGradFamily(), normGradFamily(), lcnGradFamily(), interpolateFamily(),
 	}

@@ -1,0 +1,103 @@
+package ktest
+
+import (
+	"math/rand/v2"
+	"strings"
+
+	"github.com/ocellus-vision/ocellus/kernels"
+	"github.com/ocellus-vision/ocellus/kernels/ref"
+)
+
+// planar is a convolution by planes of its input's rows.
+type planar conv
+
+func (c planar) problem() Problem {
+	s := c.s
+	in, out := s.N*s.H*s.W*s.C, s.N*s.OH()*s.OW()*s.O
+	p := conv(c).problem()
+	p.Name = "planar/" + strings.TrimPrefix(p.Name, "conv/")
+	p.Build = func(m *Mem) Case {
+		src, w := m.F32(in), m.F32(s.O*s.KH*s.KW*s.C/s.Groups)
+		var bias, res []float32
+		if c.bias {
+			bias = m.F32(s.O)
+		}
+		if c.res {
+			res = m.F32(out)
+		}
+		got, want := m.Out("dst", out)
+		p := kernels.NewPlanar(s)
+		packed := p.Pack(w, bias)
+		return Case{
+			Fast: func(t *kernels.Team) { p.Run(t, got, src, packed, res, c.act) },
+			Ref:  func() { ref.Convolve(want, src, w, bias, res, &s, c.act) },
+		}
+	}
+	return p
+}
+
+func planarFamily() Family {
+	return Family{
+		Name: "planar", Op: kernels.OpGemm,
+		List: func() []Problem {
+			var l []Problem
+			i := 0
+			for _, c := range []int{1, 3, 8, 17} {
+				for _, o := range []int{1, 2, 3, 5, 13} {
+					for _, k := range []int{2, 3, 5} {
+						s := square(5+i%9, c, o, k, 1+i%3)
+						s.N, s.W = 1+i%2, 5+i%37
+						switch i % 5 {
+						case 1:
+							s.PL, s.PB = 0, s.PB+1
+						case 2:
+							s.DH, s.DW = 2, 1
+							s.PT++
+						case 3:
+							s.DW, s.PR, s.PL = 2, s.PR+2, s.PL+1
+						}
+						l = append(l, planar{s, i%3 != 0, i%4 == 1, acts[i%4]}.problem())
+						i++
+					}
+				}
+			}
+			for _, g := range []int{2, 3, 5} {
+				s := square(9, 4*g, 3*g, 3, 1+g%2)
+				s.Groups = g
+				l = append(l, planar{s, true, g == 2, relu}.problem())
+			}
+			tall := square(70, 5, 3, 3, 1) // several bands of rows
+			tall.W = 19
+			l = append(l, planar{tall, true, true, leaky}.problem())
+			none := square(4, 3, 3, 3, 1)
+			none.N = 0
+			l = append(l, planar{none, true, false, relu}.problem())
+			// What networks end with that draw a picture, a mask or a depth; grouped layers of ResNeXt; channels multiplied (Xception).
+			for _, s := range []kernels.Conv2D{
+				square(128, 32, 3, 3, 1), square(128, 64, 1, 3, 1), square(256, 32, 3, 9, 1), square(160, 64, 2, 3, 1), square(64, 64, 4, 3, 1),
+				grouped(56, 128, 128, 32, 1), grouped(56, 256, 256, 32, 2), grouped(28, 256, 256, 32, 1), grouped(56, 64, 128, 64, 1), grouped(56, 64, 64, 32, 1),
+			} {
+				p := planar{s, true, false, relu}.problem()
+				p.Bench = true
+				l = append(l, p)
+			}
+			return l
+		},
+		Random: func(r *rand.Rand) Problem {
+			s := randomShape(r)
+			s.O = 1 + r.IntN(14)
+			if r.IntN(3) == 0 {
+				s.Groups = 1 + r.IntN(4)
+				s.C, s.O = s.Groups*(1+r.IntN(6)), s.Groups*(1+r.IntN(6))
+			}
+			return planar{s, r.IntN(2) == 0, r.IntN(2) == 0, acts[r.IntN(4)]}.problem()
+		},
+	}
+}
+
+// grouped is a 3x3 convolution in groups.
+func grouped(h, c, o, groups, stride int) kernels.Conv2D {
+	s := square(h, c, o, 3, stride)
+	s.Groups = groups
+	return s
+}
