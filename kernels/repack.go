@@ -370,11 +370,19 @@ func (c *ConvTranspose) Repack(t *Team, p *TransposedWeights, w, bias []float32,
 	if len(w) < s.O*filter {
 		panic("kernels: ConvTranspose.Repack: w too short")
 	}
-	if c.deep != nil {
+	if c.deep != nil || c.planar != nil {
 		if bias != nil && len(bias) < s.O {
 			panic("kernels: ConvTranspose.Repack: bias too short")
 		}
-		c.deep.repack(p.deep, w, bias, OrderONNX) // both orders are [C,KH,KW]
+		cg, taps := s.C/s.Groups, s.KH*s.KW
+		switch {
+		case c.deep != nil:
+			c.deep.repack(p.deep, w, bias, OrderONNX) // both orders are [C,KH,KW]
+		case order == OrderNHWC:
+			c.planar.pack(p.planar, w, bias, og*filter, filter, cg, 1)
+		default:
+			c.planar.pack(p.planar, w, bias, cg*og*taps, taps, 1, og*taps)
+		}
 		return
 	}
 	checkBias("ConvTranspose.Repack", bias, s.O, p.groups[0][0].bias != nil)
@@ -394,8 +402,8 @@ func (c *ConvTranspose) Repack(t *Team, p *TransposedWeights, w, bias []float32,
 // check panics unless the weights are packed for this shape.
 func (c *ConvTranspose) check(name string, p *TransposedWeights) {
 	s := &c.shape
-	if c.deep != nil {
-		if !c.deep.fits(p.deep) {
+	if c.deep != nil || c.planar != nil {
+		if c.deep != nil && !c.deep.fits(p.deep) || c.planar != nil && !c.planar.fits(p.planar) {
 			panic("kernels: " + name + ": weights packed for another shape")
 		}
 		return

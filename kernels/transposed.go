@@ -11,11 +11,12 @@ type Transposed2D = ref.Transposed2D
 // ConvTranspose is a transposed convolution planned for one shape. The outputs that lie a stride apart from one another form a phase: each
 // phase is a convolution of stride 1 with every SH-th row and SW-th column of the window (Shi et al.: Is the deconvolution layer the same as a convolutional
 // layer?, 2016), and runs as a GEMM over tables of row pointers, which writes to its own places in dst; or, where each channel has a window of its
-// own, as a depthwise one. It does not change, and may be shared.
+// own, as a depthwise one; or, where a group has few outputs, by planes of the input's rows. It does not change, and may be shared.
 type ConvTranspose struct {
 	shape  Transposed2D
 	oh, ow int
-	deep   *depthwiseTransposed // in place of all that follows
+	deep   *depthwiseTransposed // in place of all that follows,
+	planar *planes              // and so is this
 	phases []phase
 	blocks []phaseBlock
 	zero   []float32
@@ -62,6 +63,10 @@ func NewConvTranspose(s Transposed2D) *ConvTranspose {
 	c := &ConvTranspose{shape: s, oh: s.OH(), ow: s.OW(), zero: make([]float32, s.C/s.Groups)}
 	if s.C == s.Groups && s.O == s.C && s.C >= wideC {
 		c.deep = newDepthwiseTransposed(s)
+		return c
+	}
+	if planarSuits(s.O/s.Groups, s.Groups, (c.ow+s.SW-1)/s.SW, s.KH*s.KW, float64(s.DH*(s.KH-1)/s.SH+1)*float64(s.C)*float64(s.W+s.DW*(s.KW-1))) {
+		c.planar = newTransposedPlanes(s)
 		return c
 	}
 	for y0 := range min(s.SH, c.oh) {
@@ -168,6 +173,7 @@ func (c *ConvTranspose) table(f *phase, top, bottom int) []int32 {
 type TransposedWeights struct {
 	groups [][]*Packed         // [Groups][phases]
 	deep   []*DepthwiseWeights // [phases]
+	planar *planarWeights
 }
 
 // Bytes returns the memory that the packed weights take.
@@ -180,6 +186,9 @@ func (w *TransposedWeights) Bytes() int {
 	}
 	for _, p := range w.deep {
 		n += p.Bytes()
+	}
+	if w.planar != nil {
+		n += w.planar.bytes()
 	}
 	return n
 }
@@ -204,6 +213,9 @@ func (c *ConvTranspose) weights(bias bool) *TransposedWeights {
 	s := &c.shape
 	if c.deep != nil {
 		return &TransposedWeights{deep: c.deep.weights()}
+	}
+	if c.planar != nil {
+		return &TransposedWeights{planar: c.planar.memory()}
 	}
 	p := &TransposedWeights{groups: make([][]*Packed, s.Groups)}
 	for g := range s.Groups {
@@ -247,6 +259,10 @@ func (c *ConvTranspose) Run(t *Team, dst, src []float32, w *TransposedWeights, a
 	}
 	if c.deep != nil {
 		c.deep.run(t, dst, src, w.deep, act)
+		return
+	}
+	if c.planar != nil {
+		c.planar.run(t, dst, src, w.planar, nil, act)
 		return
 	}
 	task := transposedTasks.Get().(*transposedTask)

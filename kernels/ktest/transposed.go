@@ -82,16 +82,20 @@ func transposedFamily() Family {
 			long := upsampling(1, 5, 9, 4, 2, 1, 0) // one dimension, lines in several pieces
 			long.W, long.KH, long.SH, long.PT, long.PB = 1030, 1, 1, 0, 0
 			put(long)
-			tall := upsampling(90, 12, 5, 3, 2, 1, 1) // several blocks of rows
-			tall.W = 21
-			put(tall)
+			for _, o := range []int{5, 25} { // several blocks of rows, or bands
+				tall := upsampling(90, 12, o, 3, 2, 1, 1)
+				tall.W = 21
+				put(tall)
+			}
+			put(upsampling(70, 4, 2, 2, 3, 0, 1)) // rows without taps in every period
 			none := upsampling(4, 3, 3, 3, 2, 1, 1)
 			none.N = 0
 			put(none)
-			// U-Net's steps up, a generator of pictures of 64x64, and heads of pose and segmentation networks.
+			// U-Net's steps up, a generator of pictures of 64x64, heads of pose and segmentation networks, of FSRCNN and of DBNet.
 			for _, s := range []kernels.Transposed2D{
 				upsampling(28, 1024, 512, 2, 2, 0, 0), upsampling(112, 256, 128, 2, 2, 0, 0), upsampling(224, 128, 64, 2, 2, 0, 0), upsampling(8, 512, 256, 4, 2, 1, 0),
 				upsampling(32, 128, 64, 4, 2, 1, 0), upsampling(32, 256, 256, 4, 2, 1, 0), upsampling(64, 64, 32, 3, 2, 1, 1), upsampling(112, 32, 3, 4, 2, 1, 0),
+				upsampling(128, 56, 1, 9, 2, 4, 1), upsampling(160, 24, 1, 2, 2, 0, 0),
 			} {
 				p := transposed{s, true, relu}.problem()
 				p.Bench = true
