@@ -160,11 +160,11 @@ func (l *layouts) cut(o *op) bool {
 	if runs == nil {
 		return false
 	}
+	if slices.ContainsFunc(runs, func(r run) bool { return r.n == 0 }) {
+		return false
+	}
 	x := l.nhwc(o.in[0])
 	for i, v := range o.out {
-		if runs[i].n == 0 {
-			return false
-		}
 		l.emit(o.name, &channels{kind: o.op.Kind(), out: runs[i].n, runs: runs[i : i+1]}, []*val{x}, becomes(v))
 	}
 	return true
@@ -213,10 +213,12 @@ func (l *layouts) shuffle(o *op) bool {
 		a.from, b.from, a.n, b.n = a.from+from, b.from+from, n, n
 		l.emit(name, &channels{kind: "ChannelShuffle", out: 2 * n, runs: []run{a, b}, join: true}, in, becomes(out))
 	}
-	if halves := l.halves(y); halves != nil && half%2 == 0 {
-		emit(o.name, 0, half/2, halves[0])
-		emit(o.name, half/2, half/2, halves[1])
-		return true
+	if half%2 == 0 {
+		if halves := l.halves(y); halves != nil {
+			emit(o.name, 0, half/2, halves[0])
+			emit(o.name, half/2, half/2, halves[1])
+			return true
+		}
 	}
 	emit(o.name, 0, half, y)
 	return true

@@ -123,8 +123,9 @@ func (p *ir) straighten() {
 		if !ok || s.in[0].def == nil || !s.in[0].known {
 			continue
 		}
-		there, ok := s.in[0].def.op.(*layer.Transpose)
-		rank := len(s.in[0].info.Shape)
+		turned := s.in[0]
+		there, ok := turned.def.op.(*layer.Transpose)
+		rank := len(turned.info.Shape)
 		if !ok || len(there.Perm) != rank || len(back.Perm) != rank {
 			continue
 		}
@@ -136,10 +137,14 @@ func (p *ir) straighten() {
 			continue
 		}
 		s.op = &layer.Softmax{Axis: there.Perm[axis], Log: f.Log}
-		if uses[s.in[0]] == 1 {
-			e.drop[s.in[0].def] = true
+		x := turned.def.in[0]
+		if uses[turned] == 1 {
+			e.drop[turned.def] = true
+		} else { // both are read where only one was
+			uses[turned]--
+			uses[x]++
 		}
-		s.in = []*val{s.in[0].def.in[0]}
+		s.in = []*val{x}
 		s.out = o.out
 		s.out[0].def = s
 		e.drop[o] = true
@@ -402,10 +407,10 @@ func (p *ir) foldPad(e *edit, uses map[*val]int, o *op, c *layer.Conv) {
 	window.AutoPad = layer.PadExplicit
 	window.Pads = make([]int, 2*n)
 	for i, s := range resolved {
-		window.Pads[i], window.Pads[n+i] = s.Before+before[2+i], s.After+after[2+i]
-		if window.Pads[i] < 0 || window.Pads[n+i] < 0 {
+		if before[2+i] < 0 || after[2+i] < 0 { // what is cut off does not come back as zeros
 			return
 		}
+		window.Pads[i], window.Pads[n+i] = s.Before+before[2+i], s.After+after[2+i]
 	}
 	o.op = &layer.Conv{Window: window, Groups: c.Groups}
 	o.in[0] = x.def.in[0]

@@ -29,7 +29,7 @@ func (l *layouts) pool(o *op, w layer.Window, kind kernels.PoolKind, countPad bo
 	}
 	s := kernels.Pool2D{N: c.N, H: c.H, W: c.W, C: c.C, KH: c.KH, KW: c.KW, SH: c.SH, SW: c.SW, DH: c.DH, DW: c.DW,
 		PT: c.PT, PL: c.PL, PB: c.PB, PR: c.PR, Ceil: w.Ceil, CountPad: countPad}
-	if s.OH() != out[0] || s.OW() != out[1] {
+	if s.OH() != out[0] || s.OW() != out[1] || countPad && w.Ceil && max(s.DH, s.DW) > 1 { // the layer counts what lies behind the padding, too
 		return false
 	}
 	l.emitPool(o, kind, s)

@@ -20,7 +20,7 @@ func (*Conv) Kind() string { return "Conv" }
 // over resolves the convolution for inputs of these shapes.
 func (c *Conv) over(x, w []int) (span, error) {
 	if len(x) < 3 || len(x) > 5 || len(w) != len(x) {
-		return span{}, fmt.Errorf("input %s and weights %s", tensor.FormatShape(x), tensor.FormatShape(w))
+		return span{}, fmt.Errorf("input %s and weights %s, where both need 3 to 5 dimensions", tensor.FormatShape(x), tensor.FormatShape(w))
 	}
 	if len(c.Kernel) != 0 {
 		if len(c.Kernel) != len(w)-2 {
@@ -177,7 +177,7 @@ func (*ConvTranspose) Kind() string { return "ConvTranspose" }
 // over returns a span whose in and out are those of this layer.
 func (c *ConvTranspose) over(x, w []int) (span, error) {
 	if len(x) < 3 || len(x) > 5 || len(w) != len(x) {
-		return span{}, fmt.Errorf("input %s and weights %s", tensor.FormatShape(x), tensor.FormatShape(w))
+		return span{}, fmt.Errorf("input %s and weights %s, where both need 3 to 5 dimensions", tensor.FormatShape(x), tensor.FormatShape(w))
 	}
 	n := len(x) - 2
 	if g := c.Groups; g < 1 || x[1] != w[0] || w[1] < 1 || x[1]%g != 0 || len(c.Kernel) != 0 && len(c.Kernel) != n ||
@@ -215,15 +215,18 @@ func (c *ConvTranspose) over(x, w []int) (span, error) {
 				// The output is larger than what the input reaches: the rest is bias alone.
 				total = 0
 			}
-			s.before[d] = total / 2
-			if c.AutoPad == PadSameLower {
-				s.before[d] = total - total/2
+			s.before[d] = total - total/2
+			if c.AutoPad == PadSameUpper {
+				s.before[d] = total / 2
 			}
 			s.after[d] = total - s.before[d]
 			s.out[d] = goal
 			continue
 		}
-		if s.out[d] = full - s.before[d] - s.after[d]; s.out[d] < 0 || s.in[d] == 0 {
+		if s.in[d] == 0 {
+			return s, fmt.Errorf("nothing in input %s", tensor.FormatShape(x))
+		}
+		if s.out[d] = full - s.before[d] - s.after[d]; s.out[d] < 0 {
 			return s, fmt.Errorf("pads %v take more than the %d elements there are", c.Pads, full)
 		}
 	}

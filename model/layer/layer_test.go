@@ -26,6 +26,8 @@ func count(from, to float32, n ...int) *tensor.Tensor { // from, from+1, ... to
 	return tensor.Of(v, n...)
 }
 
+func repeated(v float32, n int) *tensor.Tensor { return tensor.Of(slices.Repeat([]float32{v}, n), n) }
+
 var (
 	inf = float32(math.Inf(1))
 	nan = float32(math.NaN())
@@ -58,6 +60,17 @@ var cases = []struct {
 	{"fmod", &Binary{FMod}, ts(f32(d(2), -7, 7), f32(d(2), 3, -3)), ts(f32(d(2), -1, 1))},
 	{"pow", &Binary{Pow}, ts(f32(d(3), 2, 3, 4), i64(3, 2, -1)), ts(f32(d(3), 8, 9, 0.25))},
 	{"prelu", &Binary{PRelu}, ts(f32(d(1, 2, 1), -2, -2), f32(d(2, 1), 0.5, 2)), ts(f32(d(1, 2, 1), -1, -4))},
+	{"mean of many", &Reduce{Fn: ReduceMean}, ts(repeated(0.1, 1<<17), i64(0)), ts(tensor.Scalar(float32(0.1)))},
+	{"sum of rows of many", &Reduce{Fn: ReduceSum}, ts(tensor.Of(repeated(0.1, 1<<18).Float32s(), 1<<17, 2), i64(0)), ts(f32(d(2), 0.1*(1<<17), 0.1*(1<<17)))},
+	{"dilated windows in the padding alone", &AveragePool{Window: Window{Kernel: d(2), Dilations: d(3), Pads: d(2, 2)}}, ts(f32(d(1, 1, 1), 7)), ts(f32(d(1, 1, 2), 0, 0))},
+	{"an output shape with odd padding", &ConvTranspose{Window: Window{Strides: d(2)}, Groups: 1, OutputShape: d(4)},
+		ts(count(1, 2, 1, 1, 2), f32(d(1, 1, 3), 1, 10, 100)), ts(f32(d(1, 1, 4), 10, 102, 20, 200))},
+	{"resize by what rounds to a whole size", &Resize{Mode: "nearest", Coordinates: "asymmetric", Nearest: "floor"},
+		ts(count(1, 10, 10), nil, f32(d(1), 0.7)), ts(f32(d(7), 1, 2, 3, 5, 6, 8, 9))},
+	{"half pixels leave other axes alone", &Resize{Mode: "nearest", Coordinates: "tf_half_pixel_for_nn", Nearest: "ceil"},
+		ts(count(1, 4, 1, 2, 2), nil, f32(d(3), 1, 1, 2)), ts(f32(d(1, 2, 4), 2, 2, 2, 2, 4, 4, 4, 4))},
+	{"dynamic quantisation of zeros", &DynamicQuantize{}, ts(f32(d(2), 0, 0)), ts(u8(d(2), 0, 0), tensor.Scalar(float32(1)), tensor.Scalar(uint8(0)))},
+
 	{"less", &Binary{Less}, ts(f32(d(3), 1, 2, nan), f32(d(1), 2)), ts(boolean(d(3), true, false, false))},
 	{"shift", &Binary{ShiftLeft}, ts(u8(d(2), 1, 200), u8(d(2), 3, 9)), ts(u8(d(2), 8, 0))},
 	{"max of three", &Variadic{Max}, ts(f32(d(2), 1, 5), f32(d(1), 3), f32(d(2), 2, 9)), ts(f32(d(2), 3, 9))},

@@ -180,11 +180,14 @@ func averagePool[T real](a *AveragePool, s *span, y, x []T) {
 		if a.CountPad {
 			n = s.padded(o)
 		}
+		if n == 0 { // a dilated window may see padding alone
+			n = 1
+		}
 		y[o] = sum / T(n)
 	})
 }
 
-// padded counts the elements of output o's window that lie in the input or its padding, or all of a dilated one's.
+// padded counts the elements of output o's window that lie in the input or its padding, or all of a dilated one's, as ONNX's conformance tests have it.
 func (s *span) padded(o int) int {
 	if s.dilation != [3]int{1, 1, 1} {
 		return s.taps()

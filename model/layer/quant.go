@@ -350,7 +350,9 @@ func (*DynamicQuantize) Forward(e *Env, in, out []*tensor.Tensor) error {
 	}
 	scale := (hi - lo) / 255
 	zero := float32(0)
-	if scale != 0 {
+	if scale == 0 {
+		scale = 1 // zeros alone: any scale will do but 0
+	} else {
 		zero = minOf(255, maxOf(0, float32(math.RoundToEven(float64(-lo/scale)))))
 	}
 	if zero != zero {

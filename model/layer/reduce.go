@@ -219,7 +219,7 @@ func (r *Reduce) Forward(e *Env, in, out []*tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
-	r.along(on, in, out)
+	r.along(e, on, in, out)
 	return nil
 }
 
@@ -246,13 +246,20 @@ type reducePlan struct {
 }
 
 func (p *reducePlan) Forward(e *Env, in, out []*tensor.Tensor) error {
-	p.along(p.on, in, out)
+	p.along(e, p.on, in, out)
 	return nil
 }
 
-func (r *Reduce) along(on [tensor.MaxRank]bool, in, out []*tensor.Tensor) {
+func (r *Reduce) along(e *Env, on [tensor.MaxRank]bool, in, out []*tensor.Tensor) {
 	switch in[0].DType() {
 	case tensor.Float32:
+		if in[0].Len() >= manyTerms*out[0].Len() {
+			switch r.Fn {
+			case ReduceSum, ReduceMean, ReduceL1, ReduceL2, ReduceSumSquare, ReduceLogSum:
+				r.widely(e, on, in[0], out[0])
+				return
+			}
+		}
 		reduceAny(r, on, in[0], out[0], in[0].Float32s(), out[0].Float32s())
 	case tensor.Float64:
 		reduceAny(r, on, in[0], out[0], tensor.Data[float64](in[0]), tensor.Data[float64](out[0]))
@@ -271,6 +278,60 @@ func (r *Reduce) along(on [tensor.MaxRank]bool, in, out []*tensor.Tensor) {
 	}
 }
 
+// reduceWalk returns the walk over the input that goes through the output, with a step of 0 in reduced dimensions, and how many elements each output has.
+func reduceWalk(on [tensor.MaxRank]bool, in *tensor.Tensor) (w strided, count int) {
+	var steps [tensor.MaxRank]int
+	p, count := 1, 1
+	for i := in.Rank() - 1; i >= 0; i-- {
+		if on[i] {
+			count *= in.Dim(i)
+			continue
+		}
+		steps[i] = p
+		p *= in.Dim(i)
+	}
+	return walk(in.Shape(), steps), count
+}
+
+// manyTerms is the length of a sum from which on it is made in float64: the last numbers would be lost in the sum of the others.
+const manyTerms = 1 << 12
+
+// widely sums float32 in float64.
+func (r *Reduce) widely(e *Env, on [tensor.MaxRank]bool, in, out *tensor.Tensor) {
+	x, y := in.Float32s(), out.Float32s()
+	sums := tensor.Slice[float64](e.bytes(8*len(y)), len(y))
+	clear(sums)
+	w, count := reduceWalk(on, in)
+	if len(x) > 0 {
+		n, step := w.dim[w.n-1], w.step[0][w.n-1]
+		w.rows(func(at int, off [3]int) {
+			o := off[0]
+			for _, v := range x[at : at+n] {
+				switch f := float64(v); r.Fn {
+				case ReduceL1:
+					sums[o] += math.Abs(f)
+				case ReduceL2, ReduceSumSquare:
+					sums[o] += float64(f * f)
+				default:
+					sums[o] += f
+				}
+				o += step
+			}
+		})
+	}
+	for i, v := range sums {
+		switch r.Fn {
+		case ReduceMean:
+			v /= float64(count)
+		case ReduceL2:
+			v = math.Sqrt(v)
+		case ReduceLogSum:
+			v = math.Log(v)
+		}
+		y[i] = float32(v)
+	}
+}
+
 func reduceAny[T number](r *Reduce, on [tensor.MaxRank]bool, in, out *tensor.Tensor, x, y []T) {
 	var init T
 	switch r.Fn {
@@ -284,19 +345,8 @@ func reduceAny[T number](r *Reduce, on [tensor.MaxRank]bool, in, out *tensor.Ten
 	for i := range y {
 		y[i] = init
 	}
-	// The output is walked with a step of 0 in reduced dimensions.
-	var steps [tensor.MaxRank]int
-	p, count := 1, 1
-	for i := in.Rank() - 1; i >= 0; i-- {
-		if on[i] {
-			count *= in.Dim(i)
-			continue
-		}
-		steps[i] = p
-		p *= in.Dim(i)
-	}
+	w, count := reduceWalk(on, in)
 	if len(x) > 0 {
-		w := walk(in.Shape(), steps)
 		n, step := w.dim[w.n-1], w.step[0][w.n-1]
 		var top []T
 		if r.Fn == ReduceLogSumExp {

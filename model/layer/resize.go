@@ -94,7 +94,7 @@ func (r *Resize) axes(in []Info) ([]resizeAxis, []int, error) {
 			return nil, nil, fmt.Errorf("%d scales for %d axes", len(v), len(axes))
 		}
 		for i, a := range axes {
-			m := math.Floor(float64(float64(shape[a]) * float64(v[i])))
+			m := math.Floor(float64(float32(shape[a]) * v[i])) // rounded to float32, as ONNX's shape inference has it
 			if !(v[i] > 0) || m > math.MaxInt32 {
 				return nil, nil, fmt.Errorf("scale %g for dimension %d of %s", v[i], a, in[0])
 			}
@@ -188,6 +188,9 @@ func (r *Resize) source(a *resizeAxis, i int) (x float64, inside bool) {
 		adjust := float64(a.m) / whole
 		return float64(n/2*(1-adjust)) + (o+0.5)/a.scale - 0.5, true
 	case "tf_half_pixel_for_nn":
+		if a.scale == 1 {
+			return o, true
+		}
 		return (o + 0.5) / a.scale, true
 	}
 	return (o+0.5)/a.scale - 0.5, true
@@ -394,8 +397,8 @@ type resizePlan struct {
 }
 
 type resizePass struct {
-	outer, n, m, inner int
-	taps               Taps
+	axis, outer, n, m, inner int
+	taps                     Taps
 }
 
 func (r *Resize) plan(in []Info) (*resizePlan, error) {
@@ -417,7 +420,7 @@ func (r *Resize) plan(in []Info) (*resizePlan, error) {
 			plain = plain && len(idx) == 1 && idx[0] == i && w[0] == 1
 		}
 		if !plain {
-			p.passes = append(p.passes, resizePass{sizeOf(shape[:a.axis]), a.n, a.m, sizeOf(shape[a.axis+1:]), t})
+			p.passes = append(p.passes, resizePass{a.axis, sizeOf(shape[:a.axis]), a.n, a.m, sizeOf(shape[a.axis+1:]), t})
 			shape[a.axis] = a.m
 		}
 	}
@@ -431,12 +434,11 @@ func (r *Resize) Planar(in []Info) (rows, columns Taps, ok bool) {
 	if err != nil || len(in[0].Shape) != 4 || sizeOf(in[0].Shape) == 0 {
 		return rows, columns, false
 	}
-	w := in[0].Shape[3]
 	for _, q := range p.passes {
 		switch {
-		case q.inner == w && q.n == in[0].Shape[2] && rows.Index == nil && columns.Index == nil && q.outer == in[0].Shape[0]*in[0].Shape[1]:
+		case q.axis == 2:
 			rows = q.taps
-		case q.inner == 1 && q.n == w:
+		case q.axis == 3:
 			columns = q.taps
 		default:
 			return rows, columns, false

@@ -580,6 +580,10 @@ func resize(c *call) layer.Op {
 		if len(c.in) == 2 {
 			c.in = []*model.Value{c.in[0], nil, c.in[1]}
 		}
+		// The standard left it open; runtimes came to round up where they shrink.
+		if s := c.in[len(c.in)-1]; s != nil && s.Const != nil && s.Const.DType() == tensor.Float32 && slices.ContainsFunc(s.Const.Float32s(), func(v float32) bool { return v < 1 }) {
+			r.Nearest = "ceil"
+		}
 		return oldMode(r)
 	}
 	r.Coordinates = c.text("coordinate_transformation_mode", "half_pixel")
