@@ -159,7 +159,9 @@ type planarWeights struct {
 func (w *planarWeights) bytes() int { return 4 * (len(w.data) + len(w.bias)) }
 
 // memory returns memory for packed weights.
-func (p *planes) memory() *planarWeights { return &planarWeights{aligned(p.weights), make([]float32, p.o)} }
+func (p *planes) memory() *planarWeights {
+	return &planarWeights{aligned(p.weights), make([]float32, p.o)}
+}
 
 // pack packs filters and bias, [O] or nil. at says where in w is the weight of the first output and input of a group and the first tap, and how far
 // it is to the next group, output, tap and input.

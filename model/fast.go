@@ -466,6 +466,13 @@ func (l *layouts) binaryFast(o *op, f *layer.Binary, emit func(*inPlace, ...*val
 			run = func(dst, a, _ []float32) { kernels.LeakyReLU(dst, a, s) }
 		case f.Fn == layer.Pow && !swapped && s == 2:
 			run = func(dst, a, _ []float32) { kernels.Mul(dst, a, a) }
+		case f.Fn == layer.Pow && !swapped:
+			power := layer.Power(s)
+			run = func(dst, a, _ []float32) {
+				for i, v := range a {
+					dst[i] = power(v)
+				}
+			}
 		default:
 			return false
 		}

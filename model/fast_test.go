@@ -156,7 +156,9 @@ var nets = map[string]func(b *net, x *model.Value) *model.Value{
 	},
 	"mish and squares": func(b *net, x *model.Value) *model.Value {
 		y := b.binary(layer.Pow, b.unary(layer.Mish, b.conv(x, 6, 9, 1, layer.Window{}, 1)), model.Const("two", tensor.Scalar[float32](2)))
-		return b.binary(layer.Sub, y, b.binary(layer.Pow, model.Const("two", tensor.Scalar[float32](2)), y))
+		y = b.binary(layer.Sub, y, b.binary(layer.Pow, model.Const("two", tensor.Scalar[float32](2)), y))
+		y = b.binary(layer.Pow, b.binary(layer.Pow, b.unary(layer.Abs, y), b.number(0.5)), b.number(3))
+		return b.binary(layer.Pow, b.binary(layer.Pow, b.binary(layer.Add, y, b.number(1)), b.number(-1)), b.number(0.3))
 	},
 	"instance norm": func(b *net, x *model.Value) *model.Value {
 		y := b.Add("norm", &layer.InstanceNorm{Epsilon: 1e-3}, b.conv(x, 6, 9, 3, pads(1), 1), b.weights(0.5, 1, 9), b.weights(-1, 1, 9))

@@ -292,9 +292,10 @@ func binaryFloat[T float32 | float64](fn Fn, z, x, y []T, w *strided) {
 	case Div:
 		f = func(a, b T) T { return a / b }
 	case Pow:
-		f = func(a, b T) T { return T(math.Pow(float64(a), float64(b))) }
-		if len(y) == 1 && y[0] == 2 {
-			f = func(a, _ T) T { return a * a }
+		f = pow[T]
+		if len(y) == 1 {
+			power := Power(y[0])
+			f = func(a, _ T) T { return power(a) }
 		}
 	case Mod:
 		f = func(a, b T) T {
@@ -329,6 +330,38 @@ func binaryFloat[T float32 | float64](fn Fn, z, x, y []T, w *strided) {
 		}
 	}
 	apply(z, x, y, w, f)
+}
+
+// Power returns the function of a that is aᵇ: the powers that networks have cost no call of math.Pow. Those of float32 have the same bits as with it.
+func Power[T float32 | float64](b T) func(a T) T {
+	if b == 2 {
+		return func(a T) T { return a * a }
+	}
+	var one T = 1
+	if narrow := one+0x1p-24 == one; narrow {
+		switch b {
+		case 3:
+			return func(a T) T { x := float64(a); return T(float64(x*x) * x) }
+		case 0.5:
+			return func(a T) T {
+				if x := float64(a); x >= 0 {
+					return T(math.Sqrt(x + 0)) // +0 for -0
+				}
+				return pow(a, b)
+			}
+		case -1:
+			return func(a T) T { return 1 / a }
+		}
+	}
+	return func(a T) T { return pow(a, b) }
+}
+
+// pow is math.Pow with the same NaN on every CPU.
+func pow[T float32 | float64](a, b T) T {
+	if y := math.Pow(float64(a), float64(b)); y == y {
+		return T(y)
+	}
+	return T(math.NaN())
 }
 
 func compare[T number](fn Fn, z, x, y *tensor.Tensor, w *strided) {
