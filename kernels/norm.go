@@ -185,6 +185,10 @@ func LayerNorm(dst, src, gain, bias []float32, eps float32) {
 		panic("kernels: LayerNorm: dst overlaps gain or bias")
 	}
 	c := len(gain)
+	if besides(len(dst), c) {
+		layerNormBeside(dst, src, gain, bias, eps)
+		return
+	}
 	for len(dst) > 0 {
 		n := sideBySide(len(dst), c)
 		var sum, square [sideRows]eight
@@ -202,6 +206,37 @@ func LayerNorm(dst, src, gain, bias []float32, eps float32) {
 		}
 		dst, src = dst[n*c:], src[n*c:]
 	}
+}
+
+// layerNormBeside is LayerNorm of short rows, whose sums are made in vectors that hold one element of each of several rows.
+func layerNormBeside(dst, src, gain, bias []float32, eps float32) {
+	c := len(gain)
+	scratch := besideScratches.Get().(*besideScratch)
+	most := min(besideMost, len(scratch.data)/(c+10)&^15)
+	for len(dst) > 0 {
+		n := min(most, len(dst)/c)
+		x, sums, mean, inverse := scratch.data[:c*n], scratch.data[c*n:][:8*n], scratch.data[(c+8)*n:][:n], scratch.data[(c+9)*n:][:n]
+		transposeTile(x, n, src[:c*n], c, n, c)
+		// Means, and then mean square distances from them.
+		for pass, op := range [...]columnOp{columnSum, columnSquareDiff} {
+			clear(sums)
+			var lane [8][]float32
+			for j := range min(c, 8) {
+				lane[j] = sums[j*n:][:n]
+				columnCall(op, lane[j], nil, x[j*n:], nil, nil, mean, 8*n, (c-j+7)/8, mapParams{})
+			}
+			joinBeside(&lane, sums, n, c)
+			mapRun(mapDivScalar, [...][]float32{mean, inverse}[pass], lane[0], nil, nil, mapParams{float32(c)})
+		}
+		mapRun(mapAddScalar, inverse, inverse, nil, nil, mapParams{eps})
+		mapRun(mapSqrt, inverse, inverse, nil, nil, mapParams{})
+		mapRun(mapScalarDiv, inverse, inverse, nil, nil, mapParams{1})
+		for i := range n {
+			mapRun(mapNormalize, dst[i*c:][:c], src[i*c:][:c], gain, bias, mapParams{mean[i], inverse[i]})
+		}
+		dst, src = dst[c*n:], src[c*n:]
+	}
+	besideScratches.Put(scratch)
 }
 
 // The plain forms of the sums over lanes, for len(x) a multiple of 8.

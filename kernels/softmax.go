@@ -63,15 +63,26 @@ const (
 
 func besides(n, c int) bool { return c <= besideLen && n >= besideRows*c }
 
-// softmaxScratch holds the rows transposed, their exponentials, sums over lanes and greatest elements.
-type softmaxScratch struct{ data [8192]float32 }
+// joinBeside adds up lanes of n sums each in the order of ref.Join8, in the first of them; only so many of them hold any.
+func joinBeside(lane *[8][]float32, sums []float32, n, lanes int) {
+	for _, p := range [...][2]int{{0, 4}, {2, 6}, {0, 2}, {1, 5}, {3, 7}, {1, 3}, {0, 1}} {
+		if j, i := p[0], p[1]; i < lanes {
+			to := sums[j*n:][:n]
+			mapRun(mapAdd, to, lane[j], lane[i], nil, mapParams{})
+			lane[j] = to
+		}
+	}
+}
 
-var softmaxScratches = poolOf[softmaxScratch]()
+// besideScratch holds rows transposed, and what is made of them.
+type besideScratch struct{ data [8192]float32 }
+
+var besideScratches = poolOf[besideScratch]()
 
 // softmaxBeside computes the softmax of short rows, or its logarithm. Sums are those of ref.Sum8: lanes that there are no elements for would add +0 to numbers
 // that are not negative. In the greatest element a NaN may be missed, but the sum of its row is a NaN then, and so is all of the result.
 func softmaxBeside(dst, src []float32, c int, log bool) {
-	scratch := softmaxScratches.Get().(*softmaxScratch)
+	scratch := besideScratches.Get().(*besideScratch)
 	most := min(besideMost, len(scratch.data)/(2*c+9)&^15)
 	for len(dst) > 0 {
 		n := min(most, len(dst)/c)
@@ -102,12 +113,7 @@ func softmaxBeside(dst, src []float32, c int, log bool) {
 				lane[j] = plane(sums, j)
 			}
 		}
-		for _, p := range [][2]int{{0, 4}, {2, 6}, {0, 2}, {1, 5}, {3, 7}, {1, 3}, {0, 1}} {
-			if j, i := p[0], p[1]; i < c {
-				mapRun(mapAdd, plane(sums, j), lane[j], lane[i], nil, mapParams{})
-				lane[j] = plane(sums, j)
-			}
-		}
+		joinBeside(&lane, sums, n, c)
 		if log {
 			mapRun(mapLog, plane(sums, 0), lane[0], nil, nil, mapParams{})
 			for j := range c {
@@ -122,5 +128,5 @@ func softmaxBeside(dst, src []float32, c int, log bool) {
 		transposeTile(dst[:c*n], c, e, n, c, n)
 		dst, src = dst[c*n:], src[c*n:]
 	}
-	softmaxScratches.Put(scratch)
+	besideScratches.Put(scratch)
 }
