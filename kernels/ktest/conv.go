@@ -29,6 +29,19 @@ func square(h, c, o, k, stride int) kernels.Conv2D {
 	return kernels.Conv2D{N: 1, H: h, W: h, C: c, O: o, KH: k, KW: k, SH: stride, SW: stride, DH: 1, DW: 1, PT: p, PL: p, PB: p, PR: p, Groups: 1}
 }
 
+// uneven gives some shapes other padding on one side than on the other, and dilations.
+func uneven(s *kernels.Conv2D, i int) {
+	switch i % 5 {
+	case 1:
+		s.PL, s.PB = 0, s.PB+1
+	case 2:
+		s.DH, s.DW = 2, 1
+		s.PT++
+	case 3:
+		s.DW, s.PR, s.PL = 2, s.PR+2, s.PL+1
+	}
+}
+
 // randomShape draws a small valid shape with the window inside the padded picture.
 func randomShape(r *rand.Rand) kernels.Conv2D {
 	for {
@@ -93,15 +106,7 @@ func convFamily() Family {
 					for _, stride := range []int{1, 2} {
 						s := square(5+i%9, c, 1+7*i%37, k, stride)
 						s.N, s.W = 1+i%2, 5+i%17
-						switch i % 5 {
-						case 1:
-							s.PL, s.PB = 0, s.PB+1
-						case 2:
-							s.DH, s.DW = 2, 1
-							s.PT++
-						case 3:
-							s.DW, s.PR, s.PL = 2, s.PR+2, s.PL+1
-						}
+						uneven(&s, i)
 						l = append(l, conv{s, i%3 != 0, i%4 == 1, acts[i%4]}.problem())
 						i++
 					}

@@ -47,15 +47,7 @@ func planarFamily() Family {
 					for _, k := range []int{2, 3, 5} {
 						s := square(5+i%9, c, o, k, 1+i%3)
 						s.N, s.W = 1+i%2, 5+i%37
-						switch i % 5 {
-						case 1:
-							s.PL, s.PB = 0, s.PB+1
-						case 2:
-							s.DH, s.DW = 2, 1
-							s.PT++
-						case 3:
-							s.DW, s.PR, s.PL = 2, s.PR+2, s.PL+1
-						}
+						uneven(&s, i)
 						l = append(l, planar{s, i%3 != 0, i%4 == 1, acts[i%4]}.problem())
 						i++
 					}
