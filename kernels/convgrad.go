@@ -44,7 +44,7 @@ func NewConvGrad(s Conv2D) *ConvGrad {
 	back.PB, back.PR = s.DH*(s.KH-1)-s.PB, s.DW*(s.KW-1)-s.PR
 	switch {
 	case s.SH > 1 || s.SW > 1 || min(back.PT, back.PL, back.PB, back.PR) < 0:
-		g.transposed = NewConvTranspose(transposeOf(&s))
+		g.transposed = newGemmTranspose(transposeOf(&s))
 	case WinogradSuits(back):
 		g.winograd = NewWinograd(back)
 	default:

@@ -247,10 +247,19 @@ func (k *planarTask) Tile(i, worker int) {
 		w.serial = p.serial
 	}
 	out, turned := w.data[outputs:][:p.o*p.wide], w.data[outputs+p.o*p.wide:]
-	have := 0 // rows before this one have been turned
-	for end := min(p.oh, y+k.perBand); y < end; y++ {
+	end := min(p.oh, y+k.perBand)
+	have := p.h // rows before this one have been turned, or are not needed: to begin with, those before the first that the band sees
+	for y := y; y < end; y++ {
+		if first, last := p.sees(y); last > first {
+			have = min(have, max(first, 0))
+		}
+	}
+	for ; y < end; y++ {
 		first, last := p.sees(y)
-		for have = max(have, first); have < min(p.h, last); have++ {
+		if len(p.phases) == 1 { // where rows take turns, a later one may see rows before first
+			have = max(have, first)
+		}
+		for ; have < min(p.h, last); have++ {
 			k.turn(w.data[have%p.rows*row:][:row], n, have)
 		}
 		period := len(p.phases)

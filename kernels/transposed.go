@@ -46,6 +46,29 @@ const lineCols = 512
 
 // NewConvTranspose plans a transposed convolution. It panics on an impossible shape.
 func NewConvTranspose(s Transposed2D) *ConvTranspose {
+	c := newConvTranspose(s)
+	s = c.shape
+	rows := float64(s.DH*(s.KH-1)/s.SH+1) * float64(s.C) * float64(s.W+s.DW*(s.KW-1))
+	switch {
+	case s.C == s.Groups && s.O == s.C && s.C >= wideC:
+		c.deep = newDepthwiseTransposed(s)
+	case planarSuits(s.O/s.Groups, s.Groups, (c.ow+s.SW-1)/s.SW, s.KH*s.KW, rows):
+		c.planar = newTransposedPlanes(s)
+	default:
+		c.plan()
+	}
+	return c
+}
+
+// newGemmTranspose plans a transposed convolution as products of matrices.
+func newGemmTranspose(s Transposed2D) *ConvTranspose {
+	c := newConvTranspose(s)
+	c.plan()
+	return c
+}
+
+// newConvTranspose checks a shape.
+func newConvTranspose(s Transposed2D) *ConvTranspose {
 	s.DH, s.DW = max(s.DH, 1), max(s.DW, 1)
 	if s.N < 0 || s.H < 1 || s.W < 1 || s.C < 1 || s.O < 1 || s.KH < 1 || s.KW < 1 || s.SH < 1 || s.SW < 1 ||
 		s.PT < 0 || s.PL < 0 || s.PB < 0 || s.PR < 0 || s.AH < 0 || s.AW < 0 {
@@ -60,15 +83,12 @@ func NewConvTranspose(s Transposed2D) *ConvTranspose {
 	if int64(s.H)*int64(s.W)*int64(s.C) > 1<<31-1 {
 		panic("kernels: ConvTranspose: input too large")
 	}
-	c := &ConvTranspose{shape: s, oh: s.OH(), ow: s.OW(), zero: make([]float32, s.C/s.Groups)}
-	if s.C == s.Groups && s.O == s.C && s.C >= wideC {
-		c.deep = newDepthwiseTransposed(s)
-		return c
-	}
-	if planarSuits(s.O/s.Groups, s.Groups, (c.ow+s.SW-1)/s.SW, s.KH*s.KW, float64(s.DH*(s.KH-1)/s.SH+1)*float64(s.C)*float64(s.W+s.DW*(s.KW-1))) {
-		c.planar = newTransposedPlanes(s)
-		return c
-	}
+	return &ConvTranspose{shape: s, oh: s.OH(), ow: s.OW(), zero: make([]float32, s.C/s.Groups)}
+}
+
+// plan makes the phases and their blocks.
+func (c *ConvTranspose) plan() {
+	s := &c.shape
 	for y0 := range min(s.SH, c.oh) {
 		for x0 := range min(s.SW, c.ow) {
 			f := phase{y0: y0, x0: x0}
@@ -87,8 +107,7 @@ func NewConvTranspose(s Transposed2D) *ConvTranspose {
 			c.phases = append(c.phases, f)
 		}
 	}
-	c.plan()
-	return c
+	c.planBlocks()
 }
 
 // phaseTaps returns the taps of a window of k, d apart, that meet inputs, s apart, at the output at: the first one, the step and the number; and the
@@ -108,8 +127,8 @@ func phaseTaps(at, k, s, d int) (first, step, n, input, back int) {
 // Shape returns what the transposed convolution was planned for.
 func (c *ConvTranspose) Shape() Transposed2D { return c.shape }
 
-// plan makes the blocks, going down the picture with all phases side by side, and a table for each pattern of rows outside the picture.
-func (c *ConvTranspose) plan() {
+// planBlocks makes the blocks, going down the picture with all phases side by side, and a table for each pattern of rows outside the picture.
+func (c *ConvTranspose) planBlocks() {
 	s := &c.shape
 	type pattern struct{ phase, top, bottom int }
 	shared := map[pattern][]int32{}

@@ -330,6 +330,13 @@ var nets = map[string]func(b *net, x *model.Value) *model.Value{
 		w := layer.Window{Kernel: []int{3, 2}, Strides: []int{3, 3}, Dilations: []int{2, 3}, Pads: []int{1, 0, 1, 1}, Ceil: true}
 		return b.binary(layer.Add, b.Add("padded", &layer.AveragePool{Window: w, CountPad: true}, y), b.Add("inside", &layer.AveragePool{Window: w}, y))
 	},
+	"live bias and a residual": func(b *net, x *model.Value) *model.Value {
+		flat := b.Add("flat", &layer.Reshape{}, x, ints(2, 858))
+		bias := b.Add("bias", &layer.Reduce{Fn: layer.ReduceMean}, b.Add("rows", &layer.Slice{}, flat, ints(0), ints(9), ints(1)), ints(0))
+		y := b.Add("fc", &layer.Gemm{Alpha: 1, Beta: 1}, flat, b.weights(-0.05, 0.05, 858, 9), bias)
+		y = b.unary(layer.Relu, b.binary(layer.Add, y, b.Add("res", &layer.Slice{}, flat, ints(20), ints(29), ints(1))))
+		return b.binary(layer.Add, b.Add("fixed", &layer.Gemm{Alpha: 1, Beta: 1}, y, b.weights(-0.3, 0.3, 9, 9), b.weights(-1, 1, 9)), y)
+	},
 	"odd halves": func(b *net, x *model.Value) *model.Value {
 		z := b.Add("five", &layer.Reshape{}, b.conv(x, 6, 10, 1, layer.Window{}, 1), ints(2, 2, 5, 13, 11))
 		z = b.Add("four", &layer.Reshape{}, b.Add("swap", &layer.Transpose{Perm: []int{0, 2, 1, 3, 4}}, z), ints(2, 10, 13, 11))

@@ -586,7 +586,7 @@ func (f *fused) takesResidual(o *op) bool {
 	case *layer.Conv:
 		return !depthwise(c, o.in[0].info.Shape, o.in[1].info.Shape)
 	case *layer.Gemm:
-		return o.in[1].constant()
+		return o.in[1].constant() && (o.in[2] == nil || o.in[2].constant())
 	case *layer.MatMul:
 		return true
 	}

@@ -124,8 +124,8 @@ func (r *recogniser) gated(o *op, b *layer.Binary) bool {
 	return false
 }
 
-// near says whether a number that an exporter wrote stands for another.
-func near(a, b float64) bool { return math.Abs(a-b) <= 1e-4*math.Abs(b) }
+// near says whether a number that an exporter wrote stands for another. It may have been a 16-bit float.
+func near(a, b float64) bool { return math.Abs(a-b) <= 0x1p-11*math.Abs(b) }
 
 // factors returns of what o is the product, beside the numbers among it, and the product of these.
 func (r *recogniser) factors(o *op) (of []*val, scale float64) {

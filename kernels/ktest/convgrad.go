@@ -281,6 +281,13 @@ func convGradFamily() Family {
 					put(s)
 				}
 			}
+			for i, o := range []int{8, 5, 16} { // few inputs, rows of whole vectors
+				s := square(9, 4, o, 3, 2)
+				s.W, s.DH = 50, 1+i
+				put(s)
+				s.C, s.O, s.Groups = 16, 16, 16
+				put(s)
+			}
 			beyond := square(4, 5, 18, 3, 1) // padding beyond the window
 			beyond.PT, beyond.PR = 4, 5
 			put(beyond)
@@ -405,13 +412,18 @@ func transposedRepackFamily() Family {
 				s.Groups = g
 				put(s)
 			}
+			for i, d := range [][5]int{{2, 3, 2, 1, 2}, {3, 2, 3, 1, 0}, {3, 3, 2, 2, 1}, {2, 1, 3, 3, 0}, {4, 3, 4, 2, 3}} { // dilated, in rows of whole vectors
+				s := upsampling(11, 5, 1+i, d[0], d[2], d[4], 0)
+				s.W, s.DH, s.DW, s.SW = 40, d[1], 1+i%2, d[3]
+				put(s)
+			}
 			return l
 		},
 		Random: func(r *rand.Rand) Problem {
 			for {
 				s := kernels.Transposed2D{
-					N: 1 + r.IntN(2), H: 1 + r.IntN(6), W: 1 + r.IntN(20), C: 1 + r.IntN(30), O: 1 + r.IntN(50), KH: 1 + r.IntN(5), KW: 1 + r.IntN(5),
-					SH: 1 + r.IntN(4), SW: 1 + r.IntN(4), DH: r.IntN(3), DW: r.IntN(3),
+					N: 1 + r.IntN(2), H: 1 + r.IntN(12), W: 1 + r.IntN(50), C: 1 + r.IntN(20), O: 1 + r.IntN(1<<(1+r.IntN(6))), KH: 1 + r.IntN(5), KW: 1 + r.IntN(5),
+					SH: 1 + r.IntN(4), SW: 1 + r.IntN(4), DH: r.IntN(4), DW: r.IntN(3),
 					PT: r.IntN(4), PL: r.IntN(4), PB: r.IntN(4), PR: r.IntN(4), AH: r.IntN(3), AW: r.IntN(3), Groups: 1,
 				}
 				if r.IntN(4) == 0 {

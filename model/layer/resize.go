@@ -15,7 +15,7 @@ import (
 type Resize struct {
 	Mode        string // "nearest", "linear", "cubic"
 	Coordinates string // "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize"
-	Nearest     string // "round_prefer_floor", "round_prefer_ceil", "floor", "ceil"
+	Nearest     string // "round_prefer_floor", "round_prefer_ceil", "floor", "ceil"; or "ceil_where_smaller", which is "floor" along axes that grow
 	CubicA      float32
 	Exclude     bool // weights outside the input count as 0, the others are scaled to sum to 1
 	Antialias   bool // when shrinking, widen the filter to the output's pixel
@@ -151,7 +151,7 @@ func (r *Resize) Infer(in []Info) ([]Info, error) {
 		return nil, fmt.Errorf("unknown coordinate_transformation_mode %q", r.Coordinates)
 	}
 	switch r.Nearest {
-	case "round_prefer_floor", "round_prefer_ceil", "floor", "ceil":
+	case "round_prefer_floor", "round_prefer_ceil", "floor", "ceil", "ceil_where_smaller":
 	default:
 		return nil, fmt.Errorf("unknown nearest_mode %q", r.Nearest)
 	}
@@ -227,6 +227,12 @@ func (r *Resize) taps(a *resizeAxis, i int) (index []int, weight []float32) {
 			x = math.Floor(x)
 		case "ceil":
 			x = math.Ceil(x)
+		case "ceil_where_smaller":
+			if a.scale < 1 {
+				x = math.Ceil(x)
+			} else {
+				x = math.Floor(x)
+			}
 		}
 		return []int{min(max(int(x), 0), a.n-1)}, []float32{1}
 	}

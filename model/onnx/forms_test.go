@@ -73,6 +73,7 @@ func TestEveryOpsetsForm(t *testing.T) {
 		{"upsample, input", 9, one("Upsample", list("x", "s")), [][]byte{fl("s", ints(2), 1, 2)}, []float32{1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6}},
 		{"resize of opset 10", 10, one("Resize", list("x", "s")), [][]byte{fl("s", ints(2), 1, 2)}, []float32{1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6}},
 		{"resize of opset 10, shrinking", 10, one("Resize", list("z", "s")), [][]byte{fl("z", ints(4), 1, 2, 3, 4), fl("s", ints(1), 0.75)}, []float32{1, 3, 4}},
+		{"resize of opset 10, both ways", 10, one("Resize", list("z", "s")), [][]byte{fl("z", ints(2, 4), 0, 1, 2, 3, 4, 5, 6, 7), fl("s", ints(2), 2, 0.5)}, []float32{0, 2, 0, 2, 4, 6, 4, 6}},
 		{"resize to sizes", 13, one("Resize", list("x", "", "", "n"), attrText("coordinate_transformation_mode", "asymmetric"), attrText("nearest_mode", "floor")),
 			[][]byte{int64Const("n", 4, 3)}, []float32{1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6}},
 		{"addition aligned by an axis", 6, one("Add", list("x", "b"), attrInt("broadcast", 1), attrInt("axis", 0)), [][]byte{fl("b", ints(2), 10, 20)}, []float32{11, 12, 13, 24, 25, 26}},

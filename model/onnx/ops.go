@@ -581,8 +581,14 @@ func resize(c *call) layer.Op {
 			c.in = []*model.Value{c.in[0], nil, c.in[1]}
 		}
 		// The standard left it open; runtimes came to round up where they shrink.
-		if s := c.in[len(c.in)-1]; s != nil && s.Const != nil && s.Const.DType() == tensor.Float32 && slices.ContainsFunc(s.Const.Float32s(), func(v float32) bool { return v < 1 }) {
-			r.Nearest = "ceil"
+		if s := c.in[len(c.in)-1]; s != nil && s.Const != nil && s.Const.DType() == tensor.Float32 && len(s.Const.Float32s()) > 0 {
+			least, most := slices.Min(s.Const.Float32s()), slices.Max(s.Const.Float32s())
+			switch {
+			case least < 1 && most > 1:
+				r.Nearest = "ceil_where_smaller"
+			case least < 1:
+				r.Nearest = "ceil"
+			}
 		}
 		return oldMode(r)
 	}

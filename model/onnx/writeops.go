@@ -292,6 +292,8 @@ func (w *writer) resize(o *layer.Resize) {
 	switch {
 	case o.Antialias, o.Axes != nil, o.Keep != "" && o.Keep != "stretch":
 		w.cannot("antialias, axes and keep_aspect_ratio_policy came with opset 18")
+	case o.Nearest == "ceil_where_smaller":
+		w.cannot("one nearest_mode for axes that grow and another for those that shrink went with opset 11")
 	case o.Coordinates == "half_pixel_symmetric" || o.Coordinates == "tf_half_pixel_for_nn":
 		w.cannot(fmt.Sprintf("there is no coordinate_transformation_mode %q", o.Coordinates))
 	}
