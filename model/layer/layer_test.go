@@ -268,7 +268,7 @@ func match(t *testing.T, got, want []*tensor.Tensor) {
 		}
 		for k, v := range w.Float32s() {
 			x := g.Float32s()[k]
-			if d := math.Abs(float64(x - v)); !(d <= 0x1p-22*math.Abs(float64(v))) && !(x != x && v != v) {
+			if d := math.Abs(float64(x - v)); x != v && !(d <= 0x1p-22*math.Abs(float64(v))) && !(x != x && v != v) {
 				t.Errorf("output %d: %v, want %v", i, g.Float32s(), w.Float32s())
 				break
 			}
