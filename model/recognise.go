@@ -247,7 +247,7 @@ func (r *recogniser) clipped(v, x *val) bool {
 
 // layerNorm finds (x-mean)/√(mean of (x-mean)² + ε), with means along the last axis or along the channels (Ba, Kiros, Hinton: Layer Normalization, 2016).
 func (r *recogniser) layerNorm(o *op, b *layer.Binary) bool {
-	if b.Fn != layer.Div {
+	if b.Fn != layer.Div || r.uses[o.in[1]] != 1 { // a gradient reads the pieces: they have to stay
 		return false
 	}
 	variance, epsilon := r.plus(r.unary(o.in[1], layer.Sqrt))
