@@ -15,33 +15,19 @@ type depthwiseTransposed struct {
 	zero   []float32
 }
 
-// depthwisePhase is the outputs y0, y0+SH, ... by x0, x0+SW, ...
+// depthwisePhase is a phase with the byte offsets of the input rows and columns under each of its output rows and columns: [rows][th], [cols][tw].
 type depthwisePhase struct {
-	y0, x0     int
-	th, tw     int     // taps down and across
-	taps       []int   // th·tw of the window, last first
-	rows, cols []int64 // byte offsets of the input rows and columns under each of its output rows and columns: [rows][th], [n][tw]
-	n          int     // outputs in a row
+	phase
+	under, beside []int64
 }
 
 // newDepthwiseTransposed plans a shape of equally many channels and groups, with dilations of at least 1.
 func newDepthwiseTransposed(s Transposed2D) *depthwiseTransposed {
 	d := &depthwiseTransposed{shape: s, oh: s.OH(), ow: s.OW(), zero: zeros(laneBlock)}
-	for y0 := range min(s.SH, d.oh) {
-		for x0 := range min(s.SW, d.ow) {
-			f := depthwisePhase{y0: y0, x0: x0, n: (d.ow - x0 + s.SW - 1) / s.SW}
-			var i, j, si, sj, p, q, dp, dq int
-			i, si, f.th, p, dp = phaseTaps(y0+s.PT, s.KH, s.SH, s.DH)
-			j, sj, f.tw, q, dq = phaseTaps(x0+s.PL, s.KW, s.SW, s.DW)
-			for u := f.th - 1; u >= 0; u-- {
-				for v := f.tw - 1; v >= 0; v-- {
-					f.taps = append(f.taps, (i+u*si)*s.KW+j+v*sj)
-				}
-			}
-			f.rows = offsets((d.oh-y0+s.SH-1)/s.SH, f.th, 1, dp, (f.th-1)*dp-p, s.H, 4*s.W*s.C)
-			f.cols = offsets(f.n, f.tw, 1, dq, (f.tw-1)*dq-q, s.W, 4*s.C)
-			d.phases = append(d.phases, f)
-		}
+	for _, f := range phasesOf(&s) {
+		d.phases = append(d.phases, depthwisePhase{
+			f, offsets(f.rows, f.th, 1, f.dp, (f.th-1)*f.dp-f.p, s.H, 4*s.W*s.C), offsets(f.cols, f.tw, 1, f.dq, (f.tw-1)*f.dq-f.q, s.W, 4*s.C),
+		})
 	}
 	return d
 }
@@ -124,7 +110,7 @@ func (k *depthwiseTransposedTask) row(picture, y, phase int) {
 	pixel := 4 * s.C
 	dst := add(k.dst, ((picture*d.oh+y)*d.ow+f.x0)*pixel)
 	if len(f.taps) == 0 {
-		for x := range f.n {
+		for x := range f.cols {
 			for c, out := 0, unsafe.Slice(add(dst, x*s.SW*pixel), s.C); c < s.C; c++ {
 				out[c] = k.act.Apply(*w.from(c, 1))
 			}
@@ -132,7 +118,7 @@ func (k *depthwiseTransposedTask) row(picture, y, phase int) {
 		return
 	}
 	a := asm.DepthwiseArgs{
-		Zero: &d.zero[0], Rows: &f.rows[y/s.SH*f.th], Cols: &f.cols[0], KH: f.th, KW: f.tw, Ys: 1, OW: f.n, Width: s.W, Pixel: s.SW * pixel,
+		Zero: &d.zero[0], Rows: &f.under[y/s.SH*f.th], Cols: &f.beside[0], KH: f.th, KW: f.tw, Ys: 1, OW: f.cols, Width: s.W, Pixel: s.SW * pixel,
 		Act: int(k.act.Kind), Lo: k.act.Lo, Hi: k.act.Hi, Alpha: k.act.Alpha,
 	}
 	src := add(k.src, picture*s.H*s.W*pixel)

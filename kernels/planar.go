@@ -82,21 +82,13 @@ func newPlanes(s Conv2D) *planes {
 // newTransposedPlanes plans a transposed convolution, with dilations of at least 1.
 func newTransposedPlanes(s Transposed2D) *planes {
 	p := &planes{n: s.N, h: s.H, w: s.W, c: s.C, o: s.O, groups: s.Groups, window: s.KH * s.KW, oh: s.OH(), ow: s.OW(), apart: 1, step: 1}
-	for y0 := range min(s.SH, p.oh) {
-		var row []planarPhase
-		for x0 := range min(s.SW, p.ow) {
-			i, si, th, in, dp := phaseTaps(y0+s.PT, s.KH, s.SH, s.DH)
-			j, sj, tw, column, dq := phaseTaps(x0+s.PL, s.KW, s.SW, s.DW)
-			f := planarPhase{n: (p.ow - x0 + s.SW - 1) / s.SW, top: in - (th-1)*dp}
-			for u := range th {
-				for v := range tw {
-					back := tw - 1 - v
-					f.taps = append(f.taps, planarTap{(i+(th-1-u)*si)*s.KW + j + back*sj, u * dp, column - back*dq})
-				}
-			}
-			row = append(row, f)
+	p.phases = make([][]planarPhase, min(s.SH, p.oh))
+	for _, f := range phasesOf(&s) {
+		q := planarPhase{n: f.cols, top: f.p - (f.th-1)*f.dp}
+		for i, tap := range f.taps {
+			q.taps = append(q.taps, planarTap{tap, i / f.tw * f.dp, f.q - (f.tw-1-i%f.tw)*f.dq})
 		}
-		p.phases = append(p.phases, row)
+		p.phases[f.y0] = append(p.phases[f.y0], q)
 	}
 	p.plan()
 	return p

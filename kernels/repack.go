@@ -371,9 +371,7 @@ func (c *ConvTranspose) Repack(t *Team, p *TransposedWeights, w, bias []float32,
 		panic("kernels: ConvTranspose.Repack: w too short")
 	}
 	if c.deep != nil || c.planar != nil {
-		if bias != nil && len(bias) < s.O {
-			panic("kernels: ConvTranspose.Repack: bias too short")
-		}
+		checkBias("ConvTranspose.Repack", bias, s.O, bias != nil) // they come with room for one
 		cg, taps := s.C/s.Groups, s.KH*s.KW
 		switch {
 		case c.deep != nil:

@@ -88,9 +88,16 @@ func newConvTranspose(s Transposed2D) *ConvTranspose {
 
 // plan makes the phases and their blocks.
 func (c *ConvTranspose) plan() {
-	s := &c.shape
-	for y0 := range min(s.SH, c.oh) {
-		for x0 := range min(s.SW, c.ow) {
+	c.phases = phasesOf(&c.shape)
+	c.planBlocks()
+}
+
+// phasesOf returns a shape's phases, row by row.
+func phasesOf(s *Transposed2D) []phase {
+	var phases []phase
+	oh, ow := s.OH(), s.OW()
+	for y0 := range min(s.SH, oh) {
+		for x0 := range min(s.SW, ow) {
 			f := phase{y0: y0, x0: x0}
 			var i, j, si, sj int
 			i, si, f.th, f.p, f.dp = phaseTaps(y0+s.PT, s.KH, s.SH, s.DH)
@@ -103,11 +110,11 @@ func (c *ConvTranspose) plan() {
 					f.taps = append(f.taps, (i+u*si)*s.KW+j+v*sj)
 				}
 			}
-			f.rows, f.cols = (c.oh-y0+s.SH-1)/s.SH, (c.ow-x0+s.SW-1)/s.SW
-			c.phases = append(c.phases, f)
+			f.rows, f.cols = (oh-y0+s.SH-1)/s.SH, (ow-x0+s.SW-1)/s.SW
+			phases = append(phases, f)
 		}
 	}
-	c.planBlocks()
+	return phases
 }
 
 // phaseTaps returns the taps of a window of k, d apart, that meet inputs, s apart, at the output at: the first one, the step and the number; and the

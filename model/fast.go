@@ -417,14 +417,12 @@ func (l *layouts) elementwiseFast(o *op) bool {
 func (l *layouts) binaryFast(o *op, f *layer.Binary, emit func(*inPlace, ...*val) bool) bool {
 	a, b := o.in[0], o.in[1]
 	shape := o.out[0].info.Shape
-	pair := map[layer.Fn]func(dst, a, b []float32){
-		layer.Add: kernels.Add, layer.Sub: kernels.Sub, layer.Mul: kernels.Mul, layer.Div: kernels.Div,
-	}[f.Fn]
-	if pair != nil && !a.constant() && !b.constant() && slices.Equal(a.shape(), shape) && slices.Equal(b.shape(), shape) {
+	op := spreadOps[f.Fn]
+	if op != nil && !a.constant() && !b.constant() && slices.Equal(a.shape(), shape) && slices.Equal(b.shape(), shape) {
 		if a.layout != b.layout {
 			a, b = l.nhwc(a), l.nhwc(b)
 		}
-		return emit(&inPlace{mapped{run: pair}}, a, b)
+		return emit(&inPlace{mapped{run: op.pair}}, a, b)
 	}
 	if f.Fn == layer.PRelu && !b.constant() && slices.Equal(a.shape(), shape) && layer.ByChannel(b.shape(), shape) {
 		run := func(dst, a, _, row []float32) { kernels.PReLU(dst, a, row) }
@@ -444,18 +442,10 @@ func (l *layouts) binaryFast(o *op, f *layer.Binary, emit func(*inPlace, ...*val
 	if s, ok := c.scalar(); ok {
 		var run func(dst, a, _ []float32)
 		switch {
-		case f.Fn == layer.Add:
-			run = func(dst, a, _ []float32) { kernels.AddScalar(dst, a, s) }
-		case f.Fn == layer.Mul:
-			run = func(dst, a, _ []float32) { kernels.MulScalar(dst, a, s) }
-		case f.Fn == layer.Sub && swapped:
-			run = func(dst, a, _ []float32) { kernels.ScalarSub(dst, s, a) }
-		case f.Fn == layer.Sub:
-			run = func(dst, a, _ []float32) { kernels.SubScalar(dst, a, s) }
-		case f.Fn == layer.Div && swapped:
-			run = func(dst, a, _ []float32) { kernels.ScalarDiv(dst, s, a) }
-		case f.Fn == layer.Div:
-			run = func(dst, a, _ []float32) { kernels.DivScalar(dst, a, s) }
+		case op != nil && swapped:
+			run = func(dst, a, _ []float32) { op.left(dst, s, a) }
+		case op != nil:
+			run = func(dst, a, _ []float32) { op.right(dst, a, s) }
 		case extremum && s != s: // kernels keep the NaNs of what varies, and of that alone
 			return false
 		case f.Fn == layer.Max:
@@ -487,18 +477,10 @@ func (l *layouts) binaryFast(o *op, f *layer.Binary, emit func(*inPlace, ...*val
 		return false
 	}
 	switch {
-	case f.Fn == layer.Add:
-		run = func(dst, a, _ []float32) { kernels.AddRow(dst, a, row) }
-	case f.Fn == layer.Mul:
-		run = func(dst, a, _ []float32) { kernels.MulRow(dst, a, row) }
-	case f.Fn == layer.Sub && swapped:
-		run = func(dst, a, _ []float32) { kernels.RowSub(dst, row, a) }
-	case f.Fn == layer.Sub:
-		run = func(dst, a, _ []float32) { kernels.SubRow(dst, a, row) }
-	case f.Fn == layer.Div && swapped:
-		run = func(dst, a, _ []float32) { kernels.RowDiv(dst, row, a) }
-	case f.Fn == layer.Div:
-		run = func(dst, a, _ []float32) { kernels.DivRow(dst, a, row) }
+	case op != nil && swapped:
+		run = func(dst, a, _ []float32) { op.under(dst, row, a) }
+	case op != nil:
+		run = func(dst, a, _ []float32) { op.row(dst, a, row) }
 	case f.Fn == layer.Max:
 		run = func(dst, a, _ []float32) { kernels.MaxRow(dst, a, row) }
 	case f.Fn == layer.Min:

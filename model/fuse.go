@@ -417,7 +417,8 @@ func (p *ir) foldPad(e *edit, uses map[*val]int, o *op, c *layer.Conv) {
 	e.drop[x.def] = true
 }
 
-// fused is a convolution, a locally or a fully connected layer, or a product with constant weights, with what follows it. Inputs: x, weights, bias or nil, residual or nil.
+// fused is a convolution, a locally or a fully connected layer, or a product with constant weights, with what follows it. Inputs: x, weights, bias or nil,
+// residual or nil.
 type fused struct {
 	layer.Op // the layer itself: *layer.Conv, *layer.ConvTranspose, *layer.LocallyConnected, *layer.Gemm or *layer.MatMul
 	act      kernels.Act
@@ -499,8 +500,7 @@ func (p *ir) fuse() {
 // weighs says whether a matrix product is one of a matrix, or a batch of them, and constant weights.
 func weighs(o *op) bool {
 	w := o.in[1]
-	macs, _ := tensor.Count(o.out[0].info.Shape)
-	return w.floats() != nil && len(w.info.Shape) == 2 && len(o.in[0].info.Shape) >= 2 && macs*w.info.Shape[0] > 0
+	return w.floats() != nil && len(w.info.Shape) == 2 && len(o.in[0].info.Shape) >= 2 && w.info.Shape[0] > 0 && o.out[0].filled()
 }
 
 // fuseInto takes o into the fused operation whose output it reads, if it may.

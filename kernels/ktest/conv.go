@@ -63,8 +63,18 @@ type conv struct {
 }
 
 func (c conv) problem() Problem {
+	return c.of("conv", func(m *Mem, w, bias []float32) func(t *kernels.Team, dst, src, res []float32) {
+		p := kernels.NewConv(c.s)
+		packed := p.Pack(w, bias)
+		scratch := m.F32(p.ScratchLen())
+		return func(t *kernels.Team, dst, src, res []float32) { p.Run(t, dst, src, packed, res, c.act, scratch) }
+	})
+}
+
+// of returns the problem as a family computes it; plan packs weights and returns what runs with them.
+func (c conv) of(family string, plan func(m *Mem, w, bias []float32) func(t *kernels.Team, dst, src, res []float32)) Problem {
 	s := c.s
-	name := "conv/" + ShapeName(s)
+	name := family + "/" + ShapeName(s)
 	if c.res {
 		name += " res"
 	}
@@ -84,11 +94,9 @@ func (c conv) problem() Problem {
 				res = m.F32(out)
 			}
 			got, want := m.Out("dst", out)
-			p := kernels.NewConv(s)
-			packed := p.Pack(w, bias)
-			scratch := m.F32(p.ScratchLen())
+			run := plan(m, w, bias)
 			return Case{
-				Fast: func(t *kernels.Team) { p.Run(t, got, src, packed, res, c.act, scratch) },
+				Fast: func(t *kernels.Team) { run(t, got, src, res) },
 				Ref:  func() { ref.Convolve(want, src, w, bias, res, &s, c.act) },
 			}
 		},

@@ -2,38 +2,19 @@ package ktest
 
 import (
 	"math/rand/v2"
-	"strings"
 
 	"github.com/ocellus-vision/ocellus/kernels"
-	"github.com/ocellus-vision/ocellus/kernels/ref"
 )
 
 // planar is a convolution by planes of its input's rows.
 type planar conv
 
 func (c planar) problem() Problem {
-	s := c.s
-	in, out := s.N*s.H*s.W*s.C, s.N*s.OH()*s.OW()*s.O
-	p := conv(c).problem()
-	p.Name = "planar/" + strings.TrimPrefix(p.Name, "conv/")
-	p.Build = func(m *Mem) Case {
-		src, w := m.F32(in), m.F32(s.O*s.KH*s.KW*s.C/s.Groups)
-		var bias, res []float32
-		if c.bias {
-			bias = m.F32(s.O)
-		}
-		if c.res {
-			res = m.F32(out)
-		}
-		got, want := m.Out("dst", out)
-		p := kernels.NewPlanar(s)
+	return conv(c).of("planar", func(_ *Mem, w, bias []float32) func(t *kernels.Team, dst, src, res []float32) {
+		p := kernels.NewPlanar(c.s)
 		packed := p.Pack(w, bias)
-		return Case{
-			Fast: func(t *kernels.Team) { p.Run(t, got, src, packed, res, c.act) },
-			Ref:  func() { ref.Convolve(want, src, w, bias, res, &s, c.act) },
-		}
-	}
-	return p
+		return func(t *kernels.Team, dst, src, res []float32) { p.Run(t, dst, src, packed, res, c.act) }
+	})
 }
 
 func planarFamily() Family {
