@@ -157,12 +157,12 @@ func (b *tab) run(js string, into any) {
 	b.do(chromedp.Evaluate(js, into, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
 }
 
-// until waits until JavaScript is true.
+// until waits until JavaScript is true. What looks into an element that is not there yet is not true yet.
 func (b *tab) until(js string) {
 	b.Helper()
 	for range 1200 {
 		var ok bool
-		b.run("Boolean("+js+")", &ok)
+		b.run("(() => { try { return Boolean("+js+"); } catch (e) { if (e instanceof TypeError) return false; throw e; } })()", &ok)
 		if ok {
 			return
 		}
@@ -185,16 +185,19 @@ func (b *tab) press(name string) {
 	b.Helper()
 	find := fmt.Sprintf(`[...([...document.querySelectorAll("dialog[open]")].pop() || document).querySelectorAll("button, a, summary")].find(
 		(e) => e.checkVisibility() && e.getAttribute("aria-disabled") !== "true" && (e.getAttribute("aria-label") || e.innerText).trim() === %q)`, name)
-	b.until(find)
-	b.run(find+".click()", nil)
+	b.act(find, "click()")
+}
+
+// act waits for the element that JavaScript finds, and calls its methods before the page can draw another in its place.
+func (b *tab) act(find string, calls ...string) {
+	b.Helper()
+	b.until("(e => e && (e." + strings.Join(calls, ", e.") + ", true))(" + find + ")")
 }
 
 // fillIn writes into a field, as somebody does who types.
 func (b *tab) fillIn(selector, text string) {
 	b.Helper()
-	find := fmt.Sprintf("document.querySelector(%q)", selector)
-	b.until(find)
-	b.run(find+".focus(); "+find+".select()", nil)
+	b.act(fmt.Sprintf("document.querySelector(%q)", selector), "focus()", "select()")
 	b.do(input.InsertText(text))
 }
 
@@ -236,8 +239,7 @@ func TestFirstStart(t *testing.T) {
 	b.until("document.querySelector('.view.live')")
 	b.until("!location.href.includes('setup')")
 
-	b.until("document.querySelector('.account')")
-	b.run("document.querySelector('.account').click()", nil)
+	b.act("document.querySelector('.account')", "click()")
 	b.press("Log out")
 	b.fillIn("input[name=user]", user)
 	b.fillIn("input[name=password]", "not the password")
@@ -275,7 +277,7 @@ func TestLive(t *testing.T) {
 	}
 	b.picture("live")
 
-	b.run(`document.querySelector('article[aria-label="Camera door"] .row button:last-child').click()`, nil)
+	b.act(`document.querySelector('article[aria-label="Camera door"] .row button:last-child')`, "click()")
 	b.until(`document.querySelector('article[aria-label="Camera door"] .row button:last-child').innerText.trim() === "Play"`)
 	time.Sleep(time.Second)
 	b.run("globalThis.first = "+sum+"('door')", nil)
@@ -300,8 +302,7 @@ func TestZones(t *testing.T) {
 	w := newWorld(t)
 	b := browse(t, w, 1280, 900)
 	b.open("live")
-	b.until(`document.querySelector('article[aria-label="Camera door"] .row button')`)
-	b.run(`document.querySelector('article[aria-label="Camera door"] .row button').click()`, nil)
+	b.act(`document.querySelector('article[aria-label="Camera door"] .row button')`, "click()")
 	b.press("Add a line")
 	b.press("Add a zone")
 	b.fillIn("dialog li:last-child input", "Porch!")
@@ -309,10 +310,10 @@ func TestZones(t *testing.T) {
 	b.says("lower case letters")
 	b.fillIn("dialog li:last-child input", "porch")
 	// The first corner with the keys, from 30 % to 32 %, and a new one between the first and the second.
-	b.run("document.querySelector('.handle').focus()", nil)
+	b.act("document.querySelector('.handle')", "focus()")
 	b.do(chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowRight))
 	b.until("document.activeElement.getAttribute('aria-label').includes('32 %')")
-	b.run("document.querySelector('.between').focus()", nil)
+	b.act("document.querySelector('.between')", "focus()")
 	b.do(chromedp.KeyEvent(kb.Enter))
 	b.until("document.querySelectorAll('.handle').length === 5")
 	b.picture("zones")
@@ -336,7 +337,7 @@ func TestEvents(t *testing.T) {
 	e := w.happen(store.Event{Kind: store.PedestrianEntered, Camera: "garden", Task: "pedestrians", Zone: "lawn", Track: 9, Score: 0.66, Box: &box})
 	b.until("document.querySelector('.event').innerText.includes('Person entered lawn')")
 	b.picture("events")
-	b.run("document.querySelector('.event a').click()", nil)
+	b.act("document.querySelector('.event a')", "click()")
 	b.until("document.querySelector('dialog .snapshot rect')")
 	b.says("66 %")
 	b.until(fmt.Sprintf("location.hash === '#/events/%d'", e.ID))
@@ -396,8 +397,7 @@ func TestPeople(t *testing.T) {
 	b.picture("people")
 
 	// From an event.
-	b.until("document.querySelector('section[aria-labelledby=strangers] .event a')")
-	b.run("document.querySelector('section[aria-labelledby=strangers] .event a').click()", nil)
+	b.act("document.querySelector('section[aria-labelledby=strangers] .event a')", "click()")
 	b.fillIn("dialog input[name=name]", "Grace")
 	b.press("Enrol")
 	b.says("Grace is known now.")
@@ -580,7 +580,7 @@ func TestKeyboard(t *testing.T) {
 		t.Errorf("%+v %v", e, err)
 	}
 	for _, place := range []string{"people", "teach", "models", "system", "live"} {
-		b.run("document.querySelector('.skip').focus()", nil)
+		b.act("document.querySelector('.skip')", "focus()")
 		tab("e.id === 'to-" + place + "'")
 		b.do(chromedp.KeyEvent(kb.Enter))
 		b.until("document.querySelector('.view." + place + "')?.children.length")
@@ -672,8 +672,7 @@ func TestAxe(t *testing.T) {
 			b.run("document.querySelector('dialog')?.close()", nil)
 		}
 		b.open("live")
-		b.until(`document.querySelector('article[aria-label="Camera door"] .row button')`)
-		b.run(`document.querySelector('article[aria-label="Camera door"] .row button').click()`, nil)
+		b.act(`document.querySelector('article[aria-label="Camera door"] .row button')`, "click()")
 		b.press("Add a zone")
 		check(scheme + " zones")
 		b.press("Cancel")
