@@ -179,77 +179,92 @@ const foldWork = 1 << 27
 func (p *ir) infer(limit int64) error {
 	kept := p.ops[:0]
 	var env layer.Env
+	b := newBranches(p)
 	for _, o := range p.ops {
-		fold, known := true, true
-		for _, v := range o.in {
-			if v != nil {
-				known = known && v.known
-				fold = fold && v.constant()
-				o.params += v.params
-			}
-		}
-		if !known {
-			kept = append(kept, o)
-			continue
-		}
-		in := o.infos()
-		out, err := o.op.Infer(in)
-		if errors.Is(err, layer.ErrUnknown) {
-			w, hard := o.op.(layer.Worker)
-			if d, ok := o.op.(layer.Dynamic); ok && fold && !(hard && w.Work(in, nil) > foldWork) && p.foldDynamic(o, d, &env) == nil {
-				continue
-			}
-			kept = append(kept, o)
-			continue
-		}
+		more, err := b.enter(o)
 		if err != nil {
-			return fmt.Errorf("model: %s: %w", o.label(), err)
+			return err
 		}
-		if len(out) < len(o.out) {
-			return fmt.Errorf("model: %s: %d outputs, the operation has %d", o.label(), len(o.out), len(out))
-		}
-		var size int64
-		for i, v := range o.out {
-			if v == nil {
-				continue
-			}
-			n, ok := tensor.Count(out[i].Shape)
-			if !ok || int64(n) > limit/int64(max(1, out[i].DType.Size())) {
-				return fmt.Errorf("model: %s: its output %q, %s, is larger than the limit of %d bytes", o.label(), v.name, out[i], limit)
-			}
-			size += int64(n * max(16*b2i(out[i].DType == tensor.String), out[i].DType.Size()))
-			v.info, v.known = out[i], true
-		}
-		if c, ok := o.op.(layer.Coster); ok {
-			o.macs = c.MACs(in, out)
-		}
-		o.work = o.macs
-		if w, ok := o.op.(layer.Worker); ok {
-			o.work = max(o.work, w.Work(in, out))
-		}
-		done := true
-		for _, v := range o.out {
-			done = done && (v == nil || v.constant())
-		}
-		if done {
+		if !more {
 			continue
 		}
-		if !fold || size > p.budget || o.work > foldWork {
-			for _, v := range o.out {
-				if v != nil {
-					v.info.Value = nil
-				}
+		keep, err := p.inferOp(o, limit, &env)
+		if err != nil {
+			if err := b.fail(o, fmt.Errorf("model: %s: %w", o.label(), err)); err != nil {
+				return err
 			}
+			continue
+		}
+		if keep {
 			kept = append(kept, o)
-			continue
-		}
-		p.budget -= size
-		if err := p.fold(o, &env); err != nil {
-			return fmt.Errorf("model: %s: %w", o.label(), err)
 		}
 	}
 	p.ops = kept
-	return nil
+	return b.leave(p)
+}
+
+// inferOp finds the types and shapes of an op's outputs, or their elements; then the op itself need not be kept.
+func (p *ir) inferOp(o *op, limit int64, env *layer.Env) (keep bool, err error) {
+	fold, known := true, true
+	for _, v := range o.in {
+		if v != nil {
+			known = known && v.known
+			fold = fold && v.constant()
+			o.params += v.params
+		}
+	}
+	if !known {
+		return true, nil
+	}
+	in := o.infos()
+	out, err := o.op.Infer(in)
+	if errors.Is(err, layer.ErrUnknown) {
+		w, hard := o.op.(layer.Worker)
+		d, ok := o.op.(layer.Dynamic)
+		return !ok || !fold || hard && w.Work(in, nil) > foldWork || p.foldDynamic(o, d, env) != nil, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if len(out) < len(o.out) {
+		return false, fmt.Errorf("%d outputs, the operation has %d", len(o.out), len(out))
+	}
+	var size int64
+	for i, v := range o.out {
+		if v == nil {
+			continue
+		}
+		n, ok := tensor.Count(out[i].Shape)
+		if !ok || int64(n) > limit/int64(max(1, out[i].DType.Size())) {
+			return false, fmt.Errorf("its output %q, %s, is larger than the limit of %d bytes", v.name, out[i], limit)
+		}
+		size += int64(n * max(16*b2i(out[i].DType == tensor.String), out[i].DType.Size()))
+		v.info, v.known = out[i], true
+	}
+	if c, ok := o.op.(layer.Coster); ok {
+		o.macs = c.MACs(in, out)
+	}
+	o.work = o.macs
+	if w, ok := o.op.(layer.Worker); ok {
+		o.work = max(o.work, w.Work(in, out))
+	}
+	done := true
+	for _, v := range o.out {
+		done = done && (v == nil || v.constant())
+	}
+	if done {
+		return false, nil
+	}
+	if !fold || size > p.budget || o.work > foldWork {
+		for _, v := range o.out {
+			if v != nil {
+				v.info.Value = nil
+			}
+		}
+		return true, nil
+	}
+	p.budget -= size
+	return false, p.fold(o, env)
 }
 
 func b2i(b bool) int {

@@ -83,6 +83,14 @@ func init() {
 		"Max": variadic(layer.Max), "Min": variadic(layer.Min), "Sum": variadic(layer.Sum), "Mean": variadic(layer.Mean),
 		"Clip":  clip,
 		"Where": func(*call) layer.Op { return &layer.Where{} },
+		"If": func(c *call) layer.Op {
+			yes, no := c.branch("then_branch"), c.branch("else_branch")
+			if len(c.in) != 1 || len(yes) != len(no) || len(c.out) > len(yes) {
+				c.fail("%d inputs and %d outputs; its branches have %d and %d outputs", len(c.in), len(c.out), len(yes), len(no))
+			}
+			c.in = slices.Concat(c.in, yes, no)
+			return &layer.If{Outputs: len(yes)}
+		},
 
 		"Conv": func(c *call) layer.Op { return c.conv() },
 		"ConvTranspose": func(c *call) layer.Op {

@@ -47,7 +47,7 @@ type attrProto struct {
 	f         float32
 	i         int64
 	s         []byte
-	t         []byte
+	t, g      []byte
 	floats    []float32
 	ints      []int64
 	strings   [][]byte
@@ -413,6 +413,7 @@ func (d *decoder) attr(b []byte) (a attrProto, err error) {
 			a.t, err = x.bytes()
 		case 6:
 			seen = kindGraph
+			a.g, err = x.bytes()
 		case 7:
 			seen = kindFloats
 			return d.floats(x, &a.floats)

@@ -111,9 +111,10 @@ type reader struct {
 	fresh       int
 }
 
-// scope is where names of values are looked up: the graph, or one call of a function.
+// scope is where names of values are looked up: the graph, one call of a function, or a branch, which sees what is around it.
 type scope struct {
 	values  map[string]*model.Value
+	around  *scope // of a branch
 	opsets  map[string]int
 	attrs   map[string]*attrProto // of the call; nil in the graph
 	prefix  string                // of node and value names
@@ -127,6 +128,9 @@ func (s *scope) value(name string) *model.Value {
 		return nil
 	}
 	v := s.values[name]
+	if v == nil && s.around != nil {
+		return s.around.value(name)
+	}
 	if v == nil {
 		v = &model.Value{Name: s.prefix + name}
 		s.values[name] = v
@@ -228,22 +232,12 @@ func (r *reader) graph(raw []byte, s *scope) error {
 	if err != nil {
 		return fmt.Errorf("damaged graph: %w", err)
 	}
-	if g.sparse {
-		return errors.New("sparse initializers are not supported")
-	}
 	r.g.Name = g.name
 	if r.g.Doc == "" {
 		r.g.Doc = g.doc
 	}
-	for i, raw := range g.initializers {
-		name, t, err := r.d.tensor(raw, r.dir)
-		if err != nil {
-			return fmt.Errorf("initializer %d, %q: %w", i, name, err)
-		}
-		if name == "" || s.values[name] != nil {
-			return fmt.Errorf("initializer %d: the name %q is empty or there twice", i, name)
-		}
-		s.values[name] = model.Const(name, t)
+	if err := r.initializers(&g, s); err != nil {
+		return err
 	}
 	for i, in := range g.inputs {
 		// Before IR version 4 initializers had to be listed as inputs too.
@@ -289,6 +283,62 @@ func (r *reader) graph(raw []byte, s *scope) error {
 		r.g.Outputs = append(r.g.Outputs, v)
 	}
 	return nil
+}
+
+// initializers adds a graph's constants to its scope.
+func (r *reader) initializers(g *graphProto, s *scope) error {
+	if g.sparse {
+		return errors.New("sparse initializers are not supported")
+	}
+	for i, raw := range g.initializers {
+		name, t, err := r.d.tensor(raw, r.dir)
+		if err != nil {
+			return fmt.Errorf("initializer %d, %q: %w", i, name, err)
+		}
+		if name == "" || s.values[name] != nil {
+			return fmt.Errorf("initializer %d: the name %q is empty or there twice", i, name)
+		}
+		s.values[name] = model.Const(s.prefix+name, t)
+	}
+	return nil
+}
+
+// branch adds the nodes of a graph that is an attribute of a node in s, and returns its outputs. Names in it begin with prefix.
+func (r *reader) branch(raw []byte, prefix string, s *scope) ([]*model.Value, error) {
+	if s.depth >= maxDepth {
+		return nil, fmt.Errorf("branches within branches go more than %d deep", maxDepth)
+	}
+	g, err := r.d.graph(raw)
+	if err != nil {
+		return nil, fmt.Errorf("damaged graph: %w", err)
+	}
+	if len(g.inputs) > 0 {
+		return nil, errors.New("a branch has no inputs")
+	}
+	in := &scope{values: map[string]*model.Value{}, around: s, opsets: s.opsets, attrs: s.attrs, prefix: prefix, depth: s.depth + 1, calling: s.calling}
+	if err := r.d.spend(len(prefix) * (len(g.nodes) + 1) * 3); err != nil {
+		return nil, err
+	}
+	if err := r.initializers(&g, in); err != nil {
+		return nil, err
+	}
+	for i := range g.nodes {
+		for _, out := range g.nodes[i].out {
+			if out != "" && in.values[out] == nil {
+				in.values[out] = &model.Value{Name: in.prefix + out}
+			}
+		}
+	}
+	if err := r.body(g.nodes, in); err != nil {
+		return nil, err
+	}
+	values := make([]*model.Value, len(g.outputs))
+	for i, out := range g.outputs {
+		if values[i] = in.value(out.name); values[i] == nil {
+			return nil, fmt.Errorf("output %d has no name, or is left out", i)
+		}
+	}
+	return values, nil
 }
 
 // declare notes what a file says of an input or output.
@@ -399,7 +449,11 @@ func (r *reader) node(n *nodeProto, s *scope) error {
 	if len(c.out) == 0 {
 		return errors.New("it has no outputs")
 	}
-	r.g.Nodes = append(r.g.Nodes, &model.Node{Name: s.prefix + n.name, Op: op, In: c.in, Out: c.out})
+	name := n.name
+	if name != "" {
+		name = s.prefix + name
+	}
+	r.g.Nodes = append(r.g.Nodes, &model.Node{Name: name, Op: op, In: c.in, Out: c.out})
 	return nil
 }
 
@@ -608,6 +662,20 @@ func (c *call) tensorAttr(name string) *tensor.Tensor {
 		return nil
 	}
 	return t
+}
+
+// branch adds the nodes of a graph attribute, and returns its outputs.
+func (c *call) branch(name string) []*model.Value {
+	a := c.attr(name, kindGraph)
+	if a == nil {
+		c.fail("there is no %s", name)
+		return nil
+	}
+	out, err := c.reader.branch(a.g, c.label()+":"+name+"/", c.scope)
+	if err != nil {
+		c.fail("%s: %w", name, err)
+	}
+	return out
 }
 
 // constant returns a new constant beside the node.

@@ -47,7 +47,9 @@ func Write(g *model.Graph) ([]byte, error) {
 		w.fixed(v)
 	}
 	types := outputTypes(g)
-	for _, n := range order {
+	var outer []*model.Node
+	outer, w.inside = split(g, order)
+	for _, n := range outer {
 		w.op(n)
 	}
 	for _, v := range g.Outputs {
@@ -282,6 +284,7 @@ type writer struct {
 	constants [][]byte
 	functions map[string]bool
 	refused   []string
+	inside    inside
 	node      *model.Node // being written
 }
 

@@ -248,6 +248,10 @@ func TestWriterInRuntime(t *testing.T) {
 	}
 	g, in := ownLayers()
 	check("own", g, in["x"].Shape(), -1, 2)
+	for name, g := range onnx.Branching(t) {
+		check(name+", a row", g, []int{1, 3}, 1, 3)
+		check(name+", a column", g, []int{3, 1}, 1, 3)
+	}
 	for _, dir := range realFolders(t) {
 		c, g, in, shapes := readCase(t, dir)
 		if len(in) == 1 && len(c.Outputs) < 10 {

@@ -30,6 +30,8 @@ func (w *writer) op(n *model.Node) {
 		}
 	case *layer.IsInf:
 		w.put("IsInf", attrFlag("detect_positive", o.Positive), attrFlag("detect_negative", o.Negative))
+	case *layer.If:
+		w.branches(o)
 	case *layer.Conv:
 		w.put("Conv", append(window(&o.Window, false), attrInt("group", o.Groups))...)
 	case *layer.ConvInteger:
