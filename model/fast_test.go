@@ -160,6 +160,22 @@ var nets = map[string]func(b *net, x *model.Value) *model.Value{
 		y = b.binary(layer.Pow, b.binary(layer.Pow, b.unary(layer.Abs, y), b.number(0.5)), b.number(3))
 		return b.binary(layer.Pow, b.binary(layer.Pow, b.binary(layer.Add, y, b.number(1)), b.number(-1)), b.number(0.3))
 	},
+	// What reads a line of text: columns of features, from which two layers go both ways.
+	"columns both ways": func(b *net, x *model.Value) *model.Value {
+		y := b.unary(layer.Relu, b.conv(x, 6, 12, 3, pads(1), 1))
+		y = b.Add(b.name("mean"), &layer.Reduce{Fn: layer.ReduceMean}, y, ints(2))
+		y = b.Add(b.name("columns"), &layer.Transpose{Perm: []int{2, 0, 1}}, y)
+		for i, r := range []layer.Recurrent{
+			{Cell: layer.CellLSTM, Activations: []layer.Unary{{Fn: layer.Sigmoid}, {Fn: layer.Tanh}, {Fn: layer.Tanh}}},
+			{Cell: layer.CellGRU, Activations: []layer.Unary{{Fn: layer.Sigmoid}, {Fn: layer.Tanh}}},
+		} {
+			in, gates := 12+6*i, 4-i
+			r.Direction, r.Activations = "bidirectional", slices.Concat(r.Activations, r.Activations)
+			y = b.Add(b.name("r"), &r, y, b.weights(-0.5, 0.5, 2, gates*9, in), b.weights(-0.3, 0.3, 2, gates*9, 9), b.weights(-1, 1, 2, 2*gates*9))
+			y = b.Add(b.name("reshape"), &layer.Reshape{}, b.Add(b.name("turn"), &layer.Transpose{Perm: []int{0, 2, 1, 3}}, y), ints(0, 0, -1))
+		}
+		return b.Add(b.name("softmax"), &layer.Softmax{Axis: -1}, b.Add(b.name("matmul"), &layer.MatMul{}, y, b.weights(-1, 1, 18, 7)))
+	},
 	"instance norm": func(b *net, x *model.Value) *model.Value {
 		y := b.Add("norm", &layer.InstanceNorm{Epsilon: 1e-3}, b.conv(x, 6, 9, 3, pads(1), 1), b.weights(0.5, 1, 9), b.weights(-1, 1, 9))
 		return b.conv(b.unary(layer.Relu, y), 9, 4, 1, layer.Window{}, 1)

@@ -144,9 +144,7 @@ func fusedConv(c *call) layer.Op {
 		y = c.emit("sum", &layer.Binary{Fn: layer.Add}, y, c.in[3])
 	}
 	p := []float32{0, 0}
-	if a := c.attr("activation_params", kindFloats); a != nil {
-		copy(p, a.floats)
-	}
+	copy(p, c.floats("activation_params"))
 	c.in = []*model.Value{y}
 	switch name := c.text("activation", ""); name {
 	case "":

@@ -83,6 +83,17 @@ func TestEveryOpsetsForm(t *testing.T) {
 		{"constants of all kinds", 13, append([][]byte{nodeMessage("Constant", "", "c", nil, list("c"), attrFloat("value_float", 10)),
 			nodeMessage("Constant", "", "d", nil, list("d"), floats("value_floats", 1, 2, 3)), nodeMessage("Add", "", "e", list("x", "c"), list("e"))}, one("Mul", list("e", "d"))...),
 			nil, []float32{11, 24, 39, 14, 30, 48}},
+		// The usual activations of an RNN are tanh; a name may be in small letters, and only those that take a number get one.
+		{"rnn, usual activations", 14, one("RNN", list("x0", "w", "r"), attrInt("hidden_size", 1)), [][]byte{fl("x0", ints(1, 1, 1), 0), fl("w", ints(1, 1, 1), 5), fl("r", ints(1, 1, 1), 7)}, []float32{0}},
+		{"lstm, numbers of activations", 14, one("LSTM", list("x0", "w", "r", "b"), attrInt("hidden_size", 1), func() []byte {
+			a := attribute("activations", kindStrings)
+			for _, s := range []string{"affine", "Relu", "LeakyRelu"} {
+				a.bytes(9, []byte(s))
+			}
+			return a
+		}(), floats("activation_alpha", 2, 0.5), floats("activation_beta", 1)),
+			// Gates are 2·(0 + bias) + 1: i 3, o 5; the candidate 4: cell 12 · f's nothing = 12; leaky: 12.
+			[][]byte{fl("x0", ints(1, 1, 1), 0), fl("w", ints(1, 4, 1), 0, 0, 0, 0), fl("r", ints(1, 4, 1), 0, 0, 0, 0), fl("b", ints(1, 8), 1, 2, 0, 4, 0, 0, 0, 0)}, []float32{60}},
 		{"gelu", 20, one("Gelu", list("z")), [][]byte{fl("z", ints(1), 0)}, []float32{0}},
 		{"quantised there and back in blocks", 21, append([][]byte{nodeMessage("QuantizeLinear", "", "q", list("x", "s", "o"), list("q"), attrInt("axis", 1), attrInt("block_size", 2))},
 			one("DequantizeLinear", list("q", "s", "o"), attrInt("axis", 1), attrInt("block_size", 2))...),

@@ -3,6 +3,7 @@ package onnx
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/layer"
@@ -243,6 +244,10 @@ func init() {
 			return &layer.CumSum{Exclusive: c.flag("exclusive", false), Reverse: c.flag("reverse", false)}
 		},
 
+		"RNN":  recurrent(layer.CellRNN),
+		"GRU":  recurrent(layer.CellGRU),
+		"LSTM": recurrent(layer.CellLSTM),
+
 		"Resize":   resize,
 		"Upsample": upsample,
 		"GridSample": func(c *call) layer.Op {
@@ -287,6 +292,62 @@ func init() {
 
 func unary(fn layer.Fn) builder {
 	return func(*call) layer.Op { return &layer.Unary{Fn: fn} }
+}
+
+// gateActivations are the activations that recurrent layers may name, with what their numbers are by default.
+var gateActivations = map[string]layer.Unary{
+	"relu": {Fn: layer.Relu}, "tanh": {Fn: layer.Tanh}, "sigmoid": {Fn: layer.Sigmoid}, "softsign": {Fn: layer.Softsign}, "softplus": {Fn: layer.Softplus},
+	"affine": {Fn: layer.Affine, Alpha: 1}, "leakyrelu": {Fn: layer.LeakyRelu, Alpha: 0.01}, "thresholdedrelu": {Fn: layer.ThresholdedRelu, Alpha: 1},
+	"scaledtanh": {Fn: layer.ScaledTanh, Alpha: 1, Beta: 1}, "hardsigmoid": {Fn: layer.HardSigmoid, Alpha: 0.2, Beta: 0.5}, "elu": {Fn: layer.Elu, Alpha: 1},
+}
+
+func recurrent(cell layer.Cell) builder {
+	return func(c *call) layer.Op {
+		r := &layer.Recurrent{Cell: cell, Hidden: c.int("hidden_size", 0), Direction: c.text("direction", "forward"), Clip: c.float("clip", 0), BatchFirst: c.flag("layout", false)}
+		names := []string{"Tanh"}
+		switch cell {
+		case layer.CellLSTM:
+			names = []string{"Sigmoid", "Tanh", "Tanh"}
+			r.Coupled = c.flag("input_forget", false)
+		case layer.CellGRU:
+			names = []string{"Sigmoid", "Tanh"}
+			r.LinearBeforeReset = c.flag("linear_before_reset", false)
+		}
+		if r.Direction == "bidirectional" {
+			names = slices.Concat(names, names)
+		}
+		if a := c.attr("activations", kindStrings); a != nil {
+			names = nil
+			for _, s := range a.strings {
+				names = append(names, string(s))
+			}
+		}
+		// Each list of numbers goes to the activations that take such a number, in order.
+		alpha, beta := c.floats("activation_alpha"), c.floats("activation_beta")
+		take := func(list *[]float32, def float32) float32 {
+			if len(*list) == 0 {
+				return def
+			}
+			v := (*list)[0]
+			*list = (*list)[1:]
+			return v
+		}
+		for _, n := range names {
+			u, ok := gateActivations[strings.ToLower(n)]
+			if !ok {
+				c.fail("unknown activation %q", n)
+			}
+			switch u.Fn {
+			case layer.Affine, layer.ScaledTanh, layer.HardSigmoid:
+				u.Beta = take(&beta, u.Beta)
+				fallthrough
+			case layer.LeakyRelu, layer.ThresholdedRelu, layer.Elu:
+				u.Alpha = take(&alpha, u.Alpha)
+			}
+			r.Activations = append(r.Activations, u)
+		}
+		return r
+	}
 }
 
 func curve(fn layer.Fn, a string, alpha float32, b string, beta float32) builder {
@@ -529,8 +590,8 @@ func constant(c *call) layer.Op {
 			t = tensor.Scalar(a.i)
 		}
 	case c.has("value_floats"):
-		if a := c.attr("value_floats", kindFloats); a != nil {
-			t = tensor.Of(slices.Clone(a.floats), len(a.floats))
+		if v := c.floats("value_floats"); v != nil {
+			t = tensor.Of(slices.Clone(v), len(v))
 		}
 	case c.has("value_ints"):
 		if a := c.attr("value_ints", kindInts); a != nil {

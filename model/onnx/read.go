@@ -626,6 +626,14 @@ func (c *call) text(name, def string) string {
 	return def
 }
 
+// floats returns a list of numbers, nil where it is not there.
+func (c *call) floats(name string) []float32 {
+	if a := c.attr(name, kindFloats); a != nil {
+		return a.floats
+	}
+	return nil
+}
+
 // ints returns a list of integers, nil where it is not there.
 func (c *call) ints(name string) []int {
 	a := c.attr(name, kindInts)

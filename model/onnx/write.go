@@ -125,6 +125,10 @@ func (m *message) int(field protowire.Number, v int64) {
 	*m = protowire.AppendVarint(protowire.AppendTag(*m, field, protowire.VarintType), uint64(v))
 }
 
+func (m *message) float(field protowire.Number, v float32) {
+	*m = protowire.AppendFixed32(protowire.AppendTag(*m, field, protowire.Fixed32Type), math.Float32bits(v))
+}
+
 func (m *message) text(field protowire.Number, s string) {
 	if s != "" {
 		*m = protowire.AppendString(protowire.AppendTag(*m, field, protowire.BytesType), s)
@@ -223,7 +227,8 @@ func attrFlag(name string, v bool) []byte {
 
 func attrFloat(name string, v float32) []byte {
 	m := attribute(name, kindFloat)
-	return protowire.AppendFixed32(protowire.AppendTag(m, 2, protowire.Fixed32Type), math.Float32bits(v))
+	m.float(2, v)
+	return m
 }
 
 func attrText(name, v string) []byte {
@@ -236,6 +241,14 @@ func attrInts(name string, v []int) []byte {
 	m := attribute(name, kindInts)
 	for _, n := range v {
 		m.int(8, int64(n))
+	}
+	return m
+}
+
+func attrFloats(name string, v []float32) []byte {
+	m := attribute(name, kindFloats)
+	for _, x := range v {
+		m.float(7, x)
 	}
 	return m
 }

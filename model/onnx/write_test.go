@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -256,6 +257,40 @@ func TestWriterInRuntime(t *testing.T) {
 		c, g, in, shapes := readCase(t, dir)
 		if len(in) == 1 && len(c.Outputs) < 10 {
 			check(filepath.Base(dir), g, shapes[g.Inputs[0].Name], c.Inputs[0].Lo, c.Inputs[0].Hi)
+		}
+	}
+}
+
+// TestRecurrentComesBack writes each cell with all its attributes.
+func TestRecurrentComesBack(t *testing.T) {
+	for _, r := range []*layer.Recurrent{
+		{Cell: layer.CellRNN, Direction: "reverse", Activations: []layer.Unary{{Fn: layer.ScaledTanh, Alpha: 0.5, Beta: 3}}},
+		{Cell: layer.CellGRU, Hidden: 2, Direction: "forward", LinearBeforeReset: true, Clip: 0.75, Activations: []layer.Unary{{Fn: layer.HardSigmoid, Alpha: 0.25, Beta: 0.625}, {Fn: layer.LeakyRelu, Alpha: 0.125}}},
+		{Cell: layer.CellLSTM, Hidden: 2, Direction: "bidirectional", Coupled: true, BatchFirst: true, Activations: []layer.Unary{
+			{Fn: layer.Sigmoid}, {Fn: layer.Elu, Alpha: 0.5}, {Fn: layer.Tanh}, {Fn: layer.Softsign}, {Fn: layer.Affine, Alpha: 0.25, Beta: 0.5}, {Fn: layer.ThresholdedRelu, Alpha: 0.1}}},
+	} {
+		gates, d := map[layer.Cell]int{layer.CellRNN: 1, layer.CellGRU: 3, layer.CellLSTM: 4}[r.Cell], 1
+		if r.Direction == "bidirectional" {
+			d = 2
+		}
+		g := &model.Graph{}
+		x := g.Input("x", tensor.Float32, model.Fixed(3, 3, 2)...)
+		g.Output(g.Add("y", r, x, model.Const("w", fill(tensor.Float32, []int{d, gates * 2, 2}, -1, 1)), model.Const("r", fill(tensor.Float32, []int{d, gates * 2, 2}, -1, 1))))
+		h := rewrite(t, g)
+		if got := h.Nodes[0].Op.(*layer.Recurrent); !reflect.DeepEqual(got, r) {
+			t.Errorf("%+v came back as %+v", r, got)
+		}
+		in := model.Tensors{"x": fill(tensor.Float32, []int{3, 3, 2}, -2, 2)}
+		want, err := evaluate(g, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := evaluate(h, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got["y"].Raw(), want["y"].Raw()) {
+			t.Errorf("%s: the output changed", r.Cell)
 		}
 	}
 }

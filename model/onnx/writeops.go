@@ -93,6 +93,8 @@ func (w *writer) op(n *model.Node) {
 		flat := w.step("Flatten", in, attrInt("axis", o.Axis))
 		soft := w.step(o.Kind(), []string{flat}, attrInt("axis", 1))
 		w.putIn("Reshape", "", []string{soft, w.step("Shape", in)})
+	case *layer.Recurrent:
+		w.recurrent(o)
 	case *layer.Gemm:
 		w.put("Gemm", attrFloat("alpha", o.Alpha), attrFloat("beta", o.Beta), attrFlag("transA", o.TransA), attrFlag("transB", o.TransB))
 	case *layer.Einsum:
@@ -442,4 +444,40 @@ func function(name, doc string, in, out, attrs []string, nodes ...[]byte) []byte
 	m.bytes(9, opset("", writtenOpset))
 	m.text(10, Domain)
 	return slices.Clip(m)
+}
+
+func (w *writer) recurrent(r *layer.Recurrent) {
+	attrs := [][]byte{attrText("direction", r.Direction), attrFlag("layout", r.BatchFirst)}
+	if r.Hidden > 0 {
+		attrs = append(attrs, attrInt("hidden_size", r.Hidden))
+	}
+	if r.Clip > 0 {
+		attrs = append(attrs, attrFloat("clip", r.Clip))
+	}
+	if r.Coupled {
+		attrs = append(attrs, attrInt("input_forget", 1))
+	}
+	if r.LinearBeforeReset {
+		attrs = append(attrs, attrInt("linear_before_reset", 1))
+	}
+	names := attribute("activations", kindStrings)
+	var alpha, beta []float32
+	for _, a := range r.Activations {
+		names.bytes(9, []byte(a.Fn))
+		switch a.Fn {
+		case layer.Affine, layer.ScaledTanh, layer.HardSigmoid:
+			beta = append(beta, a.Beta)
+			fallthrough
+		case layer.LeakyRelu, layer.ThresholdedRelu, layer.Elu:
+			alpha = append(alpha, a.Alpha)
+		}
+	}
+	attrs = append(attrs, names)
+	if alpha != nil {
+		attrs = append(attrs, attrFloats("activation_alpha", alpha))
+	}
+	if beta != nil {
+		attrs = append(attrs, attrFloats("activation_beta", beta))
+	}
+	w.put(r.Kind(), attrs...)
 }
