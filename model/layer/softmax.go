@@ -179,3 +179,39 @@ func softmax64(log bool, y, x []float64, n, inner int) {
 		}
 	}
 }
+
+// Hardmax returns 1 at the largest element along Axis, the first of equals, and 0 elsewhere; Flatten is that of Softmax.
+type Hardmax struct {
+	Axis    int
+	Flatten bool
+}
+
+func (*Hardmax) Kind() string { return "Hardmax" }
+
+func (h *Hardmax) Infer(in []Info) ([]Info, error) {
+	return (&Softmax{Axis: h.Axis, Flatten: h.Flatten}).Infer(in)
+}
+
+func (h *Hardmax) Forward(e *Env, in, out []*tensor.Tensor) error {
+	n, inner := (&Softmax{Axis: h.Axis, Flatten: h.Flatten}).rows(in[0].Shape())
+	if in[0].DType() == tensor.Float64 {
+		hardmax(tensor.Data[float64](out[0]), tensor.Data[float64](in[0]), n, inner)
+	} else {
+		hardmax(out[0].Float32s(), in[0].Float32s(), n, inner)
+	}
+	return nil
+}
+
+func hardmax[T real](y, x []T, n, inner int) {
+	clear(y)
+	for r := range len(y) / max(1, n) {
+		base := r/inner*n*inner + r%inner
+		top := base
+		for k := 1; k < n; k++ {
+			if i := base + k*inner; x[i] > x[top] {
+				top = i
+			}
+		}
+		y[top] = 1
+	}
+}

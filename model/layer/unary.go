@@ -37,6 +37,7 @@ const (
 	Relu            Fn = "Relu"            // max(0, x)
 	LeakyRelu       Fn = "LeakyRelu"       // x < 0 ? Alpha·x : x
 	ThresholdedRelu Fn = "ThresholdedRelu" // x > Alpha ? x : 0
+	Shrink          Fn = "Shrink"          // x < -Alpha ? x+Beta : x > Alpha ? x-Beta : 0
 	Elu             Fn = "Elu"             // x < 0 ? Alpha·(eˣ-1) : x
 	Selu            Fn = "Selu"            // Beta·(x > 0 ? x : Alpha·(eˣ-1))
 	Celu            Fn = "Celu"            // max(0, x) + min(0, Alpha·(e^(x/Alpha)-1))
@@ -88,6 +89,7 @@ var (
 			}
 			return x * 0
 		},
+		Shrink: func(u *Unary, x float64) float64 { return shrink(x, float64(u.Alpha), float64(u.Beta)) },
 		Elu: func(u *Unary, x float64) float64 {
 			if x < 0 {
 				return float64(u.Alpha) * math.Expm1(x)
@@ -143,8 +145,9 @@ var (
 			}
 			return x * 0
 		},
-		Elu:  func(u *Unary, x float32) float32 { return ref.ELU(x, u.Alpha, 1) },
-		Selu: func(u *Unary, x float32) float32 { return ref.ELU(x, float32(u.Alpha*u.Beta), u.Beta) },
+		Shrink: func(u *Unary, x float32) float32 { return shrink(x, u.Alpha, u.Beta) },
+		Elu:    func(u *Unary, x float32) float32 { return ref.ELU(x, u.Alpha, 1) },
+		Selu:   func(u *Unary, x float32) float32 { return ref.ELU(x, float32(u.Alpha*u.Beta), u.Beta) },
 		Celu: func(u *Unary, x float32) float32 {
 			if x > 0 {
 				return x
@@ -168,6 +171,16 @@ var (
 		Step: func(_ *Unary, x float32) float32 { return ref.Step(x) },
 	}
 )
+
+func shrink[T real](x, lambda, bias T) T {
+	switch {
+	case x < -lambda:
+		return x + bias
+	case x > lambda:
+		return x - bias
+	}
+	return 0
+}
 
 func softplus(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
 
@@ -196,7 +209,7 @@ type number interface{ integer | float32 | float64 }
 // exact are the functions that are defined on integers too.
 func (u *Unary) exact() bool {
 	switch u.Fn {
-	case Abs, Neg, Sign, Relu, BitwiseNot, Step:
+	case Abs, Neg, Sign, Relu, BitwiseNot, Step, Shrink:
 		return true
 	}
 	return false
@@ -350,6 +363,10 @@ func unaryInt[T integer](u *Unary, dst, src *tensor.Tensor) {
 	case Relu:
 		for i, v := range x {
 			y[i] = max(0, v)
+		}
+	case Shrink: // what is added may be a fraction
+		for i, v := range x {
+			y[i] = T(tensor.Trunc(shrink(float64(v), float64(u.Alpha), float64(u.Beta))))
 		}
 	case BitwiseNot:
 		for i, v := range x {

@@ -124,6 +124,12 @@ var fromInput = map[Fn]derivative{
 		}
 		return 0
 	},
+	Shrink: func(u *Unary, _ *functions, x float64) float64 {
+		if a := float64(u.Alpha); x < -a || x > a {
+			return 1
+		}
+		return 0
+	},
 	Elu: func(u *Unary, f *functions, x float64) float64 {
 		if x > 0 {
 			return 1

@@ -55,6 +55,11 @@ var branching = []struct {
 			[][]byte{nodeMessage("Reshape", "", "", list("m", "two"), list("r"))})},
 			[][]byte{nodeMessage("Reshape", "", "", list("x", "two"), list("r"))}),
 	}, [][]byte{int64Const("two", 2)}, []float32{-1, -2, -3}, []float32{-1, -2, -3}},
+	// A branch without nodes: the input and the constant around it.
+	{"as it is", [][]byte{
+		nodeMessage("Shape", "", "", list("x"), list("s")), nodeMessage("Gather", "", "", list("s", "zero"), list("d")), nodeMessage("Equal", "", "", list("d", "1"), list("c")),
+		nodeMessage("If", "", "n", list("c"), list("y"), branch("then_branch", nil, nil, "x"), branch("else_branch", nil, nil, "k")),
+	}, [][]byte{int64Const("zero", 0), int64Const("1", 1), float("k", 7, 8)}, []float32{1, 2, 3}, []float32{7, 8}},
 	// Whether the sum of the first column is over 3 only running tells: it is 1 in a row, 6 in three.
 	{"by value", [][]byte{
 		nodeMessage("ReduceSum", "", "", list("x", "zero"), list("s"), attrInt("keepdims", 0)), nodeMessage("Gather", "", "", list("s", "zero"), list("v")),

@@ -33,6 +33,7 @@ func init() {
 		"Mish": unary(layer.Mish), "BitwiseNot": unary(layer.BitwiseNot),
 		"LeakyRelu":       curve(layer.LeakyRelu, "alpha", 0.01, "", 0),
 		"ThresholdedRelu": curve(layer.ThresholdedRelu, "alpha", 1, "", 0),
+		"Shrink":          curve(layer.Shrink, "lambd", 0.5, "bias", 0),
 		"Elu":             curve(layer.Elu, "alpha", 1, "", 0),
 		"Celu":            curve(layer.Celu, "alpha", 1, "", 0),
 		"HardSigmoid":     curve(layer.HardSigmoid, "alpha", 0.2, "beta", 0.5),
@@ -97,6 +98,10 @@ func init() {
 		"ConvTranspose": func(c *call) layer.Op {
 			return &layer.ConvTranspose{Window: c.window(), Groups: c.int("group", 1), OutPads: c.ints("output_padding"), OutputShape: c.ints("output_shape")}
 		},
+		"DeformConv": func(c *call) layer.Op {
+			w := layer.Window{Kernel: c.ints("kernel_shape"), Strides: c.ints("strides"), Dilations: c.ints("dilations"), Pads: c.ints("pads")}
+			return &layer.DeformConv{Window: w, Groups: c.int("group", 1), OffsetGroups: c.int("offset_group", 1)}
+		},
 		"ConvInteger": func(c *call) layer.Op { return &layer.ConvInteger{Conv: *c.conv()} },
 		"QLinearConv": func(c *call) layer.Op { return &layer.QLinearConv{Conv: *c.conv()} },
 		"MaxPool": func(c *call) layer.Op {
@@ -104,6 +109,9 @@ func init() {
 		},
 		"AveragePool": func(c *call) layer.Op {
 			return &layer.AveragePool{Window: c.pooling(), CountPad: c.flag("count_include_pad", false)}
+		},
+		"MaxUnpool": func(c *call) layer.Op {
+			return &layer.MaxUnpool{Kernel: c.ints("kernel_shape"), Strides: c.ints("strides"), Pads: c.ints("pads")}
 		},
 		"LpPool":            func(c *call) layer.Op { return &layer.LpPool{Window: c.pooling(), P: c.norm()} },
 		"GlobalAveragePool": func(*call) layer.Op { return &layer.GlobalPool{Fn: layer.GlobalAveragePool} },
@@ -119,6 +127,12 @@ func init() {
 				c.fail("stash_type is not 1")
 			}
 			return &layer.LayerNorm{Axis: c.int("axis", -1), Epsilon: c.float("epsilon", 1e-5)}
+		},
+		"RMSNormalization": func(c *call) layer.Op {
+			if c.int("stash_type", 1) != 1 {
+				c.fail("stash_type is not 1")
+			}
+			return &layer.RMSNorm{Axis: c.int("axis", -1), Epsilon: c.float("epsilon", 1e-5)}
 		},
 		"GroupNormalization": func(c *call) layer.Op {
 			_ = c.int("stash_type", 1)
@@ -137,11 +151,16 @@ func init() {
 		},
 		"Softmax":    func(c *call) layer.Op { return c.softmax(false) },
 		"LogSoftmax": func(c *call) layer.Op { return c.softmax(true) },
+		"Hardmax": func(c *call) layer.Op {
+			s := c.softmax(false)
+			return &layer.Hardmax{Axis: s.Axis, Flatten: s.Flatten}
+		},
 
 		"MatMul":        func(*call) layer.Op { return &layer.MatMul{} },
 		"Gemm":          gemm,
 		"MatMulInteger": func(*call) layer.Op { return &layer.MatMulInteger{} },
 		"QLinearMatMul": func(*call) layer.Op { return &layer.QLinearMatMul{} },
+		"Det":           func(*call) layer.Op { return &layer.Det{} },
 		"Einsum":        func(c *call) layer.Op { return &layer.Einsum{Equation: c.text("equation", "")} },
 
 		"Reshape": reshape,
@@ -204,8 +223,15 @@ func init() {
 		"ScatterND": func(c *call) layer.Op {
 			return &layer.ScatterND{Reduction: layer.Reduction(c.text("reduction", "none"))}
 		},
-		"OneHot":       func(c *call) layer.Op { return &layer.OneHot{Axis: c.int("axis", -1)} },
-		"NonZero":      func(*call) layer.Op { return &layer.NonZero{} },
+		"OneHot":   func(c *call) layer.Op { return &layer.OneHot{Axis: c.int("axis", -1)} },
+		"NonZero":  func(*call) layer.Op { return &layer.NonZero{} },
+		"Compress": compress,
+		"ReverseSequence": func(c *call) layer.Op {
+			return &layer.ReverseSequence{Batch: c.int("batch_axis", 1), Time: c.int("time_axis", 0)}
+		},
+		"Col2Im": func(c *call) layer.Op {
+			return &layer.Col2Im{Strides: c.ints("strides"), Dilations: c.ints("dilations"), Pads: c.ints("pads")}
+		},
 		"DepthToSpace": depthToSpace,
 		"SpaceToDepth": func(c *call) layer.Op { return &layer.SpaceToDepth{B: c.int("blocksize", 0)} },
 		"Shape": func(c *call) layer.Op {
@@ -260,7 +286,8 @@ func init() {
 			}
 			return &layer.GridSample{Mode: mode, Padding: c.text("padding_mode", "zeros"), AlignCorners: c.flag("align_corners", false)}
 		},
-		"RoiAlign": roiAlign,
+		"AffineGrid": func(c *call) layer.Op { return &layer.AffineGrid{AlignCorners: c.flag("align_corners", false)} },
+		"RoiAlign":   roiAlign,
 		"NonMaxSuppression": func(c *call) layer.Op {
 			return &layer.NonMaxSuppression{Center: c.flag("center_point_box", false)}
 		},
@@ -475,7 +502,7 @@ func batchNorm(c *call) layer.Op {
 	return b
 }
 
-func (c *call) softmax(log bool) layer.Op {
+func (c *call) softmax(log bool) *layer.Softmax {
 	if c.version < 13 {
 		return &layer.Softmax{Axis: c.int("axis", 1), Log: log, Flatten: true}
 	}
@@ -534,6 +561,22 @@ func tile(c *call) layer.Op {
 		c.fail("Tile is supported from opset 6 on")
 	}
 	return &layer.Tile{}
+}
+
+// compress gathers the slices along axis, or the elements, whose condition is true.
+func compress(c *call) layer.Op {
+	if !c.arity(2) {
+		return nil
+	}
+	at := c.emit("positions", &layer.Squeeze{}, c.emit("true", &layer.NonZero{}, c.in[1]), c.constant("row", tensor.Of([]int64{0})))
+	x, axis := c.in[0], 0
+	if c.has("axis") {
+		axis = c.int("axis", 0)
+	} else {
+		x = c.emit("flat", &layer.Reshape{}, x, c.constant("all", tensor.Of([]int64{-1})))
+	}
+	c.in = []*model.Value{x, at}
+	return &layer.Gather{Axis: axis}
 }
 
 func depthToSpace(c *call) layer.Op {

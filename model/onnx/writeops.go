@@ -51,6 +51,10 @@ func (w *writer) op(n *model.Node) {
 		w.local(o)
 	case *layer.LCN:
 		w.call("LCN", w.inputs(), attrInt("size", o.Size), attrFloat("sigma", o.Sigma), attrFloat("floor", o.Floor))
+	case *layer.DeformConv:
+		w.cannot("the operator came with opset 19")
+	case *layer.MaxUnpool:
+		w.put("MaxUnpool", window(&layer.Window{Kernel: o.Kernel, Strides: o.Strides, Pads: o.Pads}, false)...)
 	case *layer.MaxPool:
 		w.put("MaxPool", append(window(&o.Window, true), attrFlag("storage_order", o.ColumnMajor))...)
 	case *layer.AveragePool:
@@ -76,6 +80,8 @@ func (w *writer) op(n *model.Node) {
 		w.put("InstanceNormalization", attrFloat("epsilon", o.Epsilon))
 	case *layer.LayerNorm:
 		w.put("LayerNormalization", attrInt("axis", o.Axis), attrFloat("epsilon", o.Epsilon))
+	case *layer.RMSNorm:
+		w.rmsNorm(o)
 	case *layer.GroupNorm:
 		w.groupNorm(o)
 	case *layer.MeanVarianceNorm:
@@ -85,14 +91,9 @@ func (w *writer) op(n *model.Node) {
 	case *layer.LRN:
 		w.put("LRN", attrInt("size", o.Size), attrFloat("alpha", o.Alpha), attrFloat("beta", o.Beta), attrFloat("bias", o.Bias))
 	case *layer.Softmax:
-		if !o.Flatten {
-			w.put(o.Kind(), attrInt("axis", o.Axis))
-			break
-		}
-		in := w.inputs()
-		flat := w.step("Flatten", in, attrInt("axis", o.Axis))
-		soft := w.step(o.Kind(), []string{flat}, attrInt("axis", 1))
-		w.putIn("Reshape", "", []string{soft, w.step("Shape", in)})
+		w.softmax(o.Axis, o.Flatten)
+	case *layer.Hardmax:
+		w.softmax(o.Axis, o.Flatten)
 	case *layer.Recurrent:
 		w.recurrent(o)
 	case *layer.Gemm:
@@ -191,11 +192,15 @@ func (w *writer) op(n *model.Node) {
 			w.cannot("blocks came with opset 21")
 		}
 		w.put("DequantizeLinear", attrInt("axis", o.Axis))
-	case *layer.CenterCropPad:
+	case *layer.ReverseSequence:
+		w.put("ReverseSequence", attrInt("batch_axis", o.Batch), attrInt("time_axis", o.Time))
+	case *layer.AffineGrid:
+		w.cannot("the operator came with opset 20")
+	case *layer.CenterCropPad, *layer.Col2Im:
 		w.cannot("the operator came with opset 18")
 	case *layer.Not, *layer.IsNaN, *layer.Variadic, *layer.Clip, *layer.Where, *layer.MatMul, *layer.MatMulInteger, *layer.QLinearMatMul, *layer.Squeeze,
 		*layer.Unsqueeze, *layer.Identity, *layer.Dropout, *layer.Slice, *layer.Expand, *layer.Tile, *layer.NonZero, *layer.Size, *layer.CastLike,
-		*layer.Range, *layer.DynamicQuantize:
+		*layer.Range, *layer.DynamicQuantize, *layer.Det:
 		w.put(o.Kind())
 	default:
 		w.cannot("there is no such operator")
@@ -225,6 +230,8 @@ func (w *writer) unary(o *layer.Unary) {
 		w.put("HardSigmoid", attrFloat("alpha", o.Alpha), attrFloat("beta", o.Beta))
 	case layer.Selu:
 		w.put("Selu", attrFloat("alpha", o.Alpha), attrFloat("gamma", o.Beta))
+	case layer.Shrink:
+		w.put("Shrink", attrFloat("lambd", o.Alpha), attrFloat("bias", o.Beta))
 	case layer.Step:
 		w.call("Step", in)
 	case layer.SiLU:
@@ -247,6 +254,28 @@ func (w *writer) unary(o *layer.Unary) {
 	default:
 		w.put(o.Kind())
 	}
+}
+
+// softmax writes a Softmax, LogSoftmax or Hardmax.
+func (w *writer) softmax(axis int, flatten bool) {
+	op := w.node.Op.Kind()
+	if !flatten {
+		w.put(op, attrInt("axis", axis))
+		return
+	}
+	in := w.inputs()
+	flat := w.step("Flatten", in, attrInt("axis", axis))
+	w.putIn("Reshape", "", []string{w.step(op, []string{flat}, attrInt("axis", 1)), w.step("Shape", in)}, attrInt("allowzero", 1))
+}
+
+// rmsNorm writes an RMS normalisation as its pieces, over rows that hold the dimensions from the axis on.
+func (w *writer) rmsNorm(o *layer.RMSNorm) {
+	in := w.inputs()
+	x := w.step("Flatten", in[:1], attrInt("axis", o.Axis))
+	epsilon := w.step("CastLike", []string{w.constant("epsilon", tensor.Scalar(o.Epsilon)), in[0]})
+	mean := w.step("ReduceMean", []string{w.step("Mul", []string{x, x})}, attrInts("axes", []int{1}))
+	y := w.step("Div", []string{x, w.step("Sqrt", []string{w.step("Add", []string{mean, epsilon})})})
+	w.putIn("Mul", "", []string{w.step("Reshape", []string{y, w.step("Shape", in[:1])}, attrInt("allowzero", 1)), in[1]})
 }
 
 // groupNorm writes a group normalisation as an instance normalisation of [N,Groups,...].
