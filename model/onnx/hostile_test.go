@@ -203,6 +203,35 @@ func TestHostileFiles(t *testing.T) {
 }
 
 // TestManySmallThings fills a file with as many tiny nodes, names and dimensions as fit: memory must stay bounded.
+// TestOperatorsWithoutTheirInputs reads every operator of every few opsets with fewer and more inputs and outputs than it has. What cannot be is an error that
+// names the node.
+func TestOperatorsWithoutTheirInputs(t *testing.T) {
+	inputs := [][]byte{floatInput("x", 1, 2, 4, 4), valueInfo("i", tensor.Int64, model.Fixed(2)), valueInfo("b", tensor.Bool, model.Fixed())}
+	read, refused := 0, 0
+	for domain, table := range map[string]map[string]builder{"": operators, Domain: own, "com.microsoft": microsoft} {
+		for op := range table {
+			for _, version := range []int64{1, 6, 8, 10, 12, 17, 20, newestOpset} {
+				for _, in := range [][]string{nil, {""}, {"x"}, {"", "x"}, {"i", ""}, {"x", "x"}, {"x", "i"}, {"x", "", "x"}, {"b", "x", "i"}, {"x", "x", "x", "x"}, {"x", "i", "i", "i", "i", "i", "i", "i", "i"}} {
+					for _, out := range [][]string{{"y"}, {"", "y"}, {"y", "z", "z2", "z3"}} {
+						f := file{inputs: inputs, outputs: [][]byte{output("y")}, nodes: [][]byte{nodeMessage(op, domain, "bad", in, out)}, opset: version}
+						_, err := load(f.bytes())
+						if err == nil {
+							read++
+							continue
+						}
+						if refused++; !strings.Contains(err.Error(), `"bad`) && !strings.Contains(err.Error(), `"y"`) {
+							t.Errorf("%s of opset %d, %q to %q: %v", op, version, in, out, err)
+						}
+					}
+				}
+			}
+		}
+	}
+	if read < 1000 || refused < 10000 {
+		t.Errorf("%d were read and %d refused", read, refused)
+	}
+}
+
 func TestManySmallThings(t *testing.T) {
 	fills := map[string]func(m *message, i int){
 		"nodes":        func(m *message, i int) { m.bytes(1, []byte{}) },

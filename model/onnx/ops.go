@@ -689,11 +689,13 @@ func topK(c *call) layer.Op {
 func resize(c *call) layer.Op {
 	r := &layer.Resize{Mode: c.text("mode", "nearest"), Coordinates: "asymmetric", Nearest: "floor", CubicA: -0.75}
 	if c.version < 11 {
-		if len(c.in) == 2 {
-			c.in = []*model.Value{c.in[0], nil, c.in[1]}
+		if !c.arity(2) {
+			return nil
 		}
+		s := c.in[1]
+		c.in = []*model.Value{c.in[0], nil, s}
 		// The standard left it open; runtimes came to round up where they shrink.
-		if s := c.in[len(c.in)-1]; s != nil && s.Const != nil && s.Const.DType() == tensor.Float32 && len(s.Const.Float32s()) > 0 {
+		if s.Const != nil && s.Const.DType() == tensor.Float32 && len(s.Const.Float32s()) > 0 {
 			least, most := slices.Min(s.Const.Float32s()), slices.Max(s.Const.Float32s())
 			switch {
 			case least < 1 && most > 1:
