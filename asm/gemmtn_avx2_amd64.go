@@ -4,7 +4,7 @@
 
 package asm
 
-// GemmTN6x16F32AVX2 computes a tile of up to 6 rows and 16 columns; see GemmTNArgs.
+// GemmTN6x16F32AVX2 computes a tile of up to 6 rows and 16 columns, or of 32, and with one row 64, where there are up to three rows; see GemmTNArgs.
 //
 //go:noescape
 func GemmTN6x16F32AVX2(args *GemmTNArgs)

@@ -4,7 +4,7 @@
 
 package asm
 
-// GemmTN12x32F32AVX512 computes a tile of up to 12 rows and 32 columns; see GemmTNArgs.
+// GemmTN12x32F32AVX512 computes a tile of up to 12 rows and 32 columns, or of 64, and with one row 128, where there are up to three rows; see GemmTNArgs.
 //
 //go:noescape
 func GemmTN12x32F32AVX512(args *GemmTNArgs)

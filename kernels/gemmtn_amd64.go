@@ -15,6 +15,22 @@ func gemmTNShape(isa ISA) (rows, cols int) {
 	return 4, 16
 }
 
+// gemmTNColumns returns how many columns a tile of so many rows has at most where so many are left, a multiple of 16.
+func gemmTNColumns(isa ISA, rows, left int) int {
+	n := 16
+	if isa == AVX512 {
+		n = 32
+	}
+	switch {
+	case isa < AVX2:
+	case rows == 1 && left >= 4*n:
+		n *= 4
+	case rows <= 3 && left >= 2*n:
+		n *= 2
+	}
+	return min(n, left)
+}
+
 // gemmTNMasks says whether tiles of any number of columns exist.
 func gemmTNMasks(isa ISA) bool { return isa != AVX2 }
 

@@ -12,6 +12,9 @@ func gemmTNShape(isa ISA) (rows, cols int) {
 	return 4, 16
 }
 
+// gemmTNColumns returns how many columns a tile of so many rows has at most where so many are left, a multiple of 16.
+func gemmTNColumns(_ ISA, _, left int) int { return min(16, left) }
+
 // gemmTNMasks says whether tiles of any number of columns exist.
 func gemmTNMasks(isa ISA) bool { return isa == Generic }
 

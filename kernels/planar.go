@@ -295,12 +295,12 @@ func (k *planarTask) sum(w *planarWork, f *planarPhase, out []float32) {
 	}
 	tiles := tnTilesInUse()
 	x := asm.GemmTNArgs{Spans: &w.spans[0], Count: len(w.spans), LDA: 4 * og, LDB: 4 * p.line, LDC: 4 * p.wide, Load: 1}
-	for col := 0; col < f.n; col += x.Cols {
-		x.Cols = min(tiles.wide, p.wide-col)
-		for g := range p.groups {
-			a := &k.w.data[f.weights+g*len(f.taps)*cg*og]
-			for o := 0; o < og; o += x.Rows {
-				x.Rows = tiles.next(og - o)
+	for g := range p.groups {
+		a := &k.w.data[f.weights+g*len(f.taps)*cg*og]
+		for o := 0; o < og; o += x.Rows {
+			x.Rows = tiles.next(og - o)
+			for col := 0; col < f.n; col += x.Cols {
+				x.Cols = gemmTNColumns(tiles.isa, x.Rows, p.wide-col)
 				x.A, x.B, x.C = add(a, 4*o), &w.data[g*cg*p.line+col], &out[(g*og+o)*p.wide+col]
 				gemmTNTile(tiles.isa, &x)
 			}

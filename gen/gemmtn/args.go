@@ -22,7 +22,7 @@ type GemmTNSpan struct{ A, B, N int }
 		{"LDB", "int", "and in B"},
 		{"LDC", "int", "bytes from one output row to the next"},
 		{"Rows", "int", "rows of the tile, 1 to its height: neighbouring floats of A"},
-		{"Cols", "int", "columns: neighbouring floats of B. 16 but for AVX-512, which takes 1 to 32 and reads and writes nothing beyond them"},
+		{"Cols", "int", "columns: neighbouring floats of B. 16 but for AVX-512, which takes 1 to 32 and reads and writes nothing beyond them; of 3 rows and fewer also 32 (AVX-512: 64), of one row also 64 (128)"},
 		{"Load", "int", "not 0: the accumulators start from C"},
 		{"Add", "int", "not 0: C is added to"},
 	},

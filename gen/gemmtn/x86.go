@@ -10,7 +10,7 @@ import (
 	"github.com/ocellus-vision/ocellus/gen/x86"
 )
 
-// target is an instruction set and its largest tile: 32 columns in two masked registers where it is wide, else 16 in two.
+// target is an instruction set and its highest tile: 32 columns in two masked registers where it is wide, else 16 in two.
 type target struct {
 	name string
 	rows int
@@ -48,7 +48,17 @@ func (t target) acc(vectors, r, v int) reg.VecPhysical {
 	if t.wide {
 		return x86.ZMM[8+r*vectors+v]
 	}
-	return x86.YMM[4+2*r+v]
+	return x86.YMM[4+r*vectors+v]
+}
+
+// variant is a tile. Few rows are given more than two vectors of columns, all whole: sums wait for one another where fewer than eight are in work.
+type variant struct{ rows, vectors int }
+
+// long are the variants of more than two vectors.
+var long = []variant{{1, 8}, {1, 4}, {2, 4}, {3, 4}}
+
+func (t target) label(v variant) string {
+	return fmt.Sprintf("tile%dx%d", v.rows, v.vectors*t.bytes()/4)
 }
 
 func (t target) load(m Mem, v reg.VecPhysical, last bool) {
@@ -76,7 +86,8 @@ func amd64(t target) {
 	}
 	name := fmt.Sprintf("GemmTN%dx%dF32%s", t.rows, cols, t.name)
 	TEXT(name, NOSPLIT, "func(args *GemmTNArgs)")
-	Doc(fmt.Sprintf("%s computes a tile of up to %d rows and %d columns; see GemmTNArgs.", name, t.rows, cols))
+	Doc(fmt.Sprintf("%s computes a tile of up to %d rows and %d columns, or of %d, and with one row %d, where there are up to three rows; see GemmTNArgs.",
+		name, t.rows, cols, t.bytes(), 2*t.bytes()))
 	Pragma("noescape")
 	Load(Param("args"), reg.RAX)
 	for _, f := range []struct {
@@ -85,10 +96,8 @@ func amd64(t target) {
 	}{{"A", baseA}, {"B", baseB}, {"C", ptrC}, {"LDC", ldc}, {"Spans", spans}, {"Count", count}, {"LDA", lda}, {"LDB", ldb}, {"Rows", reg.RSI}, {"Cols", reg.RCX}} {
 		MOVQ(field(f.name), f.r)
 	}
-	type variant struct {
-		rows, vectors int
-		label         string
-	}
+	CMPQ(reg.RCX, U8(cols))
+	JG(LabelRef("long"))
 	var variants []variant
 	jump := func(vectors int) {
 		if t.wide {
@@ -102,12 +111,12 @@ func amd64(t target) {
 			KMOVW(reg.EDI, reg.K1)
 		}
 		for r := t.rows; r >= 1; r-- {
-			v := variant{r, vectors, fmt.Sprintf("tile%dx%d", r, vectors*t.bytes()/4)}
+			v := variant{r, vectors}
 			if r > 1 {
 				CMPQ(reg.RSI, U8(r))
-				JEQ(LabelRef(v.label))
+				JEQ(LabelRef(t.label(v)))
 			} else {
-				JMP(LabelRef(v.label))
+				JMP(LabelRef(t.label(v)))
 			}
 			variants = append(variants, v)
 		}
@@ -121,20 +130,35 @@ func amd64(t target) {
 	} else {
 		jump(2)
 	}
-	for _, v := range variants {
-		t.tile(v.rows, v.vectors, v.label)
+	Label("long")
+	for i, v := range long {
+		switch {
+		case i == 0: // the only one as long
+			CMPQ(reg.RCX, U8(v.vectors/2*t.bytes()/4))
+			JG(LabelRef(t.label(v)))
+		case i < len(long)-1:
+			CMPQ(reg.RSI, U8(v.rows))
+			JEQ(LabelRef(t.label(v)))
+		default:
+			JMP(LabelRef(t.label(v)))
+		}
+	}
+	for _, v := range append(variants, long...) {
+		t.tile(v)
 	}
 	Label("done")
 	VZEROUPPER()
 	RET()
 }
 
-func (t target) tile(rows, vectors int, label string) {
+func (t target) tile(v variant) {
+	rows, vectors, label := v.rows, v.vectors, t.label(v)
+	masked := func(v int) bool { return vectors <= 2 && v == vectors-1 }
 	each := func(do func(acc reg.VecPhysical, m Mem, last bool)) {
 		MOVQ(field("C"), ptrC)
 		for r := range rows {
 			for v := range vectors {
-				do(t.acc(vectors, r, v), Mem{Base: ptrC, Disp: t.bytes() * v}, v == vectors-1)
+				do(t.acc(vectors, r, v), Mem{Base: ptrC, Disp: t.bytes() * v}, masked(v))
 			}
 			if r < rows-1 {
 				ADDQ(ldc, ptrC)
@@ -164,25 +188,10 @@ func (t target) tile(rows, vectors int, label string) {
 	ADDQ(baseB, ptrB)
 	ADDQ(Imm(24), spans)
 	Label(label + "position")
-	for v := range vectors {
-		t.load(Mem{Base: ptrB, Disp: t.bytes() * v}, t.vector(v), v == vectors-1)
-	}
-	free := 2
-	if t.wide {
-		free = 6
-	}
-	if vectors == 2 {
-		// The columns of the next strip, which lie far apart in memory.
-		for line := range t.bytes() / 32 {
-			PREFETCHT1(Mem{Base: ptrB, Disp: 2*t.bytes() + 64*line})
-		}
-	}
-	for r := range rows {
-		a := t.vector(2 + r%free)
-		VBROADCASTSS(Mem{Base: ptrA, Disp: 4 * r}, a)
-		for v := range vectors {
-			VFMADD231PS(t.vector(v), a, t.acc(vectors, r, v))
-		}
+	if vectors > 2 {
+		t.longProducts(v)
+	} else {
+		t.products(v)
 	}
 	ADDQ(lda, ptrA)
 	ADDQ(ldb, ptrB)
@@ -204,4 +213,45 @@ func (t target) tile(rows, vectors int, label string) {
 	Label(label + "store")
 	each(func(acc reg.VecPhysical, m Mem, last bool) { t.store(acc, m, last) })
 	JMP(LabelRef("done"))
+}
+
+// products adds those of a position.
+func (t target) products(v variant) {
+	for i := range v.vectors {
+		t.load(Mem{Base: ptrB, Disp: t.bytes() * i}, t.vector(i), i == v.vectors-1)
+	}
+	free := 2
+	if t.wide {
+		free = 6
+	}
+	if v.vectors == 2 {
+		// The columns of the next strip, which lie far apart in memory.
+		for line := range t.bytes() / 32 {
+			PREFETCHT1(Mem{Base: ptrB, Disp: 2*t.bytes() + 64*line})
+		}
+	}
+	for r := range v.rows {
+		a := t.vector(2 + r%free)
+		VBROADCASTSS(Mem{Base: ptrA, Disp: 4 * r}, a)
+		for i := range v.vectors {
+			VFMADD231PS(t.vector(i), a, t.acc(v.vectors, r, i))
+		}
+	}
+}
+
+// longProducts does what products does, with the broadcasts of A in registers.
+func (t target) longProducts(v variant) {
+	for r := range v.rows {
+		VBROADCASTSS(Mem{Base: ptrA, Disp: 4 * r}, t.vector(1+r))
+	}
+	for i := range v.vectors {
+		b := Op(Mem{Base: ptrB, Disp: t.bytes() * i})
+		if v.rows > 1 {
+			VMOVUPS(b, t.vector(0))
+			b = t.vector(0)
+		}
+		for r := range v.rows {
+			VFMADD231PS(b, t.vector(1+r), t.acc(v.vectors, r, i))
+		}
+	}
 }
