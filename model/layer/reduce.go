@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
@@ -305,17 +306,22 @@ func (r *Reduce) widely(e *Env, on [tensor.MaxRank]bool, in, out *tensor.Tensor)
 	if len(x) > 0 {
 		n, step := w.dim[w.n-1], w.step[0][w.n-1]
 		w.rows(func(at int, off [3]int) {
-			o := off[0]
-			for _, v := range x[at : at+n] {
-				switch f := float64(v); r.Fn {
-				case ReduceL1:
-					sums[o] += math.Abs(f)
-				case ReduceL2, ReduceSumSquare:
-					sums[o] += float64(f * f)
-				default:
-					sums[o] += f
+			run, to := x[at:at+n], sums[off[0]:]
+			switch {
+			case step == 0:
+				to[0] += sumRun[float64](r.Fn, run)
+			case r.Fn == ReduceL1:
+				for i, v := range run {
+					to[i] += magnitude(float64(v))
 				}
-				o += step
+			case r.Fn == ReduceL2 || r.Fn == ReduceSumSquare:
+				for i, v := range run {
+					to[i] += float64(float64(v) * float64(v))
+				}
+			default:
+				for i, v := range run {
+					to[i] += float64(v)
+				}
 			}
 		})
 	}
@@ -369,28 +375,16 @@ func reduceAny[T number](r *Reduce, on [tensor.MaxRank]bool, in, out *tensor.Ten
 			}
 		}
 		w.rows(func(at int, off [3]int) {
-			o := off[0]
-			for _, v := range x[at : at+n] {
-				switch r.Fn {
-				case ReduceProd:
-					y[o] *= v
-				case ReduceMaximum:
-					y[o] = maxOf(y[o], v)
-				case ReduceMinimum:
-					y[o] = minOf(y[o], v)
-				case ReduceL1:
-					if v < 0 {
-						v = -v
-					}
-					y[o] += v
-				case ReduceL2, ReduceSumSquare:
-					y[o] += T(v * v)
-				case ReduceLogSumExp:
-					y[o] += T(math.Exp(float64(v - top[o])))
-				default:
-					y[o] += v
+			run, to := x[at:at+n], y[off[0]:]
+			switch {
+			case r.Fn == ReduceLogSumExp:
+				for i, v := range run {
+					to[i*step] += T(math.Exp(float64(v - top[off[0]+i*step])))
 				}
-				o += step
+			case step == 0:
+				to[0] = foldRun(r.Fn, to[0], run)
+			default:
+				foldRow(r.Fn, to[:n], run)
 			}
 		})
 		for i := range top {
@@ -410,6 +404,127 @@ func reduceAny[T number](r *Reduce, on [tensor.MaxRank]bool, in, out *tensor.Ten
 			y[i] = T(math.Sqrt(float64(v)))
 		case ReduceLogSum, ReduceLogSumExp:
 			y[i] = T(math.Log(float64(v)))
+		}
+	}
+}
+
+// foldRun puts all of x into y. Sums of floats have eight parts, whose numbers take turns.
+func foldRun[T number](fn Fn, y T, x []T) T {
+	switch fn {
+	case ReduceProd:
+		for _, v := range x {
+			y *= v
+		}
+	case ReduceMaximum:
+		for _, v := range x {
+			y = maxOf(y, v)
+		}
+	case ReduceMinimum:
+		for _, v := range x {
+			y = minOf(y, v)
+		}
+	default:
+		y += sumRun[T](fn, x)
+	}
+	return y
+}
+
+// sumRun adds up x, its magnitudes or its squares.
+func sumRun[S, T number](fn Fn, x []T) S {
+	var s0, s1, s2, s3, s4, s5, s6, s7 S
+	switch fn {
+	case ReduceL1:
+		for ; len(x) >= 8; x = x[8:] {
+			s0 += magnitude(S(x[0]))
+			s1 += magnitude(S(x[1]))
+			s2 += magnitude(S(x[2]))
+			s3 += magnitude(S(x[3]))
+			s4 += magnitude(S(x[4]))
+			s5 += magnitude(S(x[5]))
+			s6 += magnitude(S(x[6]))
+			s7 += magnitude(S(x[7]))
+		}
+		for _, v := range x {
+			s0 += magnitude(S(v))
+		}
+	case ReduceL2, ReduceSumSquare:
+		for ; len(x) >= 8; x = x[8:] {
+			s0 += S(S(x[0]) * S(x[0]))
+			s1 += S(S(x[1]) * S(x[1]))
+			s2 += S(S(x[2]) * S(x[2]))
+			s3 += S(S(x[3]) * S(x[3]))
+			s4 += S(S(x[4]) * S(x[4]))
+			s5 += S(S(x[5]) * S(x[5]))
+			s6 += S(S(x[6]) * S(x[6]))
+			s7 += S(S(x[7]) * S(x[7]))
+		}
+		for _, v := range x {
+			s0 += S(S(v) * S(v))
+		}
+	default:
+		for ; len(x) >= 8; x = x[8:] {
+			s0 += S(x[0])
+			s1 += S(x[1])
+			s2 += S(x[2])
+			s3 += S(x[3])
+			s4 += S(x[4])
+			s5 += S(x[5])
+			s6 += S(x[6])
+			s7 += S(x[7])
+		}
+		for _, v := range x {
+			s0 += S(v)
+		}
+	}
+	return (s0 + s1) + (s2 + s3) + ((s4 + s5) + (s6 + s7))
+}
+
+func magnitude[T number](v T) T {
+	if v < 0 {
+		return -v
+	}
+	return v
+}
+
+// foldRow puts each element of x into that of y.
+func foldRow[T number](fn Fn, y, x []T) {
+	f, float := any(y).([]float32)
+	switch fn {
+	case ReduceProd:
+		for i, v := range x {
+			y[i] *= v
+		}
+	case ReduceMaximum:
+		if float {
+			kernels.Max(f, f, any(x).([]float32))
+			return
+		}
+		for i, v := range x {
+			y[i] = maxOf(y[i], v)
+		}
+	case ReduceMinimum:
+		if float {
+			kernels.Min(f, f, any(x).([]float32))
+			return
+		}
+		for i, v := range x {
+			y[i] = minOf(y[i], v)
+		}
+	case ReduceL1:
+		for i, v := range x {
+			y[i] += magnitude(v)
+		}
+	case ReduceL2, ReduceSumSquare:
+		for i, v := range x {
+			y[i] += T(v * v)
+		}
+	default:
+		if float {
+			kernels.Add(f, f, any(x).([]float32))
+			return
+		}
+		for i, v := range x {
+			y[i] += v
 		}
 	}
 }
