@@ -160,6 +160,17 @@ var nets = map[string]func(b *net, x *model.Value) *model.Value{
 		y = b.binary(layer.Pow, b.binary(layer.Pow, b.unary(layer.Abs, y), b.number(0.5)), b.number(3))
 		return b.binary(layer.Pow, b.binary(layer.Pow, b.binary(layer.Add, y, b.number(1)), b.number(-1)), b.number(0.3))
 	},
+	"einsums": func(b *net, x *model.Value) *model.Value {
+		e := func(equation string, x, y *model.Value) *model.Value {
+			return b.Add(b.name("einsum"), &layer.Einsum{Equation: equation}, x, y)
+		}
+		y := e("nchw,cd->ndhw", x, b.weights(-0.3, 0.3, 6, 5))
+		y = e("kw, nchw -> nchk", b.weights(-0.3, 0.3, 9, 11), y)
+		at := b.Add(b.name("softmax"), &layer.Softmax{Axis: -1}, e("nchw,ncvw->nhv", y, y))
+		y = e("nhv,ncvw->cnwh", at, y)
+		z := e("cnwh,nhw->cn", y, b.weights(-1, 1, 2, 13, 9))
+		return b.binary(layer.Add, e("cnwh,nw->nch", y, b.weights(-1, 1, 2, 9)), e("cn,d->ncd", z, b.weights(-1, 1, 13)))
+	},
 	// What reads a line of text: columns of features, from which two layers go both ways.
 	"columns both ways": func(b *net, x *model.Value) *model.Value {
 		y := b.unary(layer.Relu, b.conv(x, 6, 12, 3, pads(1), 1))
@@ -616,6 +627,26 @@ func TestFusion(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: steps %v, want %v", name, got, want)
 		}
+	}
+}
+
+// TestEinsumsAreProducts: all of that network are products of matrices.
+func TestEinsumsAreProducts(t *testing.T) {
+	p, err := model.Compile(build(5, nets["einsums"]), model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	products := 0
+	for _, s := range p.Steps() {
+		switch s.Op {
+		case "Einsum":
+			t.Errorf("%s is left", s.Name)
+		case "MatMul":
+			products++
+		}
+	}
+	if products != 7 {
+		t.Errorf("%d products, want 7", products)
 	}
 }
 

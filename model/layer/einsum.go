@@ -141,6 +141,59 @@ func (s *Einsum) plan(shapes [][]int) (p einsumPlan, err error) {
 	return p, nil
 }
 
+// MatrixProduct is a product of two tensors as one of matrices: their axes, as permutations of the inputs, in the order batch, rows, inner and batch, inner, columns,
+// how many of each there are, and where the axes batch, rows, columns go in the output.
+type MatrixProduct struct {
+	A, B, Out                   []int
+	Batch, Rows, Inner, Columns int
+}
+
+// Product returns what matrix product an equation of two terms is, or nil.
+func (s *Einsum) Product() *MatrixProduct {
+	left, right, arrow := strings.Cut(strings.ReplaceAll(s.Equation, " ", ""), "->")
+	a, b, two := strings.Cut(left, ",")
+	if !arrow || !two || strings.ContainsAny(s.Equation, ".") || strings.Contains(b, ",") {
+		return nil
+	}
+	has := strings.ContainsRune
+	var batch, rows, inner, columns string
+	for i, c := range a {
+		switch {
+		case has(a[:i], c):
+			return nil
+		case has(b, c) && has(right, c):
+			batch += string(c)
+		case has(b, c):
+			inner += string(c)
+		case has(right, c):
+			rows += string(c)
+		default:
+			return nil // summed alone
+		}
+	}
+	for i, c := range b {
+		switch {
+		case has(b[:i], c):
+			return nil
+		case has(a, c):
+		case has(right, c):
+			columns += string(c)
+		default:
+			return nil
+		}
+	}
+	axes := func(of, order string) (p []int) {
+		for _, c := range order {
+			p = append(p, strings.IndexRune(of, c))
+		}
+		return p
+	}
+	return &MatrixProduct{
+		A: axes(a, batch+rows+inner), B: axes(b, batch+inner+columns), Out: axes(batch+rows+columns, right),
+		Batch: len(batch), Rows: len(rows), Inner: len(inner), Columns: len(columns),
+	}
+}
+
 func (s *Einsum) Infer(in []Info) ([]Info, error) {
 	if err := want(in, 1, 64); err != nil {
 		return nil, err

@@ -177,10 +177,7 @@ func (q *Quantize) Forward(e *Env, in, out []*tensor.Tensor) error {
 	}
 	zero := e.zeros(optT(in, 2))
 	if d := out[0].DType(); b.mode == 0 && (d == tensor.Int8 || d == tensor.Uint8) {
-		t := taskOf[quantizeTask](e)
-		*t = quantizeTask{out[0].Raw(), x, scale[0], float32(zeroAt(zero, 0)), d}
-		e.Team.Run(t, (len(x)+quantizePiece-1)/quantizePiece)
-		*t = quantizeTask{}
+		quantize8(e, out[0], x, scale[0], float32(zeroAt(zero, 0)))
 		return nil
 	}
 	quantize(out[0], x, scale, zero, &b)
@@ -196,6 +193,14 @@ type quantizeTask struct {
 	x           []float32
 	scale, zero float32
 	to          tensor.DType
+}
+
+// quantize8 quantises to Int8 or Uint8 with one scale.
+func quantize8(e *Env, dst *tensor.Tensor, x []float32, scale, zero float32) {
+	t := taskOf[quantizeTask](e)
+	*t = quantizeTask{dst.Raw(), x, scale, zero, dst.DType()}
+	e.Team.Run(t, (len(x)+quantizePiece-1)/quantizePiece)
+	*t = quantizeTask{}
 }
 
 func (t *quantizeTask) Tile(i, _ int) {
@@ -343,12 +348,19 @@ func (*DynamicQuantize) Infer(in []Info) ([]Info, error) {
 }
 
 func (*DynamicQuantize) Forward(e *Env, in, out []*tensor.Tensor) error {
-	var lo, hi float32
+	var lo, hi, scale float32
 	x := in[0].Float32s()
 	for _, v := range x {
-		lo, hi = min(lo, v), max(hi, v)
+		switch {
+		case v < lo:
+			lo = v
+		case v > hi:
+			hi = v
+		case v != v:
+			scale = v
+		}
 	}
-	scale := (hi - lo) / 255
+	scale += (hi - lo) / 255 // a NaN stays one
 	zero := float32(0)
 	if scale == 0 {
 		scale = 1 // zeros alone: any scale will do but 0
@@ -365,7 +377,7 @@ func (*DynamicQuantize) Forward(e *Env, in, out []*tensor.Tensor) error {
 		tensor.Data[uint8](t)[0] = uint8(zero)
 	}
 	if out[0] != nil {
-		quantize(out[0], x, []float32{scale}, []int32{int32(zero)}, &blocks{})
+		quantize8(e, out[0], x, scale, zero)
 	}
 	return nil
 }
