@@ -111,42 +111,74 @@ func (g *GridSample) taps(v float32, n int, index *[4]int, weight *[4]float32) i
 
 func (g *GridSample) Forward(e *Env, in, out []*tensor.Tensor) error {
 	shape := in[0].Shape()
-	r := len(shape) - 2
-	// Missing leading dimensions count as 1 element, read with weight 1.
-	dim := [3]int{1, 1, 1}
-	copy(dim[3-r:], shape[2:])
-	size, points := dim[0]*dim[1]*dim[2], sizeOf(out[0].Shape()[2:])
-	x, grid, y := in[0].Float32s(), in[1].Float32s(), out[0].Float32s()
-	for n := range shape[0] {
-		for p := range points {
-			var index [3][4]int
-			var weight [3][4]float32
-			count := [3]int{1, 1, 1}
-			weight[0][0], weight[1][0] = 1, 1
-			for d := range r {
-				k := 3 - r + d
-				count[k] = g.taps(grid[(n*points+p)*r+r-1-d], dim[k], &index[k], &weight[k])
-			}
-			for c := range shape[1] {
-				plane := x[(n*shape[1]+c)*size:]
-				var sum float32
-				for a := range count[0] {
-					for b := range count[1] {
-						for q := range count[2] {
-							i, j, k := index[0][a], index[1][b], index[2][q]
-							if i < 0 || j < 0 || k < 0 {
-								continue
-							}
-							w := float32(float32(weight[0][a]*weight[1][b]) * weight[2][q])
-							sum += float32(w * plane[(i*dim[1]+j)*dim[2]+k])
-						}
-					}
+	t := taskOf[gridTask](e)
+	*t = gridTask{g: g, r: len(shape) - 2, dim: [3]int{1, 1, 1}, channels: shape[1], points: sizeOf(out[0].Shape()[2:]),
+		x: in[0].Float32s(), grid: in[1].Float32s(), y: out[0].Float32s()}
+	copy(t.dim[3-t.r:], shape[2:]) // missing leading dimensions count as 1 element, read with weight 1
+	t.pieces = (t.points + gridPiece - 1) / gridPiece
+	if len(t.y) > 0 {
+		e.Team.Run(t, shape[0]*t.pieces)
+	}
+	*t = gridTask{}
+	return nil
+}
+
+// gridPiece is how many positions a tile has.
+const gridPiece = 256
+
+// gridTask is a GridSample being computed. A tile is some positions of a picture, in all channels.
+type gridTask struct {
+	g                        *GridSample
+	r                        int // dimensions
+	dim                      [3]int
+	channels, points, pieces int
+	x, grid, y               []float32
+}
+
+func (t *gridTask) Tile(i, _ int) {
+	n, from := i/t.pieces, i%t.pieces*gridPiece
+	var r gridReads
+	r.weight[0][0], r.weight[1][0] = 1, 1
+	for p := from; p < min(from+gridPiece, t.points); p++ {
+		t.point(n, p, &r)
+	}
+}
+
+// gridReads are the elements that make a value: along each dimension, and in all.
+type gridReads struct {
+	index  [3][4]int
+	weight [3][4]float32
+	off    [64]int
+	w      [64]float32
+}
+
+// point computes one position: first what is read where, then all channels.
+func (t *gridTask) point(n, p int, r *gridReads) {
+	count := [3]int{1, 1, 1}
+	for d := range t.r {
+		k := 3 - t.r + d
+		count[k] = t.g.taps(t.grid[(n*t.points+p)*t.r+t.r-1-d], t.dim[k], &r.index[k], &r.weight[k])
+	}
+	taps := 0
+	for a := range count[0] {
+		for b := range count[1] {
+			for c := range count[2] {
+				if i, j, k := r.index[0][a], r.index[1][b], r.index[2][c]; i >= 0 && j >= 0 && k >= 0 {
+					r.off[taps], r.w[taps] = (i*t.dim[1]+j)*t.dim[2]+k, float32(float32(r.weight[0][a]*r.weight[1][b])*r.weight[2][c])
+					taps++
 				}
-				y[(n*shape[1]+c)*points+p] = sum
 			}
 		}
 	}
-	return nil
+	size := t.dim[0] * t.dim[1] * t.dim[2]
+	for c := range t.channels {
+		plane := t.x[(n*t.channels+c)*size:][:size]
+		var sum float32
+		for k, o := range r.off[:taps] {
+			sum += float32(r.w[k] * plane[o])
+		}
+		t.y[(n*t.channels+c)*t.points+p] = sum
+	}
 }
 
 // RoiAlign pools regions of x [N,C,H,W] to Height x Width by bilinear samples (He et al.: Mask R-CNN, ICCV 2017, §3).
