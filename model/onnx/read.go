@@ -122,6 +122,22 @@ type scope struct {
 	calling [][3]string
 }
 
+// full is a name with the prefix. What has been written from a branch has it already.
+func (s *scope) full(name string) string {
+	if strings.HasPrefix(name, s.prefix) {
+		return name
+	}
+	return s.prefix + name
+}
+
+// label names a node for messages: by its first output where it has no name.
+func (s *scope) label(n *nodeProto) string {
+	if n.name == "" && len(n.out) > 0 {
+		return s.full(n.out[0])
+	}
+	return s.full(n.name)
+}
+
 // value returns the value of a name, which may be given by a node yet to come.
 func (s *scope) value(name string) *model.Value {
 	if name == "" {
@@ -132,7 +148,7 @@ func (s *scope) value(name string) *model.Value {
 		return s.around.value(name)
 	}
 	if v == nil {
-		v = &model.Value{Name: s.prefix + name}
+		v = &model.Value{Name: s.full(name)}
 		s.values[name] = v
 	}
 	if v == &missing {
@@ -298,7 +314,7 @@ func (r *reader) initializers(g *graphProto, s *scope) error {
 		if name == "" || s.values[name] != nil {
 			return fmt.Errorf("initializer %d: the name %q is empty or there twice", i, name)
 		}
-		s.values[name] = model.Const(s.prefix+name, t)
+		s.values[name] = model.Const(s.full(name), t)
 	}
 	return nil
 }
@@ -325,7 +341,7 @@ func (r *reader) branch(raw []byte, prefix string, s *scope) ([]*model.Value, er
 	for i := range g.nodes {
 		for _, out := range g.nodes[i].out {
 			if out != "" && in.values[out] == nil {
-				in.values[out] = &model.Value{Name: in.prefix + out}
+				in.values[out] = &model.Value{Name: in.full(out)}
 			}
 		}
 	}
@@ -376,11 +392,7 @@ func (r *reader) body(nodes []nodeProto, s *scope) error {
 	for i := range nodes {
 		n := &nodes[i]
 		if err := r.node(n, s); err != nil {
-			name := s.prefix + n.name
-			if n.name == "" && len(n.out) > 0 {
-				name = s.prefix + n.out[0]
-			}
-			return fmt.Errorf("node %q (%s): %w", name, n.op, err)
+			return fmt.Errorf("node %q (%s): %w", s.label(n), n.op, err)
 		}
 	}
 	return nil
@@ -416,11 +428,7 @@ func (r *reader) node(n *nodeProto, s *scope) error {
 		if standard(n.domain) {
 			k[0] = ""
 		}
-		label := s.prefix + n.name
-		if n.name == "" && len(n.out) > 0 {
-			label = s.prefix + n.out[0]
-		}
-		r.unsupported[k] = append(r.unsupported[k], label)
+		r.unsupported[k] = append(r.unsupported[k], s.label(n))
 		return nil
 	}
 	c.version = s.opsets[""]
@@ -451,7 +459,7 @@ func (r *reader) node(n *nodeProto, s *scope) error {
 	}
 	name := n.name
 	if name != "" {
-		name = s.prefix + name
+		name = s.full(name)
 	}
 	r.g.Nodes = append(r.g.Nodes, &model.Node{Name: name, Op: op, In: c.in, Out: c.out})
 	return nil
@@ -691,12 +699,7 @@ func (c *call) constant(what string, t *tensor.Tensor) *model.Value {
 	return model.Const(c.label()+":"+what, t)
 }
 
-func (c *call) label() string {
-	if c.node.name != "" || len(c.node.out) == 0 {
-		return c.scope.prefix + c.node.name
-	}
-	return c.scope.prefix + c.node.out[0]
-}
+func (c *call) label() string { return c.scope.label(c.node) }
 
 // input sets input i, with those before it left out if they are not there.
 func (c *call) input(i int, v *model.Value) {

@@ -104,15 +104,24 @@ func (w *writer) branches(f *layer.If) {
 	var attrs [][]byte
 	for k, name := range []string{"then_branch", "else_branch"} {
 		w.nodes = nil
+		own := map[*model.Value]bool{} // values that may be the branch's outputs as they are
 		if in := w.inside[n]; in != nil {
 			for _, m := range in[k] {
 				w.op(m)
+				for _, v := range m.Out {
+					own[v] = true
+				}
 			}
 		}
 		w.node = n
 		var results [][]byte
 		for _, v := range n.In[1+k*f.Outputs:][:f.Outputs] {
-			results = append(results, valueInfo(w.step("Identity", []string{w.name(v)}), v.DType, nil))
+			name := w.name(v)
+			if !own[v] {
+				name = w.step("Identity", []string{name})
+			}
+			own[v] = false
+			results = append(results, valueInfo(name, v.DType, nil))
 		}
 		var b message
 		b.bytes(1, nil, w.nodes...)
