@@ -169,7 +169,14 @@ var nets = map[string]func(b *net, x *model.Value) *model.Value{
 		at := b.Add(b.name("softmax"), &layer.Softmax{Axis: -1}, e("nchw,ncvw->nhv", y, y))
 		y = e("nhv,ncvw->cnwh", at, y)
 		z := e("cnwh,nhw->cn", y, b.weights(-1, 1, 2, 13, 9))
+		y = e("...ij,...jk->...ik", e("...ij, jk... -> ...ik", y, b.weights(-0.3, 0.3, 13, 4, 5, 2)), b.weights(-0.5, 0.5, 5, 2, 4, 13))
 		return b.binary(layer.Add, e("cnwh,nw->nch", y, b.weights(-1, 1, 2, 9)), e("cn,d->ncd", z, b.weights(-1, 1, 13)))
+	},
+	"products with vectors": func(b *net, x *model.Value) *model.Value {
+		y := b.Add(b.name("matmul"), &layer.MatMul{}, x, b.weights(-0.5, 0.5, 11)) // [2,6,13]
+		y = b.Add(b.name("matmul"), &layer.MatMul{}, b.weights(-0.5, 0.5, 6), y)   // [2,13]
+		z := b.Add(b.name("matmul"), &layer.MatMul{}, y, b.Add(b.name("row"), &layer.Reshape{}, b.Add(b.name("first"), &layer.Gather{}, y, ints(0)), ints(13)))
+		return b.binary(layer.Add, b.Add(b.name("matmul"), &layer.MatMul{}, z, y), b.Add(b.name("dot"), &layer.MatMul{}, z, z))
 	},
 	// What reads a line of text: columns of features, from which two layers go both ways.
 	"columns both ways": func(b *net, x *model.Value) *model.Value {
@@ -645,8 +652,8 @@ func TestEinsumsAreProducts(t *testing.T) {
 			products++
 		}
 	}
-	if products != 7 {
-		t.Errorf("%d products, want 7", products)
+	if products != 9 {
+		t.Errorf("%d products, want 9", products)
 	}
 }
 

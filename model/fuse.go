@@ -15,7 +15,7 @@ import (
 // With consume, packed weights may be left where constants were.
 func (p *ir) optimise(consume bool) {
 	p.simplify()
-	p.einsums()
+	p.products()
 	p.straighten()
 	p.foldIntoConv()
 	p.dilate()

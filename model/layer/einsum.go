@@ -148,13 +148,40 @@ type MatrixProduct struct {
 	Batch, Rows, Inner, Columns int
 }
 
-// Product returns what matrix product an equation of two terms is, or nil.
-func (s *Einsum) Product() *MatrixProduct {
+// Product returns what matrix product an equation of two terms is for inputs of these shapes, or nil.
+func (s *Einsum) Product(a, b []int) *MatrixProduct {
 	left, right, arrow := strings.Cut(strings.ReplaceAll(s.Equation, " ", ""), "->")
-	a, b, two := strings.Cut(left, ",")
-	if !arrow || !two || strings.ContainsAny(s.Equation, ".") || strings.Contains(b, ",") {
+	first, second, two := strings.Cut(left, ",")
+	if !arrow || !two || strings.Contains(second, ",") {
 		return nil
 	}
+	// Dimensions that "..." stands for are digits, if they are the same in all three.
+	const dots = "..."
+	n := len(a) - len(first) + len(dots)
+	if has := strings.Contains(first, dots); has {
+		if n > 10 || n != len(b)-len(second)+len(dots) || !strings.Contains(second, dots) || !strings.Contains(right, dots) {
+			return nil
+		}
+		digits := "0123456789"[:n]
+		for _, t := range []*string{&first, &second, &right} {
+			*t = strings.Replace(*t, dots, digits, 1)
+		}
+	} else if strings.Contains(second, dots) {
+		return nil
+	}
+	if len(first) != len(a) || len(second) != len(b) {
+		return nil
+	}
+	for i, c := range first {
+		if k := strings.IndexRune(second, c); k >= 0 && a[i] != b[k] {
+			return nil // one of them is repeated
+		}
+	}
+	return productOf(first, second, right)
+}
+
+// productOf is Product of terms without dots.
+func productOf(a, b, right string) *MatrixProduct {
 	has := strings.ContainsRune
 	var batch, rows, inner, columns string
 	for i, c := range a {
