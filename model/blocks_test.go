@@ -2,6 +2,7 @@ package model_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/ocellus-vision/ocellus/model"
@@ -93,28 +94,107 @@ func (b *net) attention(x *model.Value, batch, n, c, heads int64) *model.Value {
 	return b.reshape(b.turn(seen, 0, 2, 1, 3), batch, n, c)
 }
 
-// BenchmarkBlocks runs blocks on one thread.
+// operators are single ones that stand around networks' convolutions: behind detectors' heads, in attention, in what reads text.
+var operators = []struct {
+	name  string
+	shape []int
+	build func(b *net, x *model.Value) *model.Value
+}{
+	{"TopK 300 of 8400", []int{1, 8400}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.TopK{Axis: -1, Largest: true, Sorted: true}, x, ints(300))
+	}},
+	{"TopK 1 of 80, 8400 columns", []int{1, 80, 8400}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.TopK{Axis: 1, Largest: true, Sorted: true}, x, ints(1))
+	}},
+	{"ArgMax of 80, 8400 rows", []int{8400, 80}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.ArgReduce{Max: true, Axis: 1}, x)
+	}},
+	{"ReduceMax of 80, 8400 rows", []int{8400, 80}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.Reduce{Fn: layer.ReduceMaximum}, x, ints(1))
+	}},
+	{"ReduceMax of 80, 8400 columns", []int{80, 8400}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.Reduce{Fn: layer.ReduceMaximum}, x, ints(0))
+	}},
+	{"ReduceSum of 64x80x80", []int{1, 64, 80, 80}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.Reduce{Fn: layer.ReduceSum}, x, ints(0, 1, 2, 3))
+	}},
+	{"CumSum of 64, 6400 columns", []int{64, 6400}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.CumSum{}, x, ints(0))
+	}},
+	{"NonMaxSuppression of 2000", []int{1, 1, 2000}, func(b *net, x *model.Value) *model.Value {
+		boxes := tensor.New(tensor.Float32, 1, 2000, 4)
+		for i := range 2000 {
+			at := boxes.Float32s()[4*i:]
+			at[0], at[1] = 600*b.rng.Float32(), 600*b.rng.Float32()
+			at[2], at[3] = at[0]+20+float32(40*b.rng.Float32()), at[1]+20+float32(40*b.rng.Float32())
+		}
+		return b.Add("y", &layer.NonMaxSuppression{}, model.Const("boxes", boxes), x, ints(100), b.number(0.5), b.number(0.1))
+	}},
+	{"Greater of 64x80x80", []int{1, 64, 80, 80}, func(b *net, x *model.Value) *model.Value {
+		return b.binary(layer.Greater, x, b.number(0.5))
+	}},
+	{"Floor of 64x80x80", []int{1, 64, 80, 80}, func(b *net, x *model.Value) *model.Value { return b.unary(layer.Floor, x) }},
+	{"DynamicQuantizeLinear of 64x80x80", []int{1, 64, 80, 80}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.DynamicQuantize{}, x)
+	}},
+	{"Einsum hid,hjd->hij, 8x200x32", []int{8, 200, 32}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.Einsum{Equation: "hid,hjd->hij"}, x, x)
+	}},
+	{"MatMul of 512 by 512x1000", []int{512}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.MatMul{}, x, b.weights(-1, 1, 512, 1000))
+	}},
+	{"GridSample of 64x80x80", []int{1, 64, 80, 80}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.GridSample{Mode: "linear", Padding: "zeros"}, x, b.weights(-1, 1, 1, 80, 80, 2))
+	}},
+	{"RoiAlign of 100 regions, 64x7x7", []int{1, 64, 50, 50}, func(b *net, x *model.Value) *model.Value {
+		boxes := tensor.New(tensor.Float32, 100, 4)
+		for i := range boxes.Float32s() {
+			boxes.Float32s()[i] = 20*b.rng.Float32() + float32(i%4/2*25)
+		}
+		return b.Add("y", &layer.RoiAlign{Height: 7, Width: 7, Samples: 2, Scale: 1}, x, model.Const("boxes", boxes), model.Const("of", tensor.New(tensor.Int64, 100)))
+	}},
+	{"DeformConv 3x3 of 64x40x40", []int{1, 64, 40, 40}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.DeformConv{Window: pads(1), Groups: 1, OffsetGroups: 1}, x, b.weights(-1, 1, 64, 64, 3, 3), b.weights(-1, 1, 1, 18, 40, 40))
+	}},
+	{"Conv 3x3x3 of 16x8x40x40", []int{1, 16, 8, 40, 40}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.Conv{Window: layer.Window{Pads: []int{1, 1, 1, 1, 1, 1}}, Groups: 1}, x, b.weights(-1, 1, 16, 16, 3, 3, 3))
+	}},
+	{"LSTM both ways, 32 steps of 512", []int{32, 1, 512}, func(b *net, x *model.Value) *model.Value {
+		a := []layer.Unary{{Fn: layer.Sigmoid}, {Fn: layer.Tanh}, {Fn: layer.Tanh}}
+		return b.Add("y", &layer.Recurrent{Cell: layer.CellLSTM, Direction: "bidirectional", Activations: slices.Concat(a, a)}, x,
+			b.weights(-0.1, 0.1, 2, 1024, 512), b.weights(-0.1, 0.1, 2, 1024, 256), b.weights(-1, 1, 2, 2048))
+	}},
+}
+
+// BenchmarkBlocks runs blocks on one thread, BenchmarkOperators operators.
 func BenchmarkBlocks(b *testing.B) {
 	for _, c := range blocks {
-		b.Run(c.name, func(b *testing.B) {
-			n := newNet(3)
-			x := n.Input("x", tensor.Float32, model.Fixed(c.shape...)...)
-			y := c.build(n, x)
-			n.Output(y)
-			p, err := model.Compile(n.Graph, model.Options{Threads: 1})
-			if err != nil {
-				b.Fatal(err)
-			}
-			in := tensor.New(tensor.Float32, c.shape...)
-			for i := range in.Float32s() {
-				in.Float32s()[i] = float32(n.rng.Float32()*2) - 1
-			}
-			s, out := p.NewSession(), model.Tensors{}
-			for b.Loop() {
-				if err := s.Run(context.Background(), model.Tensors{"x": in}, out); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
+		b.Run(c.name, func(b *testing.B) { benchmark(b, c.shape, c.build) })
+	}
+}
+
+func BenchmarkOperators(b *testing.B) {
+	for _, c := range operators {
+		b.Run(c.name, func(b *testing.B) { benchmark(b, c.shape, c.build) })
+	}
+}
+
+func benchmark(b *testing.B, shape []int, build func(b *net, x *model.Value) *model.Value) {
+	n := newNet(3)
+	x := n.Input("x", tensor.Float32, model.Fixed(shape...)...)
+	n.Output(build(n, x))
+	p, err := model.Compile(n.Graph, model.Options{Threads: 1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	in := tensor.New(tensor.Float32, shape...)
+	for i := range in.Float32s() {
+		in.Float32s()[i] = float32(n.rng.Float32()*2) - 1
+	}
+	s, out := p.NewSession(), model.Tensors{}
+	for b.Loop() {
+		if err := s.Run(context.Background(), model.Tensors{"x": in}, out); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
