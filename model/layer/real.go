@@ -39,12 +39,10 @@ func fma[T real](a, b, c T) T {
 // root returns √x, correctly rounded.
 func root[T real](x T) T { return T(math.Sqrt(float64(x))) }
 
-// scratch returns n numbers of scratch memory, not cleared, valid until e's Reset.
-func scratch[T real](e *Env, n int) []T {
-	if single[T]() {
-		return tensor.Slice[T](e.bytes(n*4), n)
-	}
-	return tensor.Slice[T](e.bytes(n*8), n)
+// scratch returns n elements of scratch memory, not cleared, valid until e's Reset.
+func scratch[T tensor.Elem](e *Env, n int) []T {
+	var v T
+	return tensor.Slice[T](e.bytes(n*int(unsafe.Sizeof(v))), n)
 }
 
 // join8 adds eight partial sums in the order of ref.Join8.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sort"
 
 	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/model/tensor"
@@ -619,25 +618,25 @@ func (a *ArgReduce) Forward(e *Env, in, out []*tensor.Tensor) error {
 	ax, _ := axisOf(a.Axis, in[0].Rank())
 	switch in[0].DType() {
 	case tensor.Float32:
-		argAny[float32](a, in[0], out[0], ax)
+		argAny[float32](a, e, in[0], out[0], ax)
 	case tensor.Float64:
-		argAny[float64](a, in[0], out[0], ax)
+		argAny[float64](a, e, in[0], out[0], ax)
 	case tensor.Int8:
-		argAny[int8](a, in[0], out[0], ax)
+		argAny[int8](a, e, in[0], out[0], ax)
 	case tensor.Int16:
-		argAny[int16](a, in[0], out[0], ax)
+		argAny[int16](a, e, in[0], out[0], ax)
 	case tensor.Int32:
-		argAny[int32](a, in[0], out[0], ax)
+		argAny[int32](a, e, in[0], out[0], ax)
 	case tensor.Int64:
-		argAny[int64](a, in[0], out[0], ax)
+		argAny[int64](a, e, in[0], out[0], ax)
 	case tensor.Uint8:
-		argAny[uint8](a, in[0], out[0], ax)
+		argAny[uint8](a, e, in[0], out[0], ax)
 	case tensor.Uint16:
-		argAny[uint16](a, in[0], out[0], ax)
+		argAny[uint16](a, e, in[0], out[0], ax)
 	case tensor.Uint32:
-		argAny[uint32](a, in[0], out[0], ax)
+		argAny[uint32](a, e, in[0], out[0], ax)
 	case tensor.Uint64:
-		argAny[uint64](a, in[0], out[0], ax)
+		argAny[uint64](a, e, in[0], out[0], ax)
 	}
 	return nil
 }
@@ -645,123 +644,93 @@ func (a *ArgReduce) Forward(e *Env, in, out []*tensor.Tensor) error {
 func argAny[T interface {
 	number
 	tensor.Elem
-}](a *ArgReduce, in, out *tensor.Tensor, axis int) {
+}](a *ArgReduce, e *Env, in, out *tensor.Tensor, axis int) {
 	x, y := tensor.Data[T](in), out.Int64s()
 	n, inner := in.Dim(axis), sizeOf(in.Shape()[axis+1:])
-	for i := range y {
-		base := i/inner*n*inner + i%inner
-		best, at := x[base], 0
-		for k := 1; k < n; k++ {
-			v := x[base+k*inner]
-			if a.Max && v > best || !a.Max && v < best || a.Last && v == best {
-				best, at = v, k
+	switch {
+	case len(x) == 0:
+	case a.Last:
+		for i := range y {
+			base := i/inner*n*inner + i%inner
+			best, at := x[base], 0
+			for k := 1; k < n; k++ {
+				v := x[base+k*inner]
+				if a.Max && v > best || !a.Max && v < best || v == best {
+					best, at = v, k
+				}
 			}
+			y[i] = int64(at)
 		}
-		y[i] = int64(at)
-	}
-}
-
-// TopK returns the K largest (or smallest) elements along Axis and their positions; K is input 1. Equal ones keep their order.
-// The result is sorted whether Sorted asks for it or not.
-type TopK struct {
-	Axis            int
-	Largest, Sorted bool
-}
-
-func (*TopK) Kind() string { return "TopK" }
-
-func (t *TopK) Infer(in []Info) ([]Info, error) {
-	if err := want(in, 2, 2); err != nil {
-		return nil, err
-	}
-	if err := isType(in, 0, numeric...); err != nil {
-		return nil, err
-	}
-	k, err := ints(in[1])
-	if err != nil {
-		return nil, err
-	}
-	a, err := axisOf(t.Axis, len(in[0].Shape))
-	if err != nil {
-		return nil, err
-	}
-	if len(k) != 1 || k[0] < 0 || k[0] > in[0].Shape[a] {
-		return nil, fmt.Errorf("the %v largest of %s along dimension %d", k, in[0], a)
-	}
-	shape := slices.Clone(in[0].Shape)
-	shape[a] = k[0]
-	return []Info{{DType: in[0].DType, Shape: shape}, {DType: tensor.Int64, Shape: shape}}, nil
-}
-
-func (t *TopK) Backward(tape Tape, in, out, dout []Ref, want []bool) []Ref {
-	if len(out) < 2 || out[1] == 0 {
-		return []Ref{refuse(tape, "the gradient of a TopK goes through its positions, which are not computed"), 0}
-	}
-	scatter := &ScatterElements{Axis: t.Axis, Reduction: ReduceAdd}
-	return []Ref{tape.Add(scatter, zeros(tape, in[0], tape.Info(in[0]).Shape), out[1], dout[0]), 0}
-}
-
-func (t *TopK) Forward(e *Env, in, out []*tensor.Tensor) error {
-	y, at := optT(out, 0), optT(out, 1)
-	ref := y
-	if ref == nil {
-		ref = at
-	}
-	a, _ := axisOf(t.Axis, in[0].Rank())
-	n, inner, k := in[0].Dim(a), sizeOf(in[0].Shape()[a+1:]), ref.Dim(a)
-	less := t.order(in[0])
-	idx := make([]int, n)
-	for row := range sizeOf(in[0].Shape()[:a]) {
-		for c := range inner {
-			base := row*n*inner + c
-			for i := range idx {
-				idx[i] = i
-			}
-			sort.SliceStable(idx, func(i, j int) bool { return less(base+idx[i]*inner, base+idx[j]*inner) })
-			for i := range k {
-				o := row*k*inner + i*inner + c
-				if y != nil {
-					copyBlock(y, o, in[0], base+idx[i]*inner, 1)
-				}
-				if at != nil {
-					at.Int64s()[o] = int64(idx[i])
-				}
+	case inner == 1:
+		for i := range y {
+			y[i] = int64(extreme(x[i*n:(i+1)*n], a.Max))
+		}
+	default:
+		best := scratch[T](e, min(inner, columns))
+		for r := 0; r < len(x); r += n * inner {
+			for c := 0; c < inner; c += columns {
+				m := min(columns, inner-c)
+				extremes(x[r+c:r+n*inner], inner, a.Max, best[:m], y[r/n+c:])
 			}
 		}
 	}
-	return nil
 }
 
-// order returns whether the element at i comes before the one at j.
-func (t *TopK) order(x *tensor.Tensor) func(i, j int) bool {
-	switch x.DType() {
-	case tensor.Float32:
-		return orderAny(t.Largest, x.Float32s())
-	case tensor.Float64:
-		return orderAny(t.Largest, tensor.Data[float64](x))
-	case tensor.Int8:
-		return orderAny(t.Largest, tensor.Data[int8](x))
-	case tensor.Int16:
-		return orderAny(t.Largest, tensor.Data[int16](x))
-	case tensor.Int32:
-		return orderAny(t.Largest, tensor.Data[int32](x))
-	case tensor.Uint8:
-		return orderAny(t.Largest, tensor.Data[uint8](x))
-	case tensor.Uint16:
-		return orderAny(t.Largest, tensor.Data[uint16](x))
-	case tensor.Uint32:
-		return orderAny(t.Largest, tensor.Data[uint32](x))
-	case tensor.Uint64:
-		return orderAny(t.Largest, tensor.Data[uint64](x))
-	}
-	return orderAny(t.Largest, x.Int64s())
-}
-
-func orderAny[T number](largest bool, v []T) func(i, j int) bool {
+// extreme returns the position of the first of the largest (or smallest) elements of x.
+func extreme[T number](x []T, largest bool) (at int) {
+	best := x[0]
 	if largest {
-		return func(i, j int) bool { return v[i] > v[j] }
+		for i, v := range x {
+			if v > best {
+				best, at = v, i
+			}
+		}
+		return at
 	}
-	return func(i, j int) bool { return v[i] < v[j] }
+	for i, v := range x {
+		if v < best {
+			best, at = v, i
+		}
+	}
+	return at
+}
+
+// columns is how many neighbouring columns are looked at together where an axis that is not the last is searched.
+const columns = 256
+
+// extremes finds the largest (or smallest) elements of the first len(best) columns of x, whose rows have step elements, and the rows where each first appears.
+// Where it returns true a NaN is in a column with other elements; it has won only where it is the first.
+func extremes[T number](x []T, step int, largest bool, best []T, at []int64) (nan bool) {
+	at = at[:len(best)]
+	copy(best, x)
+	clear(at)
+	for k := 1; k*step < len(x); k++ {
+		row := x[k*step:][:len(best)]
+		if largest {
+			for i, v := range row {
+				if v <= best[i] {
+					continue
+				}
+				if v > best[i] {
+					best[i], at[i] = v, int64(k)
+				} else {
+					nan = true
+				}
+			}
+			continue
+		}
+		for i, v := range row {
+			if v >= best[i] {
+				continue
+			}
+			if v < best[i] {
+				best[i], at[i] = v, int64(k)
+			} else {
+				nan = true
+			}
+		}
+	}
+	return nan
 }
 
 // CumSum returns running sums along the axis that input 1 names: Exclusive ones leave out the element itself, Reverse ones run from the end.
@@ -830,22 +799,49 @@ func cumAny[T interface {
 	if len(x) == 0 {
 		return
 	}
-	for r := range len(x) / n {
-		at, step := r/inner*n*inner+r%inner, inner
+	for r := 0; r < len(x); r += n * inner {
+		at, step := r, inner
 		if c.Reverse {
-			at, step = at+(n-1)*inner, -inner
+			at, step = r+(n-1)*inner, -inner
 		}
-		var sum T
-		for range n {
-			v := x[at]
-			if c.Exclusive {
-				y[at] = sum
-				sum += v
-			} else {
-				sum += v
-				y[at] = sum
+		if inner == 1 {
+			var sum T
+			for range n {
+				v := x[at]
+				if c.Exclusive {
+					y[at] = sum
+					sum += v
+				} else {
+					sum += v
+					y[at] = sum
+				}
+				at += step
+			}
+			continue
+		}
+		for k := range n {
+			to, from := y[at:at+inner], x[at:at+inner]
+			if c.Exclusive && k > 0 {
+				from = x[at-step:][:inner]
+			}
+			switch {
+			case k > 0:
+				addTo(to, y[at-step:][:inner], from)
+			case c.Exclusive:
+				clear(to)
+			default: // 0+x, which is not x where that is -0
+				clear(to)
+				addTo(to, to, from)
 			}
 			at += step
 		}
+	}
+}
+
+// addTo computes z = a + b; z may be a.
+func addTo[T number](z, a, b []T) {
+	a, b = a[:len(z)], b[:len(z)]
+	for i := range z {
+		z[i] = a[i] + b[i]
 	}
 }
