@@ -1,6 +1,7 @@
 package layer
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -173,44 +174,35 @@ func (b *Binary) Forward(e *Env, in, out []*tensor.Tensor) error {
 	switch x.DType() {
 	case tensor.Float32:
 		if b.compares() {
-			compare[float32](b.Fn, z, x, y, &w)
+			compare[float32](e, b.Fn, z, x, y, &w)
 			return nil
 		}
-		binaryFloat(b.Fn, z.Float32s(), x.Float32s(), y.Float32s(), &w)
+		binaryFloat(e, b.Fn, z.Float32s(), x.Float32s(), y.Float32s(), &w)
 	case tensor.Float64:
 		if b.compares() {
-			compare[float64](b.Fn, z, x, y, &w)
+			compare[float64](e, b.Fn, z, x, y, &w)
 			return nil
 		}
-		binaryFloat(b.Fn, tensor.Data[float64](z), tensor.Data[float64](x), tensor.Data[float64](y), &w)
+		binaryFloat(e, b.Fn, tensor.Data[float64](z), tensor.Data[float64](x), tensor.Data[float64](y), &w)
 	case tensor.Int8:
-		return binaryInt[int8](b, z, x, y, &w)
+		return binaryInt[int8](e, b, z, x, y, &w)
 	case tensor.Int16:
-		return binaryInt[int16](b, z, x, y, &w)
+		return binaryInt[int16](e, b, z, x, y, &w)
 	case tensor.Int32:
-		return binaryInt[int32](b, z, x, y, &w)
+		return binaryInt[int32](e, b, z, x, y, &w)
 	case tensor.Int64:
-		return binaryInt[int64](b, z, x, y, &w)
+		return binaryInt[int64](e, b, z, x, y, &w)
 	case tensor.Uint8:
-		return binaryInt[uint8](b, z, x, y, &w)
+		return binaryInt[uint8](e, b, z, x, y, &w)
 	case tensor.Uint16:
-		return binaryInt[uint16](b, z, x, y, &w)
+		return binaryInt[uint16](e, b, z, x, y, &w)
 	case tensor.Uint32:
-		return binaryInt[uint32](b, z, x, y, &w)
+		return binaryInt[uint32](e, b, z, x, y, &w)
 	case tensor.Uint64:
-		return binaryInt[uint64](b, z, x, y, &w)
+		return binaryInt[uint64](e, b, z, x, y, &w)
 	case tensor.Bool:
-		zs, xs, ys := tensor.Data[bool](z), tensor.Data[bool](x), tensor.Data[bool](y)
-		switch b.Fn {
-		case And:
-			apply(zs, xs, ys, &w, func(a, b bool) bool { return a && b })
-		case Or:
-			apply(zs, xs, ys, &w, func(a, b bool) bool { return a || b })
-		case Xor:
-			apply(zs, xs, ys, &w, func(a, b bool) bool { return a != b })
-		case Equal:
-			apply(zs, xs, ys, &w, func(a, b bool) bool { return a == b })
-		}
+		fn := b.Fn
+		runs(e, tensor.Bits[uint8](z), tensor.Bits[uint8](x), tensor.Bits[uint8](y), &w, func(z, a, b []uint8) { logic(fn, z, a, b) })
 	case tensor.String:
 		apply(tensor.Data[bool](z), x.Texts(), y.Texts(), &w, func(a, b string) bool { return a == b })
 	}
@@ -231,66 +223,123 @@ func apply[T, R any](z []R, x, y []T, w *strided, f func(a, b T) R) {
 	})
 }
 
-// binaryFloat is apply for the float types, with the four functions that networks spend time in written out.
-func binaryFloat[T float32 | float64](fn Fn, z, x, y []T, w *strided) {
+// runs calls f for stretches of z and of both inputs along a walk. An input that stays the same along a row is spread out for it.
+func runs[T tensor.Elem, R any](e *Env, z []R, x, y []T, w *strided, f func(z []R, a, b []T)) {
 	n, sx, sy := w.dim[w.n-1], w.step[0][w.n-1], w.step[1][w.n-1]
-	if sx == 1 && (sy == 1 || sy == 0) && (fn == Add || fn == Sub || fn == Mul || fn == Div) {
-		w.rows(func(at int, off [3]int) {
-			d, a := z[at:at+n], x[off[0]:off[0]+n]
-			if sy == 0 {
-				b := y[off[1]]
-				switch fn {
-				case Add:
-					for i, v := range a {
-						d[i] = v + b
-					}
-				case Sub:
-					for i, v := range a {
-						d[i] = v - b
-					}
-				case Mul:
-					for i, v := range a {
-						d[i] = v * b
-					}
-				case Div:
-					for i, v := range a {
-						d[i] = v / b
-					}
-				}
-				return
+	if n == 1 {
+		sx, sy = 1, 1
+	}
+	most, used := n, e.used
+	var same []T
+	if sx == 0 || sy == 0 {
+		most = min(n, 1<<10)
+		same = scratch[T](e, most)
+	}
+	w.rows(func(at int, off [3]int) {
+		a, b := x[off[0]:], y[off[1]:]
+		switch {
+		case sx == 0:
+			a = filled(same, a[0])
+		case sy == 0:
+			b = filled(same, b[0])
+		}
+		for k := 0; k < n; k += most {
+			m := min(most, n-k)
+			f(z[at+k:at+k+m], a, b)
+			if k+m < n {
+				a, b = a[m*sx:], b[m*sy:]
 			}
-			b := y[off[1] : off[1]+n]
-			switch fn {
-			case Add:
-				for i, v := range a {
-					d[i] = v + b[i]
-				}
-			case Sub:
-				for i, v := range a {
-					d[i] = v - b[i]
-				}
-			case Mul:
-				for i, v := range a {
-					d[i] = v * b[i]
-				}
-			case Div:
-				for i, v := range a {
-					d[i] = v / b[i]
-				}
+		}
+	})
+	e.used = used
+}
+
+func filled[T any](s []T, v T) []T {
+	for i := range s {
+		s[i] = v
+	}
+	return s
+}
+
+// logic computes And, Or, Xor and Equal of truth values, eight at a time: each is a mix of where both are true and where they differ.
+func logic(fn Fn, z, a, b []uint8) {
+	const ones = 0x0101010101010101
+	var both, differ, flip uint64
+	switch fn {
+	case And:
+		both = ones
+	case Or:
+		both, differ = ones, ones
+	case Xor:
+		differ = ones
+	case Equal:
+		differ, flip = ones, ones
+	}
+	a, b = a[:len(z)], b[:len(z)]
+	for len(z) >= 8 && len(a) >= 8 && len(b) >= 8 {
+		p, q := binary.LittleEndian.Uint64(a), binary.LittleEndian.Uint64(b)
+		binary.LittleEndian.PutUint64(z, (p&q&both|(p^q)&differ)^flip)
+		z, a, b = z[8:], a[8:], b[8:]
+	}
+	for i := range z {
+		p, q := a[i], b[i]
+		z[i] = (p&q&uint8(both) | (p^q)&uint8(differ)) ^ uint8(flip)
+	}
+}
+
+// arithmetic says whether calculate has fn.
+func arithmetic(fn Fn) bool {
+	switch fn {
+	case Add, Sum, Sub, Mul, Div, Max, Min:
+		return true
+	}
+	return false
+}
+
+// calculate computes the functions that networks spend time in. Max and Min return a NaN that is in a or b.
+func calculate[T number](fn Fn, z, a, b []T) {
+	a, b = a[:len(z)], b[:len(z)]
+	switch fn {
+	case Add, Sum:
+		addTo(z, a, b)
+	case Sub:
+		for i := range z {
+			z[i] = a[i] - b[i]
+		}
+	case Mul:
+		for i := range z {
+			z[i] = a[i] * b[i]
+		}
+	case Div:
+		for i := range z {
+			z[i] = a[i] / b[i]
+		}
+	case Max:
+		for i := range z {
+			v := b[i]
+			if p := a[i]; p > v || p != p {
+				v = p
 			}
-		})
+			z[i] = v
+		}
+	case Min:
+		for i := range z {
+			v := b[i]
+			if p := a[i]; p < v || p != p {
+				v = p
+			}
+			z[i] = v
+		}
+	}
+}
+
+func binaryFloat[T float32 | float64](e *Env, fn Fn, z, x, y []T, w *strided) {
+	if arithmetic(fn) {
+		runs(e, z, x, y, w, func(z, a, b []T) { calculate(fn, z, a, b) })
 		return
 	}
 	var f func(a, b T) T
 	switch fn {
-	case Add, Sum:
-		f = func(a, b T) T { return a + b }
-	case Sub:
-		f = func(a, b T) T { return a - b }
-	case Mul:
-		f = func(a, b T) T { return a * b }
-	case Div:
-		f = func(a, b T) T { return a / b }
 	case Pow:
 		f = pow[T]
 		if len(y) == 1 {
@@ -307,20 +356,6 @@ func binaryFloat[T float32 | float64](fn Fn, z, x, y []T, w *strided) {
 		}
 	case FMod:
 		f = func(a, b T) T { return T(math.Mod(float64(a), float64(b))) }
-	case Max:
-		f = func(a, b T) T {
-			if a != a {
-				return a
-			}
-			return maxOf(a, b)
-		}
-	case Min:
-		f = func(a, b T) T {
-			if a != a {
-				return a
-			}
-			return minOf(a, b)
-		}
 	case PRelu:
 		f = func(a, b T) T {
 			if a > 0 {
@@ -364,26 +399,45 @@ func pow[T float32 | float64](a, b T) T {
 	return T(math.NaN())
 }
 
-func compare[T number](fn Fn, z, x, y *tensor.Tensor, w *strided) {
-	var f func(a, b T) bool
+func compare[T number](e *Env, fn Fn, z, x, y *tensor.Tensor, w *strided) {
+	var f func(z []bool, a, b []T)
 	switch fn {
 	case Equal:
-		f = func(a, b T) bool { return a == b }
+		f = func(z []bool, a, b []T) {
+			a, b = a[:len(z)], b[:len(z)]
+			for i := range z {
+				z[i] = a[i] == b[i]
+			}
+		}
 	case Less:
-		f = func(a, b T) bool { return a < b }
+		f = less[T]
 	case LessOrEqual:
-		f = func(a, b T) bool { return a <= b }
+		f = lessOrEqual[T]
 	case Greater:
-		f = func(a, b T) bool { return a > b }
+		f = func(z []bool, a, b []T) { less(z, b, a) }
 	case GreaterOrEqual:
-		f = func(a, b T) bool { return a >= b }
+		f = func(z []bool, a, b []T) { lessOrEqual(z, b, a) }
 	}
-	apply(tensor.Data[bool](z), tensor.Data[T](x), tensor.Data[T](y), w, f)
+	runs(e, tensor.Data[bool](z), tensor.Data[T](x), tensor.Data[T](y), w, f)
 }
 
-func binaryInt[T integer](op *Binary, dst, a, b *tensor.Tensor, w *strided) error {
+func less[T number](z []bool, a, b []T) {
+	a, b = a[:len(z)], b[:len(z)]
+	for i := range z {
+		z[i] = a[i] < b[i]
+	}
+}
+
+func lessOrEqual[T number](z []bool, a, b []T) {
+	a, b = a[:len(z)], b[:len(z)]
+	for i := range z {
+		z[i] = a[i] <= b[i]
+	}
+}
+
+func binaryInt[T integer](e *Env, op *Binary, dst, a, b *tensor.Tensor, w *strided) error {
 	if op.compares() {
-		compare[T](op.Fn, dst, a, b, w)
+		compare[T](e, op.Fn, dst, a, b, w)
 		return nil
 	}
 	z, x, y := tensor.Data[T](dst), tensor.Data[T](a), tensor.Data[T](b)
@@ -394,16 +448,12 @@ func binaryInt[T integer](op *Binary, dst, a, b *tensor.Tensor, w *strided) erro
 			}
 		}
 	}
+	if fn := op.Fn; arithmetic(fn) {
+		runs(e, z, x, y, w, func(z, a, b []T) { calculate(fn, z, a, b) })
+		return nil
+	}
 	var f func(a, b T) T
 	switch op.Fn {
-	case Add, Sum:
-		f = func(a, b T) T { return a + b }
-	case Sub:
-		f = func(a, b T) T { return a - b }
-	case Mul:
-		f = func(a, b T) T { return a * b }
-	case Div:
-		f = func(a, b T) T { return a / b }
 	case Pow:
 		f = powInt[T]
 	case Mod:
@@ -416,10 +466,6 @@ func binaryInt[T integer](op *Binary, dst, a, b *tensor.Tensor, w *strided) erro
 		}
 	case FMod:
 		f = func(a, b T) T { return a % b }
-	case Max:
-		f = func(a, b T) T { return max(a, b) }
-	case Min:
-		f = func(a, b T) T { return min(a, b) }
 	case PRelu:
 		f = func(a, b T) T {
 			if a < 0 {

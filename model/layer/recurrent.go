@@ -406,10 +406,7 @@ func activate(a *Unary, x []float32) {
 		kernels.Tanh(x, x)
 		kernels.MulScalar(x, x, a.Alpha)
 	default:
-		f := unary32[a.Fn]
-		for i, v := range x {
-			x[i] = f(a, v)
-		}
+		unary32[a.Fn](a, x, x)
 	}
 }
 

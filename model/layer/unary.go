@@ -1,6 +1,7 @@
 package layer
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 
@@ -125,52 +126,85 @@ var (
 		SiLU: func(_ *Unary, x float64) float64 { return x / (1 + math.Exp(-x)) },
 	}
 
-	// The float32 ones that are exact or that the arithmetic contract defines.
-	unary32 = map[Fn]func(u *Unary, x float32) float32{
-		Abs:        func(_ *Unary, x float32) float32 { return ref.Abs(x) },
-		Neg:        func(_ *Unary, x float32) float32 { return -x },
-		Ceil:       func(_ *Unary, x float32) float32 { return float32(math.Ceil(float64(x))) },
-		Floor:      func(_ *Unary, x float32) float32 { return float32(math.Floor(float64(x))) },
-		Round:      func(_ *Unary, x float32) float32 { return float32(math.RoundToEven(float64(x))) },
-		Sqrt:       func(_ *Unary, x float32) float32 { return ref.Sqrt(x) },
-		Reciprocal: func(_ *Unary, x float32) float32 { return 1 / x },
-		Exp:        func(_ *Unary, x float32) float32 { return ref.Exp(x) },
-		Log:        func(_ *Unary, x float32) float32 { return ref.Log(x) },
-		Erf:        func(_ *Unary, x float32) float32 { return ref.Erf(x) },
-		Relu:       func(_ *Unary, x float32) float32 { return ref.ReLU(x) },
-		LeakyRelu:  func(u *Unary, x float32) float32 { return ref.LeakyReLU(x, u.Alpha) },
-		ThresholdedRelu: func(u *Unary, x float32) float32 {
-			if x > u.Alpha {
-				return x
+	// The float32 ones that are exact or that the arithmetic contract defines; y may be x. Those that cost less than a call per element have a loop of their own.
+	unary32 = map[Fn]func(u *Unary, y, x []float32){
+		Abs: each(func(_ *Unary, x float32) float32 { return ref.Abs(x) }),
+		Neg: each(func(_ *Unary, x float32) float32 { return -x }),
+		Ceil: func(_ *Unary, y, x []float32) {
+			for i, v := range x {
+				y[i] = float32(math.Ceil(float64(v)))
 			}
-			return x * 0
 		},
-		Shrink: func(u *Unary, x float32) float32 { return shrink(x, u.Alpha, u.Beta) },
-		Elu:    func(u *Unary, x float32) float32 { return ref.ELU(x, u.Alpha, 1) },
-		Selu:   func(u *Unary, x float32) float32 { return ref.ELU(x, float32(u.Alpha*u.Beta), u.Beta) },
-		Celu: func(u *Unary, x float32) float32 {
+		Floor: func(_ *Unary, y, x []float32) {
+			for i, v := range x {
+				y[i] = float32(math.Floor(float64(v)))
+			}
+		},
+		Round: func(_ *Unary, y, x []float32) {
+			for i, v := range x {
+				y[i] = float32(math.RoundToEven(float64(v)))
+			}
+		},
+		Sqrt: each(func(_ *Unary, x float32) float32 { return ref.Sqrt(x) }),
+		Reciprocal: func(_ *Unary, y, x []float32) {
+			for i, v := range x {
+				y[i] = 1 / v
+			}
+		},
+		Exp:       each(func(_ *Unary, x float32) float32 { return ref.Exp(x) }),
+		Log:       each(func(_ *Unary, x float32) float32 { return ref.Log(x) }),
+		Erf:       each(func(_ *Unary, x float32) float32 { return ref.Erf(x) }),
+		Relu:      each(func(_ *Unary, x float32) float32 { return ref.ReLU(x) }),
+		LeakyRelu: each(func(u *Unary, x float32) float32 { return ref.LeakyReLU(x, u.Alpha) }),
+		ThresholdedRelu: func(u *Unary, y, x []float32) {
+			alpha, gate := u.Alpha, [2]float32{0, 1}
+			for i, v := range x {
+				over := 0
+				if v > alpha {
+					over = 1
+				}
+				y[i] = v * gate[over]
+			}
+		},
+		Shrink: each(func(u *Unary, x float32) float32 { return shrink(x, u.Alpha, u.Beta) }),
+		Elu:    each(func(u *Unary, x float32) float32 { return ref.ELU(x, u.Alpha, 1) }),
+		Selu:   each(func(u *Unary, x float32) float32 { return ref.ELU(x, float32(u.Alpha*u.Beta), u.Beta) }),
+		Celu: each(func(u *Unary, x float32) float32 {
 			if x > 0 {
 				return x
 			}
 			return u.Alpha * ref.ELU(x/u.Alpha, 1, 1)
+		}),
+		Sigmoid:     each(func(_ *Unary, x float32) float32 { return ref.Sigmoid(x) }),
+		HardSigmoid: each(func(u *Unary, x float32) float32 { return ref.HardSigmoid(x, u.Alpha, u.Beta) }),
+		HardSwish:   each(func(_ *Unary, x float32) float32 { return ref.HardSwish(x) }),
+		Tanh:        each(func(_ *Unary, x float32) float32 { return ref.Tanh(x) }),
+		Softplus:    each(func(_ *Unary, x float32) float32 { return ref.Softplus(x) }),
+		Softsign: func(_ *Unary, y, x []float32) {
+			for i, v := range x {
+				y[i] = v / (1 + ref.Abs(v))
+			}
 		},
-		Sigmoid:     func(_ *Unary, x float32) float32 { return ref.Sigmoid(x) },
-		HardSigmoid: func(u *Unary, x float32) float32 { return ref.HardSigmoid(x, u.Alpha, u.Beta) },
-		HardSwish:   func(_ *Unary, x float32) float32 { return ref.HardSwish(x) },
-		Tanh:        func(_ *Unary, x float32) float32 { return ref.Tanh(x) },
-		Softplus:    func(_ *Unary, x float32) float32 { return ref.Softplus(x) },
-		Softsign:    func(_ *Unary, x float32) float32 { return x / (1 + ref.Abs(x)) },
-		Mish:        func(_ *Unary, x float32) float32 { return x * ref.Tanh(ref.Softplus(x)) },
-		Gelu: func(u *Unary, x float32) float32 {
+		Mish: each(func(_ *Unary, x float32) float32 { return x * ref.Tanh(ref.Softplus(x)) }),
+		Gelu: each(func(u *Unary, x float32) float32 {
 			if u.Alpha == 1 {
 				return ref.GELUTanh(x)
 			}
 			return ref.GELU(x)
-		},
-		SiLU: func(_ *Unary, x float32) float32 { return ref.SiLU(x) },
-		Step: func(_ *Unary, x float32) float32 { return ref.Step(x) },
+		}),
+		SiLU: each(func(_ *Unary, x float32) float32 { return ref.SiLU(x) }),
+		Step: each(func(_ *Unary, x float32) float32 { return ref.Step(x) }),
 	}
 )
+
+// each makes a function of vectors from one of numbers.
+func each(f func(u *Unary, x float32) float32) func(u *Unary, y, x []float32) {
+	return func(u *Unary, y, x []float32) {
+		for i, v := range x {
+			y[i] = f(u, v)
+		}
+	}
+}
 
 func shrink[T real](x, lambda, bias T) T {
 	switch {
@@ -285,9 +319,7 @@ func (u *Unary) floats(y, x []float32) {
 		return
 	}
 	if f := unary32[u.Fn]; f != nil {
-		for i, v := range x {
-			y[i] = f(u, v)
-		}
+		f(u, y, x)
 		return
 	}
 	f := unary64[u.Fn]
@@ -394,9 +426,13 @@ func (*Not) Infer(in []Info) ([]Info, error) {
 }
 
 func (*Not) Forward(e *Env, in, out []*tensor.Tensor) error {
-	y := tensor.Data[bool](out[0])
-	for i, v := range tensor.Data[bool](in[0]) {
-		y[i] = !v
+	y, x := tensor.Bits[uint8](out[0]), tensor.Bits[uint8](in[0])
+	for len(y) >= 8 && len(x) >= 8 {
+		binary.LittleEndian.PutUint64(y, binary.LittleEndian.Uint64(x)^0x0101010101010101)
+		y, x = y[8:], x[8:]
+	}
+	for i, v := range x {
+		y[i] = v ^ 1
 	}
 	return nil
 }
@@ -409,8 +445,20 @@ func (*IsNaN) Kind() string { return "IsNaN" }
 func (*IsNaN) Infer(in []Info) ([]Info, error) { return floatTest(in) }
 
 func (*IsNaN) Forward(e *Env, in, out []*tensor.Tensor) error {
-	testFloats(out[0], in[0], math.IsNaN)
+	y := tensor.Data[bool](out[0])
+	if in[0].DType() == tensor.Float64 {
+		areNaN(y, tensor.Data[float64](in[0]))
+	} else {
+		areNaN(y, in[0].Float32s())
+	}
 	return nil
+}
+
+func areNaN[T real](y []bool, x []T) {
+	y = y[:len(x)]
+	for i, v := range x {
+		y[i] = v != v
+	}
 }
 
 // IsInf computes y = (x is infinite, of a sign that is asked for).
@@ -421,10 +469,27 @@ func (*IsInf) Kind() string { return "IsInf" }
 func (*IsInf) Infer(in []Info) ([]Info, error) { return floatTest(in) }
 
 func (o *IsInf) Forward(e *Env, in, out []*tensor.Tensor) error {
-	testFloats(out[0], in[0], func(v float64) bool {
-		return o.Positive && math.IsInf(v, 1) || o.Negative && math.IsInf(v, -1)
-	})
+	y := tensor.Data[bool](out[0])
+	if in[0].DType() == tensor.Float64 {
+		areInf(o, y, tensor.Data[float64](in[0]))
+	} else {
+		areInf(o, y, in[0].Float32s())
+	}
 	return nil
+}
+
+func areInf[T real](o *IsInf, y []bool, x []T) {
+	high, low := T(math.NaN()), T(math.NaN()) // which nothing equals
+	if o.Positive {
+		high = T(math.Inf(1))
+	}
+	if o.Negative {
+		low = T(math.Inf(-1))
+	}
+	y = y[:len(x)]
+	for i, v := range x {
+		y[i] = v == high || v == low
+	}
 }
 
 func floatTest(in []Info) ([]Info, error) {
@@ -435,17 +500,4 @@ func floatTest(in []Info) ([]Info, error) {
 		return nil, err
 	}
 	return one(tensor.Bool, in[0].Shape)
-}
-
-func testFloats(dst, src *tensor.Tensor, f func(float64) bool) {
-	y := tensor.Data[bool](dst)
-	if src.DType() == tensor.Float64 {
-		for i, v := range tensor.Data[float64](src) {
-			y[i] = f(v)
-		}
-		return
-	}
-	for i, v := range src.Float32s() {
-		y[i] = f(float64(v))
-	}
 }
