@@ -1,6 +1,7 @@
 package layer
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -446,22 +447,41 @@ func (*NonZero) Infer(in []Info) ([]Info, error) {
 func (*NonZero) Forward(e *Env, in, out []*tensor.Tensor) error { panic("layer: NonZero: use Run") }
 
 func (*NonZero) Run(e *Env, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
-	b := tensor.New(tensor.Bool, in[0].Shape()...)
-	if err := tensor.Convert(b, in[0], false); err != nil {
-		return nil, err
-	}
-	var at []int
-	for i, v := range tensor.Data[bool](b) {
-		if v {
-			at = append(at, i)
+	b := in[0]
+	if b.DType() != tensor.Bool {
+		b = tensor.New(tensor.Bool, in[0].Shape()...)
+		if err := tensor.Convert(b, in[0], false); err != nil {
+			return nil, err
 		}
 	}
-	n, st := in[0].Rank(), rowMajor(in[0].Shape())
-	y := tensor.New(tensor.Int64, n, len(at))
-	for d := range n {
+	at := truths(tensor.Data[bool](b), tensor.Bits[uint8](b), scratch[int64](e, b.Len()))
+	count := len(at)
+	n := in[0].Rank()
+	y := tensor.New(tensor.Int64, n, count)
+	for d := n - 1; d >= 0; d-- { // what is left of each position is a row of the axes before
+		size, row := int64(in[0].Dim(d)), y.Int64s()[d*count:]
 		for i, p := range at {
-			y.Int64s()[d*len(at)+i] = int64(p / st[d] % in[0].Dim(d))
+			at[i] = p / size
+			row[i] = p - at[i]*size
 		}
 	}
 	return []*tensor.Tensor{y}, nil
+}
+
+// truths puts into at the positions of the true elements of x, of which raw are the bytes; eight that are all false are passed over at once.
+func truths(x []bool, raw []uint8, at []int64) []int64 {
+	n := 0
+	for i := 0; i < len(x); i += 8 {
+		next := x[i:min(i+8, len(x))]
+		if len(next) == 8 && binary.LittleEndian.Uint64(raw[i:]) == 0 {
+			continue
+		}
+		for k, v := range next {
+			at[n] = int64(i + k) // to stay only where v is true
+			if v {
+				n++
+			}
+		}
+	}
+	return at[:n]
 }

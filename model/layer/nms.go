@@ -2,7 +2,6 @@ package layer
 
 import (
 	"fmt"
-	"sort"
 
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
@@ -54,32 +53,25 @@ func (n *NonMaxSuppression) Run(e *Env, in []*tensor.Tensor) ([]*tensor.Tensor, 
 	boxes, scores := in[0].Float32s(), in[1].Float32s()
 	count, classes := in[0].Dim(1), in[1].Dim(1)
 	var picked []int64
-	var order, kept []int
+	var kept []box
+	places := scratch[int64](e, count)
 	for img := range in[0].Dim(0) {
 		area := boxes[img*count*4 : (img+1)*count*4]
 		for c := range classes {
 			s := scores[(img*classes+c)*count : (img*classes+c+1)*count]
-			order, kept = order[:0], kept[:0]
-			for i, v := range s {
-				if t := optT(in, 4); t == nil || v > t.Float32s()[0] {
-					order = append(order, i)
-				}
-			}
-			sort.SliceStable(order, func(i, j int) bool { return s[order[i]] > s[order[j]] })
-			for _, i := range order {
-				if int64(len(kept)) >= most {
-					break
-				}
-				free := true
-				for _, k := range kept {
-					if n.overlap(area[i*4:i*4+4], area[k*4:k*4+4]) > iou {
+			kept = kept[:0]
+			for q := n.queue(places, s, optT(in, 4)); len(q.places) > 0 && int64(len(kept)) < most; {
+				i := q.next(s)
+				b, free := n.corners(area[i*4:i*4+4]), true
+				for k := range kept {
+					if b.overlap(&kept[k]) > iou {
 						free = false
 						break
 					}
 				}
 				if free {
-					kept = append(kept, i)
-					picked = append(picked, int64(img), int64(c), int64(i))
+					kept = append(kept, b)
+					picked = append(picked, int64(img), int64(c), i)
 				}
 			}
 		}
@@ -87,27 +79,80 @@ func (n *NonMaxSuppression) Run(e *Env, in []*tensor.Tensor) ([]*tensor.Tensor, 
 	return []*tensor.Tensor{tensor.Of(picked, len(picked)/3, 3)}, nil
 }
 
+// queue hands out the positions of scores, best first and equal ones in order: a heap, or already sorted because there is a NaN among the scores.
+type queue struct {
+	places []int64
+	sorted bool
+}
+
+// queue returns the positions of the scores that are above the least.
+func (*NonMaxSuppression) queue(places []int64, s []float32, least *tensor.Tensor) (q queue) {
+	m := 0
+	if least == nil {
+		for i := range s {
+			places[i] = int64(i)
+		}
+		m = len(s)
+	} else {
+		l := least.Float32s()[0]
+		for i, v := range s {
+			if v > l {
+				places[m] = int64(i)
+				m++
+			}
+		}
+	}
+	q.places = places[:m]
+	if q.sorted = hasNaN(s); q.sorted {
+		stable(q.places, s, true)
+		return q
+	}
+	for i := m/2 - 1; i >= 0; i-- {
+		sift(q.places, s, i, true, false)
+	}
+	return q
+}
+
+// next takes the first position out.
+func (q *queue) next(s []float32) int64 {
+	p := q.places
+	first, last := p[0], len(p)-1
+	if q.sorted {
+		q.places = p[1:]
+		return first
+	}
+	p[0], q.places = p[last], p[:last]
+	if last > 0 {
+		sift(q.places, s, 0, true, false)
+	}
+	return first
+}
+
+// box is the least and greatest of both coordinates and the area between.
+type box struct{ y0, x0, y1, x1, area float32 }
+
 // overlap returns intersection over union of two boxes.
-func (n *NonMaxSuppression) overlap(a, b []float32) float32 {
-	a0, a1, a2, a3 := n.corners(a)
-	b0, b1, b2, b3 := n.corners(b)
-	h, w := minOf(a2, b2)-maxOf(a0, b0), minOf(a3, b3)-maxOf(a1, b1)
+func (a *box) overlap(b *box) float32 {
+	h, w := minOf(a.y1, b.y1)-maxOf(a.y0, b.y0), minOf(a.x1, b.x1)-maxOf(a.x0, b.x0)
 	if h <= 0 || w <= 0 {
 		return 0
 	}
 	inter := float32(h * w)
-	union := float32((a2-a0)*(a3-a1)) + float32((b2-b0)*(b3-b1)) - inter
+	union := a.area + b.area - inter
 	if union <= 0 {
 		return 0
 	}
 	return inter / union
 }
 
-// corners returns the box as least and greatest of both coordinates.
-func (n *NonMaxSuppression) corners(b []float32) (y0, x0, y1, x1 float32) {
+// corners reads a box.
+func (n *NonMaxSuppression) corners(v []float32) (b box) {
 	if n.Center {
-		h, w := float32(b[3]/2), float32(b[2]/2)
-		return b[1] - h, b[0] - w, b[1] + h, b[0] + w
+		h, w := float32(v[3]/2), float32(v[2]/2)
+		b = box{y0: v[1] - h, x0: v[0] - w, y1: v[1] + h, x1: v[0] + w}
+	} else {
+		b = box{y0: minOf(v[0], v[2]), x0: minOf(v[1], v[3]), y1: maxOf(v[0], v[2]), x1: maxOf(v[1], v[3])}
 	}
-	return minOf(b[0], b[2]), minOf(b[1], b[3]), maxOf(b[0], b[2]), maxOf(b[1], b[3])
+	b.area = float32((b.y1 - b.y0) * (b.x1 - b.x0))
+	return b
 }
