@@ -3,6 +3,7 @@ package layer
 import (
 	"fmt"
 
+	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/kernels/ref"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
@@ -65,12 +66,110 @@ func (c *Conv) Forward(e *Env, in, out []*tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
-	if x.DType() == tensor.Float64 {
+	switch {
+	case x.DType() == tensor.Float64:
 		convolve(e, s, c.Groups, in, out[0], addRow[float64])
-	} else {
+	case c.columns(x.Shape(), w.Shape()):
+		c.product(e, s, c.pack(w, optT(in, 2)), in, out)
+	default:
 		convolve(e, s, c.Groups, in, out[0], fmaRow)
 	}
 	return nil
+}
+
+// columns says whether a Conv of float32 is computed by columns. Depthwise ones are not: no two outputs would share what they cost.
+func (c *Conv) columns(x, w []int) bool { return len(x) == 5 && (w[1] > 1 || w[0] > c.Groups) }
+
+// Plan packs constant weights of three dimensions once. It plans a Conv of float32 alone: other layers embed it.
+func (c *Conv) Plan(in, out []Info) Op {
+	b := opt(in, 2)
+	if in[0].DType != tensor.Float32 || !c.columns(in[0].Shape, in[1].Shape) || in[1].Value == nil || b.Present() && b.Value == nil {
+		return nil
+	}
+	s, err := c.over(in[0].Shape, in[1].Shape)
+	if err != nil {
+		return nil
+	}
+	return &packedConv{*c, s, c.pack(in[1].Value, b.Value)}
+}
+
+// packedConv is a Conv of known weights and sizes.
+type packedConv struct {
+	Conv
+	span    span
+	weights []*kernels.Packed
+}
+
+func (c *packedConv) Forward(e *Env, in, out []*tensor.Tensor) error {
+	c.product(e, c.span, c.weights, in, out)
+	return nil
+}
+
+func (c *Conv) pack(w, b *tensor.Tensor) []*kernels.Packed {
+	shape := w.Shape()
+	turned := make([]float32, w.Len()) // [O,taps,C/G]
+	kernels.NCHWToNHWC(nil, turned, w.Float32s(), shape[0], shape[1], sizeOf(shape[2:]))
+	return packGroups(turned, floatsOf(b), c.Groups, shape[0], sizeOf(shape[1:]))
+}
+
+// product computes a Conv of float32 by columns.
+func (c *Conv) product(e *Env, s span, weights []*kernels.Packed, in, out []*tensor.Tensor) {
+	if out[0].Len() == 0 {
+		return
+	}
+	x := in[0]
+	t := taskOf[window](e)
+	*t = window{s: s, groups: c.Groups, c: x.Dim(1), x: e.Floats(x.Len())}
+	kernels.NCHWToNHWC(e.Team, t.x, x.Float32s(), x.Dim(0), t.c, s.in[0]*s.in[1]*s.in[2])
+	byColumns(e, t, weights, out[0])
+}
+
+// window sees [N,D,H,W,C] through a span's windows: rows are [G,taps,C/G].
+type window struct {
+	s         span
+	groups, c int
+	x         []float32
+}
+
+func (t *window) see(rows []float32, n, from, to int) {
+	s := &t.s
+	across, run := s.kernel[2], t.c/t.groups // taps in a line of the window, and floats of a group at one
+	group := s.taps() * run
+	for p := from; p < to; p++ {
+		row := rows[(p-from)*t.groups*group:][:t.groups*group]
+		oz, oy, ox := p/(s.out[1]*s.out[2]), p/s.out[2]%s.out[1], p%s.out[2]
+		x0 := ox*s.stride[2] - s.before[2]
+		for l := range s.kernel[0] * s.kernel[1] {
+			z := oz*s.stride[0] - s.before[0] + l/s.kernel[1]*s.dilation[0]
+			y := oy*s.stride[1] - s.before[1] + l%s.kernel[1]*s.dilation[1]
+			inside := z >= 0 && z < s.in[0] && y >= 0 && y < s.in[1]
+			at := ((n*s.in[0]+z)*s.in[1] + y) * s.in[2]
+			if t.groups == 1 && s.dilation[2] == 1 { // elements that lie side by side, taken together
+				lo, hi := min(max(0, -x0), across), max(0, min(across, s.in[2]-x0))
+				if !inside || lo >= hi {
+					lo, hi = 0, 0
+				}
+				line := row[l*across*run:][:across*run]
+				clear(line[:lo*run])
+				clear(line[hi*run:])
+				if lo < hi {
+					copy(line[lo*run:hi*run], t.x[(at+x0+lo)*run:])
+				}
+				continue
+			}
+			for k := range across {
+				x := x0 + k*s.dilation[2]
+				for g := range t.groups {
+					dst := row[g*group+(l*across+k)*run:][:run]
+					if inside && x >= 0 && x < s.in[2] {
+						copy(dst, t.x[(at+x)*t.c+g*run:])
+					} else {
+						clear(dst)
+					}
+				}
+			}
+		}
+	}
 }
 
 func convolve[T real](e *Env, s span, groups int, in []*tensor.Tensor, out *tensor.Tensor, row func(y, x []T, step int, w T)) {

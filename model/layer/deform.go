@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
@@ -64,17 +65,117 @@ func (c *DeformConv) Work(in, out []Info) int64 {
 
 func (c *DeformConv) Forward(e *Env, in, out []*tensor.Tensor) error {
 	s, err := c.conv().over(in[0].Shape(), in[1].Shape())
-	if err != nil || out[0].Len() == 0 {
+	switch {
+	case err != nil || out[0].Len() == 0:
 		return err
-	}
-	if in[0].DType() == tensor.Float64 {
+	case in[0].DType() == tensor.Float64:
 		deform[float64](e, c, s, in, out[0])
-	} else {
-		deform[float32](e, c, s, in, out[0])
+	default:
+		c.product(e, s, c.pack(in[1], optT(in, 3)), in, out)
 	}
 	return nil
 }
 
+// Plan packs constant weights once.
+func (c *DeformConv) Plan(in, out []Info) Op {
+	b := opt(in, 3)
+	if in[0].DType != tensor.Float32 || in[1].Value == nil || b.Present() && b.Value == nil {
+		return nil
+	}
+	s, err := c.conv().over(in[0].Shape, in[1].Shape)
+	if err != nil {
+		return nil
+	}
+	return &packedDeform{*c, s, c.pack(in[1].Value, b.Value)}
+}
+
+// packedDeform is a DeformConv of known weights and sizes.
+type packedDeform struct {
+	DeformConv
+	span    span
+	weights []*kernels.Packed
+}
+
+func (c *packedDeform) Forward(e *Env, in, out []*tensor.Tensor) error {
+	c.product(e, c.span, c.weights, in, out)
+	return nil
+}
+
+func (c *DeformConv) pack(w, b *tensor.Tensor) []*kernels.Packed {
+	return packGroups(w.Float32s(), floatsOf(b), c.Groups, w.Dim(0), sizeOf(w.Shape()[1:]))
+}
+
+// product returns the bits of deform.
+func (c *DeformConv) product(e *Env, s span, weights []*kernels.Packed, in, out []*tensor.Tensor) {
+	if out[0].Len() == 0 {
+		return
+	}
+	t := taskOf[moved](e)
+	*t = moved{s: s, shared: in[0].Dim(1) / c.OffsetGroups, c: in[0].Dim(1), offset: in[2].Float32s(), m: optData[float32](in, 4)}
+	area := s.in[1] * s.in[2]
+	x := e.Floats(in[0].Len() + t.c)
+	t.x, t.none = x[:in[0].Len()], x[in[0].Len():]
+	clear(t.none)
+	kernels.NCHWToNHWC(e.Team, t.x, in[0].Float32s(), in[0].Dim(0), t.c, area)
+	byColumns(e, t, weights, out[0])
+}
+
+// moved sees [N,H,W,C] through moved taps: rows are [C,KH·KW].
+type moved struct {
+	s         span
+	shared, c int       // shared: channels with the same offsets
+	x, none   []float32 // none: a position outside, zeros
+	offset, m []float32
+}
+
+func (t *moved) see(rows []float32, n, from, to int) {
+	s := &t.s
+	taps, area, sets := s.taps(), s.out[1]*s.out[2], t.c/t.shared
+	var at [4][]float32
+	for p := from; p < to; p++ {
+		row := rows[(p-from)*t.c*taps:][:t.c*taps]
+		for i := range sets * taps {
+			set, k := i/taps, i%taps
+			o := n*sets*taps + i
+			y := float32(p/s.out[2]*s.stride[1]-s.before[1]+k/s.kernel[2]*s.dilation[1]) + t.offset[2*o*area+p]
+			x := float32(p%s.out[2]*s.stride[2]-s.before[2]+k%s.kernel[2]*s.dilation[2]) + t.offset[(2*o+1)*area+p]
+			mask := float32(1)
+			if t.m != nil {
+				mask = t.m[o*area+p]
+			}
+			weight := t.corners(&at, n, set*t.shared, y, x)
+			a, b, c, d := at[0], at[1][:len(at[0])], at[2][:len(at[0])], at[3][:len(at[0])]
+			for j := range a {
+				sum := 0 + float32(weight[0]*a[j]) // 0 makes +0 of -0
+				sum += float32(weight[1] * b[j])
+				sum += float32(weight[2] * c[j])
+				sum += float32(weight[3] * d[j])
+				row[(set*t.shared+j)*taps+k] = float32(sum * mask)
+			}
+		}
+	}
+}
+
+// corners finds the four elements around (y, x) of the shared channels from the first on, and their weights, as sampled does.
+func (t *moved) corners(at *[4][]float32, n, first int, y, x float32) (weight [4]float32) {
+	h, w := t.s.in[1], t.s.in[2]
+	for i := range at {
+		at[i] = t.none[:t.shared]
+	}
+	if !(y > -1 && y < float32(h) && x > -1 && x < float32(w)) {
+		return weight
+	}
+	y0, x0 := int(math.Floor(float64(y))), int(math.Floor(float64(x)))
+	ly, lx := y-float32(y0), x-float32(x0)
+	for i := range at {
+		if r, c := y0+i/2, x0+i%2; r >= 0 && r < h && c >= 0 && c < w {
+			at[i] = t.x[((n*h+r)*w+c)*t.c+first:][:t.shared]
+		}
+	}
+	return [4]float32{float32((1 - ly) * (1 - lx)), float32((1 - ly) * lx), float32(ly * (1 - lx)), float32(ly * lx)}
+}
+
+// deform is the plain form: every sample by itself.
 func deform[T real](e *Env, c *DeformConv, s span, in []*tensor.Tensor, out *tensor.Tensor) {
 	t := taskOf[deformTask[T]](e)
 	*t = deformTask[T]{s: s, groups: c.Groups, shared: in[0].Dim(1) / c.OffsetGroups, c: in[0].Dim(1), o: in[1].Dim(0),

@@ -50,13 +50,13 @@ func (m *MaxPool) Forward(e *Env, in, out []*tensor.Tensor) error {
 	}
 	switch in[0].DType() {
 	case tensor.Float32:
-		maxPool(m, &s, in[0].Float32s(), out[0].Float32s(), at, float32(math.Inf(-1)))
+		maxPool(e, m, &s, in[0].Float32s(), out[0].Float32s(), at, float32(math.Inf(-1)))
 	case tensor.Float64:
-		maxPool(m, &s, tensor.Data[float64](in[0]), tensor.Data[float64](out[0]), at, math.Inf(-1))
+		maxPool(e, m, &s, tensor.Data[float64](in[0]), tensor.Data[float64](out[0]), at, math.Inf(-1))
 	case tensor.Int8:
-		maxPool(m, &s, tensor.Data[int8](in[0]), tensor.Data[int8](out[0]), at, math.MinInt8)
+		maxPool(e, m, &s, tensor.Data[int8](in[0]), tensor.Data[int8](out[0]), at, math.MinInt8)
 	case tensor.Uint8:
-		maxPool(m, &s, tensor.Data[uint8](in[0]), tensor.Data[uint8](out[0]), at, 0)
+		maxPool(e, m, &s, tensor.Data[uint8](in[0]), tensor.Data[uint8](out[0]), at, 0)
 	}
 	return nil
 }
@@ -65,7 +65,13 @@ func (m *MaxPool) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
 	return []Ref{t.Add(&MaxPoolGrad{*m}, in[0], out[0], dout[0])}
 }
 
-func maxPool[T number](m *MaxPool, s *span, x, y []T, at []int64, low T) {
+func maxPool[T number](e *Env, m *MaxPool, s *span, x, y []T, at []int64, low T) {
+	if at == nil && s.kernel[0] <= s.in[0] && s.kernel[1] <= s.in[1] && s.kernel[2] <= s.in[2] {
+		t := taskOf[maxTask[T]](e)
+		*t = maxTask[T]{*s, x, y, low}
+		e.Team.Run(t, len(y)/max(1, s.out[1]*s.out[2]))
+		return
+	}
 	s.windows(len(y)/max(1, s.out[0]*s.out[1]*s.out[2]), func(o, base int, lo, hi *[3]int) {
 		best, where := low, -1
 		for z := lo[0]; z < hi[0]; z += s.dilation[0] {
@@ -90,6 +96,41 @@ func maxPool[T number](m *MaxPool, s *span, x, y []T, at []int64, low T) {
 			at[o] = int64(where)
 		}
 	})
+}
+
+// maxTask finds the largest elements of windows alone, without their positions. Its tiles are planes of the output.
+type maxTask[T number] struct {
+	s    span
+	x, y []T
+	low  T
+}
+
+// Tile goes through a line tap by tap; each output still sees its window in row-major order.
+func (t *maxTask[T]) Tile(i, _ int) {
+	s := &t.s
+	z0, size := i%s.out[0]*s.stride[0]-s.before[0], s.in[1]*s.in[2]
+	x := t.x[i/s.out[0]*s.in[0]*size:]
+	for oy := range s.out[1] {
+		y := t.y[(i*s.out[1]+oy)*s.out[2]:][:s.out[2]]
+		for p := range y {
+			y[p] = t.low
+		}
+		for k := range s.taps() {
+			z := z0 + k/(s.kernel[1]*s.kernel[2])*s.dilation[0]
+			r := oy*s.stride[1] - s.before[1] + k/s.kernel[2]%s.kernel[1]*s.dilation[1]
+			dx := k%s.kernel[2]*s.dilation[2] - s.before[2]
+			lo, hi := s.valid(2, dx)
+			if z < 0 || z >= s.in[0] || r < 0 || r >= s.in[1] || lo == hi {
+				continue
+			}
+			from := x[z*size+r*s.in[2]+lo*s.stride[2]+dx:]
+			for p, best := range y[lo:hi] {
+				if v := from[p*s.stride[2]]; !(best > v) {
+					y[lo+p] = v
+				}
+			}
+		}
+	}
 }
 
 // windows calls f for each output: its offset, the offset of its channel in the input, and the part of its window that lies inside the

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/kernels/ref"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
@@ -215,70 +216,114 @@ func (r *RoiAlign) Work(in, out []Info) int64 {
 }
 
 func (r *RoiAlign) Forward(e *Env, in, out []*tensor.Tensor) error {
-	x, y := in[0].Float32s(), out[0].Float32s()
 	s := in[0].Shape()
-	h, w := s[2], s[3]
-	for k := range in[1].Dim(0) {
-		img, err := position(in[2].Int64s()[k], s[0])
-		if err != nil {
+	t := taskOf[roiTask](e)
+	*t = roiTask{r: r, n: s[0], h: s[2], w: s[3], c: s[1], x: in[0].Float32s(), y: out[0].Float32s(), regions: in[1].Float32s(), images: in[2].Int64s()}
+	for k := range t.images {
+		if _, err := position(t.images[k], s[0]); err != nil {
 			return err
 		}
-		var b [4]float32
-		for i, v := range in[1].Float32s()[k*4 : k*4+4] {
-			b[i] = float32(v * r.Scale)
-			if r.HalfPixel {
-				b[i] -= 0.5
-			}
-			if !(ref.Abs(b[i]) < 1<<24) {
-				return fmt.Errorf("region %d is %v", k, in[1].Float32s()[k*4:k*4+4])
-			}
-		}
-		rw, rh := b[2]-b[0], b[3]-b[1]
-		if !r.HalfPixel {
-			rw, rh = maxOf(1, rw), maxOf(1, rh)
-		}
-		bw, bh := rw/float32(r.Width), rh/float32(r.Height)
-		gw, gh := r.Samples, r.Samples
-		if r.Samples == 0 {
-			gw, gh = int(math.Ceil(float64(bw))), int(math.Ceil(float64(bh)))
-		}
-		// A bin that is twice as large as the input is no region of it.
-		if r.Samples == 0 && (gw > 2*w+2 || gh > 2*h+2) {
-			return fmt.Errorf("region %d is %v, too large to sample", k, in[1].Float32s()[k*4:k*4+4])
-		}
-		for c := range s[1] {
-			plane := x[(img*s[1]+c)*h*w:]
-			for py := range r.Height {
-				for px := range r.Width {
-					var sum float32
-					top := float32(math.Inf(-1))
-					for iy := range gh {
-						for ix := range gw {
-							v, t := bilinear(plane, h, w, b[1]+float32(float32(py)*bh)+(float32(iy)+0.5)*bh/float32(gh),
-								b[0]+float32(float32(px)*bw)+(float32(ix)+0.5)*bw/float32(gw))
-							sum += v
-							top = maxOf(top, t)
-						}
-					}
-					if r.Max {
-						if sum = top; gw < 1 || gh < 1 {
-							sum = 0
-						}
-					} else {
-						sum /= float32(max(1, gw*gh))
-					}
-					y[((k*s[1]+c)*r.Height+py)*r.Width+px] = sum
-				}
-			}
+		if _, err := t.region(k); err != nil {
+			return err
 		}
 	}
+	if len(t.y) == 0 {
+		return nil
+	}
+	t.pixel, t.channel = 1, t.h*t.w
+	if product(out[0].Len(), max(1, r.Samples), max(1, r.Samples)) > int64(len(t.x)) { // worth laying channels side by side
+		x := e.Floats(len(t.x))
+		kernels.NCHWToNHWC(e.Team, x, t.x, s[0], t.c, t.h*t.w)
+		t.x, t.pixel, t.channel = x, t.c, 1
+	}
+	t.sums = e.Floats(e.Team.Threads() * t.c)
+	e.Team.Run(t, len(t.images))
 	return nil
 }
 
-// bilinear returns the interpolated value at (y, x) and the largest of its four weighted corners; 0 outside.
-func bilinear(p []float32, h, w int, y, x float32) (v, top float32) {
+// roiTask pools one region per tile.
+type roiTask struct {
+	r              *RoiAlign
+	n, h, w, c     int
+	pixel, channel int // elements of x from one to the next
+	x, y, regions  []float32
+	images         []int64
+	sums           []float32 // [worker,c]
+}
+
+// region is where the samples of a region lie.
+type region struct {
+	top, left, high, wide float32 // of the first bin
+	rows, cols            int     // samples in a bin
+}
+
+// region resolves one.
+func (t *roiTask) region(k int) (g region, err error) {
+	r := t.r
+	var b [4]float32
+	for i, v := range t.regions[k*4 : k*4+4] {
+		b[i] = float32(v * r.Scale)
+		if r.HalfPixel {
+			b[i] -= 0.5
+		}
+		if !(ref.Abs(b[i]) < 1<<24) {
+			return g, fmt.Errorf("region %d is %v", k, t.regions[k*4:k*4+4])
+		}
+	}
+	rw, rh := b[2]-b[0], b[3]-b[1]
+	if !r.HalfPixel {
+		rw, rh = maxOf(1, rw), maxOf(1, rh)
+	}
+	g = region{b[1], b[0], rh / float32(r.Height), rw / float32(r.Width), r.Samples, r.Samples}
+	if r.Samples == 0 {
+		g.rows, g.cols = int(math.Ceil(float64(g.high))), int(math.Ceil(float64(g.wide)))
+		// A bin that is twice as large as the input is no region of it.
+		if g.cols > 2*t.w+2 || g.rows > 2*t.h+2 {
+			return g, fmt.Errorf("region %d is %v, too large to sample", k, t.regions[k*4:k*4+4])
+		}
+	}
+	return g, nil
+}
+
+func (t *roiTask) Tile(k, worker int) {
+	r := t.r
+	g, _ := t.region(k)
+	img, _ := position(t.images[k], t.n)
+	x, sums := t.x[img*t.c*t.h*t.w:][:t.c*t.h*t.w], t.sums[worker*t.c:][:t.c]
+	first := float32(0)
+	if r.Max && g.rows > 0 && g.cols > 0 {
+		first = float32(math.Inf(-1))
+	}
+	for bin := range r.Height * r.Width {
+		for c := range sums {
+			sums[c] = first
+		}
+		for iy := range g.rows {
+			for ix := range g.cols {
+				t.sample(sums, x, g.top+float32(float32(bin/r.Width)*g.high)+(float32(iy)+0.5)*g.high/float32(g.rows),
+					g.left+float32(float32(bin%r.Width)*g.wide)+(float32(ix)+0.5)*g.wide/float32(g.cols))
+			}
+		}
+		y := t.y[k*t.c*r.Height*r.Width+bin:]
+		for c, v := range sums {
+			if !r.Max {
+				v /= float32(max(1, g.rows*g.cols))
+			}
+			y[c*r.Height*r.Width] = v
+		}
+	}
+}
+
+// sample adds the interpolated values at (y, x) to all channels' sums or, where Max is set, lets their largest weighted corners compete; outside, all are 0.
+func (t *roiTask) sample(sums, p []float32, y, x float32) {
+	h, w := t.h, t.w
 	if !(y >= -1 && y <= float32(h) && x >= -1 && x <= float32(w)) {
-		return 0, 0
+		if t.r.Max {
+			for c, v := range sums {
+				sums[c] = maxOf(v, 0)
+			}
+		}
+		return
 	}
 	y, x = maxOf(0, y), maxOf(0, x)
 	y0, x0 := min(int(y), h-1), min(int(x), w-1)
@@ -291,7 +336,15 @@ func bilinear(p []float32, h, w int, y, x float32) (v, top float32) {
 		lx = 0
 	}
 	hy, hx := 1-ly, 1-lx
-	a, b := float32(float32(hy*hx)*p[y0*w+x0]), float32(float32(hy*lx)*p[y0*w+x1])
-	c, d := float32(float32(ly*hx)*p[y1*w+x0]), float32(float32(ly*lx)*p[y1*w+x1])
-	return a + b + c + d, maxOf(maxOf(a, b), maxOf(c, d))
+	wa, wb, wc, wd := float32(hy*hx), float32(hy*lx), float32(ly*hx), float32(ly*lx)
+	pa, pb, pc, pd := p[(y0*w+x0)*t.pixel:], p[(y0*w+x1)*t.pixel:], p[(y1*w+x0)*t.pixel:], p[(y1*w+x1)*t.pixel:]
+	for c, v := range sums {
+		i := c * t.channel
+		a, b, d, e := float32(wa*pa[i]), float32(wb*pb[i]), float32(wc*pc[i]), float32(wd*pd[i])
+		if t.r.Max {
+			sums[c] = maxOf(v, maxOf(maxOf(a, b), maxOf(d, e)))
+		} else {
+			sums[c] = v + (a + b + d + e)
+		}
+	}
 }
