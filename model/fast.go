@@ -1,6 +1,7 @@
 package model
 
 import (
+	"encoding/binary"
 	"slices"
 	"sync"
 
@@ -57,11 +58,52 @@ func (r *relayout) plain(src, dst []byte) {
 		rows, cols = r.area, r.c
 	}
 	for n := range r.n {
+		if r.size == 1 {
+			turnBytes(dst[n*rows*cols:][:rows*cols], src[n*rows*cols:][:rows*cols], rows, cols)
+			continue
+		}
 		for i := range rows {
 			for j := range cols {
 				at := (n*rows*cols + j*rows + i) * r.size
 				from := (n*rows*cols + i*cols + j) * r.size
 				copy(dst[at:at+r.size], src[from:from+r.size])
+			}
+		}
+	}
+}
+
+// turnBytes transposes a matrix of bytes, blocks of eight rows and columns in words: pairs of bytes, of two and of four change places.
+func turnBytes(dst, src []byte, rows, cols int) {
+	const block = 8
+	for i := 0; i < rows; i += block {
+		for j := 0; j < cols; j += block {
+			if i+block > rows || j+block > cols {
+				for y := i; y < min(i+block, rows); y++ {
+					for x := j; x < min(j+block, cols); x++ {
+						dst[x*rows+y] = src[y*cols+x]
+					}
+				}
+				continue
+			}
+			var w [block]uint64
+			for y := range w {
+				w[y] = binary.LittleEndian.Uint64(src[(i+y)*cols+j:])
+			}
+			for _, s := range [...]struct {
+				apart int
+				mask  uint64
+			}{{1, 0x00ff00ff00ff00ff}, {2, 0x0000ffff0000ffff}, {4, 0x00000000ffffffff}} {
+				for y := range w {
+					if y&s.apart == 0 {
+						bits := 8 * s.apart
+						t := (w[y]>>bits ^ w[y+s.apart]) & s.mask
+						w[y] ^= t << bits
+						w[y+s.apart] ^= t
+					}
+				}
+			}
+			for x := range w {
+				binary.LittleEndian.PutUint64(dst[(j+x)*rows+i:], w[x])
 			}
 		}
 	}
