@@ -176,6 +176,9 @@ var nets = map[string]func(b *net, x *model.Value) *model.Value{
 		y := b.Add(b.name("matmul"), &layer.MatMul{}, x, b.weights(-0.5, 0.5, 11)) // [2,6,13]
 		y = b.Add(b.name("matmul"), &layer.MatMul{}, b.weights(-0.5, 0.5, 6), y)   // [2,13]
 		z := b.Add(b.name("matmul"), &layer.MatMul{}, y, b.Add(b.name("row"), &layer.Reshape{}, b.Add(b.name("first"), &layer.Gather{}, y, ints(0)), ints(13)))
+		trace := b.Add(b.name("trace"), &layer.Einsum{Equation: "ab,ba->"}, y, b.weights(-1, 1, 13, 2))
+		trace = b.Add(b.name("as it is"), &layer.Transpose{}, b.Add(b.name("as it is"), &layer.Transpose{Perm: []int{}}, trace))
+		z = b.binary(layer.Mul, z, trace)
 		return b.binary(layer.Add, b.Add(b.name("matmul"), &layer.MatMul{}, z, y), b.Add(b.name("dot"), &layer.MatMul{}, z, z))
 	},
 	// What reads a line of text: columns of features, from which two layers go both ways.

@@ -203,26 +203,32 @@ func TestHostileFiles(t *testing.T) {
 }
 
 // TestManySmallThings fills a file with as many tiny nodes, names and dimensions as fit: memory must stay bounded.
-// TestOperatorsWithoutTheirInputs reads every operator of every few opsets with fewer and more inputs and outputs than it has. What cannot be is an error that
-// names the node.
+// TestOperatorsWithoutTheirInputs reads every operator of every few opsets with fewer and more inputs and outputs than it has, and with inputs of all
+// kinds of shapes. What cannot be is an error that names the node.
 func TestOperatorsWithoutTheirInputs(t *testing.T) {
-	inputs := [][]byte{floatInput("x", 1, 2, 4, 4), valueInfo("i", tensor.Int64, model.Fixed(2)), valueInfo("b", tensor.Bool, model.Fixed())}
 	read, refused := 0, 0
+	try := func(op, domain string, version int64, x []int, in, out []string) {
+		f := file{inputs: [][]byte{floatInput("x", x...), valueInfo("i", tensor.Int64, model.Fixed(2)), valueInfo("b", tensor.Bool, model.Fixed())}, outputs: [][]byte{output("y")},
+			nodes: [][]byte{nodeMessage(op, domain, "bad", in, out)}, opset: version}
+		_, err := load(f.bytes())
+		if err == nil {
+			read++
+			return
+		}
+		if refused++; !strings.Contains(err.Error(), `"bad`) && !strings.Contains(err.Error(), `"y"`) {
+			t.Errorf("%s of opset %d, %q of %v to %q: %v", op, version, in, x, out, err)
+		}
+	}
 	for domain, table := range map[string]map[string]builder{"": operators, Domain: own, "com.microsoft": microsoft} {
 		for op := range table {
-			for _, version := range []int64{1, 6, 8, 10, 12, 17, 20, newestOpset} {
-				for _, in := range [][]string{nil, {""}, {"x"}, {"", "x"}, {"i", ""}, {"x", "x"}, {"x", "i"}, {"x", "", "x"}, {"b", "x", "i"}, {"x", "x", "x", "x"}, {"x", "i", "i", "i", "i", "i", "i", "i", "i"}} {
+			for _, in := range [][]string{nil, {""}, {"x"}, {"", "x"}, {"i", ""}, {"x", "x"}, {"x", "i"}, {"x", "", "x"}, {"b", "x", "i"}, {"x", "x", "x", "x"}, {"x", "i", "i", "i", "i", "i", "i", "i", "i"}} {
+				for _, version := range []int64{1, 6, 8, 10, 12, 17, 20, newestOpset} {
 					for _, out := range [][]string{{"y"}, {"", "y"}, {"y", "z", "z2", "z3"}} {
-						f := file{inputs: inputs, outputs: [][]byte{output("y")}, nodes: [][]byte{nodeMessage(op, domain, "bad", in, out)}, opset: version}
-						_, err := load(f.bytes())
-						if err == nil {
-							read++
-							continue
-						}
-						if refused++; !strings.Contains(err.Error(), `"bad`) && !strings.Contains(err.Error(), `"y"`) {
-							t.Errorf("%s of opset %d, %q to %q: %v", op, version, in, out, err)
-						}
+						try(op, domain, version, []int{1, 2, 4, 4}, in, out)
 					}
+				}
+				for _, x := range [][]int{{}, {3}, {0}, {2, 3}, {2, 0, 3}, {0, 2, 4, 4}, {1, 2, 0, 4}, {1, 2, 3, 3, 3}, {1, 1, 1, 1, 1, 1}} {
+					try(op, domain, 17, x, in, []string{"y"})
 				}
 			}
 		}
