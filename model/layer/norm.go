@@ -334,17 +334,20 @@ func (l *LayerNorm) Infer(in []Info) ([]Info, error) {
 
 func (l *LayerNorm) Forward(e *Env, in, out []*tensor.Tensor) error {
 	if in[0].DType() == tensor.Float64 {
-		layerNorm[float64](l, in, out)
+		layerNorm[float64](e, l, in, out)
 	} else {
-		layerNorm[float32](l, in, out)
+		layerNorm[float32](e, l, in, out)
 	}
 	return nil
 }
 
-func layerNorm[T real](l *LayerNorm, in, out []*tensor.Tensor) {
+func layerNorm[T real](e *Env, l *LayerNorm, in, out []*tensor.Tensor) {
 	shape := in[0].Shape()
 	a, _ := axisOf(l.Axis, len(shape))
-	x, y := tensor.Data[T](in[0]), tensor.Data[T](out[0])
+	x, y := tensor.Data[T](in[0]), optData[T](out, 0)
+	if y == nil {
+		y = scratch[T](e, len(x)) // the statistics alone are wanted
+	}
 	n := sizeOf(shape[a:])
 	for r := 0; n > 0 && r < len(x)/n; r++ {
 		mean, inv := normalise(y[r*n:(r+1)*n], x[r*n:(r+1)*n], l.Epsilon)

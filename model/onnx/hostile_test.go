@@ -202,17 +202,30 @@ func TestHostileFiles(t *testing.T) {
 	}
 }
 
-// TestManySmallThings fills a file with as many tiny nodes, names and dimensions as fit: memory must stay bounded.
 // TestOperatorsWithoutTheirInputs reads every operator of every few opsets with fewer and more inputs and outputs than it has, and with inputs of all
-// kinds of shapes. What cannot be is an error that names the node.
+// kinds of shapes, and runs what compiles. What cannot be is an error that names the node.
 func TestOperatorsWithoutTheirInputs(t *testing.T) {
 	read, refused := 0, 0
-	try := func(op, domain string, version int64, x []int, in, out []string) {
+	try := func(op, domain string, version int64, x []int, in, out []string, attrs ...[]byte) {
 		f := file{inputs: [][]byte{floatInput("x", x...), valueInfo("i", tensor.Int64, model.Fixed(2)), valueInfo("b", tensor.Bool, model.Fixed())}, outputs: [][]byte{output("y")},
-			nodes: [][]byte{nodeMessage(op, domain, "bad", in, out)}, opset: version}
-		_, err := load(f.bytes())
-		if err == nil {
+			nodes: [][]byte{nodeMessage(op, domain, "bad", in, out, attrs...)}, opset: version}
+		g, err := Read(f.bytes())
+		for _, plain := range []bool{true, false} {
+			var p *model.Program
+			if err == nil {
+				p, err = model.Compile(g, model.Options{MaxBytes: 1 << 24, Plain: plain})
+			}
+			if err != nil {
+				break
+			}
+			in := model.Tensors{"i": tensor.Of([]int64{1, 0}, 2), "b": tensor.New(tensor.Bool), "x": tensor.New(tensor.Float32, x...)}
+			for i := range in["x"].Float32s() {
+				in["x"].Float32s()[i] = float32(i%5) - 2
+			}
 			read++
+			err = p.NewSession().Run(context.Background(), in, nil)
+		}
+		if err == nil {
 			return
 		}
 		if refused++; !strings.Contains(err.Error(), `"bad`) && !strings.Contains(err.Error(), `"y"`) {
@@ -225,6 +238,8 @@ func TestOperatorsWithoutTheirInputs(t *testing.T) {
 				for _, version := range []int64{1, 6, 8, 10, 12, 17, 20, newestOpset} {
 					for _, out := range [][]string{{"y"}, {"", "y"}, {"y", "z", "z2", "z3"}} {
 						try(op, domain, version, []int{1, 2, 4, 4}, in, out)
+						try(op, domain, version, []int{1, 2, 4, 4}, in, out, attrInts("kernel_shape", []int{2, 2}))
+						try(op, domain, version, []int{2, 2, 3}, in, out, attrInt("axis", 0))
 					}
 				}
 				for _, x := range [][]int{{}, {3}, {0}, {2, 3}, {2, 0, 3}, {0, 2, 4, 4}, {1, 2, 0, 4}, {1, 2, 3, 3, 3}, {1, 1, 1, 1, 1, 1}} {
@@ -238,6 +253,7 @@ func TestOperatorsWithoutTheirInputs(t *testing.T) {
 	}
 }
 
+// TestManySmallThings fills a file with as many tiny nodes, names and dimensions as fit: memory must stay bounded.
 func TestManySmallThings(t *testing.T) {
 	fills := map[string]func(m *message, i int){
 		"nodes":        func(m *message, i int) { m.bytes(1, []byte{}) },
