@@ -377,6 +377,12 @@ func FuzzRead(f *testing.F) {
 			f.Add(c.b)
 		}
 	}
+	for _, c := range branching {
+		f.Add(file{inputs: [][]byte{floatInput("x", 1, 3)}, outputs: [][]byte{output("y")}, nodes: c.nodes, constants: c.constants}.bytes())
+	}
+	weights := func(name string, shape ...int) []byte { return tensorProto(name, tensor.New(tensor.Float32, shape...)) }
+	f.Add(file{inputs: [][]byte{floatInput("x", 2, 1, 3)}, outputs: [][]byte{output("y")}, constants: [][]byte{weights("w", 1, 8, 3), weights("r", 1, 8, 2), weights("b", 1, 16)},
+		nodes: [][]byte{nodeMessage("LSTM", "", "l", list("x", "w", "r", "b"), list("h"), attrInt("hidden_size", 2)), nodeMessage("Einsum", "", "e", list("h", "h"), list("y"), attrText("equation", "abcd,abce->abde"))}}.bytes())
 	f.Fuzz(func(t *testing.T, b []byte) { try(b) })
 }
 
