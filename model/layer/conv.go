@@ -82,15 +82,14 @@ func (c *Conv) columns(x, w []int) bool { return len(x) == 5 && (w[1] > 1 || w[0
 
 // Plan packs constant weights of three dimensions once. It plans a Conv of float32 alone: other layers embed it.
 func (c *Conv) Plan(in, out []Info) Op {
-	b := opt(in, 2)
-	if in[0].DType != tensor.Float32 || !c.columns(in[0].Shape, in[1].Shape) || in[1].Value == nil || b.Present() && b.Value == nil {
+	if in[0].DType != tensor.Float32 || !c.columns(in[0].Shape, in[1].Shape) || !known(in, 1, 2) {
 		return nil
 	}
 	s, err := c.over(in[0].Shape, in[1].Shape)
 	if err != nil {
 		return nil
 	}
-	return &packedConv{*c, s, c.pack(in[1].Value, b.Value)}
+	return &packedConv{*c, s, c.pack(in[1].Value, opt(in, 2).Value)}
 }
 
 // packedConv is a Conv of known weights and sizes.

@@ -78,15 +78,14 @@ func (c *DeformConv) Forward(e *Env, in, out []*tensor.Tensor) error {
 
 // Plan packs constant weights once.
 func (c *DeformConv) Plan(in, out []Info) Op {
-	b := opt(in, 3)
-	if in[0].DType != tensor.Float32 || in[1].Value == nil || b.Present() && b.Value == nil {
+	if in[0].DType != tensor.Float32 || !known(in, 1, 3) {
 		return nil
 	}
 	s, err := c.conv().over(in[0].Shape, in[1].Shape)
 	if err != nil {
 		return nil
 	}
-	return &packedDeform{*c, s, c.pack(in[1].Value, b.Value)}
+	return &packedDeform{*c, s, c.pack(in[1].Value, opt(in, 3).Value)}
 }
 
 // packedDeform is a DeformConv of known weights and sizes.

@@ -182,6 +182,16 @@ func opt(in []Info, i int) Info {
 	return Info{}
 }
 
+// known says whether the elements of inputs are, as far as they are there at all.
+func known(in []Info, inputs ...int) bool {
+	for _, i := range inputs {
+		if v := opt(in, i); v.Present() && v.Value == nil {
+			return false
+		}
+	}
+	return true
+}
+
 // optT returns tensor i, or nil where there is none.
 func optT(in []*tensor.Tensor, i int) *tensor.Tensor {
 	if i < len(in) {

@@ -191,11 +191,10 @@ func (r *Recurrent) Forward(e *Env, in, out []*tensor.Tensor) error {
 
 // Plan packs constant weights once.
 func (r *Recurrent) Plan(in, out []Info) Op {
-	b := opt(in, 3)
-	if in[1].Value == nil || in[2].Value == nil || b.Present() && b.Value == nil {
+	if !known(in, 1, 2, 3) {
 		return nil
 	}
-	return &packedRecurrent{*r, r.packAll(in[1].Value, in[2].Value, b.Value, r.sequence(in[0].Shape, in[1].Shape))}
+	return &packedRecurrent{*r, r.packAll(in[1].Value, in[2].Value, opt(in, 3).Value, r.sequence(in[0].Shape, in[1].Shape))}
 }
 
 // packedRecurrent is a Recurrent of known weights.

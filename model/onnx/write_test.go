@@ -35,6 +35,24 @@ func evaluate(g *model.Graph, in model.Tensors) (model.Tensors, error) {
 	return out, err
 }
 
+// agree runs two graphs and compares their outputs.
+func agree(t *testing.T, g, h *model.Graph, in model.Tensors, rtol, atol float64) {
+	t.Helper()
+	want, err := evaluate(g, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := evaluate(h, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, w := range want {
+		if err := differs(got[name], w, rtol, atol); err != nil {
+			t.Errorf("output %q: %v", name, err)
+		}
+	}
+}
+
 // rewrite writes a graph and reads it again.
 func rewrite(t *testing.T, g *model.Graph) *model.Graph {
 	t.Helper()
@@ -153,19 +171,7 @@ func TestOwnLayersComeBack(t *testing.T) {
 			t.Errorf("%s is missing among %v", k, kinds)
 		}
 	}
-	want, err := evaluate(g, in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := evaluate(h, in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, w := range want {
-		if !bytes.Equal(got[name].Raw(), w.Raw()) {
-			t.Errorf("output %q changed", name)
-		}
-	}
+	agree(t, g, h, in, 0, 0)
 }
 
 // TestFunctionsSayTheSame runs the functions' bodies, as a runtime that does not know the domain does, and compares with the layers.
@@ -185,20 +191,8 @@ func TestFunctionsSayTheSame(t *testing.T) {
 			t.Fatalf("%s was not inlined", n.Label())
 		}
 	}
-	want, err := evaluate(g, in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := evaluate(h, in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, w := range want {
-		// Sums of at most 25 products in another order, with weights a few roundings off: 25·2⁻²⁴ of terms of size 1.
-		if err := differs(got[name], w, 1e-5, 2e-6); err != nil {
-			t.Errorf("output %q: %v", name, err)
-		}
-	}
+	// Sums of at most 25 products in another order, with weights a few roundings off: 25·2⁻²⁴ of terms of size 1.
+	agree(t, g, h, in, 1e-5, 2e-6)
 }
 
 // TestWriterInRuntime runs files of ours in ONNX Runtime, if OCELLUS_ORT is the folder of its node package.
@@ -280,18 +274,7 @@ func TestRecurrentComesBack(t *testing.T) {
 		if got := h.Nodes[0].Op.(*layer.Recurrent); !reflect.DeepEqual(got, r) {
 			t.Errorf("%+v came back as %+v", r, got)
 		}
-		in := model.Tensors{"x": fill(tensor.Float32, []int{3, 3, 2}, -2, 2)}
-		want, err := evaluate(g, in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := evaluate(h, in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(got["y"].Raw(), want["y"].Raw()) {
-			t.Errorf("%s: the output changed", r.Cell)
-		}
+		agree(t, g, h, model.Tensors{"x": fill(tensor.Float32, []int{3, 3, 2}, -2, 2)}, 0, 0)
 	}
 }
 
@@ -302,38 +285,21 @@ func TestRewrittenLayers(t *testing.T) {
 		op    layer.Op
 		more  []*model.Value
 		shape []int
-		exact bool
+		rtol  float64
 	}{
-		{&layer.Hardmax{Axis: 1}, nil, []int{2, 3}, true},
-		{&layer.Hardmax{Axis: 1, Flatten: true}, nil, []int{2, 3, 2}, true},
-		{&layer.Softmax{Axis: 1, Flatten: true}, nil, []int{2, 3, 0}, true},
-		{&layer.Unary{Fn: layer.Shrink, Alpha: 0.25, Beta: 0.5}, nil, []int{7}, true},
-		{&layer.RMSNorm{Axis: 1, Epsilon: 0.125}, []*model.Value{model.Const("s", fill(tensor.Float32, []int{3, 2}, -1, 1))}, []int{2, 3, 2}, false},
-		{&layer.MaxUnpool{Kernel: []int{2}, Strides: []int{2}}, []*model.Value{model.Const("p", tensor.Of([]int64{1, 2, 5}, 1, 1, 3))}, []int{1, 1, 3}, true},
-		{&layer.ReverseSequence{Batch: 1}, []*model.Value{at(2, 1, 0)}, []int{2, 3}, true},
-		{&layer.Det{}, nil, []int{2, 3, 3}, true},
+		{&layer.Hardmax{Axis: 1}, nil, []int{2, 3}, 0},
+		{&layer.Hardmax{Axis: 1, Flatten: true}, nil, []int{2, 3, 2}, 0},
+		{&layer.Softmax{Axis: 1, Flatten: true}, nil, []int{2, 3, 0}, 0},
+		{&layer.Unary{Fn: layer.Shrink, Alpha: 0.25, Beta: 0.5}, nil, []int{7}, 0},
+		{&layer.RMSNorm{Axis: 1, Epsilon: 0.125}, []*model.Value{model.Const("s", fill(tensor.Float32, []int{3, 2}, -1, 1))}, []int{2, 3, 2}, 0x1p-21},
+		{&layer.MaxUnpool{Kernel: []int{2}, Strides: []int{2}}, []*model.Value{model.Const("p", tensor.Of([]int64{1, 2, 5}, 1, 1, 3))}, []int{1, 1, 3}, 0},
+		{&layer.ReverseSequence{Batch: 1}, []*model.Value{at(2, 1, 0)}, []int{2, 3}, 0},
+		{&layer.Det{}, nil, []int{2, 3, 3}, 0},
 	} {
 		g := &model.Graph{}
 		x := g.Input("x", tensor.Float32, model.Fixed(c.shape...)...)
 		g.Output(g.Add("y", c.op, append([]*model.Value{x}, c.more...)...))
-		in := model.Tensors{"x": fill(tensor.Float32, c.shape, -1, 1)}
-		want, err := evaluate(g, in)
-		if err != nil {
-			t.Errorf("%s: %v", c.op.Kind(), err)
-			continue
-		}
-		got, err := evaluate(rewrite(t, g), in)
-		if err != nil {
-			t.Errorf("%s: written file: %v", c.op.Kind(), err)
-			continue
-		}
-		tolerance := 0.0
-		if !c.exact {
-			tolerance = 0x1p-21
-		}
-		if err := differs(got["y"], want["y"], tolerance, 0); err != nil {
-			t.Errorf("%s: %v", c.op.Kind(), err)
-		}
+		agree(t, g, rewrite(t, g), model.Tensors{"x": fill(tensor.Float32, c.shape, -1, 1)}, c.rtol, 0)
 	}
 }
 
