@@ -17,10 +17,7 @@ func gemmTNShape(isa ISA) (rows, cols int) {
 
 // gemmTNColumns returns how many columns a tile of so many rows has at most where so many are left, a multiple of 16.
 func gemmTNColumns(isa ISA, rows, left int) int {
-	n := 16
-	if isa == AVX512 {
-		n = 32
-	}
+	_, n := gemmTNShape(isa)
 	switch {
 	case isa < AVX2:
 	case rows == 1 && left >= 4*n:

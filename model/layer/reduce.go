@@ -522,9 +522,7 @@ func foldRow[T number](fn Fn, y, x []T) {
 			kernels.Add(f, f, any(x).([]float32))
 			return
 		}
-		for i, v := range x {
-			y[i] += v
-		}
+		addTo(y, y, x)
 	}
 }
 
