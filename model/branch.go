@@ -14,9 +14,9 @@ type branches struct {
 	wrong  map[*val]error // why a value cannot be computed
 }
 
-// newBranches returns nil where a program has no branches.
+// newBranches returns nil where a program has no branches, nor Loops, whose bodies may have them.
 func newBranches(p *ir) *branches {
-	if !slices.ContainsFunc(p.ops, func(o *op) bool { _, ok := o.op.(*layer.If); return ok }) {
+	if !p.loops && !slices.ContainsFunc(p.ops, func(o *op) bool { _, ok := o.op.(*layer.If); return ok }) {
 		return nil
 	}
 	return &branches{map[*val]*val{}, map[*val]error{}}
@@ -66,19 +66,24 @@ func (b *branches) fail(o *op, err error) error {
 	return nil
 }
 
+// value returns what a value is, or why it cannot be computed.
+func (b *branches) value(v *val) (*val, error) {
+	if c := b.chosen[v]; c != nil {
+		v = c
+	}
+	return v, b.wrong[v]
+}
+
 // leave makes the program's outputs what was chosen.
 func (b *branches) leave(p *ir) error {
 	if b == nil {
 		return nil
 	}
 	for i, v := range p.outputs {
-		if c := b.chosen[v]; c != nil {
-			v = c
-		}
-		if err := b.wrong[v]; err != nil {
+		var err error
+		if p.outputs[i], err = b.value(v); err != nil {
 			return err
 		}
-		p.outputs[i] = v
 	}
 	return nil
 }

@@ -69,27 +69,31 @@ type slot struct {
 
 // Compile makes a Program of a Graph.
 func Compile(g *Graph, opt Options) (*Program, error) {
-	limit := opt.MaxBytes
-	if limit <= 0 {
-		limit = 4 << 30
+	if opt.MaxBytes <= 0 {
+		opt.MaxBytes = 4 << 30
 	}
-	if int64(int(limit)) != limit {
-		limit = 1<<31 - 1
+	if int64(int(opt.MaxBytes)) != opt.MaxBytes {
+		opt.MaxBytes = 1<<31 - 1
 	}
 	shapes, err := bindShapes(g, opt.Inputs)
 	if err != nil {
 		return nil, err
 	}
-	p, err := lower(g, shapes)
+	p, err := lower(g, shapes, opt)
 	if err != nil {
 		return nil, err
 	}
 	for _, v := range p.inputs {
-		if n, ok := tensor.Count(v.info.Shape); !ok || int64(n) > limit/int64(max(1, v.info.DType.Size())) {
-			return nil, fmt.Errorf("model: input %q: %s is larger than the limit of %d bytes", v.name, v.info, limit)
+		if n, ok := tensor.Count(v.info.Shape); !ok || int64(n) > opt.MaxBytes/int64(max(1, v.info.DType.Size())) {
+			return nil, fmt.Errorf("model: input %q: %s is larger than the limit of %d bytes", v.name, v.info, opt.MaxBytes)
 		}
 	}
-	if err := p.infer(limit); err != nil {
+	return p.compile(g)
+}
+
+// compile makes a Program of what a graph was lowered to.
+func (p *ir) compile(g *Graph) (*Program, error) {
+	if err := p.infer(); err != nil {
 		return nil, err
 	}
 	p.prune()
@@ -97,15 +101,15 @@ func Compile(g *Graph, opt Options) (*Program, error) {
 	for _, o := range p.ops {
 		work = min(work+min(o.work, 1<<56), 1<<60)
 	}
-	if !opt.Plain {
-		p.optimise(opt.Consume)
+	if !p.opt.Plain {
+		p.optimise(p.opt.Consume && !p.loops) // bodies of Loops may use the same constants
 	}
 	prog := p.program(g)
-	prog.threads = opt.Threads
-	prog.limit = limit
+	prog.threads = p.opt.Threads
+	prog.limit = p.opt.MaxBytes
 	prog.work = work
-	if int64(prog.arena) > limit {
-		return nil, fmt.Errorf("model: the network needs %d bytes of working memory, more than the limit of %d", prog.arena, limit)
+	if int64(prog.arena) > p.opt.MaxBytes {
+		return nil, fmt.Errorf("model: the network needs %d bytes of working memory, more than the limit of %d", prog.arena, p.opt.MaxBytes)
 	}
 	return prog, nil
 }
@@ -202,9 +206,9 @@ func (p *ir) program(g *Graph) *Program {
 		}
 		return i
 	}
-	for i, v := range p.inputs {
+	for _, v := range p.inputs {
 		prog.inputs = append(prog.inputs, add(v))
-		prog.ins = append(prog.ins, Port{g.Inputs[i].Name, v.info.DType, v.info.Shape})
+		prog.ins = append(prog.ins, Port{v.name, v.info.DType, v.info.Shape})
 	}
 	for _, o := range p.ops {
 		s := step{name: o.name, op: o.op, macs: o.macs, params: o.params}
@@ -253,11 +257,11 @@ func (p *ir) planned(o *op) layer.Op {
 			}
 		}
 	}
-	if cost > p.budget {
+	if cost > p.left.fold {
 		return o.op
 	}
 	if r := q.Plan(in, out); r != nil {
-		p.budget -= cost
+		p.left.fold -= cost
 		return r
 	}
 	return o.op
@@ -331,6 +335,11 @@ func (p *Program) Size() Size {
 		if f, ok := s.op.(interface{ weightBytes() int }); ok {
 			z.WeightBytes += int64(f.weightBytes())
 		}
+		if l, ok := s.op.(*loop); ok && l.prog != nil {
+			body := l.prog.Size()
+			z.WeightBytes += body.WeightBytes
+			z.ArenaBytes += body.ArenaBytes
+		}
 	}
 	for _, v := range p.vals {
 		if t := v.info.Value; t != nil {
@@ -351,9 +360,9 @@ func OutputTypes(g *Graph) []tensor.DType {
 		}
 		shapes[v.Name] = s
 	}
-	p, err := lower(g, shapes)
+	p, err := lower(g, shapes, Options{MaxBytes: 4 << 30})
 	if err == nil {
-		err = p.infer(4 << 30)
+		err = p.infer()
 	}
 	for i := range types {
 		types[i] = g.Outputs[i].DType

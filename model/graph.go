@@ -100,7 +100,7 @@ func (g *Graph) Add(name string, op layer.Op, in ...*Value) *Value {
 // Output declares values to be outputs.
 func (g *Graph) Output(v ...*Value) { g.Outputs = append(g.Outputs, v...) }
 
-// Constants returns the constants that nodes use, each once, in order of first use.
+// Constants returns the constants that nodes use, those of Loops' bodies too, each once, in order of first use.
 func (g *Graph) Constants() []*Value {
 	var out []*Value
 	seen := map[*Value]bool{}
@@ -110,14 +110,21 @@ func (g *Graph) Constants() []*Value {
 			out = append(out, v)
 		}
 	}
-	for _, n := range g.Nodes {
-		for _, v := range n.In {
+	var all func(g *Graph)
+	all = func(g *Graph) {
+		for _, n := range g.Nodes {
+			for _, v := range n.In {
+				note(v)
+			}
+			if l, ok := n.Op.(*Loop); ok {
+				all(l.Body)
+			}
+		}
+		for _, v := range g.Outputs {
 			note(v)
 		}
 	}
-	for _, v := range g.Outputs {
-		note(v)
-	}
+	all(g)
 	return out
 }
 

@@ -57,74 +57,155 @@ func (o *op) infos() []layer.Info {
 type ir struct {
 	inputs, outputs []*val
 	ops             []*op
-	budget          int64 // bytes that constant folding may still make
+	consts          map[*Value]*val // what the graph's constants have become
+	left            *left
+	loops           bool // there are Loops
+	opt             Options
+}
+
+// left is what may still be spent on a network, the bodies of its Loops included.
+type left struct {
+	fold   int64 // bytes that constant folding may still make
+	unroll int   // ops that Loops may become
+	bodies int   // ops of bodies that are compiled
+}
+
+func newIR(opt Options) *ir {
+	return &ir{consts: map[*Value]*val{}, left: &left{24 << 20, 2000, 60000}, opt: opt}
+}
+
+// inner returns a program for the body of a Loop.
+func (p *ir) inner() *ir {
+	q := &ir{consts: p.consts, left: p.left, opt: p.opt}
+	q.opt.Consume = false
+	return q
 }
 
 // half reports whether d is a 16-bit float: such values are computed in float32.
 func half(d tensor.DType) bool { return d == tensor.Float16 || d == tensor.BFloat16 }
 
-// lower translates a graph for inputs of given shapes. 16-bit floats become float32, with casts at the graph's edge and where it asks for one.
-func lower(g *Graph, shapes map[string][]int) (*ir, error) {
+// lowering translates nodes of one graph. 16-bit floats become float32, with casts at the outermost graph's edge and where one asks for it.
+type lowering struct {
+	p      *ir
+	vals   map[*Value]*val // computed in float32 where 16-bit
+	halves map[*Value]*val // the 16-bit form, where there is one
+}
+
+func newLowering(p *ir) *lowering { return &lowering{p, map[*Value]*val{}, map[*Value]*val{}} }
+
+// lower translates a graph for inputs of given shapes.
+func lower(g *Graph, shapes map[string][]int, opt Options) (*ir, error) {
 	nodes, err := g.Sort()
 	if err != nil {
 		return nil, err
 	}
-	p := &ir{budget: 24 << 20}
-	vals := map[*Value]*val{}   // computed in float32 where 16-bit
-	halves := map[*Value]*val{} // the 16-bit form, where there is one
-	cast := func(v *val, to tensor.DType, name string) *val {
-		o := &op{name: name, op: &layer.Cast{To: to, Saturate: true}, in: []*val{v}}
-		w := &val{name: name, def: o}
-		o.out = []*val{w}
-		p.ops = append(p.ops, o)
-		return w
-	}
+	p := newIR(opt)
+	l := newLowering(p)
 	for i, v := range g.Inputs {
 		w := &val{name: v.Name, known: true, info: layer.Info{DType: v.DType, Shape: shapes[v.Name]}}
 		if !v.DType.Valid() {
 			return nil, fmt.Errorf("model: input %q has no type", v.Name)
 		}
-		if vals[v] != nil {
+		if l.vals[v] != nil {
 			return nil, fmt.Errorf("model: input %d, %q, is there twice", i, v.Name)
 		}
 		p.inputs = append(p.inputs, w)
-		vals[v] = w
+		l.vals[v] = w
 		if half(v.DType) {
-			halves[v] = w
-			vals[v] = cast(w, tensor.Float32, v.Name+":float32")
+			l.halves[v] = w
+			l.vals[v] = l.cast(w, tensor.Float32, v.Name+":float32")
 		}
 	}
-	get := func(v *Value) (*val, error) {
-		if w := vals[v]; w != nil {
-			return w, nil
+	if err := l.nodes(nodes, ""); err != nil {
+		return nil, err
+	}
+	for _, v := range g.Outputs {
+		w, err := l.get(v)
+		if err != nil {
+			return nil, fmt.Errorf("model: output: %w", err)
 		}
-		if v.Const == nil {
-			return nil, fmt.Errorf("nothing gives the value %q", v.Name)
-		}
-		t := v.Const
-		room := 3
-		if t.DType().Size() == 1 {
-			room = 5 // quantised weights become float32
-		}
-		p.budget += int64(room * len(t.Raw()))
-		if half(t.DType()) {
-			t = tensor.New(tensor.Float32, t.Shape()...)
-			if err := tensor.Convert(t, v.Const, true); err != nil {
-				return nil, err
+		if half(v.DType) {
+			if h := l.halves[v]; h != nil {
+				w = h
+			} else {
+				w = l.cast(w, v.DType, v.Name)
 			}
 		}
-		w := &val{name: v.Name, known: true, info: layer.Info{DType: t.DType(), Shape: t.Shape(), Value: t}}
-		vals[v] = w
+		p.outputs = append(p.outputs, w)
+	}
+	return p, nil
+}
+
+// lowerBody appends the nodes of a graph in a graph, whose inputs are these values, and returns its outputs. Names end in suffix.
+func (p *ir) lowerBody(g *Graph, inputs []*val, suffix string) ([]*val, error) {
+	nodes, err := g.Sort()
+	if err != nil {
+		return nil, err
+	}
+	l := newLowering(p)
+	for i, v := range g.Inputs {
+		l.vals[v] = inputs[i]
+	}
+	if err := l.nodes(nodes, suffix); err != nil {
+		return nil, err
+	}
+	outputs := make([]*val, len(g.Outputs))
+	for i, v := range g.Outputs {
+		if outputs[i], err = l.get(v); err != nil {
+			return nil, fmt.Errorf("model: output: %w", err)
+		}
+	}
+	return outputs, nil
+}
+
+// cast appends a cast of v.
+func (l *lowering) cast(v *val, to tensor.DType, name string) *val {
+	o := &op{name: name, op: &layer.Cast{To: to, Saturate: true}, in: []*val{v}}
+	w := &val{name: name, def: o}
+	o.out = []*val{w}
+	l.p.ops = append(l.p.ops, o)
+	return w
+}
+
+// get returns what a value has become.
+func (l *lowering) get(v *Value) (*val, error) {
+	if w := l.vals[v]; w != nil {
 		return w, nil
 	}
+	if w := l.p.consts[v]; w != nil {
+		return w, nil
+	}
+	if v.Const == nil {
+		return nil, fmt.Errorf("nothing gives the value %q", v.Name)
+	}
+	t := v.Const
+	room := 3
+	if t.DType().Size() == 1 {
+		room = 5 // quantised weights become float32
+	}
+	l.p.left.fold += int64(room * len(t.Raw()))
+	if half(t.DType()) {
+		t = tensor.New(tensor.Float32, t.Shape()...)
+		if err := tensor.Convert(t, v.Const, true); err != nil {
+			return nil, err
+		}
+	}
+	w := constant(v.Name, t)
+	l.p.consts[v] = w
+	return w, nil
+}
+
+// nodes appends an op for each node. Names end in suffix.
+func (l *lowering) nodes(nodes []*Node, suffix string) error {
 	for _, n := range nodes {
 		o := &op{name: n.Name, op: n.Op, in: make([]*val, len(n.In)), out: make([]*val, len(n.Out))}
+		var err error
 		for i, v := range n.In {
 			if v == nil {
 				continue
 			}
-			if o.in[i], err = get(v); err != nil {
-				return nil, fmt.Errorf("model: %s: %w", n.Label(), err)
+			if o.in[i], err = l.get(v); err != nil {
+				return fmt.Errorf("model: %s: %w", n.Label(), err)
 			}
 			o.params += params(v)
 		}
@@ -132,18 +213,19 @@ func lower(g *Graph, shapes map[string][]int) (*ir, error) {
 			if v == nil {
 				continue
 			}
-			o.out[i] = &val{name: v.Name, def: o}
-			vals[v] = o.out[i]
+			o.out[i] = &val{name: v.Name + suffix, def: o}
+			l.vals[v] = o.out[i]
 			if o.name == "" {
 				o.name = v.Name
 			}
 		}
-		p.ops = append(p.ops, o)
+		o.name += suffix
+		l.p.ops = append(l.p.ops, o)
 		switch c := n.Op.(type) {
 		case *layer.Cast:
 			if half(c.To) && len(n.Out) == 1 && n.Out[0] != nil {
-				halves[n.Out[0]] = o.out[0]
-				vals[n.Out[0]] = cast(o.out[0], tensor.Float32, n.Out[0].Name+":float32")
+				l.halves[n.Out[0]] = o.out[0]
+				l.vals[n.Out[0]] = l.cast(o.out[0], tensor.Float32, n.Out[0].Name+":float32"+suffix)
 			}
 		case *layer.ConstantOfShape:
 			if c.Value != nil && half(c.Value.DType()) {
@@ -153,45 +235,63 @@ func lower(g *Graph, shapes map[string][]int) (*ir, error) {
 			if half(c.DType) {
 				o.op = &layer.EyeLike{DType: tensor.Float32, K: c.K}
 			}
+		case *Loop:
+			l.p.loops = true
 		}
 	}
-	for _, v := range g.Outputs {
-		w, err := get(v)
-		if err != nil {
-			return nil, fmt.Errorf("model: output: %w", err)
-		}
-		if half(v.DType) {
-			if h := halves[v]; h != nil {
-				w = h
-			} else {
-				w = cast(w, v.DType, v.Name)
-			}
-		}
-		p.outputs = append(p.outputs, w)
-	}
-	return p, nil
+	return nil
 }
 
 // foldWork is the most effort that is spent on one operation at Compile.
 const foldWork = 1 << 27
 
 // infer finds types and shapes, and replaces what does not depend on the inputs by constants.
-func (p *ir) infer(limit int64) error {
-	kept := p.ops[:0]
-	var env layer.Env
+func (p *ir) infer() error {
 	b := newBranches(p)
-	for _, o := range p.ops {
+	ops := p.ops
+	p.ops = nil
+	var env layer.Env
+	kept, err := p.inferOps(ops, b, &env)
+	if err != nil {
+		return err
+	}
+	p.ops = kept
+	return b.leave(p)
+}
+
+// inferOps is infer for some ops, and returns those that are needed.
+func (p *ir) inferOps(ops []*op, b *branches, env *layer.Env) ([]*op, error) {
+	kept := make([]*op, 0, len(ops))
+	for _, o := range ops {
 		more, err := b.enter(o)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !more {
 			continue
 		}
-		keep, err := p.inferOp(o, limit, &env)
+		if l, ok := o.op.(*Loop); ok {
+			turns, done, err := p.unroll(o, l, b, env)
+			if err == nil && done {
+				kept = append(kept, turns...)
+				continue
+			}
+			if err == nil {
+				err = p.loop(o, l)
+			}
+			if err != nil {
+				if err := b.fail(o, fmt.Errorf("model: %s: %w", o.label(), err)); err != nil {
+					return nil, err
+				}
+				continue
+			}
+			kept = append(kept, o)
+			continue
+		}
+		keep, err := p.inferOp(o, env)
 		if err != nil {
 			if err := b.fail(o, fmt.Errorf("model: %s: %w", o.label(), err)); err != nil {
-				return err
+				return nil, err
 			}
 			continue
 		}
@@ -199,12 +299,11 @@ func (p *ir) infer(limit int64) error {
 			kept = append(kept, o)
 		}
 	}
-	p.ops = kept
-	return b.leave(p)
+	return kept, nil
 }
 
 // inferOp finds the types and shapes of an op's outputs, or their elements; then the op itself need not be kept.
-func (p *ir) inferOp(o *op, limit int64, env *layer.Env) (keep bool, err error) {
+func (p *ir) inferOp(o *op, env *layer.Env) (keep bool, err error) {
 	fold, known := true, true
 	for _, v := range o.in {
 		if v != nil {
@@ -235,8 +334,8 @@ func (p *ir) inferOp(o *op, limit int64, env *layer.Env) (keep bool, err error) 
 			continue
 		}
 		n, ok := tensor.Count(out[i].Shape)
-		if !ok || int64(n) > limit/int64(max(1, out[i].DType.Size())) {
-			return false, fmt.Errorf("its output %q, %s, is larger than the limit of %d bytes", v.name, out[i], limit)
+		if !ok || int64(n) > p.opt.MaxBytes/int64(max(1, out[i].DType.Size())) {
+			return false, fmt.Errorf("its output %q, %s, is larger than the limit of %d bytes", v.name, out[i], p.opt.MaxBytes)
 		}
 		size += int64(n * max(16*b2i(out[i].DType == tensor.String), out[i].DType.Size()))
 		v.info, v.known = out[i], true
@@ -255,7 +354,7 @@ func (p *ir) inferOp(o *op, limit int64, env *layer.Env) (keep bool, err error) 
 	if done {
 		return false, nil
 	}
-	if !fold || size > p.budget || o.work > foldWork {
+	if !fold || size > p.left.fold || o.work > foldWork {
 		for _, v := range o.out {
 			if v != nil {
 				v.info.Value = nil
@@ -263,7 +362,7 @@ func (p *ir) inferOp(o *op, limit int64, env *layer.Env) (keep bool, err error) 
 		}
 		return true, nil
 	}
-	p.budget -= size
+	p.left.fold -= size
 	return false, p.fold(o, env)
 }
 

@@ -123,16 +123,12 @@ func (s *Session) Run(ctx context.Context, inputs, outputs Tensors) error {
 		}
 		s.vals[p.inputs[i]].Share(t)
 	}
+	s.shareInputs()
 	if len(inputs) > len(p.ins) {
 		for name := range inputs {
 			if !slices.ContainsFunc(p.ins, func(q Port) bool { return q.Name == name }) {
 				return fmt.Errorf("model: there is no input %q", name)
 			}
-		}
-	}
-	for i := range p.vals {
-		if r := p.vals[i].root; r != i && p.vals[r].off < 0 && p.vals[r].info.Value == nil {
-			s.vals[i].Share(s.vals[r])
 		}
 	}
 	if err := s.watch.begin(ctx); err != nil {
@@ -158,6 +154,16 @@ func (s *Session) Run(ctx context.Context, inputs, outputs Tensors) error {
 	return nil
 }
 
+// shareInputs makes the values that are views of inputs those of the inputs that have been set.
+func (s *Session) shareInputs() {
+	p := s.prog
+	for i := range p.vals {
+		if r := p.vals[i].root; r != i && p.vals[r].off < 0 && p.vals[r].info.Value == nil {
+			s.vals[i].Share(s.vals[r])
+		}
+	}
+}
+
 func (s *Session) steps(ctx context.Context) error {
 	for i := range s.prog.steps {
 		st, a := &s.prog.steps[i], &s.args[i]
@@ -169,7 +175,7 @@ func (s *Session) steps(ctx context.Context) error {
 			s.env.Reset()
 			var err error
 			if st.dynamic {
-				err = s.dynamic(st, a)
+				err = s.dynamic(st, s.ops[i], a)
 			} else {
 				err = s.ops[i].Forward(&s.env, a.in, a.out)
 			}
@@ -188,9 +194,9 @@ func (s *Session) steps(ctx context.Context) error {
 }
 
 // dynamic runs a step whose shapes are known only now.
-func (s *Session) dynamic(st *step, a *args) error {
+func (s *Session) dynamic(st *step, op layer.Op, a *args) error {
 	s.fill(a.in, st.in)
-	if d, ok := st.op.(layer.Dynamic); ok {
+	if d, ok := op.(layer.Dynamic); ok {
 		out, err := d.Run(&s.env, a.in)
 		if err != nil {
 			return err
@@ -203,7 +209,7 @@ func (s *Session) dynamic(st *step, a *args) error {
 			in[i] = layer.Info{DType: t.DType(), Shape: t.Shape(), Value: t}
 		}
 	}
-	infos, err := st.op.Infer(in)
+	infos, err := op.Infer(in)
 	if err != nil {
 		return err
 	}
@@ -221,7 +227,7 @@ func (s *Session) dynamic(st *step, a *args) error {
 	if len(out) < len(st.out) {
 		return errors.New("too few outputs")
 	}
-	if err := st.op.Forward(&s.env, a.in, out[:len(st.out)]); err != nil {
+	if err := op.Forward(&s.env, a.in, out[:len(st.out)]); err != nil {
 		return err
 	}
 	return s.set(st, out)

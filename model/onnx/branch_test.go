@@ -3,9 +3,11 @@ package onnx
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/tensor"
@@ -29,9 +31,40 @@ func choice(condition, out string, yes, no [][]byte, constants ...[]byte) []byte
 	return nodeMessage("If", "", out, list(condition), list(out), branch("then_branch", yes, constants, "r"), branch("else_branch", no, constants, "r"))
 }
 
+// body is what a loop repeats.
+func body(nodes, constants, inputs [][]byte, outputs ...string) []byte {
+	var g message
+	g.bytes(1, nil, nodes...)
+	g.bytes(5, nil, constants...)
+	g.bytes(11, nil, inputs...)
+	for _, s := range outputs {
+		g.bytes(12, valueInfo(s, tensor.Invalid, nil))
+	}
+	a := attribute("body", kindGraph)
+	a.bytes(6, g)
+	return a
+}
+
+// turn are the inputs of a Loop's body that carries some values: i, c and those.
+func turn(carried ...string) [][]byte {
+	in := [][]byte{valueInfo("i", tensor.Int64, model.Fixed()), valueInfo("c", tensor.Bool, model.Fixed())}
+	for _, s := range carried {
+		in = append(in, output(s))
+	}
+	return in
+}
+
+// largest gives m, the largest element of x as an int64: how often only running tells.
+var largest = [][]byte{nodeMessage("ReduceMax", "", "", list("x"), list("mf"), attrInt("keepdims", 0)), nodeMessage("Cast", "", "", list("mf"), list("m"), attrInt("to", 7))}
+
 func float(name string, v ...float32) []byte { return tensorProto(name, tensor.Of(v, len(v))) }
 
-// branching are files whose input x has two dimensions, and what they give for x = 1 2 3, as one row and as three.
+// height gives h, the first dimension of x.
+var height = [][]byte{nodeMessage("Shape", "", "", list("x"), list("s")), nodeMessage("Gather", "", "", list("s", "zero"), list("h"))}
+
+func add(a, b, out string) []byte { return nodeMessage("Add", "", "", list(a, b), list(out)) }
+
+// branching are files with branches and loops, whose input x has two dimensions, and what they give for x = 1 2 3, as one row and as three.
 var branching = []struct {
 	name      string
 	nodes     [][]byte
@@ -72,6 +105,48 @@ var branching = []struct {
 		choice("c", "t", [][]byte{nodeMessage("Neg", "", "", list("x"), list("r"))}, [][]byte{nodeMessage("Unsqueeze", "", "", list("v", "zero"), list("r"))}),
 	}, nodeMessage("Add", "", "", list("t", "k"), list("y"))),
 		[][]byte{int64Const("zero", 0), float("k", 3)}, []float32{4}, []float32{2, 1, 0}},
+
+	{"turns by shape", append(slices.Clone(height), nodeMessage("Loop", "", "", list("h", "", "x"), list("y"),
+		body([][]byte{add("a", "x", "b"), nodeMessage("Identity", "", "", list("c"), list("d"))}, nil, turn("a"), "d", "b"))),
+		[][]byte{int64Const("zero", 0)}, []float32{2, 4, 6}, []float32{4, 8, 12}},
+	{"turns by value", append(slices.Clone(largest), nodeMessage("Loop", "", "", list("m", "", "x"), list("y"),
+		body([][]byte{add("a", "x", "b")}, nil, turn("a"), "c", "b"))),
+		nil, []float32{4, 8, 12}, []float32{4, 8, 12}},
+	// Doubled while the sum is below 20.
+	{"until", [][]byte{nodeMessage("Loop", "", "", list("", "", "x"), list("y"),
+		body([][]byte{add("a", "a", "b"), nodeMessage("ReduceSum", "", "", list("b"), list("s"), attrInt("keepdims", 0)), nodeMessage("Less", "", "", list("s", "k"), list("d"))}, nil, turn("a"), "d", "b"))},
+		[][]byte{tensorProto("k", tensor.Scalar(float32(20)))}, []float32{4, 8, 12}, []float32{4, 8, 12}},
+	{"turns stacked", [][]byte{nodeMessage("Loop", "", "", list("two", "yes"), list("y"),
+		body([][]byte{nodeMessage("Cast", "", "", list("i"), list("f"), attrInt("to", 1)), nodeMessage("Mul", "", "", list("x", "f"), list("r"))}, nil, turn(), "c", "r"))},
+		[][]byte{int64Const("two", 2), tensorProto("yes", tensor.Scalar(true))}, []float32{0, 0, 0, 1, 2, 3}, []float32{0, 0, 0, 1, 2, 3}},
+	{"turns by value stacked", append(slices.Clone(largest), nodeMessage("Loop", "", "", list("m", "", "x"), list("", "y"),
+		body([][]byte{add("a", "x", "b"), nodeMessage("ReduceMax", "", "", list("b"), list("r"), attrInt("keepdims", 0))}, nil, turn("a"), "c", "b", "r"))),
+		nil, []float32{6, 9, 12}, []float32{6, 9, 12}},
+	{"longer each turn", append(slices.Clone(largest), nodeMessage("Loop", "", "", list("m", "", "x"), list("y"),
+		body([][]byte{nodeMessage("Concat", "", "", list("a", "x"), list("b"), attrInt("axis", 0))}, nil, turn("a"), "c", "b"))),
+		nil, []float32{1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3}, []float32{1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3}},
+	// More turns than are compiled one by one.
+	{"many turns", [][]byte{nodeMessage("Loop", "", "", list("many", "", "x"), list("y"), body([][]byte{add("a", "k", "b")}, nil, turn("a"), "c", "b"))},
+		[][]byte{int64Const("many", 3000), float("k", 1)}, []float32{3001, 3002, 3003}, []float32{3001, 3002, 3003}},
+	{"many turns stacked", [][]byte{nodeMessage("Loop", "", "", list("many", "", "x"), list("", "r"), body([][]byte{add("a", "k", "b"), nodeMessage("Cast", "", "", list("i"), list("f"), attrInt("to", 1))},
+		nil, turn("a"), "c", "b", "f")), nodeMessage("ReduceSum", "", "", list("r"), list("y"), attrInt("keepdims", 0))},
+		[][]byte{int64Const("many", 3000), float("k", 1)}, []float32{3000 * 2999 / 2}, []float32{3000 * 2999 / 2}},
+	{"no turn", [][]byte{nodeMessage("Loop", "", "", list("zero", "", "x"), list("y"), body([][]byte{add("a", "x", "b")}, nil, turn("a"), "c", "b"))},
+		[][]byte{int64Const("zero", 0)}, []float32{1, 2, 3}, []float32{1, 2, 3}},
+	// One turn, two turns, three: 10 is added six times.
+	{"turns within turns", append(slices.Clone(largest), nodeMessage("Loop", "", "", list("m", "", "x"), list("y"), body([][]byte{
+		nodeMessage("Add", "", "", list("i", "one"), list("n")), nodeMessage("Loop", "", "", list("n", "", "a"), list("b"), body([][]byte{add("e", "k", "f")}, nil, turn("e"), "c", "f")),
+	}, nil, turn("a"), "c", "b"))), [][]byte{int64Const("one", 1), float("k", 10)}, []float32{61, 62, 63}, []float32{61, 62, 63}},
+	{"a branch each turn", append(slices.Clone(largest), nodeMessage("Loop", "", "", list("m", "", "x"), list("y"), body([][]byte{
+		nodeMessage("Equal", "", "", list("i", "one"), list("o")), choice("o", "b", [][]byte{add("a", "k", "r")}, [][]byte{nodeMessage("Neg", "", "", list("a"), list("r"))}),
+	}, nil, turn("a"), "c", "b"))), [][]byte{int64Const("one", 1), float("k", 10)}, []float32{-9, -8, -7}, []float32{-9, -8, -7}},
+	{"scanned", [][]byte{nodeMessage("Scan", "", "", list("k", "x"), list("", "y"), attrInt("num_scan_inputs", 1),
+		body([][]byte{nodeMessage("ReduceSum", "", "", list("e"), list("t"), attrInt("keepdims", 0)), add("a", "t", "b"), nodeMessage("Identity", "", "", list("b"), list("r"))}, nil, [][]byte{output("a"), output("e")}, "b", "r"))},
+		[][]byte{tensorProto("k", tensor.Scalar(float32(10)))}, []float32{16}, []float32{11, 13, 16}},
+	{"scanned from the end", [][]byte{nodeMessage("Scan", "", "", list("k", "x"), list("", "y"), attrInt("num_scan_inputs", 1), attrInts("scan_input_axes", []int{-1}),
+		attrInts("scan_input_directions", []int{1}), attrInts("scan_output_directions", []int{1}),
+		body([][]byte{nodeMessage("ReduceSum", "", "", list("e"), list("t"), attrInt("keepdims", 0)), add("a", "t", "b"), nodeMessage("Identity", "", "", list("b"), list("r"))}, nil, [][]byte{output("a"), output("e")}, "b", "r"))},
+		[][]byte{tensorProto("k", tensor.Scalar(float32(10)))}, []float32{16, 15, 13}, []float32{16}},
 }
 
 // Branching returns the graphs of branching by name.
@@ -216,5 +291,103 @@ func TestBranchesThatCannotBe(t *testing.T) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+// TestLoopsThatCannotBe reads and compiles loops that cannot run.
+func TestLoopsThatCannotBe(t *testing.T) {
+	same := [][]byte{nodeMessage("Identity", "", "", list("a"), list("b"))}
+	loop := func(in []string, attrs ...[]byte) []byte {
+		return nodeMessage("Loop", "", "n", in, list("y"), attrs...)
+	}
+	deep := same
+	for range maxDepth + 1 {
+		deep = [][]byte{nodeMessage("Loop", "", "", list("two", "", "a"), list("b"), body(deep, nil, turn("a"), "c", "b"))}
+	}
+	var sequence message
+	sequence.text(1, "a")
+	sequence.bytes(2, func() []byte { var m message; m.bytes(4, []byte{}); return m }())
+	for _, c := range []struct {
+		name string
+		node []byte
+		want string
+	}{
+		{"no body", loop(list("two", "", "x")), "no body"},
+		{"nothing carried in", loop(list("two"), body(same, nil, turn("a"), "c", "b")), "2 inputs, its body has 3"},
+		{"left out", loop(list("two", "", "", "x"), body(same, nil, turn("z", "a"), "c", "b", "b")), "left out"},
+		{"nothing carried out", loop(list("two", "", "x"), body(same, nil, turn("a"), "c")), "its body gives 0"},
+		{"turns of a half", loop(list("k", "", "x"), body(same, nil, turn("a"), "c", "b")), "int64"},
+		{"another type", loop(list("two", "", "x"), body([][]byte{nodeMessage("Shape", "", "", list("a"), list("b"))}, nil, turn("a"), "c", "b")), ""},
+		{"another type, turn by turn", loop(list("m", "", "x"), body([][]byte{nodeMessage("Shape", "", "", list("a"), list("b"))}, nil, turn("a"), "c", "b")), "float32 before a turn and int64 after"},
+		{"a sequence", loop(list("two", "", "x"), body(same, nil, append(turn(), sequence), "c", "b")), "Sequence"},
+		{"too deep", loop(list("two", "", "x"), body(deep, nil, turn("a"), "c", "b")), "deep"},
+		{"an input twice", loop(list("two", "", "x"), body(same, nil, turn("c"), "c", "c")), "twice"},
+		{"damaged", loop(list("two", "", "x"), func() []byte { a := attribute("body", kindGraph); a.bytes(6, []byte{10, 99}); return a }()), "damaged"},
+		{"a turn that does not fit", loop(list("two", "", "x"), body([][]byte{nodeMessage("Squeeze", "", "wrong", list("a", "zero"), list("b"))}, nil, turn("a"), "c", "b")), `:body/wrong`},
+		{"nothing to scan", nodeMessage("Scan", "", "n", list("x"), list("y"), attrInt("num_scan_inputs", 0), body(same, nil, [][]byte{output("a")}, "b")), "to be scanned"},
+		{"an axis too many", nodeMessage("Scan", "", "n", list("x"), list("y"), attrInt("num_scan_inputs", 1), attrInts("scan_input_axes", []int{0, 1}), body(same, nil, [][]byte{output("a")}, "b")), "2 entries"},
+		{"slices of a rank that nothing tells", nodeMessage("Scan", "", "n", list("x"), list("y"), attrInt("num_scan_inputs", 1), attrInts("scan_output_axes", []int{1}), body(same, nil, [][]byte{output("a")}, "b")), "dimensions"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := file{inputs: [][]byte{floatInput("x", 2), valueInfo("m", tensor.Int64, model.Fixed())}, outputs: [][]byte{valueInfo("y", tensor.Invalid, nil)}, nodes: [][]byte{c.node},
+				constants: [][]byte{int64Const("zero", 0), int64Const("two", 2), float("k", 0.5)}}
+			g, err := Read(f.bytes())
+			if err == nil {
+				_, err = model.Compile(g, model.Options{})
+			}
+			if c.want == "" {
+				if err != nil {
+					t.Errorf("got %v: turns that are counted may change what they carry", err)
+				}
+			} else if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// TestLoopForever: a loop without an end stops with its context, and what is within loops is not compiled over and over.
+func TestLoopForever(t *testing.T) {
+	nodes := [][]byte{add("a", "x", "b")}
+	for range maxDepth - 1 {
+		nodes = [][]byte{nodeMessage("Loop", "", "", list("many", "", "a"), list("b"), body(nodes, nil, turn("a"), "c", "b"))}
+	}
+	nodes = [][]byte{nodeMessage("Loop", "", "", list("", "", "x"), list("y"), body(nodes, nil, turn("a"), "c", "b"))}
+	f := file{inputs: [][]byte{floatInput("x", 2)}, outputs: [][]byte{output("y")}, nodes: nodes, constants: [][]byte{int64Const("many", 3)}}
+	g, err := Read(f.bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := model.Compile(g, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := p.Size().Work; w < 1<<40 {
+		t.Errorf("it is said to look at %d elements", w)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	if err := p.NewSession().Run(ctx, model.Tensors{"x": tensor.New(tensor.Float32, 2)}, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestCountedTurns: what turns compute is there for all to see where they can be counted.
+func TestCountedTurns(t *testing.T) {
+	g := Branching(t)["turns by shape"]
+	for shape, want := range map[[2]int]string{{1, 3}: "Add", {3, 1}: "Add Add Add"} {
+		p, err := model.Compile(g, model.Options{Inputs: map[string][]int{"x": shape[:]}, Plain: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ops []string
+		for _, s := range p.Steps() {
+			if s.Op != "Identity" {
+				ops = append(ops, s.Op)
+			}
+		}
+		if got := strings.Join(ops, " "); got != want {
+			t.Errorf("%v: %s, want %s", shape, got, want)
+		}
 	}
 }

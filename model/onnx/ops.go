@@ -93,6 +93,8 @@ func init() {
 			c.in = slices.Concat(c.in, yes, no)
 			return &layer.If{Outputs: len(yes)}
 		},
+		"Loop": repeat,
+		"Scan": scan,
 
 		"Conv": func(c *call) layer.Op { return c.conv() },
 		"ConvTranspose": func(c *call) layer.Op {

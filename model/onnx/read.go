@@ -111,10 +111,11 @@ type reader struct {
 	fresh       int
 }
 
-// scope is where names of values are looked up: the graph, one call of a function, or a branch, which sees what is around it.
+// scope is where names of values are looked up: the graph, one call of a function, or a branch or the body of a loop, which see what is around them.
 type scope struct {
 	values  map[string]*model.Value
-	around  *scope // of a branch
+	around  *scope // of a branch or body
+	loop    *loop  // of a body
 	opsets  map[string]int
 	attrs   map[string]*attrProto // of the call; nil in the graph
 	prefix  string                // of node and value names
@@ -145,7 +146,12 @@ func (s *scope) value(name string) *model.Value {
 	}
 	v := s.values[name]
 	if v == nil && s.around != nil {
-		return s.around.value(name)
+		v = s.around.value(name)
+		if s.loop == nil || v == nil || v.Const != nil {
+			return v
+		}
+		s.values[name] = s.loop.take(v)
+		return s.values[name]
 	}
 	if v == nil {
 		v = &model.Value{Name: s.full(name)}
@@ -277,7 +283,7 @@ func (r *reader) graph(raw []byte, s *scope) error {
 		}
 		r.g.Inputs = append(r.g.Inputs, v)
 	}
-	if err := r.body(g.nodes, s); err != nil {
+	if err := r.addNodes(g.nodes, s); err != nil {
 		return err
 	}
 	for i, out := range g.outputs {
@@ -319,25 +325,36 @@ func (r *reader) initializers(g *graphProto, s *scope) error {
 	return nil
 }
 
-// branch adds the nodes of a graph that is an attribute of a node in s, and returns its outputs. Names in it begin with prefix.
-func (r *reader) branch(raw []byte, prefix string, s *scope) ([]*model.Value, error) {
+// inner is a graph that is an attribute of a node in s, and the scope in it, where names begin with prefix.
+func (r *reader) inner(raw []byte, prefix string, s *scope) (*graphProto, *scope, error) {
 	if s.depth >= maxDepth {
-		return nil, fmt.Errorf("branches within branches go more than %d deep", maxDepth)
+		return nil, nil, fmt.Errorf("graphs within graphs go more than %d deep", maxDepth)
 	}
 	g, err := r.d.graph(raw)
 	if err != nil {
-		return nil, fmt.Errorf("damaged graph: %w", err)
+		return nil, nil, fmt.Errorf("damaged graph: %w", err)
+	}
+	in := &scope{values: map[string]*model.Value{}, around: s, opsets: s.opsets, attrs: s.attrs, prefix: prefix, depth: s.depth + 1, calling: s.calling}
+	if err := r.d.spend(len(prefix) * (len(g.nodes) + len(g.inputs) + 1) * 3); err != nil {
+		return nil, nil, err
+	}
+	return &g, in, r.initializers(&g, in)
+}
+
+// branch adds the nodes of a graph that is an attribute of a node in s, and returns its outputs. Names in it begin with prefix.
+func (r *reader) branch(raw []byte, prefix string, s *scope) ([]*model.Value, error) {
+	g, in, err := r.inner(raw, prefix, s)
+	if err != nil {
+		return nil, err
 	}
 	if len(g.inputs) > 0 {
 		return nil, errors.New("a branch has no inputs")
 	}
-	in := &scope{values: map[string]*model.Value{}, around: s, opsets: s.opsets, attrs: s.attrs, prefix: prefix, depth: s.depth + 1, calling: s.calling}
-	if err := r.d.spend(len(prefix) * (len(g.nodes) + 1) * 3); err != nil {
-		return nil, err
-	}
-	if err := r.initializers(&g, in); err != nil {
-		return nil, err
-	}
+	return r.within(g, in)
+}
+
+// within adds the nodes of a graph in another, and returns its outputs.
+func (r *reader) within(g *graphProto, in *scope) ([]*model.Value, error) {
 	for i := range g.nodes {
 		for _, out := range g.nodes[i].out {
 			if out != "" && in.values[out] == nil {
@@ -345,7 +362,7 @@ func (r *reader) branch(raw []byte, prefix string, s *scope) ([]*model.Value, er
 			}
 		}
 	}
-	if err := r.body(g.nodes, in); err != nil {
+	if err := r.addNodes(g.nodes, in); err != nil {
 		return nil, err
 	}
 	values := make([]*model.Value, len(g.outputs))
@@ -355,6 +372,59 @@ func (r *reader) branch(raw []byte, prefix string, s *scope) ([]*model.Value, er
 		}
 	}
 	return values, nil
+}
+
+// loop is the body of a Loop being read. What it takes from around it become further inputs.
+type loop struct {
+	body  *model.Graph
+	taken []*model.Value // from around it
+}
+
+// take makes a value around the body an input of it.
+func (l *loop) take(v *model.Value) *model.Value {
+	in := &model.Value{Name: v.Name, DType: v.DType, Shape: v.Shape}
+	l.taken, l.body.Inputs = append(l.taken, v), append(l.body.Inputs, in)
+	return in
+}
+
+// body reads a graph that is an attribute of a node in s as the body of a Loop. start may add nodes and inputs to it before its own.
+func (r *reader) body(raw []byte, prefix string, s *scope, start func(l *loop, inputs []*model.Value)) (*loop, error) {
+	g, in, err := r.inner(raw, prefix, s)
+	if err != nil {
+		return nil, err
+	}
+	l := &loop{body: &model.Graph{Name: g.name}}
+	in.loop = l
+	outer := r.g
+	r.g = l.body
+	defer func() { r.g = outer }()
+	inputs := make([]*model.Value, len(g.inputs))
+	for i, p := range g.inputs {
+		if p.name == "" || in.values[p.name] != nil {
+			return nil, fmt.Errorf("input %d: the name %q is empty or there twice", i, p.name)
+		}
+		if p.kind != "" {
+			k := [2]string{"", p.kind}
+			r.unsupported[k] = append(r.unsupported[k], in.full(p.name))
+		}
+		v := &model.Value{Name: in.full(p.name)}
+		if err := declare(v, &p); err != nil {
+			return nil, fmt.Errorf("input %q: %w", p.name, err)
+		}
+		inputs[i], in.values[p.name] = v, v
+	}
+	start(l, inputs)
+	if l.body.Outputs, err = r.within(g, in); err != nil {
+		return nil, err
+	}
+	for i, v := range l.body.Outputs {
+		if v.Const == nil && !slices.Contains(l.body.Inputs, v) {
+			if err := declare(v, &g.outputs[i]); err != nil {
+				return nil, fmt.Errorf("output %q: %w", v.Name, err)
+			}
+		}
+	}
+	return l, nil
 }
 
 // declare notes what a file says of an input or output.
@@ -387,8 +457,8 @@ func declare(v *model.Value, p *valueProto) error {
 	return nil
 }
 
-// body adds nodes to the graph.
-func (r *reader) body(nodes []nodeProto, s *scope) error {
+// addNodes adds nodes to the graph.
+func (r *reader) addNodes(nodes []nodeProto, s *scope) error {
 	for i := range nodes {
 		n := &nodes[i]
 		if err := r.node(n, s); err != nil {
@@ -531,7 +601,7 @@ func (r *reader) inline(f *functionProto, key [3]string, n *nodeProto, s *scope)
 		}
 		in.values[name] = to
 	}
-	if err := r.body(f.nodes, in); err != nil {
+	if err := r.addNodes(f.nodes, in); err != nil {
 		return err
 	}
 	for _, p := range same {
@@ -692,6 +762,20 @@ func (c *call) branch(name string) []*model.Value {
 		c.fail("%s: %w", name, err)
 	}
 	return out
+}
+
+// body reads the attribute of that name as the body of a Loop; see reader.body.
+func (c *call) body(start func(l *loop, inputs []*model.Value)) *loop {
+	a := c.attr("body", kindGraph)
+	if a == nil {
+		c.fail("there is no body")
+		return nil
+	}
+	l, err := c.reader.body(a.g, c.label()+":body/", c.scope, start)
+	if err != nil {
+		c.fail("body: %w", err)
+	}
+	return l
 }
 
 // constant returns a new constant beside the node.

@@ -32,6 +32,8 @@ func (w *writer) op(n *model.Node) {
 		w.put("IsInf", attrFlag("detect_positive", o.Positive), attrFlag("detect_negative", o.Negative))
 	case *layer.If:
 		w.branches(o)
+	case *model.Loop:
+		w.loop(o)
 	case *layer.Conv:
 		w.put("Conv", append(window(&o.Window, false), attrInt("group", o.Groups))...)
 	case *layer.ConvInteger:
