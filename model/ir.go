@@ -60,6 +60,7 @@ type ir struct {
 	consts          map[*Value]*val // what the graph's constants have become
 	left            *left
 	loops           bool // there are Loops
+	flows           bool // there are Loops, Ifs or sequences
 	opt             Options
 }
 
@@ -68,10 +69,11 @@ type left struct {
 	fold   int64 // bytes that constant folding may still make
 	unroll int   // ops that Loops may become
 	bodies int   // ops of bodies that are compiled
+	parts  int   // of sequences
 }
 
 func newIR(opt Options) *ir {
-	return &ir{consts: map[*Value]*val{}, left: &left{24 << 20, 2000, 60000}, opt: opt}
+	return &ir{consts: map[*Value]*val{}, left: &left{fold: 24 << 20, unroll: 2000, bodies: 2 * maxParts, parts: maxParts}, opt: opt}
 }
 
 // inner returns a program for the body of a Loop.
@@ -236,7 +238,9 @@ func (l *lowering) nodes(nodes []*Node, suffix string) error {
 				o.op = &layer.EyeLike{DType: tensor.Float32, K: c.K}
 			}
 		case *Loop:
-			l.p.loops = true
+			l.p.loops, l.p.flows = true, true
+		case *layer.If, *Sequence:
+			l.p.flows = true
 		}
 	}
 	return nil
@@ -247,7 +251,7 @@ const foldWork = 1 << 27
 
 // infer finds types and shapes, and replaces what does not depend on the inputs by constants.
 func (p *ir) infer() error {
-	b := newBranches(p)
+	b := newFlow(p)
 	ops := p.ops
 	p.ops = nil
 	var env layer.Env
@@ -260,7 +264,7 @@ func (p *ir) infer() error {
 }
 
 // inferOps is infer for some ops, and returns those that are needed.
-func (p *ir) inferOps(ops []*op, b *branches, env *layer.Env) ([]*op, error) {
+func (p *ir) inferOps(ops []*op, b *flow, env *layer.Env) ([]*op, error) {
 	kept := make([]*op, 0, len(ops))
 	for _, o := range ops {
 		more, err := b.enter(o)
@@ -270,36 +274,47 @@ func (p *ir) inferOps(ops []*op, b *branches, env *layer.Env) ([]*op, error) {
 		if !more {
 			continue
 		}
-		if l, ok := o.op.(*Loop); ok {
-			turns, done, err := p.unroll(o, l, b, env)
-			if err == nil && done {
-				kept = append(kept, turns...)
-				continue
+		become, ok, err := p.expand(o, b, env)
+		if err == nil && !ok {
+			var keep bool
+			if keep, err = p.inferOp(o, env); keep {
+				become = []*op{o}
 			}
-			if err == nil {
-				err = p.loop(o, l)
-			}
-			if err != nil {
-				if err := b.fail(o, fmt.Errorf("model: %s: %w", o.label(), err)); err != nil {
-					return nil, err
-				}
-				continue
-			}
-			kept = append(kept, o)
-			continue
 		}
-		keep, err := p.inferOp(o, env)
 		if err != nil {
 			if err := b.fail(o, fmt.Errorf("model: %s: %w", o.label(), err)); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		if keep {
-			kept = append(kept, o)
-		}
+		kept = append(kept, become...)
 	}
 	return kept, nil
+}
+
+// expand returns what becomes of an op that only flow knows, and false for any other.
+func (p *ir) expand(o *op, b *flow, env *layer.Env) (become []*op, ok bool, err error) {
+	switch f := o.op.(type) {
+	case *Sequence:
+		become, err = p.sequence(o, f, b, env)
+		return become, true, err
+	case *Loop:
+		if become, ok, err = p.unroll(o, f, b, env); ok || err != nil {
+			return become, true, err
+		}
+		if err := b.tensors(o); err != nil {
+			return nil, true, fmt.Errorf("%w, and only running tells how many turns there are", err)
+		}
+		return []*op{o}, true, p.loop(o, f)
+	case *layer.Identity:
+		if len(o.in) == 1 && len(o.out) == 1 && o.out[0] != nil {
+			if list, ok := b.list(o.in[0]); ok {
+				b.lists[o.out[0]] = list
+				return nil, true, nil
+			}
+		}
+	}
+	return nil, false, b.tensors(o)
 }
 
 // inferOp finds the types and shapes of an op's outputs, or their elements; then the op itself need not be kept.

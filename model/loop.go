@@ -98,7 +98,7 @@ func (l *Loop) ops() int {
 }
 
 // unroll infers turn after turn and returns what is to be computed of them. It gives up where only running tells the number of turns, or where they are many.
-func (p *ir) unroll(o *op, l *Loop, b *branches, env *layer.Env) (kept []*op, done bool, err error) {
+func (p *ir) unroll(o *op, l *Loop, b *flow, env *layer.Env) (kept []*op, done bool, err error) {
 	if err := l.check(o); err != nil {
 		return nil, false, err
 	}
@@ -162,7 +162,7 @@ func (p *ir) unroll(o *op, l *Loop, b *branches, env *layer.Env) (kept []*op, do
 		case i < l.Carried:
 			b.chosen[v] = carried[i]
 		default:
-			ops, err := p.inferOps(stack(v, stacked[i-l.Carried]), b, env)
+			ops, err := p.inferOps(join(v, stacked[i-l.Carried], 0, true), b, env)
 			if err != nil {
 				return nil, false, err
 			}
@@ -170,21 +170,6 @@ func (p *ir) unroll(o *op, l *Loop, b *branches, env *layer.Env) (kept []*op, do
 		}
 	}
 	return kept, true, nil
-}
-
-// stack returns the ops that make dst of slices.
-func stack(dst *val, parts []*val) []*op {
-	first := constant(dst.name+":axis", tensor.Of([]int64{0}))
-	var ops []*op
-	join := &op{name: dst.name, op: &layer.Concat{Axis: 0}, out: []*val{dst}}
-	dst.def = join
-	for i, v := range parts {
-		o := &op{name: fmt.Sprintf("%s:%d", dst.name, i), op: &layer.Unsqueeze{}, in: []*val{v, first}}
-		w := &val{name: o.name, def: o}
-		o.out = []*val{w}
-		ops, join.in = append(ops, o), append(join.in, w)
-	}
-	return append(ops, join)
 }
 
 // loop makes a Loop one that runs, and finds the types and shapes of its outputs as far as they do not depend on its turns.

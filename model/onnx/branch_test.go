@@ -54,6 +54,18 @@ func turn(carried ...string) [][]byte {
 	return in
 }
 
+// sequenceInput is a list of tensors of float32.
+func sequenceInput(name string) []byte {
+	var elem, kind, typ, list, v message
+	elem.int(1, int64(tensor.Float32))
+	kind.bytes(1, elem)
+	list.bytes(1, kind)
+	typ.bytes(4, list)
+	v.text(1, name)
+	v.bytes(2, typ)
+	return v
+}
+
 // largest gives m, the largest element of x as an int64: how often only running tells.
 var largest = [][]byte{nodeMessage("ReduceMax", "", "", list("x"), list("mf"), attrInt("keepdims", 0)), nodeMessage("Cast", "", "", list("mf"), list("m"), attrInt("to", 7))}
 
@@ -140,6 +152,17 @@ var branching = []struct {
 	{"a branch each turn", append(slices.Clone(largest), nodeMessage("Loop", "", "", list("m", "", "x"), list("y"), body([][]byte{
 		nodeMessage("Equal", "", "", list("i", "one"), list("o")), choice("o", "b", [][]byte{add("a", "k", "r")}, [][]byte{nodeMessage("Neg", "", "", list("a"), list("r"))}),
 	}, nil, turn("a"), "c", "b"))), [][]byte{int64Const("one", 1), float("k", 10)}, []float32{-9, -8, -7}, []float32{-9, -8, -7}},
+	{"a list", [][]byte{nodeMessage("SplitToSequence", "", "", list("x"), list("l"), attrInt("axis", 1), attrInt("keepdims", 0)),
+		nodeMessage("SequenceInsert", "", "", list("l", "k"), list("m")), nodeMessage("ConcatFromSequence", "", "", list("m"), list("y"), attrInt("axis", 0))},
+		[][]byte{float("k", 10)}, []float32{1, 2, 3, 10}, []float32{1, 2, 3, 10}},
+	{"a list cut short", [][]byte{nodeMessage("Neg", "", "", list("x"), list("n")), nodeMessage("SequenceConstruct", "", "", list("x", "n", "x"), list("l")),
+		nodeMessage("SequenceErase", "", "", list("l", "two"), list("m")), nodeMessage("SequenceErase", "", "", list("m", "zero"), list("o")), nodeMessage("SequenceAt", "", "", list("o", "less"), list("p")),
+		nodeMessage("SequenceLength", "", "", list("m"), list("q")), nodeMessage("Cast", "", "", list("q"), list("f"), attrInt("to", 1)), add("p", "f", "y")},
+		[][]byte{tensorProto("zero", tensor.Scalar(int64(0))), tensorProto("two", tensor.Scalar(int64(2))), tensorProto("less", tensor.Scalar(int64(-1)))}, []float32{1, 0, -1}, []float32{1, 0, -1}},
+	{"a list longer each turn", append(slices.Clone(height), nodeMessage("SequenceEmpty", "", "", nil, list("l")), nodeMessage("Loop", "", "", list("h", "", "l"), list("m"), body([][]byte{
+		nodeMessage("Cast", "", "", list("i"), list("f"), attrInt("to", 1)), add("x", "f", "r"), nodeMessage("SequenceInsert", "", "", list("a", "r"), list("b")),
+	}, nil, append(turn(), sequenceInput("a")), "c", "b")), nodeMessage("ConcatFromSequence", "", "", list("m"), list("y"), attrInt("axis", -1), attrInt("new_axis", 1))),
+		[][]byte{int64Const("zero", 0)}, []float32{1, 2, 3}, []float32{1, 2, 3, 2, 3, 4, 3, 4, 5}},
 	{"scanned", [][]byte{nodeMessage("Scan", "", "", list("k", "x"), list("", "y"), attrInt("num_scan_inputs", 1),
 		body([][]byte{nodeMessage("ReduceSum", "", "", list("e"), list("t"), attrInt("keepdims", 0)), add("a", "t", "b"), nodeMessage("Identity", "", "", list("b"), list("r"))}, nil, [][]byte{output("a"), output("e")}, "b", "r"))},
 		[][]byte{tensorProto("k", tensor.Scalar(float32(10)))}, []float32{16}, []float32{11, 13, 16}},
@@ -304,9 +327,10 @@ func TestLoopsThatCannotBe(t *testing.T) {
 	for range maxDepth + 1 {
 		deep = [][]byte{nodeMessage("Loop", "", "", list("two", "", "a"), list("b"), body(deep, nil, turn("a"), "c", "b"))}
 	}
-	var sequence message
-	sequence.text(1, "a")
-	sequence.bytes(2, func() []byte { var m message; m.bytes(4, []byte{}); return m }())
+	insert := body([][]byte{nodeMessage("SequenceInsert", "", "", list("a", "x"), list("b"))}, nil, append(turn(), sequenceInput("a")), "c", "b")
+	optional := message(nil)
+	optional.text(1, "a")
+	optional.bytes(2, func() []byte { var m message; m.bytes(9, []byte{}); return m }())
 	for _, c := range []struct {
 		name string
 		node []byte
@@ -319,7 +343,15 @@ func TestLoopsThatCannotBe(t *testing.T) {
 		{"turns of a half", loop(list("k", "", "x"), body(same, nil, turn("a"), "c", "b")), "int64"},
 		{"another type", loop(list("two", "", "x"), body([][]byte{nodeMessage("Shape", "", "", list("a"), list("b"))}, nil, turn("a"), "c", "b")), ""},
 		{"another type, turn by turn", loop(list("m", "", "x"), body([][]byte{nodeMessage("Shape", "", "", list("a"), list("b"))}, nil, turn("a"), "c", "b")), "float32 before a turn and int64 after"},
-		{"a sequence", loop(list("two", "", "x"), body(same, nil, append(turn(), sequence), "c", "b")), "Sequence"},
+		{"an optional", loop(list("two", "", "x"), body(same, nil, append(turn(), optional), "c", "b")), "Optional"},
+		{"a tensor for a sequence", loop(list("two", "", "x"), insert), "no sequence"},
+		{"a sequence by turns that nothing counts", loop(list("m", "", "l"), insert), "only running"},
+		{"a sequence for an output", loop(list("two", "", "l"), insert), "is a sequence"},
+		{"a sequence that is added", nodeMessage("Add", "", "n", list("x", "l"), list("y")), "input 1 is a sequence"},
+		{"a position beyond", nodeMessage("SequenceAt", "", "n", list("l", "zero"), list("y")), "no position [0]"},
+		{"a position that running tells", nodeMessage("SequenceAt", "", "n", list("l", "m"), list("y")), "when the network runs"},
+		{"nothing to join", nodeMessage("ConcatFromSequence", "", "n", list("l"), list("y"), attrInt("axis", 0)), "empty"},
+		{"parts of nothing", nodeMessage("SplitToSequence", "", "n", list("x", "none"), list("y")), "parts of 0"},
 		{"too deep", loop(list("two", "", "x"), body(deep, nil, turn("a"), "c", "b")), "deep"},
 		{"an input twice", loop(list("two", "", "x"), body(same, nil, turn("c"), "c", "c")), "twice"},
 		{"damaged", loop(list("two", "", "x"), func() []byte { a := attribute("body", kindGraph); a.bytes(6, []byte{10, 99}); return a }()), "damaged"},
@@ -329,8 +361,9 @@ func TestLoopsThatCannotBe(t *testing.T) {
 		{"slices of a rank that nothing tells", nodeMessage("Scan", "", "n", list("x"), list("y"), attrInt("num_scan_inputs", 1), attrInts("scan_output_axes", []int{1}), body(same, nil, [][]byte{output("a")}, "b")), "dimensions"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := file{inputs: [][]byte{floatInput("x", 2), valueInfo("m", tensor.Int64, model.Fixed())}, outputs: [][]byte{valueInfo("y", tensor.Invalid, nil)}, nodes: [][]byte{c.node},
-				constants: [][]byte{int64Const("zero", 0), int64Const("two", 2), float("k", 0.5)}}
+			f := file{inputs: [][]byte{floatInput("x", 2), valueInfo("m", tensor.Int64, model.Fixed())}, outputs: [][]byte{valueInfo("y", tensor.Invalid, nil)},
+				nodes:     [][]byte{c.node, nodeMessage("SequenceEmpty", "", "", nil, list("l"))},
+				constants: [][]byte{int64Const("zero", 0), int64Const("two", 2), float("k", 0.5), tensorProto("none", tensor.Scalar(int64(0)))}}
 			g, err := Read(f.bytes())
 			if err == nil {
 				_, err = model.Compile(g, model.Options{})

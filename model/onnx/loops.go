@@ -156,3 +156,8 @@ func (c *call) stacked(i, axis int, backward bool, slice *model.Value) {
 		turned("backward", &layer.Slice{}, one("start", -1), one("end", math.MinInt64), one("axis", 0), one("step", -1))
 	}
 }
+
+// sequence reads an operator on sequences that has no attributes.
+func sequence(fn model.SequenceFn) builder {
+	return func(*call) layer.Op { return &model.Sequence{Fn: fn} }
+}

@@ -96,6 +96,21 @@ func init() {
 		"Loop": repeat,
 		"Scan": scan,
 
+		"SequenceConstruct": sequence(model.SequenceConstruct), "SequenceInsert": sequence(model.SequenceInsert), "SequenceErase": sequence(model.SequenceErase),
+		"SequenceAt": sequence(model.SequenceAt), "SequenceLength": sequence(model.SequenceLength),
+		"SequenceEmpty": func(c *call) layer.Op {
+			return &model.Sequence{Fn: model.SequenceEmpty, DType: tensor.DType(c.int("dtype", int(tensor.Float32)))}
+		},
+		"SplitToSequence": func(c *call) layer.Op {
+			return &model.Sequence{Fn: model.SplitToSequence, Axis: c.int("axis", 0), Drop: !c.flag("keepdims", true)}
+		},
+		"ConcatFromSequence": func(c *call) layer.Op {
+			if !c.has("axis") {
+				c.fail("there is no axis")
+			}
+			return &model.Sequence{Fn: model.ConcatFromSequence, Axis: c.int("axis", 0), New: c.flag("new_axis", false)}
+		},
+
 		"Conv": func(c *call) layer.Op { return c.conv() },
 		"ConvTranspose": func(c *call) layer.Op {
 			return &layer.ConvTranspose{Window: c.window(), Groups: c.int("group", 1), OutPads: c.ints("output_padding"), OutputShape: c.ints("output_shape")}

@@ -70,6 +70,8 @@ type dimProto struct {
 	param string
 }
 
+const sequenceKind = "Sequence"
+
 type valueProto struct {
 	name   string
 	kind   string // of a value that is no tensor
@@ -458,7 +460,7 @@ func (d *decoder) value(b []byte) (v valueProto, err error) {
 				switch x.num {
 				case 1:
 				case 4:
-					v.kind = "Sequence"
+					v.kind = sequenceKind
 					return nil
 				case 5:
 					v.kind = "Map"

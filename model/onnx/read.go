@@ -403,7 +403,7 @@ func (r *reader) body(raw []byte, prefix string, s *scope, start func(l *loop, i
 		if p.name == "" || in.values[p.name] != nil {
 			return nil, fmt.Errorf("input %d: the name %q is empty or there twice", i, p.name)
 		}
-		if p.kind != "" {
+		if p.kind != "" && p.kind != sequenceKind {
 			k := [2]string{"", p.kind}
 			r.unsupported[k] = append(r.unsupported[k], in.full(p.name))
 		}

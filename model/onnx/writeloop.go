@@ -72,3 +72,16 @@ func (w *writer) loop(l *model.Loop) {
 	}
 	w.nodes = append(w.nodes, nodeMessage("Loop", "", n.Name, w.inputs()[:own], out, a))
 }
+
+func (w *writer) sequence(s *model.Sequence) {
+	var attrs [][]byte
+	switch s.Fn {
+	case model.SequenceEmpty:
+		attrs = append(attrs, attrInt("dtype", int(s.DType)))
+	case model.SplitToSequence:
+		attrs = append(attrs, attrInt("axis", s.Axis), attrFlag("keepdims", !s.Drop))
+	case model.ConcatFromSequence:
+		attrs = append(attrs, attrInt("axis", s.Axis), attrFlag("new_axis", s.New))
+	}
+	w.put(string(s.Fn), attrs...)
+}

@@ -34,6 +34,8 @@ func (w *writer) op(n *model.Node) {
 		w.branches(o)
 	case *model.Loop:
 		w.loop(o)
+	case *model.Sequence:
+		w.sequence(o)
 	case *layer.Conv:
 		w.put("Conv", append(window(&o.Window, false), attrInt("group", o.Groups))...)
 	case *layer.ConvInteger:

@@ -1,29 +1,31 @@
 package model
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/ocellus-vision/ocellus/model/layer"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
-// branches are the Ifs of a program under construction. One whose condition is known becomes the values of the branch it chooses, and what the other
-// branch does is nobody's business: often its shapes do not even fit.
-type branches struct {
-	chosen map[*val]*val  // what an output of an If is
-	wrong  map[*val]error // why a value cannot be computed
+// flow is what a program under construction finds out about Ifs, Loops and sequences. An If whose condition is known becomes the values of the branch it
+// chooses, and what the other branch does is nobody's business: often its shapes do not even fit.
+type flow struct {
+	chosen map[*val]*val   // what an output of an If or Loop is
+	wrong  map[*val]error  // why a value cannot be computed
+	lists  map[*val][]*val // what a sequence holds
 }
 
-// newBranches returns nil where a program has no branches, nor Loops, whose bodies may have them.
-func newBranches(p *ir) *branches {
-	if !p.loops && !slices.ContainsFunc(p.ops, func(o *op) bool { _, ok := o.op.(*layer.If); return ok }) {
+// newFlow returns nil where a program has nothing of the kind.
+func newFlow(p *ir) *flow {
+	if !p.flows {
 		return nil
 	}
-	return &branches{map[*val]*val{}, map[*val]error{}}
+	return &flow{map[*val]*val{}, map[*val]error{}, map[*val][]*val{}}
 }
 
 // enter prepares an op whose inputs have been inferred, and says whether anything is left to do for it.
-func (b *branches) enter(o *op) (more bool, err error) {
+func (b *flow) enter(o *op) (more bool, err error) {
 	if b == nil {
 		return true, nil
 	}
@@ -53,8 +55,21 @@ func (b *branches) enter(o *op) (more bool, err error) {
 	return true, nil
 }
 
-// fail notes that an op cannot be computed. Where there are no branches, that is an error at once.
-func (b *branches) fail(o *op, err error) error {
+// tensors says which input is no tensor but a sequence.
+func (b *flow) tensors(o *op) error {
+	if b == nil || len(b.lists) == 0 {
+		return nil
+	}
+	for i, v := range o.in {
+		if _, ok := b.lists[v]; ok && v != nil {
+			return fmt.Errorf("input %d is a sequence", i)
+		}
+	}
+	return nil
+}
+
+// fail notes that an op cannot be computed. Where there is no flow, that is an error at once.
+func (b *flow) fail(o *op, err error) error {
 	if b == nil {
 		return err
 	}
@@ -67,7 +82,7 @@ func (b *branches) fail(o *op, err error) error {
 }
 
 // value returns what a value is, or why it cannot be computed.
-func (b *branches) value(v *val) (*val, error) {
+func (b *flow) value(v *val) (*val, error) {
 	if c := b.chosen[v]; c != nil {
 		v = c
 	}
@@ -75,7 +90,7 @@ func (b *branches) value(v *val) (*val, error) {
 }
 
 // leave makes the program's outputs what was chosen.
-func (b *branches) leave(p *ir) error {
+func (b *flow) leave(p *ir) error {
 	if b == nil {
 		return nil
 	}
@@ -83,6 +98,9 @@ func (b *branches) leave(p *ir) error {
 		var err error
 		if p.outputs[i], err = b.value(v); err != nil {
 			return err
+		}
+		if _, ok := b.lists[p.outputs[i]]; ok {
+			return fmt.Errorf("model: output %q is a sequence", v.name)
 		}
 	}
 	return nil
