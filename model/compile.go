@@ -51,8 +51,9 @@ type step struct {
 	name    string
 	op      layer.Op
 	in, out []int
-	dynamic bool // shapes are found while running
-	shared  bool // the output's storage is the first input's: nothing to do
+	guards  []guard // all of which must hold
+	dynamic bool    // shapes are found while running
+	shared  bool    // the output's storage is the first input's: nothing to do
 	macs    int64
 	params  int64
 }
@@ -210,6 +211,7 @@ func (p *ir) program(g *Graph) *Program {
 		prog.inputs = append(prog.inputs, add(v))
 		prog.ins = append(prog.ins, Port{v.name, v.info.DType, v.info.Shape})
 	}
+	guards := p.guards()
 	for _, o := range p.ops {
 		s := step{name: o.name, op: o.op, macs: o.macs, params: o.params}
 		for _, v := range o.in {
@@ -219,6 +221,9 @@ func (p *ir) program(g *Graph) *Program {
 		for _, v := range o.out {
 			s.out = append(s.out, add(v))
 			s.dynamic = s.dynamic || v != nil && !v.known
+		}
+		for _, g := range guards[o] {
+			s.guards = append(s.guards, guard{add(g.Of.in[0]), !g.Second})
 		}
 		if !s.dynamic {
 			s.op = p.planned(o)

@@ -105,3 +105,56 @@ func (b *flow) leave(p *ir) error {
 	}
 	return nil
 }
+
+// guard is a condition under which a step is computed.
+type guard struct {
+	condition int // in vals
+	is        bool
+}
+
+// guards puts the ops that belong to one branch behind its condition, and returns those conditions, from the outermost in.
+func (p *ir) guards() map[*op][]*layer.Place[*op] {
+	if !p.flows {
+		return nil
+	}
+	at := layer.Places(p.ops, p.outputs, func(o *op) (layer.Op, []*val, []*val) { return o.op, o.in, o.out })
+	if len(at) == 0 {
+		return nil
+	}
+	conditions := map[*op][]*layer.Place[*op]{}
+	for o, in := range at {
+		for ; in != nil; in = in.Around {
+			conditions[o] = append(conditions[o], in)
+		}
+		slices.Reverse(conditions[o])
+	}
+	maker := map[*val]*op{}
+	for _, o := range p.ops {
+		for _, v := range o.out {
+			maker[v] = o
+		}
+	}
+	order := make([]*op, 0, len(p.ops))
+	done := map[*op]bool{}
+	var put func(o *op)
+	put = func(o *op) {
+		if o == nil || done[o] {
+			return
+		}
+		done[o] = true
+		for _, c := range conditions[o] {
+			put(maker[c.Of.in[0]])
+		}
+		for _, v := range o.in {
+			if v != nil {
+				put(maker[v])
+			}
+		}
+		order = append(order, o)
+	}
+	for _, o := range p.ops {
+		put(o)
+	}
+	p.ops = order
+	return conditions
+}

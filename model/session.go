@@ -171,7 +171,7 @@ func (s *Session) steps(ctx context.Context) error {
 		if s.times != nil {
 			begin = time.Now()
 		}
-		if !st.shared {
+		if !st.shared && s.wanted(st) {
 			s.env.Reset()
 			var err error
 			if st.dynamic {
@@ -191,6 +191,16 @@ func (s *Session) steps(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// wanted says whether a step belongs to branches that are taken.
+func (s *Session) wanted(st *step) bool {
+	for _, g := range st.guards {
+		if tensor.Data[bool](s.vals[g.condition])[0] != g.is {
+			return false
+		}
+	}
+	return true
 }
 
 // dynamic runs a step whose shapes are known only now.

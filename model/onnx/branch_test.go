@@ -117,6 +117,11 @@ var branching = []struct {
 		choice("c", "t", [][]byte{nodeMessage("Neg", "", "", list("x"), list("r"))}, [][]byte{nodeMessage("Unsqueeze", "", "", list("v", "zero"), list("r"))}),
 	}, nodeMessage("Add", "", "", list("t", "k"), list("y"))),
 		[][]byte{int64Const("zero", 0), float("k", 3)}, []float32{4}, []float32{2, 1, 0}},
+	// The branch that is not taken, and one in it, would look beyond the end.
+	{"a branch that cannot be computed", append(slices.Clone(largest), nodeMessage("Reshape", "", "", list("x", "all"), list("v")), nodeMessage("Greater", "", "", list("mf", "k"), list("c")), choice("c", "y",
+		[][]byte{nodeMessage("Gather", "", "", list("v", "m"), list("g")), choice("c", "r", [][]byte{nodeMessage("Mul", "", "", list("g", "x"), list("r"))}, [][]byte{nodeMessage("Gather", "", "", list("v", "m"), list("r"))})},
+		[][]byte{nodeMessage("Neg", "", "", list("x"), list("r"))})),
+		[][]byte{int64Const("all", -1), float("k", 3)}, []float32{-1, -2, -3}, []float32{-1, -2, -3}},
 
 	{"turns by shape", append(slices.Clone(height), nodeMessage("Loop", "", "", list("h", "", "x"), list("y"),
 		body([][]byte{add("a", "x", "b"), nodeMessage("Identity", "", "", list("c"), list("d"))}, nil, turn("a"), "d", "b"))),

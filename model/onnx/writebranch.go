@@ -1,84 +1,16 @@
 package onnx
 
 import (
-	"slices"
-
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/layer"
 )
 
-// place is a graph of the file that nodes are written to: a branch of an If, or the outermost graph, nil.
-type place struct {
-	around *place
-	of     *model.Node // the If
-	second bool
-	depth  int
-}
-
-// meet returns the innermost place that both lie in.
-func (p *place) meet(q *place) *place {
-	for p != q {
-		if p != nil && (q == nil || p.depth >= q.depth) {
-			p = p.around
-		} else {
-			q = q.around
-		}
-	}
-	return p
-}
-
-// places finds where nodes belong that are not in the outermost graph: as far inside as those that use them. Other runtimes compute only the branch that
-// is taken.
-func places(g *model.Graph, order []*model.Node) map[*model.Node]*place {
-	users := map[*model.Value][]*place{}
-	for _, v := range g.Outputs {
-		users[v] = []*place{nil}
-	}
-	of := map[*model.Node]*place{}
-	for _, n := range slices.Backward(order) {
-		var at *place
-		first := true
-		for _, v := range n.Out {
-			for _, p := range users[v] {
-				if first {
-					at, first = p, false
-				} else {
-					at = at.meet(p)
-				}
-			}
-		}
-		if at != nil {
-			of[n] = at
-		}
-		f, decides := n.Op.(*layer.If)
-		var inner [2]*place
-		if decides {
-			for i := range inner {
-				inner[i] = &place{around: at, of: n, second: i == 1, depth: 1}
-				if at != nil {
-					inner[i].depth = at.depth + 1
-				}
-			}
-		}
-		for i, v := range n.In {
-			switch {
-			case v == nil || v.Const != nil:
-			case decides && i > 0:
-				users[v] = append(users[v], inner[(i-1)/f.Outputs])
-			default:
-				users[v] = append(users[v], at)
-			}
-		}
-	}
-	return of
-}
-
 // inside are the nodes of branches, in order.
 type inside map[*model.Node]*[2][]*model.Node
 
-// split returns the nodes of the outermost graph and those of each branch.
+// split returns the nodes of the outermost graph and those of each branch. Other runtimes compute only the branch that is taken.
 func split(g *model.Graph, order []*model.Node) (outer []*model.Node, in inside) {
-	at := places(g, order)
+	at := layer.Places(order, g.Outputs, func(n *model.Node) (layer.Op, []*model.Value, []*model.Value) { return n.Op, n.In, n.Out })
 	in = inside{}
 	for _, n := range order {
 		p := at[n]
@@ -86,13 +18,13 @@ func split(g *model.Graph, order []*model.Node) (outer []*model.Node, in inside)
 			outer = append(outer, n)
 			continue
 		}
-		if in[p.of] == nil {
-			in[p.of] = &[2][]*model.Node{}
+		if in[p.Of] == nil {
+			in[p.Of] = &[2][]*model.Node{}
 		}
-		if p.second {
-			in[p.of][1] = append(in[p.of][1], n)
+		if p.Second {
+			in[p.Of][1] = append(in[p.Of][1], n)
 		} else {
-			in[p.of][0] = append(in[p.of][0], n)
+			in[p.Of][0] = append(in[p.Of][0], n)
 		}
 	}
 	return outer, in
