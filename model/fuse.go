@@ -104,6 +104,11 @@ func (p *ir) simplify() {
 			}
 			e.replace[o.out[0]] = o.in[0]
 			e.drop[o] = true
+		case *layer.Reshape:
+			if x, y := o.in[0], o.out[0]; x.known && y.known && slices.Equal(x.info.Shape, y.info.Shape) {
+				e.replace[y] = x
+				e.drop[o] = true
+			}
 		}
 	}
 	e.apply()

@@ -41,7 +41,13 @@ func (c *CastLike) Infer(in []Info) ([]Info, error) {
 	if err := want(in, 2, 2); err != nil {
 		return nil, err
 	}
-	return one(in[1].DType, in[0].Shape)
+	out, err := one(in[1].DType, in[0].Shape)
+	if v := in[0].Value; err == nil && v != nil && v.Len() == 1 {
+		// One number is known, whatever it is like.
+		out[0].Value = tensor.New(in[1].DType, in[0].Shape...)
+		return out, tensor.Convert(out[0].Value, v, c.Saturate)
+	}
+	return out, err
 }
 
 func (*CastLike) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {

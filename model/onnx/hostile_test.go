@@ -248,6 +248,27 @@ func TestOperatorsWithoutTheirInputs(t *testing.T) {
 			}
 		}
 	}
+	// These need a number of heads before they look at anything else.
+	for _, o := range []struct {
+		op, domain string
+		attrs      [][]byte
+	}{
+		{"Attention", "", [][]byte{attrInt("q_num_heads", 2), attrInt("kv_num_heads", 1), attrInt("is_causal", 1)}},
+		{"RotaryEmbedding", "", [][]byte{attrInt("num_heads", 2), attrInt("rotary_embedding_dim", 2)}},
+		{"Attention", "com.microsoft", [][]byte{attrInt("num_heads", 2), attrInt("unidirectional", 1)}},
+		{"MultiHeadAttention", "com.microsoft", [][]byte{attrInt("num_heads", 2)}},
+		{"FusedMatMul", "com.microsoft", [][]byte{attrInt("transA", 1), attrInt("transB", 1)}},
+		{"NhwcMaxPool", "com.microsoft", [][]byte{attrInts("kernel_shape", make([]int, tensor.MaxRank))}},
+	} {
+		for _, x := range [][]int{{}, {2}, {0, 4}, {4, 4}, {1, 4, 4}, {2, 0, 4}, {0, 2, 3, 4}, {1, 2, 4, 4}, {1, 2, 4, 4, 1}} {
+			for _, in := range [][]string{{"x"}, {"x", "x", "x"}, {"x", "x", "x", "x"}, {"x", "x", "x", "b"}, {"x", "x", "x", "", "i"}, {"x", "x", "x", "", "x", "x"}, {"x", "x", "x", "x", "x", "x", "x", "x"},
+				{"x", "x", "x", "", "", "", "i"}, {"x", "i", "x", "x"}, {"i", "x", "i", "b"}} {
+				for _, out := range [][]string{{"y"}, {"", "y"}, {"y", "z", "z2", "z3"}, {"y", "z", "z2", "z3", "z4"}} {
+					try(o.op, o.domain, newestOpset, x, in, out, o.attrs...)
+				}
+			}
+		}
+	}
 	if read < 1000 || refused < 10000 {
 		t.Errorf("%d were read and %d refused", read, refused)
 	}
@@ -279,6 +300,15 @@ func TestManySmallThings(t *testing.T) {
 			}
 		})
 	}
+	t.Run("operators that are taken apart", func(t *testing.T) {
+		f := file{inputs: [][]byte{floatInput("x", 1, 2, 2)}, outputs: [][]byte{output("0")}}
+		for i := range 5000 {
+			f.nodes = append(f.nodes, nodeMessage("MultiHeadAttention", "com.microsoft", "", list("x", "x", "x"), list(fmt.Sprint(i)), attrInt("num_heads", 1)))
+		}
+		if taken, err := load(f.bytes()); err == nil || !strings.Contains(err.Error(), "nodes") || taken > 64<<20 {
+			t.Errorf("%d bytes taken: %v", taken, err)
+		}
+	})
 	t.Run("strings in a node", func(t *testing.T) {
 		var n message
 		for range 5 << 20 {
@@ -383,6 +413,11 @@ func FuzzRead(f *testing.F) {
 	weights := func(name string, shape ...int) []byte { return tensorProto(name, tensor.New(tensor.Float32, shape...)) }
 	f.Add(file{inputs: [][]byte{floatInput("x", 2, 1, 3)}, outputs: [][]byte{output("y")}, constants: [][]byte{weights("w", 1, 8, 3), weights("r", 1, 8, 2), weights("b", 1, 16)},
 		nodes: [][]byte{nodeMessage("LSTM", "", "l", list("x", "w", "r", "b"), list("h"), attrInt("hidden_size", 2)), nodeMessage("Einsum", "", "e", list("h", "h"), list("y"), attrText("equation", "abcd,abce->abde"))}}.bytes())
+	const ms = "com.microsoft"
+	f.Add(file{inputs: [][]byte{floatInput("x", 1, 2, 4)}, outputs: [][]byte{output("y")}, constants: [][]byte{weights("t", 2, 1), int64Const("p", 0), weights("w", 4, 12), weights("g", 4)}, opset: 24,
+		nodes: [][]byte{nodeMessage("RotaryEmbedding", ms, "r", list("x", "p", "t", "t"), list("r")), nodeMessage("Attention", "", "a", list("r", "x", "x"), list("a", "k", "v", "q"), attrInt("q_num_heads", 2), attrInt("kv_num_heads", 2)),
+			nodeMessage("SkipLayerNormalization", ms, "s", list("a", "x", "g"), list("s", "", "", "m")), nodeMessage("FusedMatMul", ms, "f", list("s", "m"), list("f"), attrInt("transB", 1), attrFloat("alpha", 2)),
+			nodeMessage("Attention", ms, "h", list("s", "w", "", "", "", "f"), list("h"), attrInt("num_heads", 1), attrInt("unidirectional", 1)), nodeMessage("RotaryEmbedding", "", "o", list("h", "f", "f"), list("y"), attrInt("num_heads", 1), attrInt("interleaved", 1))}}.bytes())
 	f.Fuzz(func(t *testing.T, b []byte) { try(b) })
 }
 

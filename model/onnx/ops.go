@@ -145,12 +145,8 @@ func init() {
 			}
 			return &layer.LayerNorm{Axis: c.int("axis", -1), Epsilon: c.float("epsilon", 1e-5)}
 		},
-		"RMSNormalization": func(c *call) layer.Op {
-			if c.int("stash_type", 1) != 1 {
-				c.fail("stash_type is not 1")
-			}
-			return &layer.RMSNorm{Axis: c.int("axis", -1), Epsilon: c.float("epsilon", 1e-5)}
-		},
+		"RMSNormalization":             rmsNorm,
+		"SimplifiedLayerNormalization": rmsNorm, // ONNX Runtime's, which it puts among the standard ones
 		"GroupNormalization": func(c *call) layer.Op {
 			_ = c.int("stash_type", 1)
 			return &layer.GroupNorm{Groups: c.int("num_groups", 0), Epsilon: c.float("epsilon", 1e-5), PerGroup: c.version < 21}
@@ -172,6 +168,9 @@ func init() {
 			s := c.softmax(false)
 			return &layer.Hardmax{Axis: s.Axis, Flatten: s.Flatten}
 		},
+
+		"Attention":       standardAttention,
+		"RotaryEmbedding": standardRotary,
 
 		"MatMul":        func(*call) layer.Op { return &layer.MatMul{} },
 		"Gemm":          gemm,
@@ -517,6 +516,13 @@ func batchNorm(c *call) layer.Op {
 		c.out = c.out[:1]
 	}
 	return b
+}
+
+func rmsNorm(c *call) layer.Op {
+	if c.int("stash_type", 1) != 1 {
+		c.fail("stash_type is not 1")
+	}
+	return &layer.RMSNorm{Axis: c.int("axis", -1), Epsilon: c.float("epsilon", 1e-5)}
 }
 
 func (c *call) softmax(log bool) *layer.Softmax {

@@ -624,6 +624,7 @@ type call struct {
 	version int
 	in, out []*model.Value
 	read    []string
+	known   string // the label, once it has been asked for
 	err     error
 }
 
@@ -780,10 +781,25 @@ func (c *call) body(start func(l *loop, inputs []*model.Value)) *loop {
 
 // constant returns a new constant beside the node.
 func (c *call) constant(what string, t *tensor.Tensor) *model.Value {
-	return model.Const(c.label()+":"+what, t)
+	return model.Const(c.name(what), t)
 }
 
-func (c *call) label() string { return c.scope.label(c.node) }
+func (c *call) label() string {
+	if c.known == "" {
+		c.known = c.scope.label(c.node)
+	}
+	return c.known
+}
+
+// name is the name of something that the node is made of.
+func (c *call) name(what string) string {
+	label := c.label()
+	if err := c.d.spend(len(label) + len(what)); err != nil {
+		c.fail("%w", err)
+		return what
+	}
+	return label + ":" + what
+}
 
 // input sets input i, with those before it left out if they are not there.
 func (c *call) input(i int, v *model.Value) {
@@ -811,9 +827,22 @@ func (c *call) intsInput(i int, name string) {
 
 // emit adds a node of its own before this one and returns its output.
 func (c *call) emit(what string, op layer.Op, in ...*model.Value) *model.Value {
-	v := &model.Value{Name: c.label() + ":" + what}
+	if c.nodes++; c.nodes > maxNodes {
+		c.fail("the model has more than %d nodes", maxNodes)
+	}
+	v := &model.Value{Name: c.name(what)}
 	c.g.Nodes = append(c.g.Nodes, &model.Node{Name: v.Name, Op: op, In: in, Out: []*model.Value{v}})
 	return v
+}
+
+// several is emit of a node with n outputs.
+func (c *call) several(what string, n int, op layer.Op, in ...*model.Value) []*model.Value {
+	out := []*model.Value{c.emit(what, op, in...)}
+	for i := 1; i < n; i++ {
+		out = append(out, &model.Value{Name: c.name(fmt.Sprintf("%s:%d", what, i))})
+	}
+	c.g.Nodes[len(c.g.Nodes)-1].Out = out
+	return out
 }
 
 // Operators lists the standard operators that are supported, sorted.
