@@ -11,6 +11,7 @@ import (
 // The shapes and kinds of pooling.
 type (
 	Pool2D   = ref.Pool2D
+	Pool3D   = ref.Pool3D
 	PoolKind = ref.PoolKind
 )
 
@@ -33,7 +34,7 @@ type Pool struct {
 	bands, groups int       // of output rows, of channels
 }
 
-// poolRun is some neighbouring output rows or columns whose windows are cut alike by the picture's edge.
+// poolRun is some neighbouring output rows, columns or planes whose windows are cut alike by the picture's edge.
 type poolRun struct {
 	first, n int // output positions
 	at       int // first input position
@@ -99,9 +100,37 @@ func poolRuns(n, k, stride, dilation, pad, size, padEnd int, countPad, join bool
 // Shape returns what the pooling was planned for.
 func (p *Pool) Shape() Pool2D { return p.shape }
 
-// poolTask is a pooling being computed. Its tiles are pictures by bands of rows by groups of channels.
+// VolumePool is a pooling of volumes planned for one shape. It is immutable and may be shared.
+type VolumePool struct {
+	plane  *Pool
+	planes []poolRun // one for each output plane
+	shape  Pool3D
+}
+
+// NewVolumePool plans a pooling of volumes.
+func NewVolumePool(kind PoolKind, s Pool3D) *VolumePool {
+	checkWindow("VolumePool", &Conv2D{
+		N: s.N, H: s.D, W: s.W, C: s.C, KH: s.KD, KW: s.KW, SH: s.SD, SW: s.SW, DH: s.DD, DW: s.DW, PT: s.PF, PL: s.PL, PB: s.PK, PR: s.PR,
+	})
+	return &VolumePool{NewPool(kind, s.Pool2D), poolRuns(s.OD(), s.KD, s.SD, s.DD, s.PF, s.D, s.PK, s.CountPad, false), s}
+}
+
+// Run computes dst[n,z,y,x,c] as Pool.Run does, from windows of three dimensions. It returns the bits of ref.PoolVolume.
+//
+// src is [N,D,H,W,C], dst is [N,OD,OH,OW,C]; they do not overlap.
+func (p *VolumePool) Run(t *Team, dst, src []float32) {
+	p.plane.over(t, dst, src, p.planes, p.shape.D, p.shape.DD)
+}
+
+// flat is the planes of a picture: one.
+var flat = []poolRun{{n: 1, taps: 1, count: 1}}
+
+// poolTask is a pooling being computed. Its tiles are output planes by bands of rows by groups of channels.
 type poolTask struct {
 	plan     *Pool
+	planes   []poolRun
+	depth    int // input planes
+	dilation int // of planes
 	isa      ISA
 	dst, src *float32
 }
@@ -112,23 +141,27 @@ var poolTasks = poolOf[poolTask]()
 // It returns the bits of ref.Pool.
 //
 // src is [N,H,W,C], dst is [N,OH,OW,C]; they do not overlap.
-func (p *Pool) Run(t *Team, dst, src []float32) {
+func (p *Pool) Run(t *Team, dst, src []float32) { p.over(t, dst, src, flat, 1, 1) }
+
+// over computes output planes from depth input planes.
+func (p *Pool) over(t *Team, dst, src []float32, planes []poolRun, depth, dilation int) {
 	s := &p.shape
-	if len(src) < s.N*s.H*s.W*s.C {
+	in, out := s.N*depth*s.H*s.W*s.C, s.N*len(planes)*p.oh*p.ow*s.C
+	if len(src) < in {
 		panic("kernels: Pool.Run: src too short")
 	}
-	if len(dst) < s.N*p.oh*p.ow*s.C {
+	if len(dst) < out {
 		panic("kernels: Pool.Run: dst too short")
 	}
-	if !disjoint(dst[:s.N*p.oh*p.ow*s.C], src[:s.N*s.H*s.W*s.C]) {
+	if !disjoint(dst[:out], src[:in]) {
 		panic("kernels: Pool.Run: dst overlaps src")
 	}
 	if s.N == 0 {
 		return
 	}
 	task := poolTasks.Get().(*poolTask)
-	*task = poolTask{p, use[OpPool], &dst[0], &src[0]}
-	t.Run(task, s.N*p.bands*p.groups)
+	*task = poolTask{p, planes, depth, dilation, use[OpPool], &dst[0], &src[0]}
+	t.Run(task, s.N*len(planes)*p.bands*p.groups)
 	*task = poolTask{}
 	poolTasks.Put(task)
 }
@@ -136,10 +169,12 @@ func (p *Pool) Run(t *Team, dst, src []float32) {
 // callTaps bounds a call of a kernel to some tens of microseconds: vectors of four channels times positions.
 const callTaps = 1 << 16
 
-// Tile computes a band of rows of a group of channels of a picture.
+// Tile computes a band of rows of a group of channels of an output plane.
 func (k *poolTask) Tile(i, _ int) {
 	p, s := k.plan, &k.plan.shape
-	n, i := i/(p.bands*p.groups), i%(p.bands*p.groups)
+	o, i := i/(p.bands*p.groups), i%(p.bands*p.groups)
+	plane := &k.planes[o%len(k.planes)]
+	first := o/len(k.planes)*k.depth + plane.at
 	g, band := i/p.bands, i%p.bands
 	from, to := s.C*g/p.groups, s.C*(g+1)/p.groups
 	if p.groups > 1 {
@@ -156,13 +191,16 @@ func (k *poolTask) Tile(i, _ int) {
 		for x := range p.runs {
 			c := &p.runs[x]
 			a.KH, a.KW = r.taps, c.taps
-			if r.taps == 0 || c.taps == 0 {
+			if plane.taps == 0 || r.taps == 0 || c.taps == 0 {
 				a.KH, a.KW = 0, 1
 			}
-			a.Count = float32(max(1, r.count*c.count))
-			a.Src = add(k.src, 4*(((n*s.H+r.at)*s.W+c.at)*s.C+from))
-			a.Dst = add(k.dst, 4*(((n*p.oh+y)*p.ow+c.first)*s.C+from))
-			k.run(&a, c.n)
+			a.Count = float32(max(1, plane.count*r.count*c.count))
+			a.Dst = add(k.dst, 4*(((o*p.oh+y)*p.ow+c.first)*s.C+from))
+			for z, last := 0, max(0, plane.taps-1); z <= last; z++ {
+				a.Src = add(k.src, 4*((((first+z*k.dilation)*s.H+r.at)*s.W+c.at)*s.C+from))
+				a.Load, a.Part = min(z, 1), min(last-z, 1)
+				k.run(&a, c.n)
+			}
 		}
 	}
 }
@@ -192,7 +230,7 @@ func (k *poolTask) parts(whole *asm.PoolArgs, n, rows int) {
 		for i := 0; i < whole.KH; i += rows {
 			a.Src = add(whole.Src, x*a.Step+i*a.Row)
 			a.KH = min(rows, whole.KH-i)
-			a.Load, a.Part = 0, 0
+			a.Load, a.Part = whole.Load, whole.Part
 			if i > 0 {
 				a.Load = 1
 			}

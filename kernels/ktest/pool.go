@@ -1,6 +1,7 @@
 package ktest
 
 import (
+	"fmt"
 	"math/rand/v2"
 
 	"github.com/ocellus-vision/ocellus/kernels"
@@ -9,6 +10,10 @@ import (
 
 func poolFamily() Family {
 	return Family{Name: "pool", Op: kernels.OpPool, List: poolList, Random: poolRandom}
+}
+
+func volumePoolFamily() Family {
+	return Family{Name: "volumepool", Op: kernels.OpPool, List: volumePoolList, Random: volumePoolRandom}
 }
 
 var poolNames = [...]string{"max", "avg", "l2"}
@@ -36,6 +41,23 @@ func poolProblem(kind kernels.PoolKind, s kernels.Pool2D) Problem {
 			}
 		},
 	}
+}
+
+func volumePoolProblem(kind kernels.PoolKind, s kernels.Pool3D) Problem {
+	in, out := s.D*s.N*s.H*s.W*s.C, s.N*s.OD()*s.OH()*s.OW()*s.C
+	p := poolProblem(kind, s.Pool2D)
+	p.Name = fmt.Sprintf("%s planes %d window %d stride %d dilation %d pad %d,%d", p.Name, s.D, s.KD, s.SD, s.DD, s.PF, s.PK)
+	p.Bytes = 4 * float64(in+out)
+	p.Build = func(m *Mem) Case {
+		src := m.F32(in)
+		got, want := m.Out("dst", out)
+		plan := kernels.NewVolumePool(kind, s)
+		return Case{
+			Fast: func(t *kernels.Team) { plan.Run(t, got, src) },
+			Ref:  func() { ref.PoolVolume(want, src, kind, &s) },
+		}
+	}
+	return p
 }
 
 // squarePool is a pooling with the same window, stride and padding both ways.
@@ -106,6 +128,11 @@ func poolList() []Problem {
 }
 
 func poolRandom(r *rand.Rand) Problem {
+	s := randomPool(r)
+	return poolProblem(kernels.PoolKind(r.IntN(len(poolNames))), s)
+}
+
+func randomPool(r *rand.Rand) kernels.Pool2D {
 	s := kernels.Pool2D{
 		N: 1 + r.IntN(2), H: 1 + r.IntN(12), W: 1 + r.IntN(20), C: 1 + r.IntN(140), KH: 1 + r.IntN(7), KW: 1 + r.IntN(7),
 		SH: 1 + r.IntN(3), SW: 1 + r.IntN(3), DH: 1 + r.IntN(2), DW: 1 + r.IntN(2),
@@ -113,5 +140,33 @@ func poolRandom(r *rand.Rand) Problem {
 	}
 	s.PB += max(0, s.DH*(s.KH-1)+1-s.H-s.PT-s.PB)
 	s.PR += max(0, s.DW*(s.KW-1)+1-s.W-s.PL-s.PR)
-	return poolProblem(kernels.PoolKind(r.IntN(3)), s)
+	return s
+}
+
+func volumePoolList() []Problem {
+	var l []Problem
+	add := func(s kernels.Pool3D) {
+		for kind := kernels.PoolMax; kind <= kernels.PoolL2; kind++ {
+			l = append(l, volumePoolProblem(kind, s))
+		}
+	}
+	add(kernels.Pool3D{Pool2D: squarePool(0, 4, 4, 8, 2, 2, 0), D: 4, KD: 2, SD: 2, DD: 1})
+	add(kernels.Pool3D{Pool2D: squarePool(1, 3, 2, 19, 2, 1, 4), D: 2, KD: 2, SD: 1, DD: 1, PF: 4, PK: 4}) // windows that miss the volume
+	add(kernels.Pool3D{Pool2D: kernels.GlobalPool(1, 300, 350, 5), D: 3, KD: 3, SD: 1, DD: 1})
+	for _, c := range []int{1, 16, 37, 65} {
+		for _, d := range []kernels.Pool3D{{D: 1, KD: 1, SD: 1, DD: 1}, {D: 6, KD: 2, SD: 2, DD: 1}, {D: 5, KD: 3, SD: 1, DD: 1, PF: 1, PK: 1}, {D: 7, KD: 2, SD: 2, DD: 3, PF: 2, PK: 4}} {
+			d.Pool2D = squarePool(2, 7, 8, c, 3, 2, 1)
+			add(d)
+			d.Ceil, d.CountPad, d.PR = true, true, 0
+			add(d)
+		}
+	}
+	return l
+}
+
+func volumePoolRandom(r *rand.Rand) Problem {
+	s := randomPool(r)
+	v := kernels.Pool3D{Pool2D: s, D: 1 + r.IntN(5), KD: 1 + r.IntN(3), SD: 1 + r.IntN(3), DD: 1 + r.IntN(2), PF: r.IntN(4), PK: r.IntN(4)}
+	v.PK += max(0, v.DD*(v.KD-1)+1-v.D-v.PF-v.PK)
+	return volumePoolProblem(kernels.PoolKind(r.IntN(len(poolNames))), v)
 }

@@ -97,3 +97,52 @@ func Pool(dst, src []float32, kind PoolKind, s *Pool2D) {
 		}
 	}
 }
+
+// Pool3D is the shape of a pooling over [N,D,H,W,C]: Pool2D's of each plane, and along the planes' axis D a window of KD, stride, dilation, and padding in
+// front and behind.
+type Pool3D struct {
+	Pool2D
+	D, KD, SD, DD, PF, PK int
+}
+
+// OD returns the output's number of planes.
+func (s *Pool3D) OD() int { return s.size(s.D, s.KD, s.SD, s.DD, s.PF, s.PK) }
+
+// PoolVolume is Pool with windows of three dimensions, whose positions are taken plane by plane. src is [N,D,H,W,C], dst is [N,OD,OH,OW,C].
+func PoolVolume(dst, src []float32, kind PoolKind, s *Pool3D) {
+	od, oh, ow := s.OD(), s.OH(), s.OW()
+	for o := range dst[:s.N*od*oh*ow*s.C] {
+		c, x, y, z, n := o%s.C, o/s.C%ow, o/s.C/ow%oh, o/s.C/ow/oh%od, o/s.C/ow/oh/od
+		var acc float32
+		if kind == PoolMax {
+			acc = float32(math.Inf(-1))
+		}
+		count := 0
+		for k := range s.KD * s.KH * s.KW {
+			iz, iy, ix := z*s.SD+k/(s.KH*s.KW)*s.DD-s.PF, y*s.SH+k/s.KW%s.KH*s.DH-s.PT, x*s.SW+k%s.KW*s.DW-s.PL
+			inside := iz >= 0 && iz < s.D && iy >= 0 && iy < s.H && ix >= 0 && ix < s.W
+			if inside || s.CountPad && iz < s.D+s.PK && iy < s.H+s.PB && ix < s.W+s.PR {
+				count++
+			}
+			if !inside {
+				continue
+			}
+			v := src[(((n*s.D+iz)*s.H+iy)*s.W+ix)*s.C+c]
+			switch kind {
+			case PoolMax:
+				acc = Max(acc, v)
+			case PoolAvg:
+				acc += v
+			case PoolL2:
+				acc = FMA32(v, v, acc)
+			}
+		}
+		switch kind {
+		case PoolAvg:
+			acc /= float32(max(count, 1))
+		case PoolL2:
+			acc = float32(math.Sqrt(float64(acc)))
+		}
+		dst[o] = acc
+	}
+}
