@@ -159,6 +159,47 @@ var operators = []struct {
 	{"Conv 3x3x3 of 16x8x40x40", []int{1, 16, 8, 40, 40}, func(b *net, x *model.Value) *model.Value {
 		return b.Add("y", &layer.Conv{Window: layer.Window{Pads: []int{1, 1, 1, 1, 1, 1}}, Groups: 1}, x, b.weights(-1, 1, 16, 16, 3, 3, 3))
 	}},
+	{"QuantizeLinear of 64x80x80 by channel", []int{1, 64, 80, 80}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.Quantize{Axis: 1}, x, b.weights(0.01, 0.02, 64), model.Const("zero", tensor.New(tensor.Int8, 64)))
+	}},
+	{"DequantizeLinear of 64x80x80 by channel", []int{1, 64, 80, 80}, func(b *net, x *model.Value) *model.Value {
+		bytes := b.Add("bytes", &layer.Cast{To: tensor.Int8}, x)
+		return b.Add("y", &layer.Dequantize{Axis: 1}, bytes, b.weights(0.01, 0.02, 64))
+	}},
+	{"Cast of 64x80x80 to float16", []int{1, 64, 80, 80}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.Cast{To: tensor.Float16}, x)
+	}},
+	{"Cast of 64x80x80 to bfloat16", []int{1, 64, 80, 80}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.Cast{To: tensor.BFloat16}, x)
+	}},
+	{"MaxPool 2x2x2 of 16x16x40x40", []int{1, 16, 16, 40, 40}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.MaxPool{Window: layer.Window{Kernel: []int{2, 2, 2}, Strides: []int{2, 2, 2}}}, x)
+	}},
+	{"MaxPool 3x3x3 of 16x16x40x40", []int{1, 16, 16, 40, 40}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.MaxPool{Window: layer.Window{Kernel: []int{3, 3, 3}, Pads: []int{1, 1, 1, 1, 1, 1}}}, x)
+	}},
+	{"AveragePool 2x2x2 of 16x16x40x40", []int{1, 16, 16, 40, 40}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.AveragePool{Window: layer.Window{Kernel: []int{2, 2, 2}, Strides: []int{2, 2, 2}}}, x)
+	}},
+	{"AveragePool 3x3x3 of 16x16x40x40", []int{1, 16, 16, 40, 40}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.AveragePool{Window: layer.Window{Kernel: []int{3, 3, 3}, Pads: []int{1, 1, 1, 1, 1, 1}}}, x)
+	}},
+	{"ReduceMean of 256, 400 rows", []int{400, 256}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.Reduce{Fn: layer.ReduceMean}, x, ints(1))
+	}},
+	{"ReduceMin of 64x80x80", []int{1, 64, 80, 80}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.Reduce{Fn: layer.ReduceMinimum}, x)
+	}},
+	{"Conv 3x3x3 of 16x8x40x40, depthwise", []int{1, 16, 8, 40, 40}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.Conv{Window: layer.Window{Pads: []int{1, 1, 1, 1, 1, 1}}, Groups: 16}, x, b.weights(-1, 1, 16, 1, 3, 3, 3))
+	}},
+	{"Conv 3x3x3 of 16x8x40x40, 4 groups", []int{1, 16, 8, 40, 40}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.Conv{Window: layer.Window{Pads: []int{1, 1, 1, 1, 1, 1}}, Groups: 4}, x, b.weights(-1, 1, 16, 4, 3, 3, 3))
+	}},
+	{"Einsum bi,ij,bj->b, 64x64", []int{64, 64}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.Einsum{Equation: "bi,ij,bj->b"}, x, b.weights(-1, 1, 64, 64), x)
+	}},
+	{"Cos of 64x80x80", []int{1, 64, 80, 80}, func(b *net, x *model.Value) *model.Value { return b.unary(layer.Cos, x) }},
 	{"LSTM both ways, 32 steps of 512", []int{32, 1, 512}, func(b *net, x *model.Value) *model.Value {
 		a := []layer.Unary{{Fn: layer.Sigmoid}, {Fn: layer.Tanh}, {Fn: layer.Tanh}}
 		return b.Add("y", &layer.Recurrent{Cell: layer.CellLSTM, Direction: "bidirectional", Activations: slices.Concat(a, a)}, x,
