@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
@@ -48,6 +49,9 @@ func (m *MaxPool) Forward(e *Env, in, out []*tensor.Tensor) error {
 	if out[0] == nil {
 		out = []*tensor.Tensor{tensor.New(in[0].DType(), out[1].Shape()...)}
 	}
+	if at == nil && poolVolume(e, kernels.PoolMax, &m.Window, &s, false, in[0], out[0]) {
+		return nil
+	}
 	switch in[0].DType() {
 	case tensor.Float32:
 		maxPool(e, m, &s, in[0].Float32s(), out[0].Float32s(), at, float32(math.Inf(-1)))
@@ -63,6 +67,14 @@ func (m *MaxPool) Forward(e *Env, in, out []*tensor.Tensor) error {
 
 func (m *MaxPool) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
 	return []Ref{t.Add(&MaxPoolGrad{*m}, in[0], out[0], dout[0])}
+}
+
+// Plan plans the pooling of volumes.
+func (m *MaxPool) Plan(in, out []Info) Op {
+	if opt(out, 1).Present() {
+		return nil
+	}
+	return planVolume(m, kernels.PoolMax, &m.Window, false, in, out)
 }
 
 func maxPool[T number](e *Env, m *MaxPool, s *span, x, y []T, at []int64, low T) {
@@ -133,6 +145,65 @@ func (t *maxTask[T]) Tile(i, _ int) {
 	}
 }
 
+// volume returns the plan of a pooling of float32 [N,C,D,H,W], or nil where the kernels have none.
+func (w *Window) volume(kind kernels.PoolKind, s *span, countPad bool, x, y []int) *kernels.VolumePool {
+	if len(x) != 5 || sizeOf(x) == 0 || sizeOf(y) == 0 || countPad && w.Ceil && s.dilation != [3]int{1, 1, 1} { // padded counts what lies behind the padding, too
+		return nil
+	}
+	v := kernels.Pool3D{
+		Pool2D: kernels.Pool2D{N: x[0], H: s.in[1], W: s.in[2], C: x[1], KH: s.kernel[1], KW: s.kernel[2], SH: s.stride[1], SW: s.stride[2],
+			DH: s.dilation[1], DW: s.dilation[2], PT: s.before[1], PL: s.before[2], PB: s.after[1], PR: s.after[2], Ceil: w.Ceil, CountPad: countPad},
+		D: s.in[0], KD: s.kernel[0], SD: s.stride[0], DD: s.dilation[0], PF: s.before[0], PK: s.after[0],
+	}
+	if s.out != [3]int{v.OD(), v.OH(), v.OW()} {
+		return nil
+	}
+	return kernels.NewVolumePool(kind, v)
+}
+
+// poolVolume pools, where the kernels can.
+func poolVolume(e *Env, kind kernels.PoolKind, w *Window, s *span, countPad bool, x, y *tensor.Tensor) bool {
+	if x.DType() != tensor.Float32 {
+		return false
+	}
+	p := w.volume(kind, s, countPad, x.Shape(), y.Shape())
+	if p != nil {
+		runVolume(e, p, x, y)
+	}
+	return p != nil
+}
+
+// runVolume pools with the channels last between permutations.
+func runVolume(e *Env, p *kernels.VolumePool, x, y *tensor.Tensor) {
+	from, to := e.Floats(x.Len()), e.Floats(y.Len())
+	n, c := x.Dim(0), x.Dim(1)
+	kernels.NCHWToNHWC(e.Team, from, x.Float32s(), n, c, x.Len()/(n*c))
+	p.Run(e.Team, to, from)
+	kernels.NHWCToNCHW(e.Team, y.Float32s(), to, n, y.Len()/(n*c), c)
+}
+
+// plannedVolume is a pooling of known sizes.
+type plannedVolume struct {
+	Op
+	plan *kernels.VolumePool
+}
+
+func (p *plannedVolume) Forward(e *Env, in, out []*tensor.Tensor) error {
+	runVolume(e, p.plan, in[0], out[0])
+	return nil
+}
+
+func planVolume(op Op, kind kernels.PoolKind, w *Window, countPad bool, in, out []Info) Op {
+	s, err := w.over(in[0].Shape, w.Kernel)
+	if err != nil || in[0].DType != tensor.Float32 {
+		return nil
+	}
+	if p := w.volume(kind, &s, countPad, in[0].Shape, out[0].Shape); p != nil {
+		return &plannedVolume{op, p}
+	}
+	return nil
+}
+
 // windows calls f for each output: its offset, the offset of its channel in the input, and the part of its window that lies inside the
 // input; steps within it are dilations.
 func (s *span) windows(planes int, f func(o, base int, lo, hi *[3]int)) {
@@ -193,6 +264,9 @@ func (a *AveragePool) Forward(e *Env, in, out []*tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
+	if poolVolume(e, kernels.PoolAvg, &a.Window, &s, a.CountPad, in[0], out[0]) {
+		return nil
+	}
 	if in[0].DType() == tensor.Float64 {
 		averagePool(a, &s, tensor.Data[float64](out[0]), tensor.Data[float64](in[0]))
 	} else {
@@ -203,6 +277,11 @@ func (a *AveragePool) Forward(e *Env, in, out []*tensor.Tensor) error {
 
 func (a *AveragePool) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
 	return []Ref{t.Add(&AveragePoolGrad{*a, t.Info(in[0]).Shape}, dout[0])}
+}
+
+// Plan plans the pooling of volumes.
+func (a *AveragePool) Plan(in, out []Info) Op {
+	return planVolume(a, kernels.PoolAvg, &a.Window, a.CountPad, in, out)
 }
 
 func averagePool[T real](a *AveragePool, s *span, y, x []T) {
@@ -264,6 +343,9 @@ func (l *LpPool) Forward(e *Env, in, out []*tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
+	if l.P == 2 && poolVolume(e, kernels.PoolL2, &l.Window, &s, false, in[0], out[0]) {
+		return nil
+	}
 	if in[0].DType() == tensor.Float64 {
 		lpPool(l, &s, tensor.Data[float64](out[0]), tensor.Data[float64](in[0]))
 	} else {
@@ -274,6 +356,14 @@ func (l *LpPool) Forward(e *Env, in, out []*tensor.Tensor) error {
 
 func (l *LpPool) Backward(t Tape, in, out, dout []Ref, want []bool) []Ref {
 	return []Ref{t.Add(&LpPoolGrad{*l}, in[0], out[0], dout[0])}
+}
+
+// Plan plans the pooling of volumes.
+func (l *LpPool) Plan(in, out []Info) Op {
+	if l.P != 2 {
+		return nil
+	}
+	return planVolume(l, kernels.PoolL2, &l.Window, false, in, out)
 }
 
 func lpPool[T real](l *LpPool, s *span, y, x []T) {
