@@ -12,7 +12,7 @@ import (
 // blocks says which scale belongs to which element: all elements share one, those of one position along an axis do,
 // or those of Block neighbours along it.
 type blocks struct {
-	n, inner, block int // scale of element i: i/inner%n/block, in block form beside the outer and inner position
+	n, inner, block int // scale of element i: i/inner%n, in block form that divided by block, beside the outer and inner position
 	mode            int // 0 one, 1 per axis, 2 blocked
 	parts           int // blocks along the axis
 }
@@ -50,15 +50,25 @@ func blocking(x, scale []int, axis, block int) (b blocks, err error) {
 	return b, nil
 }
 
-// of returns the index of element i's scale.
-func (b *blocks) of(i int) int {
-	switch b.mode {
-	case 1:
-		return i / b.inner % b.n
-	case 2:
-		return (i/(b.inner*b.n)*b.parts+i/b.inner%b.n/b.block)*b.inner + i%b.inner
+// run says that n elements from the i-th on have scales from the k-th on, which are step apart: 0 or 1.
+func (b *blocks) run(i int) (k, n, step int) {
+	if b.mode == 0 {
+		return 0, math.MaxInt, 0
 	}
-	return 0
+	at, within := i/b.inner%b.n, i%b.inner
+	k = at
+	if b.mode == 2 {
+		k = (i/(b.inner*b.n)*b.parts+at/b.block)*b.inner + within
+	}
+	switch {
+	case b.mode == 1 && b.inner == 1:
+		return k, b.n - at, 1
+	case b.mode == 1:
+		return k, b.inner - within, 0
+	case b.inner == 1:
+		return k, min(b.n-at, b.block-at%b.block), 0
+	}
+	return k, b.inner - within, 1
 }
 
 // limits returns the least and greatest number of an integer type that quantisation uses.
@@ -171,13 +181,18 @@ func (q *Quantize) Forward(e *Env, in, out []*tensor.Tensor) error {
 	if d := out[0].DType(); float8(d) {
 		y := tensor.Data[uint8](out[0])
 		for i, v := range x {
-			y[i] = tensor.FloatToFloat8(d, v/scale[b.of(i)], q.Saturate)
+			k, _, _ := b.run(i)
+			y[i] = tensor.FloatToFloat8(d, v/scale[k], q.Saturate)
 		}
 		return nil
 	}
 	zero := e.zeros(optT(in, 2))
-	if d := out[0].DType(); b.mode == 0 && (d == tensor.Int8 || d == tensor.Uint8) {
-		quantize8(e, out[0], x, scale[0], float32(zeroAt(zero, 0)))
+	if zero == nil {
+		zero = e.Int32s(len(scale))
+		clear(zero)
+	}
+	if d := out[0].DType(); d == tensor.Int8 || d == tensor.Uint8 {
+		quantize8(e, out[0], x, scale, zero, &b)
 		return nil
 	}
 	quantize(out[0], x, scale, zero, &b)
@@ -187,31 +202,62 @@ func (q *Quantize) Forward(e *Env, in, out []*tensor.Tensor) error {
 // quantizePiece is how many elements one tile has.
 const quantizePiece = 1 << 14
 
-// quantizeTask is a quantisation to 8 bits with one scale.
+// quantizeTask is a quantisation to 8 bits.
 type quantizeTask struct {
 	y           []byte
-	x           []float32
-	scale, zero float32
+	x, scale    []float32
+	zero        []int32
+	least, most []float32 // of what is rounded, for each scale; nil where neighbours share one
 	to          tensor.DType
+	b           blocks
 }
 
-// quantize8 quantises to Int8 or Uint8 with one scale.
-func quantize8(e *Env, dst *tensor.Tensor, x []float32, scale, zero float32) {
+// quantize8 quantises to Int8 or Uint8.
+func quantize8(e *Env, dst *tensor.Tensor, x, scale []float32, zero []int32, b *blocks) {
 	t := taskOf[quantizeTask](e)
-	*t = quantizeTask{dst.Raw(), x, scale, zero, dst.DType()}
+	*t = quantizeTask{y: dst.Raw(), x: x, scale: scale, zero: zero, to: dst.DType(), b: *b}
+	if len(x) > 0 {
+		if _, _, step := b.run(0); step == 1 {
+			t.least, t.most = e.Floats(len(scale)), e.Floats(len(scale))
+			for k, z := range zero {
+				act := Within8(t.to, float32(z))
+				t.least[k], t.most[k] = act.Lo, act.Hi
+			}
+		}
+	}
 	e.Team.Run(t, (len(x)+quantizePiece-1)/quantizePiece)
 	*t = quantizeTask{}
 }
 
 func (t *quantizeTask) Tile(i, _ int) {
 	from, to := i*quantizePiece, min((i+1)*quantizePiece, len(t.x))
-	within := Within8(t.to, t.zero)
 	var buf [1024]float32
-	for ; from < to; from += len(buf) {
-		x := buf[:min(len(buf), to-from)]
-		kernels.DivScalar(x, t.x[from:from+len(x)], t.scale)
-		kernels.Activate(x, x, within)
-		Round8(t.y[from:], x, t.zero)
+	for from < to {
+		k, n, step := t.b.run(from)
+		n = min(n, to-from, len(buf))
+		x, y := t.x[from:from+n], t.y[from:from+n]
+		switch q := buf[:n]; {
+		case n < 16: // calls would cost more
+			if t.to == tensor.Int8 {
+				quantizeRun(tensor.Slice[int8](y, n), t.to, x, t.scale[k:], t.zero[k:], step)
+			} else {
+				quantizeRun(y, t.to, x, t.scale[k:], t.zero[k:], step)
+			}
+		case step == 0:
+			zero := float32(t.zero[k])
+			kernels.DivScalar(q, x, t.scale[k])
+			kernels.Activate(q, q, Within8(t.to, zero))
+			Round8(y, q, zero)
+		default:
+			kernels.Div(q, x, t.scale[k:k+n])
+			kernels.Max(q, t.least[k:k+n], q)
+			kernels.Min(q, t.most[k:k+n], q)
+			zero := t.zero[k : k+n]
+			for i, v := range q {
+				y[i] = round8(v, uint32(zero[i]))
+			}
+		}
+		from += n
 	}
 }
 
@@ -236,23 +282,35 @@ func Within8(to tensor.DType, zero float32) kernels.Act {
 
 // Round8 computes the bytes of dst = round(x) + zero, ties to even, for x that Within8 was applied to; a NaN becomes 0.
 func Round8(dst []byte, x []float32, zero float32) {
-	const magic = 3 << 22 // the last bits of numbers near it are an integer's
 	z := uint32(int32(zero))
 	dst = dst[:len(x)]
 	for i, v := range x {
-		if v == v {
-			dst[i] = byte(math.Float32bits(v+magic) + z)
-		} else {
-			dst[i] = 0
-		}
+		dst[i] = round8(v, z)
 	}
 }
 
+func round8(v float32, zero uint32) byte {
+	const magic = 3 << 22 // the last bits of numbers near it are an integer's
+	if v == v {
+		return byte(math.Float32bits(v+magic) + zero)
+	}
+	return 0
+}
+
 func quantizeTo[T int8 | uint8 | int16 | uint16](y []T, d tensor.DType, x, scale []float32, zero []int32, b *blocks) {
+	for i := 0; i < len(x); {
+		k, n, step := b.run(i)
+		n = min(n, len(x)-i)
+		quantizeRun(y[i:i+n], d, x[i:i+n], scale[k:], zero[k:], step)
+		i += n
+	}
+}
+
+// quantizeRun quantises numbers whose scales are step apart.
+func quantizeRun[T int8 | uint8 | int16 | uint16](y []T, d tensor.DType, x, scale []float32, zero []int32, step int) {
 	lo, hi, _ := limits(d)
 	for i, v := range x {
-		k := b.of(i)
-		r := float32(math.RoundToEven(float64(v/scale[k]))) + float32(zeroAt(zero, k))
+		r := float32(math.RoundToEven(float64(v/scale[i*step]))) + float32(zero[i*step])
 		if r != r {
 			r = 0
 		}
@@ -292,7 +350,8 @@ func (q *Dequantize) Forward(e *Env, in, out []*tensor.Tensor) error {
 	y, scale, zero := out[0].Float32s(), in[1].Float32s(), e.zeros(optT(in, 2))
 	if float8(in[0].DType()) {
 		for i, v := range in[0].Floats() {
-			y[i] = v * scale[b.of(i)]
+			k, _, _ := b.run(i)
+			y[i] = v * scale[k]
 		}
 		return nil
 	}
@@ -310,9 +369,21 @@ func (q *Dequantize) Forward(e *Env, in, out []*tensor.Tensor) error {
 		t.y, t.x = nil, nil
 		return nil
 	}
-	for i, v := range e.integers(in[0]) {
-		k := b.of(i)
-		y[i] = float32(v-zeroAt(zero, k)) * scale[k]
+	x := e.integers(in[0])
+	for i := 0; i < len(x); {
+		k, n, step := b.run(i)
+		n = min(n, len(x)-i)
+		if step == 0 {
+			s, z, y := scale[k], zeroAt(zero, k), y[i:i+n]
+			for j, v := range x[i : i+n] {
+				y[j] = float32(v-z) * s
+			}
+		} else {
+			for j, v := range x[i : i+n] {
+				y[i+j] = float32(v-zeroAt(zero, k+j)) * scale[k+j]
+			}
+		}
+		i += n
 	}
 	return nil
 }
@@ -377,7 +448,9 @@ func (*DynamicQuantize) Forward(e *Env, in, out []*tensor.Tensor) error {
 		tensor.Data[uint8](t)[0] = uint8(zero)
 	}
 	if out[0] != nil {
-		quantize8(e, out[0], x, scale, zero)
+		s, z := e.Floats(1), e.Int32s(1)
+		s[0], z[0] = scale, int32(zero)
+		quantize8(e, out[0], x, s, z, &blocks{})
 	}
 	return nil
 }
