@@ -101,9 +101,7 @@ func Convert(dst, src *Tensor, saturate bool) error {
 func widen(dst []float32, src *Tensor) {
 	switch src.dtype {
 	case Float16:
-		for i, v := range Data[uint16](src) {
-			dst[i] = HalfToFloat(v)
-		}
+		halfToFloats(dst, Data[uint16](src))
 	case BFloat16:
 		for i, v := range Data[uint16](src) {
 			dst[i] = BFloatToFloat(v)
@@ -123,10 +121,7 @@ func widen(dst []float32, src *Tensor) {
 func narrow(dst *Tensor, src []float32, saturate bool) {
 	switch dst.dtype {
 	case Float16:
-		d := Data[uint16](dst)
-		for i, v := range src {
-			d[i] = FloatToHalf(v)
-		}
+		floatsToHalf(Data[uint16](dst), src)
 	case BFloat16:
 		d := Data[uint16](dst)
 		for i, v := range src {

@@ -44,6 +44,35 @@ func FloatToBFloat(f float32) uint16 {
 	return uint16((u + 0x7fff + u>>16&1) >> 16)
 }
 
+// The functions of slices below are those of numbers, written out for what is not zero, tiny, infinite or a NaN.
+
+// floatsToHalf is FloatToHalf of each.
+func floatsToHalf(dst []uint16, src []float32) {
+	dst = dst[:len(src)]
+	for i, v := range src {
+		u := math.Float32bits(v)
+		a := u & 0x7fffffff
+		if a-0x38800000 < 0x477ff000-0x38800000 {
+			dst[i] = uint16(u>>16&0x8000) | uint16((a-0x38000000+0xfff+a>>13&1)>>13)
+		} else {
+			dst[i] = FloatToHalf(v)
+		}
+	}
+}
+
+// halfToFloats is HalfToFloat of each.
+func halfToFloats(dst []float32, src []uint16) {
+	dst = dst[:len(src)]
+	for i, v := range src {
+		h := uint32(v)
+		if a := h & 0x7fff; a-0x400 < 0x7c00-0x400 {
+			dst[i] = math.Float32frombits(h&0x8000<<16 | a<<13 + 112<<23)
+		} else {
+			dst[i] = HalfToFloat(v)
+		}
+	}
+}
+
 // float8 describes an 8-bit floating-point format (Micikevicius et al.: FP8 Formats for Deep Learning, 2022;
 // the "FNUZ" forms: Noune et al.: 8-bit Numerical Formats for Deep Neural Networks, 2022).
 type float8 struct {

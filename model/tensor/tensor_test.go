@@ -1,7 +1,9 @@
 package tensor
 
 import (
+	"errors"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"unsafe"
@@ -211,6 +213,33 @@ func TestTypesHaveNames(t *testing.T) {
 		}
 		if p, ok := ParseDType(d.String()); !ok || p != d {
 			t.Errorf("%v is parsed as %v", d, p)
+		}
+	}
+}
+
+// TestConvertsHalves converts slices of what lies at and beside every float16, and of bits drawn at random, as one number at a time.
+func TestConvertsHalves(t *testing.T) {
+	var floats []float32
+	halves := make([]uint16, 1<<16)
+	r := rand.New(rand.NewPCG(1, 2))
+	for c := range halves {
+		halves[c] = uint16(c)
+		f := HalfToFloat(uint16(c))
+		next := (f + HalfToFloat(uint16(c)+1)) / 2
+		floats = append(floats, f, next, math.Nextafter32(next, 0), math.Nextafter32(next, f), math.Nextafter32(next, 1e30), math.Float32frombits(r.Uint32()))
+	}
+	narrow, wide := New(Float16, len(floats)), New(Float32, len(halves))
+	if err := errors.Join(Convert(narrow, Of(floats), false), Convert(wide, Of(halves).As(Float16), false)); err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range floats {
+		if got := Data[uint16](narrow)[i]; got != FloatToHalf(f) {
+			t.Fatalf("%g became %04x, want %04x", f, got, FloatToHalf(f))
+		}
+	}
+	for i, h := range halves {
+		if got := wide.Float32s()[i]; math.Float32bits(got) != math.Float32bits(HalfToFloat(h)) {
+			t.Fatalf("%04x became %g, want %g", h, got, HalfToFloat(h))
 		}
 	}
 }
