@@ -354,6 +354,7 @@ func reduceAny[T number](r *Reduce, on [tensor.MaxRank]bool, in, out *tensor.Ten
 	if len(x) > 0 {
 		n, step := w.dim[w.n-1], w.step[0][w.n-1]
 		var top []T
+		var buf [512]float32
 		if r.Fn == ReduceLogSumExp {
 			// The maximum is taken out first, so that exp cannot overflow.
 			top = make([]T, len(y))
@@ -381,7 +382,7 @@ func reduceAny[T number](r *Reduce, on [tensor.MaxRank]bool, in, out *tensor.Ten
 					to[i*step] += T(math.Exp(float64(v - top[off[0]+i*step])))
 				}
 			case step == 0:
-				to[0] = foldRun(r.Fn, to[0], run)
+				to[0] = foldRun(r.Fn, to[0], run, buf[:])
 			default:
 				foldRow(r.Fn, to[:n], run)
 			}
@@ -408,7 +409,10 @@ func reduceAny[T number](r *Reduce, on [tensor.MaxRank]bool, in, out *tensor.Ten
 }
 
 // foldRun puts all of x into y. Sums of floats have eight parts, whose numbers take turns.
-func foldRun[T number](fn Fn, y T, x []T) T {
+func foldRun[T number](fn Fn, y T, x []T, buf []float32) T {
+	if f, ok := any(x).([]float32); ok && len(x) >= 16 && (fn == ReduceMaximum || fn == ReduceMinimum) {
+		return T(extremeOf(float32(y), f, fn == ReduceMinimum, buf))
+	}
 	switch fn {
 	case ReduceProd:
 		for _, v := range x {
@@ -424,6 +428,45 @@ func foldRun[T number](fn Fn, y T, x []T) T {
 		}
 	default:
 		y += sumRun[T](fn, x)
+	}
+	return y
+}
+
+// extremeOf puts all of x into y, the greatest or the least of its numbers so far. Of zeros the last one counts, and a NaN where nothing follows it.
+func extremeOf(y float32, x []float32, least bool, buf []float32) float32 {
+	for len(x) > 0 {
+		n := len(x)
+		if least {
+			n = min(n, len(buf))
+		}
+		part, m := x[:n], float32(0)
+		x = x[n:]
+		if least {
+			kernels.Neg(buf[:n], part)
+			m = -kernels.MaxElement(buf[:n])
+		} else {
+			m = kernels.MaxElement(part)
+		}
+		switch {
+		case m != m:
+			for _, v := range part {
+				if least {
+					y = minOf(y, v)
+				} else {
+					y = maxOf(y, v)
+				}
+			}
+			continue
+		case m == 0:
+			for n--; part[n] != 0; n-- {
+			}
+			m = part[n]
+		}
+		if least {
+			y = minOf(y, m)
+		} else {
+			y = maxOf(y, m)
+		}
 	}
 	return y
 }
@@ -661,7 +704,14 @@ func argAny[T interface {
 		}
 	case inner == 1:
 		for i := range y {
-			y[i] = int64(extreme(x[i*n:(i+1)*n], a.Max))
+			row := x[i*n : (i+1)*n]
+			if f, ok := any(row).([]float32); ok && a.Max {
+				if at := kernels.ArgMax(f); f[at] == f[at] {
+					y[i] = int64(at)
+					continue
+				}
+			}
+			y[i] = int64(extreme(row, a.Max))
 		}
 	default:
 		best := scratch[T](e, min(inner, columns))

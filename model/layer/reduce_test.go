@@ -112,3 +112,41 @@ func reducedTo(t *testing.T, fn Fn, x, y *tensor.Tensor) {
 		}
 	}
 }
+
+// TestExtremesOfRuns compares bits with what is found one element after the other, among them NaN and zeros of both signs.
+func TestExtremesOfRuns(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	minus := float32(math.Copysign(0, -1))
+	for _, n := range []int{1, 7, 15, 16, 17, 80, 511, 512, 513, 1500} {
+		for form := range 5 {
+			x := awkward(r, form == 0, 9, n)
+			for i := range x.Float32s() {
+				v := &x.Float32s()[i]
+				switch {
+				case form == 2: // zeros are the greatest
+					*v = min(*v, []float32{0, minus}[r.IntN(2)])
+				case form == 3: // and the least
+					*v = max(*v, []float32{0, minus}[r.IntN(2)])
+				case form == 4 && r.IntN(2*n) == 0:
+					*v = nan
+				}
+			}
+			for fn, f := range map[Fn]func(a, b float32) bool{ReduceMaximum: func(a, b float32) bool { return a > b }, ReduceMinimum: func(a, b float32) bool { return a < b }} {
+				want := tensor.New(tensor.Float32, 9)
+				for i := range 9 {
+					y := -inf
+					if fn == ReduceMinimum {
+						y = inf
+					}
+					for _, v := range x.Float32s()[i*n:][:n] {
+						if !f(y, v) {
+							y = v
+						}
+					}
+					want.Float32s()[i] = y
+				}
+				everywhere(t, &Reduce{Fn: fn}, ts(x, i64(1)), want)
+			}
+		}
+	}
+}
