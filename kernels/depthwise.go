@@ -146,6 +146,40 @@ func NewDepthwise(s Conv2D) *Depthwise {
 	return d
 }
 
+// Conv3D is the shape of a convolution of volumes.
+type Conv3D = ref.Conv3D
+
+// NewVolumeDepthwise plans a depthwise convolution of volumes, which returns the bits of ref.VolumeDepthwise. Its src is [N,D,H,W,C], its dst [N,OD,OH,OW,C], and
+// its weights are [KD,KH,KW,C]: it goes through the rows of all planes as if they were a picture's, whose window is KD·KH rows high.
+func NewVolumeDepthwise(s Conv3D) *Depthwise {
+	checkWindow("VolumeDepthwise", &s.Conv2D)
+	deep := s.Deep()
+	checkWindow("VolumeDepthwise", &deep)
+	if s.O != s.C || s.Groups != s.C {
+		panic("kernels: VolumeDepthwise: output channels and groups must equal input channels")
+	}
+	d := &Depthwise{shape: s.Conv2D, oh: deep.OH() * s.OH(), ow: s.OW(), taps: count(s.KD * s.KH * s.KW)}
+	d.shape.H, d.shape.KH = s.D*s.H, s.KD*s.KH
+	d.cols = offsets(d.ow, s.KW, s.SW, s.DW, s.PL, s.W, 4*s.C)
+	planes := offsets(deep.OH(), s.KD, s.SD, s.DD, s.PF, s.D, 4*s.H*s.W*s.C)
+	rows := offsets(s.OH(), s.KH, s.SH, s.DH, s.PT, s.H, 4*s.W*s.C)
+	for z := range deep.OH() {
+		for y := range s.OH() {
+			for _, plane := range planes[z*s.KD:][:s.KD] {
+				for _, row := range rows[y*s.KH:][:s.KH] {
+					d.rows = append(d.rows, max(far, plane+row))
+				}
+			}
+		}
+	}
+	d.zero = zeros(zeroSpan * max(s.C, laneBlock))
+	if s.C < wideC {
+		s.C, s.O, s.Groups = wideC, wideC, wideC
+		d.wide = NewVolumeDepthwise(s)
+	}
+	return d
+}
+
 // windows are those that have tiles of their own, by their side and step.
 var windows = map[[2]int]depthwiseWindow{{3, 1}: window3S1, {3, 2}: window3S2, {5, 1}: window5S1, {5, 2}: window5S2, {7, 1}: window7S1}
 

@@ -12,6 +12,10 @@ func depthwiseFamily() Family {
 	return Family{Name: "depthwise", Op: kernels.OpDepthwise, List: depthwiseList, Random: depthwiseRandom}
 }
 
+func volumeDepthwiseFamily() Family {
+	return Family{Name: "volumedepthwise", Op: kernels.OpDepthwise, List: volumeDepthwiseList, Random: volumeDepthwiseRandom}
+}
+
 func windowName(s *kernels.Conv2D) string {
 	name := fmt.Sprintf("%dx%dx%dx%d %dx%d", s.N, s.H, s.W, s.C, s.KH, s.KW)
 	if s.SH*s.SW > 1 {
@@ -48,6 +52,54 @@ func depthwiseProblem(s kernels.Conv2D, bias bool, act kernels.Act) Problem {
 			}
 		},
 	}
+}
+
+func volumeDepthwiseProblem(s kernels.Conv3D, bias bool, act kernels.Act) Problem {
+	s.O, s.Groups = s.C, s.C
+	deep := s.Deep()
+	in, out, taps := s.N*s.D*s.H*s.W*s.C, s.N*deep.OH()*s.OH()*s.OW()*s.C, s.KD*s.KH*s.KW
+	p := depthwiseProblem(s.Conv2D, bias, act)
+	p.Name = fmt.Sprintf("volume%s planes %s", p.Name, windowName(&deep))
+	p.Flops, p.Bytes = 2*float64(out*taps), 4*float64(in+out+taps*s.C)
+	p.Build = func(m *Mem) Case {
+		src, w := m.F32(in), m.F32(taps*s.C)
+		var b []float32
+		if bias {
+			b = m.F32(s.C)
+		}
+		got, want := m.Out("dst", out)
+		d := kernels.NewVolumeDepthwise(s)
+		p := d.Pack(w, b)
+		return Case{
+			Fast: func(t *kernels.Team) { d.Run(t, got, src, p, act) },
+			Ref:  func() { ref.VolumeDepthwise(want, src, w, b, &s, act) },
+		}
+	}
+	return p
+}
+
+func volumeDepthwiseList() []Problem {
+	var l []Problem
+	add := func(s kernels.Conv3D) { l = append(l, volumeDepthwiseProblem(s, len(l)%3 > 0, acts[len(l)%len(acts)])) }
+	add(kernels.Conv3D{Conv2D: squareWindow(0, 3, 3, 8, 3, 1, 1, 1), D: 3, KD: 3, SD: 1, DD: 1, PF: 1, PK: 1})
+	for _, c := range []int{1, 7, 8, 16, 19, 37, 64, 512} {
+		for _, d := range []kernels.Conv3D{{D: 1, KD: 1, SD: 1, DD: 1}, {D: 4, KD: 3, SD: 1, DD: 1, PF: 1, PK: 1}, {D: 5, KD: 2, SD: 2, DD: 1, PK: 1}, {D: 3, KD: 2, SD: 1, DD: 2, PF: 3, PK: 4}} {
+			for i, plane := range []kernels.Conv2D{squareWindow(2, 4, 5, c, 3, 1, 1, 1), squareWindow(1, 3, 9, c, 2, 2, 1, 0), squareWindow(1, 5, 4, c, 2, 1, 3, 4)} {
+				if d.Conv2D = plane; i < 2 || c < 64 {
+					add(d)
+				}
+			}
+		}
+	}
+	return l
+}
+
+func volumeDepthwiseRandom(r *rand.Rand) Problem {
+	k, stride, dilation, pad := 1+r.IntN(4), 1+r.IntN(2), 1+r.IntN(2), r.IntN(4)
+	s := kernels.Conv3D{Conv2D: squareWindow(1+r.IntN(2), 1+r.IntN(6), 1+r.IntN(12), 1+r.IntN(70), k, stride, dilation, pad+dilation*k),
+		D: 1 + r.IntN(4), KD: 1 + r.IntN(3), SD: 1 + r.IntN(2), DD: 1 + r.IntN(2), PF: r.IntN(3)}
+	s.PK = s.DD * s.KD
+	return volumeDepthwiseProblem(s, r.IntN(2) == 0, acts[r.IntN(len(acts))])
 }
 
 // squareWindow is a shape with the same window, stride, dilation and padding both ways.
