@@ -86,6 +86,9 @@ func TestConvOfVolumes(t *testing.T) {
 		{Conv{Groups: 1, Window: Window{Pads: d(3, 3, 3, 3, 3, 3), Dilations: d(1, 1, 2)}}, d(1, 2, 2, 1, 3), d(3, 2, 1, 2, 3)},
 		{Conv{Groups: 7, Window: Window{Pads: d(1, 1, 1, 1, 1, 1)}}, d(1, 7, 5, 6, 7), d(14, 1, 2, 3, 3)},
 		{Conv{Groups: 7, Window: Window{AutoPad: PadSameLower}}, d(1, 7, 5, 6, 7), d(7, 1, 2, 3, 3)},
+		{Conv{Groups: 33, Window: Window{AutoPad: PadSameUpper, Strides: d(2, 1, 2)}}, d(2, 33, 4, 6, 7), d(33, 1, 3, 3, 2)},
+		{Conv{Groups: 3, Window: Window{Pads: d(2, 0, 3, 1, 1, 3), Dilations: d(2, 1, 3)}}, d(2, 3, 6, 5, 8), d(3, 1, 3, 2, 3)},
+		{Conv{Groups: 2, Window: Window{Pads: d(1, 0, 9, 1, 0, 9)}}, d(1, 2, 0, 3, 2), d(2, 1, 2, 2, 2)},
 		{Conv{Groups: 1, Window: Window{Pads: d(1, 0, 9, 1, 0, 9)}}, d(1, 2, 0, 3, 2), d(3, 2, 2, 2, 2)},
 		{Conv{Groups: 1}, d(0, 2, 3, 3, 3), d(3, 2, 2, 2, 2)},
 		{Conv{Groups: 2}, d(1, 2, 3, 3, 3), d(0, 1, 2, 2, 2)},
@@ -113,6 +116,8 @@ func TestConvOfVolumes(t *testing.T) {
 func TestConvOfVolumesPads(t *testing.T) {
 	in := ts(f32(d(1, 1, 1, 1, 2), 1, 1), f32(d(2, 1, 1, 1, 2), inf, 1, 1, 1))
 	everywhere(t, &Conv{Groups: 1, Window: Window{Pads: d(0, 0, 1, 0, 0, 0)}}, in, f32(d(1, 2, 1, 1, 2), nan, inf, 1, 2))
+	in = ts(f32(d(1, 2, 1, 1, 2), 1, 1, 1, 2), in[1])
+	everywhere(t, &Conv{Groups: 2, Window: Window{Pads: d(0, 0, 1, 0, 0, 0)}}, in, f32(d(1, 2, 1, 1, 2), nan, inf, 1, 3))
 }
 
 // TestDeformConvBits compares with the plain form.
@@ -178,6 +183,8 @@ func TestColumnsDoNotAllocate(t *testing.T) {
 		in []*tensor.Tensor
 	}{
 		{&Conv{Groups: 2, Window: Window{Pads: d(1, 1, 1, 1, 1, 1)}}, ts(noise(r, 1, nil, 1, 4, 5, 9, 9), noise(r, 1, nil, 4, 2, 3, 3, 3))},
+		{&Conv{Groups: 4}, ts(noise(r, 1, nil, 1, 4, 5, 9, 9), noise(r, 1, nil, 4, 1, 3, 3, 3))},
+		{&MaxPool{Window: Window{Kernel: d(2, 2, 2)}}, ts(noise(r, 1, nil, 1, 4, 5, 9, 9))},
 		{&DeformConv{Groups: 1, OffsetGroups: 1, Window: Window{Pads: d(1, 1, 1, 1)}}, ts(x, noise(r, 1, nil, 4, 4, 3, 3), offsets)},
 		{&RoiAlign{Height: 3, Width: 3, Samples: 2, Scale: 1}, ts(x, f32(d(2, 4), 0, 0, 5, 5, 1, 1, 8, 8), i64(0, 0))},
 	} {

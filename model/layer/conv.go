@@ -69,61 +69,86 @@ func (c *Conv) Forward(e *Env, in, out []*tensor.Tensor) error {
 	switch {
 	case x.DType() == tensor.Float64:
 		convolve(e, s, c.Groups, in, out[0], addRow[float64])
-	case c.columns(x.Shape(), w.Shape()):
-		c.product(e, s, c.pack(w, optT(in, 2)), in, out)
+	case c.volume(x.Shape(), w.Shape(), out[0].Shape()):
+		c.pack(s, x.Dim(0), w, optT(in, 2)).run(e, x, out[0])
 	default:
 		convolve(e, s, c.Groups, in, out[0], fmaRow)
 	}
 	return nil
 }
 
-// columns says whether a Conv of float32 is computed by columns. Depthwise ones are not: no two outputs would share what they cost.
-func (c *Conv) columns(x, w []int) bool { return len(x) == 5 && (w[1] > 1 || w[0] > c.Groups) }
+// volume says whether a Conv of float32 is one that is packed.
+func (c *Conv) volume(x, w, y []int) bool {
+	return len(x) == 5 && sizeOf(y) > 0 && (!c.depthwise(w) || sizeOf(x) > 0 && !c.Ceil)
+}
+
+func (c *Conv) depthwise(w []int) bool { return w[1] == 1 && w[0] == c.Groups }
 
 // Plan packs constant weights of three dimensions once. It plans a Conv of float32 alone: other layers embed it.
 func (c *Conv) Plan(in, out []Info) Op {
-	if in[0].DType != tensor.Float32 || !c.columns(in[0].Shape, in[1].Shape) || !known(in, 1, 2) {
+	if in[0].DType != tensor.Float32 || !c.volume(in[0].Shape, in[1].Shape, out[0].Shape) || !known(in, 1, 2) {
 		return nil
 	}
 	s, err := c.over(in[0].Shape, in[1].Shape)
 	if err != nil {
 		return nil
 	}
-	return &packedConv{*c, s, c.pack(in[1].Value, opt(in, 2).Value)}
+	return c.pack(s, in[0].Shape[0], in[1].Value, opt(in, 2).Value)
 }
 
-// packedConv is a Conv of known weights and sizes.
-type packedConv struct {
+// volumeConv is a Conv of volumes of float32 with weights that are packed: by columns or, if it is depthwise, by a kernel for that.
+type volumeConv struct {
 	Conv
 	span    span
-	weights []*kernels.Packed
+	columns []*kernels.Packed
+	each    *kernels.Depthwise // nil where it is by columns
+	weights *kernels.DepthwiseWeights
 }
 
-func (c *packedConv) Forward(e *Env, in, out []*tensor.Tensor) error {
-	c.product(e, c.span, c.weights, in, out)
+func (c *volumeConv) Forward(e *Env, in, out []*tensor.Tensor) error {
+	c.run(e, in[0], out[0])
 	return nil
 }
 
-func (c *Conv) pack(w, b *tensor.Tensor) []*kernels.Packed {
-	shape := w.Shape()
-	turned := make([]float32, w.Len()) // [O,taps,C/G]
-	kernels.NCHWToNHWC(nil, turned, w.Float32s(), shape[0], shape[1], sizeOf(shape[2:]))
-	return packGroups(turned, floatsOf(b), c.Groups, shape[0], sizeOf(shape[1:]))
+func (c *Conv) pack(s span, n int, w, b *tensor.Tensor) *volumeConv {
+	shape, v := w.Shape(), &volumeConv{Conv: *c, span: s}
+	o, each, taps := shape[0], shape[1], s.taps()
+	turned := make([]float32, w.Len())
+	if !c.depthwise(shape) {
+		kernels.NCHWToNHWC(nil, turned, w.Float32s(), o, each, taps) // [O,taps,C/G]
+		v.columns = packGroups(turned, floatsOf(b), c.Groups, o, each*taps)
+		return v
+	}
+	kernels.Transpose(nil, turned, o, w.Float32s(), taps, o, taps) // [taps,C]
+	v.each = kernels.NewVolumeDepthwise(kernels.Conv3D{
+		Conv2D: kernels.Conv2D{N: n, H: s.in[1], W: s.in[2], C: o, O: o, Groups: o, KH: s.kernel[1], KW: s.kernel[2], SH: s.stride[1], SW: s.stride[2],
+			DH: s.dilation[1], DW: s.dilation[2], PT: s.before[1], PL: s.before[2], PB: s.after[1], PR: s.after[2]},
+		D: s.in[0], KD: s.kernel[0], SD: s.stride[0], DD: s.dilation[0], PF: s.before[0], PK: s.after[0],
+	})
+	v.weights = v.each.Pack(turned, floatsOf(b))
+	return v
 }
 
-// product computes a Conv of float32 by columns.
-func (c *Conv) product(e *Env, s span, weights []*kernels.Packed, in, out []*tensor.Tensor) {
-	if out[0].Len() == 0 {
+// run computes y, which is not empty.
+func (c *volumeConv) run(e *Env, x, y *tensor.Tensor) {
+	n, channels, groups := x.Dim(0), x.Dim(1), c.Groups
+	if c.each != nil {
+		groups = 1
+	}
+	moved := e.Floats(x.Len())
+	kernels.NCHWToNHWC(e.Team, moved, x.Float32s(), n*groups, channels/groups, x.Len()/(n*channels))
+	if c.each == nil {
+		t := taskOf[window](e)
+		*t = window{s: c.span, groups: groups, c: channels, x: moved}
+		byColumns(e, t, c.columns, y)
 		return
 	}
-	x := in[0]
-	t := taskOf[window](e)
-	*t = window{s: s, groups: c.Groups, c: x.Dim(1), x: e.Floats(x.Len())}
-	kernels.NCHWToNHWC(e.Team, t.x, x.Float32s(), x.Dim(0), t.c, s.in[0]*s.in[1]*s.in[2])
-	byColumns(e, t, weights, out[0])
+	sums := e.Floats(y.Len())
+	c.each.Run(e.Team, sums, moved, c.weights, kernels.Act{})
+	kernels.NHWCToNCHW(e.Team, y.Float32s(), sums, n, y.Len()/(n*channels), channels)
 }
 
-// window sees [N,D,H,W,C] through a span's windows: rows are [G,taps,C/G].
+// window sees [N,G,D,H,W,C/G] through a span's windows: rows are [G,taps,C/G].
 type window struct {
 	s         span
 	groups, c int
@@ -133,37 +158,37 @@ type window struct {
 func (t *window) see(rows []float32, n, from, to int) {
 	s := &t.s
 	across, run := s.kernel[2], t.c/t.groups // taps in a line of the window, and floats of a group at one
-	group := s.taps() * run
+	line := across * run
 	for p := from; p < to; p++ {
-		row := rows[(p-from)*t.groups*group:][:t.groups*group]
-		oz, oy, ox := p/(s.out[1]*s.out[2]), p/s.out[2]%s.out[1], p%s.out[2]
-		x0 := ox*s.stride[2] - s.before[2]
-		for l := range s.kernel[0] * s.kernel[1] {
-			z := oz*s.stride[0] - s.before[0] + l/s.kernel[1]*s.dilation[0]
-			y := oy*s.stride[1] - s.before[1] + l%s.kernel[1]*s.dilation[1]
-			inside := z >= 0 && z < s.in[0] && y >= 0 && y < s.in[1]
-			at := ((n*s.in[0]+z)*s.in[1] + y) * s.in[2]
-			if t.groups == 1 && s.dilation[2] == 1 { // elements that lie side by side, taken together
-				lo, hi := min(max(0, -x0), across), max(0, min(across, s.in[2]-x0))
-				if !inside || lo >= hi {
-					lo, hi = 0, 0
-				}
-				line := row[l*across*run:][:across*run]
-				clear(line[:lo*run])
-				clear(line[hi*run:])
-				if lo < hi {
-					copy(line[lo*run:hi*run], t.x[(at+x0+lo)*run:])
-				}
-				continue
-			}
-			for k := range across {
-				x := x0 + k*s.dilation[2]
-				for g := range t.groups {
-					dst := row[g*group+(l*across+k)*run:][:run]
-					if inside && x >= 0 && x < s.in[2] {
-						copy(dst, t.x[(at+x)*t.c+g*run:])
-					} else {
+		z0 := p/(s.out[1]*s.out[2])*s.stride[0] - s.before[0]
+		y0 := p/s.out[2]%s.out[1]*s.stride[1] - s.before[1]
+		x0 := p%s.out[2]*s.stride[2] - s.before[2]
+		lo, hi := min(max(0, -x0), across), max(0, min(across, s.in[2]-x0))
+		for g := range t.groups {
+			for i := range s.kernel[0] {
+				z := z0 + i*s.dilation[0]
+				plane := ((n*t.groups+g)*s.in[0] + z) * s.in[1]
+				for j := range s.kernel[1] {
+					y, dst := y0+j*s.dilation[1], rows[:line]
+					rows = rows[line:]
+					at := (plane+y)*s.in[2] + x0
+					switch {
+					case z < 0 || z >= s.in[0] || y < 0 || y >= s.in[1] || s.dilation[2] == 1 && lo >= hi:
 						clear(dst)
+					case s.dilation[2] == 1: // elements that lie side by side, taken together
+						if hi-lo < across {
+							clear(dst[:lo*run])
+							clear(dst[hi*run:])
+						}
+						copy(dst[lo*run:hi*run], t.x[(at+lo)*run:])
+					default:
+						for k := range across {
+							if x := x0 + k*s.dilation[2]; x >= 0 && x < s.in[2] {
+								copy(dst[k*run:][:run], t.x[(at+k*s.dilation[2])*run:])
+							} else {
+								clear(dst[k*run:][:run])
+							}
+						}
 					}
 				}
 			}
