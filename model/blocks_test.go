@@ -199,6 +199,9 @@ var operators = []struct {
 	{"Einsum bi,ij,bj->b, 64x64", []int{64, 64}, func(b *net, x *model.Value) *model.Value {
 		return b.Add("y", &layer.Einsum{Equation: "bi,ij,bj->b"}, x, b.weights(-1, 1, 64, 64), x)
 	}},
+	{"Einsum nchw,nchw->nchw, 64x80x80", []int{1, 64, 80, 80}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.Einsum{Equation: "nchw,nchw->nchw"}, x, x)
+	}},
 	{"Cos of 64x80x80", []int{1, 64, 80, 80}, func(b *net, x *model.Value) *model.Value { return b.unary(layer.Cos, x) }},
 	{"LSTM both ways, 32 steps of 512", []int{32, 1, 512}, func(b *net, x *model.Value) *model.Value {
 		a := []layer.Unary{{Fn: layer.Sigmoid}, {Fn: layer.Tanh}, {Fn: layer.Tanh}}

@@ -172,6 +172,14 @@ var nets = map[string]func(b *net, x *model.Value) *model.Value{
 		y = e("...ij,...jk->...ik", e("...ij, jk... -> ...ik", y, b.weights(-0.3, 0.3, 13, 4, 5, 2)), b.weights(-0.5, 0.5, 5, 2, 4, 13))
 		return b.binary(layer.Add, e("cnwh,nw->nch", y, b.weights(-1, 1, 2, 9)), e("cn,d->ncd", z, b.weights(-1, 1, 13)))
 	},
+	"einsums of many": func(b *net, x *model.Value) *model.Value {
+		e := func(equation string, x ...*model.Value) *model.Value {
+			return b.Add(b.name("einsum"), &layer.Einsum{Equation: equation}, x...)
+		}
+		y := e("nchw, cd, nchw -> ndhw", x, b.weights(-0.3, 0.3, 6, 5), x)
+		y = e("ndhw,we,nd->nhe", y, b.weights(-0.3, 0.3, 11, 7), b.weights(-1, 1, 2, 5))
+		return e("nhe,n,hj,e->jen", y, b.weights(-1, 1, 2), b.weights(-0.3, 0.3, 13, 3), b.weights(-1, 1, 7))
+	},
 	"products with vectors": func(b *net, x *model.Value) *model.Value {
 		y := b.Add(b.name("matmul"), &layer.MatMul{}, x, b.weights(-0.5, 0.5, 11)) // [2,6,13]
 		y = b.Add(b.name("matmul"), &layer.MatMul{}, b.weights(-0.5, 0.5, 6), y)   // [2,13]
@@ -657,6 +665,26 @@ func TestEinsumsAreProducts(t *testing.T) {
 	}
 	if products != 9 {
 		t.Errorf("%d products, want 9", products)
+	}
+}
+
+// TestEinsumsOfPairs: no Einsum of that network is left with more than two values.
+func TestEinsumsOfPairs(t *testing.T) {
+	p, err := model.Compile(build(5, nets["einsums of many"]), model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	products := 0
+	for _, s := range p.Steps() {
+		if s.Op == "Einsum" {
+			t.Errorf("%s is left", s.Name)
+		}
+		if s.Op == "MatMul" {
+			products++
+		}
+	}
+	if products != 6 {
+		t.Errorf("%d products, want 6", products)
 	}
 }
 

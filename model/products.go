@@ -1,6 +1,7 @@
 package model
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/ocellus-vision/ocellus/model/layer"
@@ -11,19 +12,32 @@ import (
 func (p *ir) products() {
 	var ops []*op
 	for _, o := range p.ops {
-		if static(o) && len(o.in) == 2 && o.in[1] != nil && o.in[0].info.DType == tensor.Float32 && o.in[1].info.DType == tensor.Float32 {
-			e := product{o, ops}
-			switch f := o.op.(type) {
-			case *layer.Einsum:
-				e.einsum(f)
-			case *layer.MatMul:
-				e.vectors()
-			}
-			ops = e.ops
-		}
-		ops = append(ops, o)
+		ops = withProducts(ops, o)
 	}
 	p.ops = ops
+}
+
+// withProducts appends an operation, or what computes it by matrix products.
+func withProducts(ops []*op, o *op) []*op {
+	floats := static(o) && len(o.in) > 1
+	for _, v := range o.in {
+		floats = floats && v != nil && v.info.DType == tensor.Float32
+	}
+	e := product{o, ops}
+	switch f := o.op.(type) {
+	case *layer.Einsum:
+		switch {
+		case floats && len(o.in) == 2:
+			e.einsum(f)
+		case floats:
+			e.pairs(f)
+		}
+	case *layer.MatMul:
+		if floats {
+			e.vectors()
+		}
+	}
+	return append(e.ops, o)
 }
 
 // product is an operation that is rewritten; what reads it reads the last of those that it becomes.
@@ -32,12 +46,35 @@ type product struct {
 	ops []*op
 }
 
-// become makes the operation one on the matrix product of a and b, of a shape.
-func (e *product) become(shape []int, a, b *val, last func(y *val) (layer.Op, []*val)) {
-	y := e.emit("product", &layer.MatMul{}, shape, a, b)
+// become makes the operation one on a product f of a and b, of a shape.
+func (e *product) become(f layer.Op, shape []int, a, b *val, last func(y *val) (layer.Op, []*val)) {
+	y := e.emit("product", f, shape, a, b)
 	y.def.macs, y.def.work, y.def.params = e.macs, e.work, e.params
 	e.op.op, e.in = last(y)
 	e.macs, e.work, e.params = 0, 0, 0
+}
+
+// pairs makes an Einsum of many values several of two.
+func (e *product) pairs(s *layer.Einsum) {
+	shapes := make([][]int, len(e.in))
+	for i, v := range e.in {
+		shapes[i] = v.info.Shape
+	}
+	pairs, left := s.Pairs(shapes), slices.Clone(e.in)
+	for i, p := range pairs {
+		f, in := &layer.Einsum{Equation: p.Equation}, []*val{left[p.A], left[p.B]}
+		macs := f.MACs([]layer.Info{in[0].info, in[1].info}, nil)
+		left = slices.Delete(slices.Delete(left, p.B, p.B+1), p.A, p.A+1)
+		if i == len(pairs)-1 {
+			e.op.op, e.in, e.macs, e.work = f, in, macs, macs
+			e.einsum(f)
+			return
+		}
+		y := e.emit(fmt.Sprint("pair", i), f, p.Shape, in...)
+		y.def.macs, y.def.work = macs, macs
+		e.ops = withProducts(e.ops[:len(e.ops)-1], y.def)
+		left = append(left, y)
+	}
 }
 
 // einsum brings axes that are rows, columns or summed over together, in the order of the equation.
@@ -47,11 +84,17 @@ func (e *product) einsum(s *layer.Einsum) {
 	if m == nil {
 		return
 	}
+	turned := func(y *val) (layer.Op, []*val) { return &layer.Transpose{Perm: m.Out}, []*val{y} }
+	if m.Rows+m.Inner+m.Columns == 0 { // element by element
+		a, b := e.turned(x, m.A), e.turned(w, m.B)
+		e.become(&layer.Binary{Fn: layer.Mul}, a.info.Shape, a, b, turned)
+		return
+	}
 	a, b := e.operand(x, m.A, m.Batch, m.Rows), e.operand(w, m.B, m.Batch, m.Inner)
 	batch := a.info.Shape[:m.Batch]
 	matrix := slices.Concat(batch, []int{a.info.Shape[m.Batch], b.info.Shape[m.Batch+1]})
 	apart := slices.Concat(batch, take(x, m.A[m.Batch:][:m.Rows]), take(w, m.B[m.Batch+m.Inner:]))
-	e.become(matrix, a, b, func(y *val) (layer.Op, []*val) { return &layer.Transpose{Perm: m.Out}, []*val{e.shaped(y, apart)} })
+	e.become(&layer.MatMul{}, matrix, a, b, func(y *val) (layer.Op, []*val) { return turned(e.shaped(y, apart)) })
 }
 
 // vectors makes a row of a vector at the left, and a column of one at the right.
@@ -69,7 +112,7 @@ func (e *product) vectors() {
 		a = e.shaped(a, []int{1, a.info.Shape[0]})
 		shape = slices.Insert(shape, len(shape)-1, 1)
 	}
-	e.become(shape, a, b, func(y *val) (layer.Op, []*val) { return e.reshape(y, e.out[0].info.Shape) })
+	e.become(&layer.MatMul{}, shape, a, b, func(y *val) (layer.Op, []*val) { return e.reshape(y, e.out[0].info.Shape) })
 }
 
 func (e *product) emit(what string, f layer.Op, shape []int, in ...*val) *val {
@@ -119,15 +162,20 @@ func (e *product) operand(v *val, perm []int, batch, first int) *val {
 		return n
 	}
 	matrix := slices.Concat(take(v, perm[:batch]), []int{size(perm[batch:][:first]), size(perm[batch+first:])})
+	return e.shaped(e.turned(v, perm), matrix)
+}
+
+// turned permutes the axes of v.
+func (e *product) turned(v *val, perm []int) *val {
 	if slices.IsSorted(perm) {
-		return e.shaped(v, matrix)
+		return v
 	}
 	turn, moved := &layer.Transpose{Perm: perm}, take(v, perm)
 	if v.constant() {
 		t := tensor.New(tensor.Float32, moved...)
 		if err := turn.Forward(new(layer.Env), []*tensor.Tensor{v.info.Value}, []*tensor.Tensor{t}); err == nil {
-			return e.shaped(constant(v.name, t), matrix)
+			return constant(v.name, t)
 		}
 	}
-	return e.shaped(e.emit("turned", turn, moved, v), matrix)
+	return e.emit("turned", turn, moved, v)
 }

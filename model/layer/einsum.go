@@ -2,6 +2,7 @@ package layer
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -219,6 +220,85 @@ func productOf(a, b, right string) *MatrixProduct {
 		A: axes(a, batch+rows+inner), B: axes(b, batch+inner+columns), Out: axes(batch+rows+columns, right),
 		Batch: len(batch), Rows: len(rows), Inner: len(inner), Columns: len(columns),
 	}
+}
+
+// EinsumPair is a step of an Einsum of many terms: terms A < B of those that are left become one, which goes behind the others.
+type EinsumPair struct {
+	A, B     int
+	Equation string
+	Shape    []int
+}
+
+// Pairs returns the steps, two terms each, that add up an equation of three terms or more, those of the least work first. It returns nil where they would be no less
+// work than all terms at once, or what lies between would be larger than every input and the output.
+func (s *Einsum) Pairs(shapes [][]int) (pairs []EinsumPair) {
+	left, right, arrow := strings.Cut(strings.ReplaceAll(s.Equation, " ", ""), "->")
+	terms := strings.Split(left, ",")
+	if !arrow || strings.Contains(left, ".") || len(terms) != len(shapes) || len(terms) < 3 {
+		return nil
+	}
+	size := map[rune]int{}
+	dims := func(term string) (n []int) {
+		for _, c := range term {
+			n = append(n, size[c])
+		}
+		return n
+	}
+	// union returns the indices of a and those of b that it lacks.
+	union := func(a, b string) string {
+		for _, c := range b {
+			if !strings.ContainsRune(a, c) {
+				a += string(c)
+			}
+		}
+		return a
+	}
+	whole := ""
+	for i, t := range terms {
+		if len(t) != len(shapes[i]) {
+			return nil
+		}
+		for k, c := range t {
+			if strings.ContainsRune(t[:k], c) {
+				return nil
+			}
+			size[c] = shapes[i][k]
+		}
+		whole = union(whole, t)
+	}
+	most := product(dims(right)...)
+	for _, t := range terms {
+		most = max(most, product(dims(t)...))
+	}
+	room := float64(len(terms)-1) * float64(product(dims(whole)...)) // work that may still be done
+	for len(terms) > 1 {
+		var p EinsumPair
+		least := int64(math.MaxInt64)
+		for b := range terms {
+			for a := range b {
+				if n := product(dims(union(terms[a], terms[b]))...); n < least {
+					p.A, p.B, least = a, b, n
+				}
+			}
+		}
+		a, b := terms[p.A], terms[p.B]
+		terms = slices.Delete(slices.Delete(terms, p.B, p.B+1), p.A, p.A+1)
+		kept := right
+		if len(terms) > 0 {
+			kept = ""
+			for _, c := range union(a, b) {
+				if strings.ContainsRune(right+strings.Join(terms, ""), c) {
+					kept += string(c)
+				}
+			}
+		}
+		p.Equation, p.Shape = a+","+b+"->"+kept, dims(kept)
+		if room -= float64(least); room <= 0 || product(p.Shape...) > most {
+			return nil
+		}
+		terms, pairs = append(terms, kept), append(pairs, p)
+	}
+	return pairs
 }
 
 func (s *Einsum) Infer(in []Info) ([]Info, error) {
