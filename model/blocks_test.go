@@ -169,6 +169,9 @@ var operators = []struct {
 	{"Cast of 64x80x80 to float16", []int{1, 64, 80, 80}, func(b *net, x *model.Value) *model.Value {
 		return b.Add("y", &layer.Cast{To: tensor.Float16}, x)
 	}},
+	{"Cast of 64x80x80 to int8", []int{1, 64, 80, 80}, func(b *net, x *model.Value) *model.Value {
+		return b.Add("y", &layer.Cast{To: tensor.Int8}, x)
+	}},
 	{"Cast of 64x80x80 to bfloat16", []int{1, 64, 80, 80}, func(b *net, x *model.Value) *model.Value {
 		return b.Add("y", &layer.Cast{To: tensor.BFloat16}, x)
 	}},

@@ -197,7 +197,11 @@ func floatTo[F float32 | float64](dst *Tensor, src []F, saturate bool) {
 
 func truncate[D int8 | int16 | int32 | int64 | uint8 | uint16 | uint32, F float32 | float64](dst []D, src []F) {
 	for i, v := range src {
-		dst[i] = D(Trunc(float64(v)))
+		if v > -0x1p31 && v < 0x1p31 {
+			dst[i] = D(int32(v))
+		} else {
+			dst[i] = D(Trunc(float64(v)))
+		}
 	}
 }
 

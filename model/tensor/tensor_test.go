@@ -243,3 +243,23 @@ func TestConvertsHalves(t *testing.T) {
 		}
 	}
 }
+
+// TestConvertsToIntegers converts numbers around the bounds of the integers as one at a time.
+func TestConvertsToIntegers(t *testing.T) {
+	var floats []float32
+	for _, v := range []float32{0, 0.75, 1.5, 127, 128, 255, 256, 32768, 65536, 0x1p31, 0x1p32, 0x1p63, 0x1p64, float32(math.Inf(1)), float32(math.NaN())} {
+		floats = append(floats, v, -v, math.Nextafter32(v, 0), -math.Nextafter32(v, 0), math.Nextafter32(v, 1e30), -math.Nextafter32(v, 1e30))
+	}
+	for _, to := range []DType{Int8, Uint8, Int16, Uint16, Int32, Uint32, Int64} {
+		got, want, wide := New(to, len(floats)), New(to, len(floats)), New(Int64, len(floats))
+		for i, f := range floats {
+			wide.Int64s()[i] = Trunc(float64(f))
+		}
+		if err := errors.Join(Convert(got, Of(floats), false), Convert(want, wide, false)); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got.Raw(), want.Raw()) {
+			t.Errorf("%v: % x, want % x", to, got.Raw(), want.Raw())
+		}
+	}
+}
