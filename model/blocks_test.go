@@ -206,6 +206,13 @@ var operators = []struct {
 		return b.Add("y", &layer.Einsum{Equation: "nchw,nchw->nchw"}, x, x)
 	}},
 	{"Cos of 64x80x80", []int{1, 64, 80, 80}, func(b *net, x *model.Value) *model.Value { return b.unary(layer.Cos, x) }},
+	{"Loop of 3000 turns of a Tanh of 16x16", []int{16, 16}, func(b *net, x *model.Value) *model.Value {
+		body := newNet(4)
+		body.Input("turn", tensor.Int64)
+		again, y := body.Input("again", tensor.Bool), body.Input("y", tensor.Float32)
+		body.Output(again, body.unary(layer.Tanh, y))
+		return b.Add("y", &model.Loop{Body: body.Graph, Carried: 1}, model.Const("turns", tensor.Scalar(int64(3000))), nil, x)
+	}},
 	{"LSTM both ways, 32 steps of 512", []int{32, 1, 512}, func(b *net, x *model.Value) *model.Value {
 		a := []layer.Unary{{Fn: layer.Sigmoid}, {Fn: layer.Tanh}, {Fn: layer.Tanh}}
 		return b.Add("y", &layer.Recurrent{Cell: layer.CellLSTM, Direction: "bidirectional", Activations: slices.Concat(a, a)}, x,
