@@ -37,6 +37,7 @@ type Program struct {
 	ins, outs []Port
 	steps     []step
 	vals      []slot
+	guards    []guard
 	inputs    []int // index in vals of each input
 	outputs   []int // and of each output
 	arena     int   // bytes
@@ -51,9 +52,9 @@ type step struct {
 	name    string
 	op      layer.Op
 	in, out []int
-	guards  []guard // all of which must hold
-	dynamic bool    // shapes are found while running
-	shared  bool    // the output's storage is the first input's: nothing to do
+	guard   int  // the branch that it lies in, in guards; -1 for none
+	dynamic bool // shapes are found while running
+	shared  bool // the output's storage is the first input's: nothing to do
 	macs    int64
 	params  int64
 }
@@ -211,7 +212,7 @@ func (p *ir) program(g *Graph) *Program {
 		prog.inputs = append(prog.inputs, add(v))
 		prog.ins = append(prog.ins, Port{v.name, v.info.DType, v.info.Shape})
 	}
-	guards := p.guards()
+	places, numbers := p.guards(), map[*layer.Place[*op]]int{}
 	for _, o := range p.ops {
 		s := step{name: o.name, op: o.op, macs: o.macs, params: o.params}
 		for _, v := range o.in {
@@ -222,9 +223,7 @@ func (p *ir) program(g *Graph) *Program {
 			s.out = append(s.out, add(v))
 			s.dynamic = s.dynamic || v != nil && !v.known
 		}
-		for _, g := range guards[o] {
-			s.guards = append(s.guards, guard{add(g.Of.in[0]), !g.Second})
-		}
+		s.guard = prog.guard(places[o], numbers, add)
 		if !s.dynamic {
 			s.op = p.planned(o)
 		}
@@ -249,6 +248,11 @@ func (p *ir) planned(o *op) layer.Op {
 		return o.op
 	}
 	in, out := o.infos(), make([]layer.Info, len(o.out))
+	for _, v := range o.in {
+		if v != nil && v.constant() && v.info.Value.Len() >= 1024 && !p.left.pay(v) {
+			return o.op
+		}
+	}
 	cost := int64(0)
 	for i, v := range o.out {
 		if v != nil {
@@ -335,10 +339,14 @@ func params(values ...*Value) int64 {
 // Size sums the Program up.
 func (p *Program) Size() Size {
 	z := Size{Steps: len(p.steps), Params: p.params, ArenaBytes: int64(p.arena), Work: p.work}
+	seen := map[packed]bool{}
 	for _, s := range p.steps {
 		z.MACs += s.macs
-		if f, ok := s.op.(interface{ weightBytes() int }); ok {
-			z.WeightBytes += int64(f.weightBytes())
+		if f, ok := s.op.(interface{ packed() packed }); ok {
+			if w := f.packed(); !seen[w] {
+				seen[w] = true
+				z.WeightBytes += int64(w.Bytes())
+			}
 		}
 		if l, ok := s.op.(*loop); ok && l.prog != nil {
 			body := l.prog.Size()

@@ -124,11 +124,14 @@ type conv struct {
 	narrow  *kernels.PlanarWeights
 }
 
-// newConv plans a convolution and packs its weights, w [O,C/G,KH,KW]. With ours, w is not needed afterwards.
-func newConv(s kernels.Conv2D, w, bias []float32, f *fused, ours bool) *conv {
-	c := &conv{kind: f.kind, act: f.act}
-	taps, cg := s.KH*s.KW, s.C/s.Groups
+// newConv plans a convolution and packs its weights, [O,C/G,KH,KW]; ok is false where they may not be packed again.
+func (l *layouts) newConv(s kernels.Conv2D, weights, biases *val, f *fused) (c *conv, ok bool) {
+	c = &conv{kind: f.kind, act: f.act}
+	w, bias, taps, cg := weights.floats(), biases.floats(), s.KH*s.KW, s.C/s.Groups
 	if depthwiseShape(s) {
+		if !l.left.pay(weights) {
+			return nil, false
+		}
 		t := make([]float32, len(w)) // [KH,KW,C]
 		for o := range s.C {
 			for i := range taps {
@@ -137,27 +140,29 @@ func newConv(s kernels.Conv2D, w, bias []float32, f *fused, ours bool) *conv {
 		}
 		c.deep = kernels.NewDepthwise(s)
 		c.each = c.deep.Pack(t, bias)
-		return c
+		return c, true
 	}
-	t := filters(w, s.O, cg, taps, ours)
-	ours = ours || taps > 1 && cg > 1
-	if !f.exact && kernels.WinogradSuits(s) {
+	ours := l.consume && l.uses[weights] == 1
+	turned := func() []float32 { return filters(w, s.O, cg, taps, ours) }
+	switch {
+	case !f.exact && kernels.WinogradSuits(s):
 		c.quick = kernels.NewWinograd(s)
-		c.turned = c.quick.Pack(t, bias)
-		return c
+		c.turned, ok = once(l.left, packing{weights, biases, c.quick.TileSize(), 1}, func() *kernels.WinogradWeights { return c.quick.Pack(turned(), bias) })
+	case kernels.PlanarSuits(s):
+		if ok = l.left.pay(weights); ok {
+			c.planar = kernels.NewPlanar(s)
+			c.narrow = c.planar.Pack(turned(), bias)
+		}
+	default:
+		c.direct = kernels.NewConv(s)
+		c.weights, ok = once(l.left, packing{weights, biases, packDirect, s.Groups}, func() *kernels.Weights {
+			if ours || taps > 1 && cg > 1 {
+				return c.direct.PackInPlace(turned(), bias)
+			}
+			return c.direct.Pack(turned(), bias)
+		})
 	}
-	if kernels.PlanarSuits(s) {
-		c.planar = kernels.NewPlanar(s)
-		c.narrow = c.planar.Pack(t, bias)
-		return c
-	}
-	c.direct = kernels.NewConv(s)
-	if ours {
-		c.weights = c.direct.PackInPlace(t, bias)
-	} else {
-		c.weights = c.direct.Pack(t, bias)
-	}
-	return c
+	return c, ok
 }
 
 // filters turns n filters from [C,KH,KW] to [KH,KW,C]. With ours, w is not needed afterwards.
@@ -179,17 +184,19 @@ func filters(w []float32, n, channels, taps int, ours bool) []float32 {
 
 func (c *conv) Kind() string { return c.kind }
 
-// weightBytes is the memory that the packed weights take.
-func (c *conv) weightBytes() int {
+// packed is weights in the form that a kernel takes; several operations may share them.
+type packed interface{ Bytes() int }
+
+func (c *conv) packed() packed {
 	switch {
 	case c.deep != nil:
-		return c.each.Bytes()
+		return c.each
 	case c.quick != nil:
-		return c.turned.Bytes()
+		return c.turned
 	case c.planar != nil:
-		return c.narrow.Bytes()
+		return c.narrow
 	}
-	return c.weights.Bytes()
+	return c.weights
 }
 
 func (c *conv) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
@@ -234,8 +241,8 @@ type local struct {
 	weights *kernels.LocalWeights
 }
 
-func (c *local) Kind() string     { return c.kind }
-func (c *local) weightBytes() int { return c.weights.Bytes() }
+func (c *local) Kind() string   { return c.kind }
+func (c *local) packed() packed { return c.weights }
 
 func (c *local) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 	c.plan.Run(e.Team, out[0].Float32s(), in[0].Float32s(), c.weights, c.act)
@@ -282,8 +289,8 @@ func newTransposed(s kernels.Transposed2D, w, bias []float32, f *fused) *transpo
 	return t
 }
 
-func (t *transposed) Kind() string     { return t.kind }
-func (t *transposed) weightBytes() int { return t.weights.Bytes() }
+func (t *transposed) Kind() string   { return t.kind }
+func (t *transposed) packed() packed { return t.weights }
 
 func (t *transposed) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 	t.plan.Run(e.Team, out[0].Float32s(), in[0].Float32s(), t.weights, t.act)
@@ -299,8 +306,8 @@ type dense struct {
 	act  kernels.Act
 }
 
-func (d *dense) Kind() string     { return d.kind }
-func (d *dense) weightBytes() int { return d.b.Bytes() }
+func (d *dense) Kind() string   { return d.kind }
+func (d *dense) packed() packed { return d.b }
 
 func (d *dense) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 	kernels.Gemm(e.Team, out[0].Float32s(), d.b.N, in[0].Float32s(), d.b.K, d.m, d.b, optional(in, 1), d.b.N, d.act)

@@ -905,3 +905,58 @@ func TestResizeHasOneDefinition(t *testing.T) {
 		}
 	}
 }
+
+// TestSharedWeights: operations that share weights share what these are packed to, and where they would be packed too often, they are left as they are.
+func TestSharedWeights(t *testing.T) {
+	const c, layers = 64, 200
+	w := tensor.New(tensor.Float32, c, c, 3, 3) // each layer moves channel i to 5·i+3
+	for i := range c {
+		w.Float32s()[(((5*i+3)%c)*c+i)*9+4] = 1
+	}
+	turned := tensor.New(tensor.Float32, c, c, 3, 3)
+	for i := range c {
+		turned.Float32s()[(i*c+(5*i+3)%c)*9+4] = 1
+	}
+	x := tensor.New(tensor.Float32, 1, c, 2, 3)
+	for i := range x.Float32s() {
+		x.Float32s()[i] = float32(i + 1)
+	}
+	want := slices.Clone(x.Float32s())
+	for range layers {
+		from := slices.Clone(want)
+		for i := range c {
+			copy(want[(5*i+3)%c*6:][:6], from[i*6:][:6])
+		}
+	}
+	for _, op := range []struct {
+		layer layer.Op
+		w     *tensor.Tensor
+		most  int64 // bytes of weights
+	}{
+		{&layer.Conv{Window: pads(1), Groups: 1}, w, 1 << 20},
+		{&layer.ConvTranspose{Window: pads(1), Groups: 1}, turned, 28 << 20},
+	} {
+		n := newNet(1)
+		y, weights := n.Input("x", tensor.Float32, model.Fixed(x.Shape()...)...), model.Const("w", op.w)
+		for range layers {
+			y = n.Add(n.name("y"), op.layer, y, weights)
+		}
+		n.Output(y)
+		for _, consume := range []bool{false, true} {
+			p, err := model.Compile(n.Graph, model.Options{Threads: 1, Consume: consume})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := p.Size().WeightBytes; got > op.most {
+				t.Errorf("%s: %d bytes of weights", op.layer.Kind(), got)
+			}
+			s := p.NewSession()
+			if err := s.Run(context.Background(), model.Tensors{"x": x}, nil); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(s.Output(0).Float32s(), want) {
+				t.Errorf("%s: channels are not where they belong", op.layer.Kind())
+			}
+		}
+	}
+}

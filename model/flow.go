@@ -30,7 +30,7 @@ func (b *flow) enter(o *op) (more bool, err error) {
 		return true, nil
 	}
 	for i, v := range o.in {
-		if c := b.chosen[v]; c != nil {
+		if c := b.chosen[v]; c != nil && v != nil {
 			o.in[i] = c
 		}
 	}
@@ -39,16 +39,15 @@ func (b *flow) enter(o *op) (more bool, err error) {
 		if c := o.in[0].info.Value; c != nil && c.DType() == tensor.Bool && c.Len() == 1 {
 			from := f.Branch(c)
 			for i, v := range o.out {
-				b.chosen[v] = o.in[from+i]
+				if v != nil {
+					b.chosen[v] = o.in[from+i]
+				}
 			}
 			return false, nil
 		}
 	}
 	for _, v := range o.in {
 		if err := b.wrong[v]; err != nil {
-			if decides {
-				return false, err // both branches will have to be computed
-			}
 			return false, b.fail(o, err)
 		}
 	}
@@ -106,28 +105,39 @@ func (b *flow) leave(p *ir) error {
 	return nil
 }
 
-// guard is a condition under which a step is computed.
+// oneBool returns the element of a tensor of one bool; ok is false for any other, and for none.
+func oneBool(t *tensor.Tensor) (v, ok bool) {
+	if t == nil || t.DType() != tensor.Bool || t.Len() != 1 {
+		return false, false
+	}
+	return tensor.Data[bool](t)[0], true
+}
+
+// guard is a branch of an If whose steps are computed only if it is taken, and those around it are.
 type guard struct {
+	around    int // in guards; -1 for none
 	condition int // in vals
 	is        bool
 }
 
-// guards puts the ops that belong to one branch behind its condition, and returns those conditions, from the outermost in.
-func (p *ir) guards() map[*op][]*layer.Place[*op] {
+// mostGuarded is the most Ifs of a program whose branches are told apart.
+const mostGuarded = 2000
+
+// guards puts the ops that belong to one branch behind its condition, and returns where they are.
+func (p *ir) guards() map[*op]*layer.Place[*op] {
 	if !p.flows {
 		return nil
 	}
-	at := layer.Places(p.ops, p.outputs, func(o *op) (layer.Op, []*val, []*val) { return o.op, o.in, o.out })
-	if len(at) == 0 {
+	ifs := 0
+	for _, o := range p.ops {
+		if _, ok := o.op.(*layer.If); ok {
+			ifs++
+		}
+	}
+	if ifs == 0 || ifs > mostGuarded {
 		return nil
 	}
-	conditions := map[*op][]*layer.Place[*op]{}
-	for o, in := range at {
-		for ; in != nil; in = in.Around {
-			conditions[o] = append(conditions[o], in)
-		}
-		slices.Reverse(conditions[o])
-	}
+	at := layer.Places(p.ops, p.outputs, func(o *op) (layer.Op, []*val, []*val) { return o.op, o.in, o.out })
 	maker := map[*val]*op{}
 	for _, o := range p.ops {
 		for _, v := range o.out {
@@ -135,16 +145,22 @@ func (p *ir) guards() map[*op][]*layer.Place[*op] {
 		}
 	}
 	order := make([]*op, 0, len(p.ops))
-	done := map[*op]bool{}
+	done, entered := map[*op]bool{}, map[*layer.Place[*op]]bool{nil: true}
 	var put func(o *op)
+	var enter func(in *layer.Place[*op])
+	enter = func(in *layer.Place[*op]) {
+		if !entered[in] {
+			entered[in] = true
+			enter(in.Around)
+			put(maker[in.Of.in[0]])
+		}
+	}
 	put = func(o *op) {
 		if o == nil || done[o] {
 			return
 		}
 		done[o] = true
-		for _, c := range conditions[o] {
-			put(maker[c.Of.in[0]])
-		}
+		enter(at[o])
 		for _, v := range o.in {
 			if v != nil {
 				put(maker[v])
@@ -156,5 +172,43 @@ func (p *ir) guards() map[*op][]*layer.Place[*op] {
 		put(o)
 	}
 	p.ops = order
-	return conditions
+	return at
+}
+
+// guard returns the number of a place among the guards, -1 for that outside of all.
+func (p *Program) guard(in *layer.Place[*op], numbers map[*layer.Place[*op]]int, add func(v *val) int) int {
+	if in == nil {
+		return -1
+	}
+	n, ok := numbers[in]
+	if !ok {
+		around := p.guard(in.Around, numbers, add)
+		n = len(p.guards)
+		p.guards = append(p.guards, guard{around, add(in.Of.in[0]), !in.Second})
+		numbers[in] = n
+	}
+	return n
+}
+
+// isTaken says whether a guard's branch is, and those around it are. s.taken keeps what it has said in this run: 0 nothing, 1 no, 2 yes.
+func (s *Session) isTaken(n int) (bool, error) {
+	if n < 0 {
+		return true, nil
+	}
+	if s.taken[n] == 0 {
+		g := &s.prog.guards[n]
+		yes, err := s.isTaken(g.around)
+		if err != nil {
+			return false, err
+		}
+		if yes {
+			is, ok := oneBool(s.vals[g.condition])
+			if !ok {
+				return false, fmt.Errorf("the condition is %v, not one bool", s.vals[g.condition])
+			}
+			yes = is == g.is
+		}
+		s.taken[n] = 1 + uint8(b2i(yes))
+	}
+	return s.taken[n] == 2, nil
 }

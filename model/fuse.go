@@ -97,7 +97,7 @@ func constant(name string, t *tensor.Tensor) *val {
 func (p *ir) simplify() {
 	e := p.edit()
 	for _, o := range p.ops {
-		switch o.op.(type) {
+		switch f := o.op.(type) {
 		case *layer.Identity, *layer.Dropout:
 			if len(o.out) > 1 && o.out[1] != nil || o.in[0].info.DType == tensor.String {
 				continue
@@ -107,6 +107,15 @@ func (p *ir) simplify() {
 		case *layer.Reshape:
 			if x, y := o.in[0], o.out[0]; x.known && y.known && slices.Equal(x.info.Shape, y.info.Shape) {
 				e.replace[y] = x
+				e.drop[o] = true
+			}
+		case *layer.Pad:
+			if !static(o) || o.out[0].info.DType != tensor.Float32 {
+				continue
+			}
+			before, after, _, ok := f.Constant(o.infos())
+			if ok && !slices.ContainsFunc(slices.Concat(before, after), func(n int) bool { return n != 0 }) {
+				e.replace[o.out[0]] = o.in[0]
 				e.drop[o] = true
 			}
 		}

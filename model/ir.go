@@ -67,13 +67,59 @@ type ir struct {
 // left is what may still be spent on a network, the bodies of its Loops included.
 type left struct {
 	fold   int64 // bytes that constant folding may still make
-	unroll int   // ops that Loops may become
-	bodies int   // ops of bodies that are compiled
-	parts  int   // of sequences
+	work   int64 // and what it may still look at
+	unroll int   // what turns of Loops that are written out may cost, see Loop.cost
+	bodies int   // and bodies that are compiled
+	lists  int   // bytes for what sequences hold
+	again  int   // bytes of weights that are packed more than once
+
+	paid  map[*val]bool   // weights that have been packed
+	packs map[packing]any // what they have become
+}
+
+// packing is a way to pack weights.
+type packing struct {
+	w, bias *val
+	way     int // the side of a tile of Winograd's; or one of those below
+	groups  int
+}
+
+const (
+	packDirect = -1 - iota
+	packDense
+	packTurned
+)
+
+// pay says whether weights may be packed: once, and again while that is little in all.
+func (l *left) pay(w *val) bool {
+	if !l.paid[w] {
+		l.paid[w] = true
+		return true
+	}
+	n := 4 * w.info.Value.Len()
+	if n > l.again {
+		return false
+	}
+	l.again -= n
+	return true
+}
+
+// once returns what weights have become by this packing, of which there is one for all ops that share them, and false where they may not be packed again.
+func once[T any](l *left, k packing, pack func() T) (packed T, ok bool) {
+	if v := l.packs[k]; v != nil {
+		return v.(T), true
+	}
+	if !l.pay(k.w) {
+		return packed, false
+	}
+	packed = pack()
+	l.packs[k] = packed
+	return packed, true
 }
 
 func newIR(opt Options) *ir {
-	return &ir{consts: map[*Value]*val{}, left: &left{fold: 24 << 20, unroll: 2000, bodies: 2 * maxParts, parts: maxParts}, opt: opt}
+	return &ir{consts: map[*Value]*val{}, opt: opt, left: &left{fold: 24 << 20, work: 1 << 31, unroll: 8000, bodies: 100000, lists: 16 << 20, again: 24 << 20,
+		paid: map[*val]bool{}, packs: map[packing]any{}}}
 }
 
 // inner returns a program for the body of a Loop.
@@ -317,6 +363,15 @@ func (p *ir) expand(o *op, b *flow, env *layer.Env) (become []*op, ok bool, err 
 	return nil, false, b.tensors(o)
 }
 
+// may says whether constant folding may do some work, and notes it.
+func (l *left) may(work int64) bool {
+	if work > min(foldWork, l.work) {
+		return false
+	}
+	l.work -= work
+	return true
+}
+
 // inferOp finds the types and shapes of an op's outputs, or their elements; then the op itself need not be kept.
 func (p *ir) inferOp(o *op, env *layer.Env) (keep bool, err error) {
 	fold, known := true, true
@@ -335,7 +390,7 @@ func (p *ir) inferOp(o *op, env *layer.Env) (keep bool, err error) {
 	if errors.Is(err, layer.ErrUnknown) {
 		w, hard := o.op.(layer.Worker)
 		d, ok := o.op.(layer.Dynamic)
-		return !ok || !fold || hard && w.Work(in, nil) > foldWork || p.foldDynamic(o, d, env) != nil, nil
+		return !ok || !fold || hard && !p.left.may(w.Work(in, nil)) || p.foldDynamic(o, d, env) != nil, nil
 	}
 	if err != nil {
 		return false, err
@@ -369,7 +424,7 @@ func (p *ir) inferOp(o *op, env *layer.Env) (keep bool, err error) {
 	if done {
 		return false, nil
 	}
-	if !fold || size > p.left.fold || o.work > foldWork {
+	if !fold || size > p.left.fold || !p.left.may(o.work) {
 		for _, v := range o.out {
 			if v != nil {
 				v.info.Value = nil

@@ -18,8 +18,8 @@ import (
 // turn, the carried values for it, and slices. The Loop's outputs are the carried values after the last turn and each of the slices, stacked along a new
 // first dimension.
 //
-// Compile replaces a Loop whose turns it can count by what they compute, up to some number of nodes. Any other runs its body as a Program, one for each
-// combination of the carried values' shapes.
+// Compile replaces a Loop whose turns it can count by what they compute, up to some number of nodes. Any other runs its body as a Program, which is compiled
+// for the types and shapes of what it takes; the last few are kept.
 type Loop struct {
 	Body    *Graph
 	Carried int
@@ -86,12 +86,23 @@ func (l *Loop) turnInputs(turn int64) [2]*tensor.Tensor {
 	return t
 }
 
-// ops is the number of nodes of a turn.
-func (l *Loop) ops() int {
-	n := 1 + len(l.Body.Nodes)
+// cost is what a turn adds to a network: its nodes, those with many inputs, long names or large constants several times.
+func (l *Loop) cost() int {
+	n := 1
 	for _, m := range l.Body.Nodes {
+		n += 1 + len(m.Name)/256
+		for _, v := range m.Out {
+			if n++; v != nil {
+				n += len(v.Name) / 256
+			}
+		}
+		for _, v := range m.In {
+			if n++; v != nil && v.Const != nil {
+				n += len(v.Const.Raw()) / 4096
+			}
+		}
 		if inner, ok := m.Op.(*Loop); ok {
-			n += inner.ops()
+			n += inner.cost()
 		}
 	}
 	return n
@@ -106,7 +117,7 @@ func (p *ir) unroll(o *op, l *Loop, b *flow, env *layer.Env) (kept []*op, done b
 	if !ok {
 		return nil, false, nil
 	}
-	size := l.ops()
+	size := l.cost()
 	if first && o.in[0] != nil && most > int64(p.left.unroll/size) {
 		return nil, false, nil
 	}
@@ -138,11 +149,10 @@ func (p *ir) unroll(o *op, l *Loop, b *flow, env *layer.Env) (kept []*op, done b
 			}
 		}
 		kept = append(kept, ops...)
-		c := out[0].info
-		if c.Value == nil || c.DType != tensor.Bool || c.Value.Len() != 1 {
+		told := false
+		if again, told = oneBool(out[0].info.Value); !told {
 			return nil, false, nil
 		}
-		again = tensor.Data[bool](c.Value)[0]
 		carried = out[1:][:l.Carried]
 		for i := range stacked {
 			stacked[i] = append(stacked[i], out[1+l.Carried+i])
@@ -152,8 +162,12 @@ func (p *ir) unroll(o *op, l *Loop, b *flow, env *layer.Env) (kept []*op, done b
 		if v == nil || i < l.Carried {
 			continue
 		}
-		if len(stacked[i-l.Carried]) == 0 {
+		n := len(stacked[i-l.Carried])
+		if n == 0 {
 			return nil, false, nil // the body has to be compiled to tell the slices' shape
+		}
+		if p.left.unroll -= n; p.left.unroll < 0 {
+			return nil, false, nil
 		}
 	}
 	for i, v := range o.out {
@@ -207,7 +221,7 @@ func (p *ir) loop(o *op, l *Loop) error {
 	if !known {
 		return nil
 	}
-	if p.left.bodies -= l.ops(); p.left.bodies < 0 {
+	if p.left.bodies -= l.cost(); p.left.bodies < 0 {
 		return nil // running compiles it
 	}
 	body, err := r.compile(p.inner(), infos)
@@ -229,8 +243,8 @@ func (p *ir) loop(o *op, l *Loop) error {
 		}
 	}
 	most, first, counted := l.counted(o)
-	c := body.vals[body.outputs[0]].info
-	always := counted && first && c.Value != nil && tensor.Data[bool](c.Value)[0] // all turns are made
+	again, told := oneBool(body.vals[body.outputs[0]].info.Value)
+	always := counted && first && told && again // all turns are made
 	turns := max(0, most)
 	if always {
 		o.macs = satMul(body.Size().MACs, turns)
@@ -254,6 +268,9 @@ func (p *ir) loop(o *op, l *Loop) error {
 			continue
 		}
 		s := r.stackShapes[i-l.Carried]
+		if s.DType == tensor.String {
+			return nil // running refuses to stack them
+		}
 		if turns > math.MaxInt32 {
 			return fmt.Errorf("%d turns", turns)
 		}
@@ -390,11 +407,17 @@ func (r *loopRun) run(e *layer.Env, given []*tensor.Tensor, slice func(turn int6
 	r.in = append(r.in[:0], given...)
 	in = r.in
 	most, again := int64(math.MaxInt64), true
-	if in[0] != nil {
-		most = in[0].Int64s()[0]
+	if t := in[0]; t != nil {
+		if t.DType() != tensor.Int64 || t.Len() != 1 {
+			return nil, 0, fmt.Errorf("the most turns are %v, not one int64", t)
+		}
+		most = t.Int64s()[0]
 	}
-	if in[1] != nil {
-		again = tensor.Data[bool](in[1])[0]
+	if t := in[1]; t != nil {
+		told := false
+		if again, told = oneBool(t); !told {
+			return nil, 0, fmt.Errorf("whether there is a turn is %v, not one bool", t)
+		}
 	}
 	if r.turn == nil {
 		r.turn = r.turnInputs(0)[0]
@@ -417,11 +440,10 @@ func (r *loopRun) run(e *layer.Env, given []*tensor.Tensor, slice func(turn int6
 		if e.Team.Stopped() {
 			return in, turns, nil // whoever stopped it knows
 		}
-		c := s.Output(0)
-		if c.DType() != tensor.Bool || c.Len() != 1 {
-			return nil, turns, fmt.Errorf("turn %d: whether there is another is %v, not one bool", turns, c)
+		told := false
+		if again, told = oneBool(s.Output(0)); !told {
+			return nil, turns, fmt.Errorf("turn %d: whether there is another is %v, not one bool", turns, s.Output(0))
 		}
-		again = tensor.Data[bool](c)[0]
 		for i, next := range r.carried[turns%2] {
 			t := s.Output(1 + i)
 			if t.DType() != in[2+i].DType() {

@@ -11,7 +11,7 @@ import (
 // toNHWC gives images the layout [N,H,W,C] (and [N,L,C] in one dimension) wherever an operation has a fast form in it, and replaces those
 // operations by their fast forms. Other operations keep ONNX's axis order; values change layout between the two.
 func (p *ir) toNHWC(consume bool) {
-	l := &layouts{consume: consume, twin: map[*val]*val{}, skip: map[*op]bool{}, uses: p.uses()}
+	l := &layouts{left: p.left, consume: consume, twin: map[*val]*val{}, skip: map[*op]bool{}, uses: p.uses()}
 	for i, o := range p.ops {
 		l.rest = p.ops[i+1:]
 		if l.skip[o] {
@@ -49,6 +49,7 @@ type layouts struct {
 	twin map[*val]*val
 	uses map[*val]int
 
+	left    *left
 	consume bool // the memory of constants may be used
 }
 
@@ -585,11 +586,14 @@ func (l *layouts) conv(o *op, f *fused, c *layer.Conv) bool {
 	if shape.OH() != out[0] || shape.OW() != out[1] {
 		return l.unfuse(o, f)
 	}
+	fast, ok := l.newConv(shape, w, o.in[2], f)
+	if !ok {
+		return l.unfuse(o, f)
+	}
 	in := []*val{l.nhwc(x)}
 	if o.in[3] != nil {
 		in = append(in, l.nhwc(o.in[3]))
 	}
-	fast := newConv(shape, w.floats(), o.in[2].floats(), f, l.consume && l.uses[w] == 1)
 	n := l.emit(o.name, fast, in, becomes(o.out[0]))
 	n.macs, n.params = o.macs, o.params
 	return true
@@ -604,7 +608,7 @@ func (l *layouts) local(o *op, f *fused, c *layer.LocallyConnected) bool {
 	}
 	shape.O = w.info.Shape[2]
 	positions := out[0] * out[1]
-	if shape.OH() != out[0] || shape.OW() != out[1] {
+	if shape.OH() != out[0] || shape.OW() != out[1] || !l.left.pay(w) {
 		return l.unfuse(o, f)
 	}
 	var bias []float32 // [OH,OW,O]
@@ -673,7 +677,7 @@ func (l *layouts) convTranspose(o *op, f *fused, c *layer.ConvTranspose) bool {
 		PT: h.Before, PB: h.After, PL: v.Before, PR: v.After, AH: added(h), AW: added(v), Groups: c.Groups}
 	patterns := float64(min(h.Out/h.Stride, 2*h.Kernel/h.Stride) + 2)
 	if s.N < 1 || s.C < 1 || s.O < 1 || s.AH < 0 || s.AW < 0 || s.H*s.W*s.C > 1<<30 ||
-		patterns*float64(h.Kernel)*float64(v.Kernel)*float64(v.Out/v.Stride+1) > maxOffsets {
+		patterns*float64(h.Kernel)*float64(v.Kernel)*float64(v.Out/v.Stride+1) > maxOffsets || !l.left.pay(w) {
 		return l.unfuse(o, f)
 	}
 	n := l.emit(o.name, newTransposed(s, w.floats(), o.in[2].floats(), f), []*val{l.nhwc(x)}, becomes(o.out[0]))
@@ -733,21 +737,34 @@ func (l *layouts) gemm(o *op, f *fused, g *layer.Gemm) bool {
 	if g.TransA || w.floats() == nil || k == 0 || n == 0 || m == 0 {
 		return l.unfuse(o, f)
 	}
-	weights, ours := w.floats(), l.consume && l.uses[w] == 1
-	if g.Alpha != 1 {
-		weights, ours = slices.Clone(weights), true
-		for i := range weights {
-			weights[i] *= g.Alpha
-		}
+	way := packing{w, o.in[2], packDense, 1}
+	if g.TransB {
+		way.way = packTurned
 	}
-	fast := &dense{kind: f.kind, m: m, act: f.act}
-	switch {
-	case g.TransB && ours:
-		fast.b = kernels.PackBTInPlace(weights, k, n, bias)
-	case g.TransB:
-		fast.b = kernels.PackBT(weights, k, k, n, bias)
-	default:
-		fast.b = kernels.PackB(weights, n, k, n, bias)
+	pack := func() *kernels.Packed {
+		weights, ours := w.floats(), l.consume && l.uses[w] == 1
+		if g.Alpha != 1 {
+			weights, ours = slices.Clone(weights), true
+			for i := range weights {
+				weights[i] *= g.Alpha
+			}
+		}
+		switch {
+		case g.TransB && ours:
+			return kernels.PackBTInPlace(weights, k, n, bias)
+		case g.TransB:
+			return kernels.PackBT(weights, k, k, n, bias)
+		}
+		return kernels.PackB(weights, n, k, n, bias)
+	}
+	fast, ok := &dense{kind: f.kind, m: m, act: f.act}, true
+	if g.Alpha == 1 && (g.Beta == 1 || bias == nil) {
+		fast.b, ok = once(l.left, way, pack)
+	} else if ok = l.left.pay(w); ok {
+		fast.b = pack()
+	}
+	if !ok {
+		return l.unfuse(o, f)
 	}
 	e := l.emit(o.name, fast, []*val{l.nchw(x), l.nchw(o.in[3])}, o.out[0])
 	e.macs, e.params = o.macs, o.params
@@ -759,13 +776,19 @@ func (l *layouts) matmul(o *op, f *fused) bool {
 	x, w := o.in[0], o.in[1]
 	k, n := w.info.Shape[0], w.info.Shape[1]
 	count, _ := tensor.Count(x.info.Shape)
-	in := []*val{l.nchw(x)}
-	var bias []float32
+	var bias *val
 	if len(o.in) > 2 {
-		bias = o.in[2].floats()
+		bias = o.in[2]
+	}
+	b, ok := once(l.left, packing{w, bias, packDense, 1}, func() *kernels.Packed { return kernels.PackB(w.floats(), n, k, n, bias.floats()) })
+	if !ok {
+		return len(o.in) > 2 && l.unfuse(o, f)
+	}
+	in := []*val{l.nchw(x)}
+	if len(o.in) > 2 {
 		in = append(in, l.nchw(o.in[3]))
 	}
-	e := l.emit(o.name, &dense{kind: f.kind, m: count / k, b: kernels.PackB(w.floats(), n, k, n, bias), act: f.act}, in, o.out[0])
+	e := l.emit(o.name, &dense{kind: f.kind, m: count / k, b: b, act: f.act}, in, o.out[0])
 	e.macs, e.params = o.macs, o.params
 	return true
 }

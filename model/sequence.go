@@ -51,8 +51,20 @@ func (b *flow) list(v *val) ([]*val, bool) {
 	return list, ok
 }
 
-// maxParts is how many tensors the sequences of a network may hold in all.
-const maxParts = 30000
+// What a tensor of a list takes, in bytes: a place in the list, and an op with its output.
+const (
+	placeBytes = 8
+	partBytes  = 2048
+)
+
+// hold pays for a list, and for tensors that it makes.
+func (p *ir) hold(list, parts int) error {
+	if p.left.lists -= min(placeBytes*list+partBytes*parts, 1<<30); p.left.lists < 0 {
+		p.left.lists = 0
+		return errors.New("the network's sequences hold too many tensors")
+	}
+	return nil
+}
 
 // sequence works a Sequence out and returns the ops that are needed for it.
 func (p *ir) sequence(o *op, s *Sequence, b *flow, env *layer.Env) ([]*op, error) {
@@ -91,11 +103,8 @@ func (p *ir) sequence(o *op, s *Sequence, b *flow, env *layer.Env) ([]*op, error
 		return v[0], nil
 	}
 	set := func(list []*val) ([]*op, error) {
-		if p.left.parts -= len(list); p.left.parts < 0 {
-			return nil, fmt.Errorf("its sequences hold more than %d tensors", maxParts)
-		}
 		b.lists[out] = list
-		return nil, nil
+		return nil, p.hold(len(list), 0)
 	}
 	least := map[SequenceFn]int{SequenceEmpty: 0, SequenceInsert: 2, SequenceAt: 2}
 	n, ok := least[s.Fn]
@@ -166,6 +175,9 @@ func (p *ir) sequence(o *op, s *Sequence, b *flow, env *layer.Env) ([]*op, error
 		if len(list) == 0 {
 			return nil, errors.New("the sequence is empty")
 		}
+		if err := p.hold(len(list), len(list)*b2i(s.New)); err != nil {
+			return nil, err
+		}
 		return p.inferOps(join(out, list, s.Axis, s.New), b, env)
 	case SplitToSequence:
 		ops, parts, err := p.split(o, s, given(1), known)
@@ -196,6 +208,9 @@ func (p *ir) split(o *op, s *Sequence, sized bool, known func(i int) ([]int, err
 	whole, each := x.info.Shape[axis], 1
 	var sizes []int64
 	if sized {
+		if n, _ := tensor.Count(o.in[1].info.Shape); n > p.left.lists/partBytes {
+			return nil, nil, fmt.Errorf("%d parts are too many", n)
+		}
 		v, err := known(1)
 		if err != nil {
 			return nil, nil, err
@@ -212,8 +227,8 @@ func (p *ir) split(o *op, s *Sequence, sized bool, known func(i int) ([]int, err
 		}
 	}
 	if each > 0 {
-		if (whole+each-1)/each > p.left.parts {
-			return nil, nil, fmt.Errorf("%d parts of %d are too many", whole, each)
+		if n := (whole + each - 1) / each; n > p.left.lists/partBytes {
+			return nil, nil, fmt.Errorf("%d parts are too many", n)
 		}
 		for left := whole; left > 0; left -= each {
 			sizes = append(sizes, int64(min(each, left)))
@@ -221,6 +236,9 @@ func (p *ir) split(o *op, s *Sequence, sized bool, known func(i int) ([]int, err
 	}
 	if len(sizes) == 0 {
 		return nil, nil, nil
+	}
+	if err := p.hold(0, len(sizes)*(1+b2i(s.Drop))); err != nil {
+		return nil, nil, err
 	}
 	cut := &op{name: o.name, op: &layer.Split{Axis: axis, Parts: len(sizes)}, in: []*val{x, constant(o.name+":sizes", tensor.Of(sizes))}}
 	ops, parts := []*op{cut}, make([]*val, len(sizes))

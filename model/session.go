@@ -22,6 +22,7 @@ type Session struct {
 	ops   []layer.Op       // of each step
 	args  []args           // of each step
 	times []time.Duration  // of each step; nil unless timing
+	taken []uint8          // of each guard; see isTaken
 	watch watch
 }
 
@@ -30,7 +31,7 @@ type args struct{ in, out []*tensor.Tensor }
 // NewSession returns a Session with its memory allocated.
 func (p *Program) NewSession() *Session {
 	s := &Session{prog: p, arena: tensor.Bytes(p.arena), vals: make([]*tensor.Tensor, len(p.vals)), args: make([]args, len(p.steps)),
-		ops: make([]layer.Op, len(p.steps))}
+		ops: make([]layer.Op, len(p.steps)), taken: make([]uint8, len(p.guards))}
 	s.env.Team = kernels.NewTeam(p.threads)
 	s.watch.team = s.env.Team
 	for i, v := range p.vals {
@@ -165,23 +166,24 @@ func (s *Session) shareInputs() {
 }
 
 func (s *Session) steps(ctx context.Context) error {
+	clear(s.taken)
 	for i := range s.prog.steps {
 		st, a := &s.prog.steps[i], &s.args[i]
 		var begin time.Time
 		if s.times != nil {
 			begin = time.Now()
 		}
-		if !st.shared && s.wanted(st) {
+		taken, err := s.isTaken(st.guard)
+		if taken && !st.shared {
 			s.env.Reset()
-			var err error
 			if st.dynamic {
 				err = s.dynamic(st, s.ops[i], a)
 			} else {
 				err = s.ops[i].Forward(&s.env, a.in, a.out)
 			}
-			if err != nil {
-				return fmt.Errorf("model: node %q (%s): %w", st.name, st.op.Kind(), err)
-			}
+		}
+		if err != nil {
+			return fmt.Errorf("model: node %q (%s): %w", st.name, st.op.Kind(), err)
 		}
 		if s.times != nil {
 			s.times[i] += time.Since(begin)
@@ -191,16 +193,6 @@ func (s *Session) steps(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// wanted says whether a step belongs to branches that are taken.
-func (s *Session) wanted(st *step) bool {
-	for _, g := range st.guards {
-		if tensor.Data[bool](s.vals[g.condition])[0] != g.is {
-			return false
-		}
-	}
-	return true
 }
 
 // dynamic runs a step whose shapes are known only now.

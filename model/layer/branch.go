@@ -71,7 +71,10 @@ type Place[N comparable] struct {
 // meet returns the innermost place that both lie in.
 func (p *Place[N]) meet(q *Place[N]) *Place[N] {
 	for p != q {
-		if p != nil && (q == nil || p.depth >= q.depth) {
+		if p == nil || q == nil {
+			return nil
+		}
+		if p.depth >= q.depth {
 			p = p.Around
 		} else {
 			q = q.Around

@@ -234,6 +234,13 @@ func standardAttention(c *call) layer.Op {
 		}
 	}
 	s, t := c.sizes("s", a.q, 2, 3), c.sizes("t", a.v, 2, 3)
+	if mask != nil && c.version >= 24 {
+		// Keys behind the end of the mask are hidden.
+		short := c.binary("short", layer.Sub, t, c.sizes("mask:keys", a.bias, -1, tensor.MaxRank))
+		none := c.list("none", 0)
+		pads := c.concat("pads", 0, none, c.binary("missing", layer.Max, short, none))
+		a.bias = c.emit("mask:padded", &layer.Pad{Mode: layer.PadConstant}, a.bias, pads, c.like("mask:pad", lowest, a.q), c.list("mask:axis", -1))
+	}
 	var seen, offset *model.Value
 	if counts != nil {
 		counts = c.emit("counts", &layer.Reshape{}, counts, c.list("counts:shape", -1, 1, 1, 1))

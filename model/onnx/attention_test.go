@@ -204,6 +204,18 @@ func TestAttention(t *testing.T) {
 		})
 		near(t, "y, each", answer(t, f.bytes(), model.Tensors{"x": x})["y"], rows(want, 2, 2, 3, 1), tolerance)
 	})
+	t.Run("short mask", func(t *testing.T) {
+		// All scores are equal: what counts is which keys are seen, the first of three, or the first two.
+		x := tensor.New(tensor.Float32, 1, 1, 2, 2)
+		c := tensors{"k": tensor.New(tensor.Float32, 1, 1, 3, 2), "v": tensor.Of([]float32{1, 2, 30, 40, 500, 600}, 1, 1, 3, 2), "whole": tensor.Of([]bool{true, true, false}, 1, 3),
+			"one": tensor.Of([]bool{true}, 1, 1), "two": tensor.Of([]float32{0, 0, 0, float32(math.Inf(-1))}, 2, 2)}
+		for mask, want := range map[string][]float64{"one": {1, 2, 1, 2}, "two": {15.5, 21, 1, 2}, "whole": {15.5, 21, 15.5, 21}} {
+			for _, hidden := range [][]string{nil, {mask}} {
+				f := attentionFile("Attention", "", 24, x, c, list("x", "k", "v", mask), list("y"), hidden)
+				near(t, mask, answer(t, f.bytes(), model.Tensors{"x": x})["y"], want, 1e-5)
+			}
+		}
+	})
 	t.Run("packed", func(t *testing.T) {
 		// The weights hand x on as query, key and value; the bias is added to the value.
 		h := heads{batch: 1, heads: 2, kv: 2, s: 2, t: 3, d: 1, e: 1}

@@ -122,6 +122,16 @@ var branching = []struct {
 		[][]byte{nodeMessage("Gather", "", "", list("v", "m"), list("g")), choice("c", "r", [][]byte{nodeMessage("Mul", "", "", list("g", "x"), list("r"))}, [][]byte{nodeMessage("Gather", "", "", list("v", "m"), list("r"))})},
 		[][]byte{nodeMessage("Neg", "", "", list("x"), list("r"))})),
 		[][]byte{int64Const("all", -1), float("k", 3)}, []float32{-1, -2, -3}, []float32{-1, -2, -3}},
+	// The first output of the If, which is 50, is not what the Clip leaves out.
+	{"an output that is left out", [][]byte{nodeMessage("If", "", "", list("yes"), list("", "u"), branch("then_branch", nil, nil, "k", "x"), branch("else_branch", nil, nil, "k", "k")),
+		nodeMessage("Clip", "", "", list("u", "", "big"), list("y"))},
+		[][]byte{tensorProto("yes", tensor.Scalar(true)), tensorProto("k", tensor.Scalar(float32(50))), tensorProto("big", tensor.Scalar(float32(2)))}, []float32{1, 2, 2}, []float32{1, 2, 2}},
+	// Running alone tells c; the Squeeze before it would be an error.
+	{"a condition where nothing fits", append(slices.Clone(largest), nodeMessage("Greater", "", "", list("mf", "k"), list("c")), choice("no", "y",
+		[][]byte{nodeMessage("Concat", "", "", list("x", "x"), list("xx"), attrInt("axis", 0)), nodeMessage("Squeeze", "", "", list("xx", "zero"), list("w")),
+			choice("c", "r", [][]byte{nodeMessage("Exp", "", "", list("w"), list("r"))}, [][]byte{nodeMessage("Neg", "", "", list("w"), list("r"))})},
+		[][]byte{nodeMessage("Neg", "", "", list("x"), list("r"))})),
+		[][]byte{int64Const("zero", 0), float("k", 3), tensorProto("no", tensor.Scalar(false))}, []float32{-1, -2, -3}, []float32{-1, -2, -3}},
 
 	{"turns by shape", append(slices.Clone(height), nodeMessage("Loop", "", "", list("h", "", "x"), list("y"),
 		body([][]byte{add("a", "x", "b"), nodeMessage("Identity", "", "", list("c"), list("d"))}, nil, turn("a"), "d", "b"))),

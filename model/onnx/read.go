@@ -106,6 +106,7 @@ type reader struct {
 	dir         *folder
 	g           *model.Graph
 	functions   map[[3]string]*functionProto
+	inlined     map[[3]string]bool // functions that have been called
 	unsupported map[[2]string][]string
 	nodes       int
 	fresh       int
@@ -121,11 +122,13 @@ type scope struct {
 	prefix  string                // of node and value names
 	depth   int
 	calling [][3]string
+	again   bool // not the first call of a function: its constants have been there before
+	budget  *decoder
 }
 
 // full is a name with the prefix. What has been written from a branch has it already.
 func (s *scope) full(name string) string {
-	if strings.HasPrefix(name, s.prefix) {
+	if strings.HasPrefix(name, s.prefix) || s.budget.spend(len(s.prefix)+len(name)) != nil { // then reading fails
 		return name
 	}
 	return s.prefix + name
@@ -184,7 +187,7 @@ func opsetMap(ids []opsetID) (map[string]int, error) {
 }
 
 func read(b []byte, dir *folder) (*model.Graph, error) {
-	r := &reader{dir: dir, g: &model.Graph{}, functions: map[[3]string]*functionProto{}, unsupported: map[[2]string][]string{}}
+	r := &reader{dir: dir, g: &model.Graph{}, functions: map[[3]string]*functionProto{}, inlined: map[[3]string]bool{}, unsupported: map[[2]string][]string{}}
 	r.d.left = 24 << 20
 	m, err := r.d.model(b)
 	if err != nil {
@@ -200,7 +203,7 @@ func read(b []byte, dir *folder) (*model.Graph, error) {
 			r.g.Meta[e.key] = e.value
 		}
 	}
-	s := &scope{values: map[string]*model.Value{}}
+	s := &scope{values: map[string]*model.Value{}, budget: &r.d}
 	if s.opsets, err = opsetMap(m.opsets); err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}
@@ -221,7 +224,11 @@ func read(b []byte, dir *folder) (*model.Graph, error) {
 		}
 		r.functions[key] = &f
 	}
-	if err := r.graph(m.graph, s); err != nil {
+	err = r.graph(m.graph, s)
+	if err == nil {
+		err = r.d.spend(0) // names may have been too long
+	}
+	if err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}
 	if len(r.unsupported) > 0 {
@@ -313,7 +320,7 @@ func (r *reader) initializers(g *graphProto, s *scope) error {
 		return errors.New("sparse initializers are not supported")
 	}
 	for i, raw := range g.initializers {
-		name, t, err := r.d.tensor(raw, r.dir)
+		name, t, err := r.tensor(raw, s)
 		if err != nil {
 			return fmt.Errorf("initializer %d, %q: %w", i, name, err)
 		}
@@ -325,6 +332,16 @@ func (r *reader) initializers(g *graphProto, s *scope) error {
 	return nil
 }
 
+// tensor reads a constant in a scope.
+func (r *reader) tensor(raw []byte, s *scope) (string, *tensor.Tensor, error) {
+	if s.again {
+		if err := r.d.spend(len(raw)); err != nil {
+			return "", nil, err
+		}
+	}
+	return r.d.tensor(raw, r.dir)
+}
+
 // inner is a graph that is an attribute of a node in s, and the scope in it, where names begin with prefix.
 func (r *reader) inner(raw []byte, prefix string, s *scope) (*graphProto, *scope, error) {
 	if s.depth >= maxDepth {
@@ -334,8 +351,9 @@ func (r *reader) inner(raw []byte, prefix string, s *scope) (*graphProto, *scope
 	if err != nil {
 		return nil, nil, fmt.Errorf("damaged graph: %w", err)
 	}
-	in := &scope{values: map[string]*model.Value{}, around: s, opsets: s.opsets, attrs: s.attrs, prefix: prefix, depth: s.depth + 1, calling: s.calling}
-	if err := r.d.spend(len(prefix) * (len(g.nodes) + len(g.inputs) + 1) * 3); err != nil {
+	in := &scope{values: map[string]*model.Value{}, around: s, opsets: s.opsets, attrs: s.attrs, prefix: prefix, depth: s.depth + 1, calling: s.calling,
+		again: s.again, budget: s.budget}
+	if err := r.d.spend(len(prefix)); err != nil {
 		return nil, nil, err
 	}
 	return &g, in, r.initializers(&g, in)
@@ -473,6 +491,11 @@ func (r *reader) node(n *nodeProto, s *scope) error {
 	if r.nodes++; r.nodes > maxNodes {
 		return fmt.Errorf("the model has more than %d nodes", maxNodes)
 	}
+	if s.depth > 0 {
+		if err := r.d.spend(64 * (len(n.in) + len(n.out))); err != nil {
+			return err
+		}
+	}
 	for _, name := range n.out {
 		if v := s.values[name]; name != "" && v != nil && v.Const != nil {
 			return fmt.Errorf("its output %q is a constant", name)
@@ -549,10 +572,11 @@ func (r *reader) inline(f *functionProto, key [3]string, n *nodeProto, s *scope)
 		name = fmt.Sprintf("%s_%d", f.name, r.fresh)
 	}
 	in := &scope{values: map[string]*model.Value{}, attrs: map[string]*attrProto{}, prefix: s.prefix + name + "/",
-		depth: s.depth + 1, calling: append(slices.Clone(s.calling), key)}
-	if err := r.d.spend(len(in.prefix) * (len(f.nodes) + 1) * 3); err != nil {
+		depth: s.depth + 1, calling: append(slices.Clone(s.calling), key), again: s.again || r.inlined[key], budget: s.budget}
+	if err := r.d.spend(len(in.prefix)); err != nil {
 		return err
 	}
+	r.inlined[key] = true
 	var err error
 	if in.opsets, err = opsetMap(f.opsets); err != nil {
 		return err
@@ -743,7 +767,7 @@ func (c *call) tensorAttr(name string) *tensor.Tensor {
 	if a == nil {
 		return nil
 	}
-	_, t, err := c.d.tensor(a.t, c.dir)
+	_, t, err := c.tensor(a.t, c.scope)
 	if err != nil {
 		c.fail("attribute %q: %w", name, err)
 		return nil
