@@ -14,6 +14,7 @@ type flow struct {
 	chosen map[*val]*val   // what an output of an If or Loop is
 	wrong  map[*val]error  // why a value cannot be computed
 	lists  map[*val][]*val // what a sequence holds
+	none   map[*val]bool   // optionals that hold nothing
 }
 
 // newFlow returns nil where a program has nothing of the kind.
@@ -21,7 +22,7 @@ func newFlow(p *ir) *flow {
 	if !p.flows {
 		return nil
 	}
-	return &flow{map[*val]*val{}, map[*val]error{}, map[*val][]*val{}}
+	return &flow{map[*val]*val{}, map[*val]error{}, map[*val][]*val{}, map[*val]bool{}}
 }
 
 // enter prepares an op whose inputs have been inferred, and says whether anything is left to do for it.
@@ -54,14 +55,35 @@ func (b *flow) enter(o *op) (more bool, err error) {
 	return true, nil
 }
 
-// tensors says which input is no tensor but a sequence.
-func (b *flow) tensors(o *op) error {
-	if b == nil || len(b.lists) == 0 {
-		return nil
+// kind says what a value is that is no tensor.
+func (b *flow) kind(v *val) string {
+	if _, ok := b.list(v); ok {
+		return "a sequence"
 	}
+	if b != nil && b.none[v] {
+		return "an optional that holds nothing"
+	}
+	return ""
+}
+
+// alias makes out what v is, if that is no tensor.
+func (b *flow) alias(out, v *val) bool {
+	if b.kind(v) == "" {
+		return false
+	}
+	if list, ok := b.lists[v]; ok {
+		b.lists[out] = list
+	} else {
+		b.none[out] = true
+	}
+	return true
+}
+
+// tensors says which input is no tensor.
+func (b *flow) tensors(o *op) error {
 	for i, v := range o.in {
-		if _, ok := b.lists[v]; ok && v != nil {
-			return fmt.Errorf("input %d is a sequence", i)
+		if k := b.kind(v); k != "" {
+			return fmt.Errorf("input %d is %s", i, k)
 		}
 	}
 	return nil
@@ -98,8 +120,8 @@ func (b *flow) leave(p *ir) error {
 		if p.outputs[i], err = b.value(v); err != nil {
 			return err
 		}
-		if _, ok := b.lists[p.outputs[i]]; ok {
-			return fmt.Errorf("model: output %q is a sequence", v.name)
+		if k := b.kind(p.outputs[i]); k != "" {
+			return fmt.Errorf("model: output %q is %s", v.name, k)
 		}
 	}
 	return nil

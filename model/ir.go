@@ -283,6 +283,14 @@ func (l *lowering) nodes(nodes []*Node, suffix string) error {
 			if half(c.DType) {
 				o.op = &layer.EyeLike{DType: tensor.Float32, K: c.K}
 			}
+		case *layer.CosineWindow:
+			if half(c.To) {
+				o.op = &layer.CosineWindow{Fn: c.Fn, Periodic: c.Periodic, To: tensor.Float32}
+			}
+		case *layer.MelWeightMatrix:
+			if half(c.To) {
+				o.op = &layer.MelWeightMatrix{To: tensor.Float32}
+			}
 		case *Loop:
 			l.p.loops, l.p.flows = true, true
 		case *layer.If, *Sequence:
@@ -294,6 +302,9 @@ func (l *lowering) nodes(nodes []*Node, suffix string) error {
 
 // foldWork is the most effort that is spent on one operation at Compile.
 const foldWork = 1 << 27
+
+// foldElements is the most elements of an operation that is computed at Compile without knowing how large its results will be.
+const foldElements = 1 << 19
 
 // infer finds types and shapes, and replaces what does not depend on the inputs by constants.
 func (p *ir) infer() error {
@@ -354,8 +365,7 @@ func (p *ir) expand(o *op, b *flow, env *layer.Env) (become []*op, ok bool, err 
 		return []*op{o}, true, p.loop(o, f)
 	case *layer.Identity:
 		if len(o.in) == 1 && len(o.out) == 1 && o.out[0] != nil {
-			if list, ok := b.list(o.in[0]); ok {
-				b.lists[o.out[0]] = list
+			if b.alias(o.out[0], o.in[0]) {
 				return nil, true, nil
 			}
 		}
@@ -475,6 +485,15 @@ func (p *ir) fold(o *op, env *layer.Env) error {
 }
 
 func (p *ir) foldDynamic(o *op, d layer.Dynamic, env *layer.Env) error {
+	n := 0
+	for _, t := range o.values() {
+		if t != nil {
+			n += t.Len()
+		}
+	}
+	if n > foldElements {
+		return errors.New("not now")
+	}
 	env.Reset()
 	out, err := d.Run(env, o.values())
 	if err != nil || len(out) < len(o.out) {

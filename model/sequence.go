@@ -21,16 +21,21 @@ const (
 	SequenceLength     SequenceFn = "SequenceLength"     // how many there are, an int64
 	SplitToSequence    SequenceFn = "SplitToSequence"    // input 0 cut along Axis into parts of the size or sizes of input 1, or of one
 	ConcatFromSequence SequenceFn = "ConcatFromSequence" // all joined along Axis, a new one with New
+	Optional           SequenceFn = "Optional"           // input 0, or nothing
+	OptionalGetElement SequenceFn = "OptionalGetElement" // what input 0 holds
+	OptionalHasElement SequenceFn = "OptionalHasElement" // whether input 0 holds anything, a bool
 )
 
-// Sequence makes or takes a list of tensors. Negative positions count from the end. Compile works lists out: it has to find the positions, the
-// sizes and the number of tensors.
+// Sequence makes or takes a list of tensors, or an optional, which holds a list, a tensor or nothing. Negative positions count from the end. Compile works them out: it
+// has to find the positions, the sizes and the number of tensors. What holds something is the same as what it holds.
 type Sequence struct {
 	Fn    SequenceFn
 	Axis  int
 	New   bool         // ConcatFromSequence: along a new axis
 	Drop  bool         // SplitToSequence without sizes: without the axis
-	DType tensor.DType // SequenceEmpty
+	DType tensor.DType // SequenceEmpty, and Optional without an input
+	List  bool         // Optional without an input: of a list
+	Any   bool         // SequenceAt: input 0 may be a tensor, which is at every position
 }
 
 func (s *Sequence) Kind() string { return string(s.Fn) }
@@ -72,7 +77,6 @@ func (p *ir) sequence(o *op, s *Sequence, b *flow, env *layer.Env) ([]*op, error
 		return nil, errors.New("it has one output")
 	}
 	out := o.out[0]
-	is := func(v *val) bool { _, ok := b.list(v); return ok }
 	// known returns the integers of input i.
 	known := func(i int) ([]int, error) {
 		if !o.in[i].constant() {
@@ -106,7 +110,7 @@ func (p *ir) sequence(o *op, s *Sequence, b *flow, env *layer.Env) ([]*op, error
 		b.lists[out] = list
 		return nil, p.hold(len(list), 0)
 	}
-	least := map[SequenceFn]int{SequenceEmpty: 0, SequenceInsert: 2, SequenceAt: 2}
+	least := map[SequenceFn]int{SequenceEmpty: 0, SequenceInsert: 2, SequenceAt: 2, Optional: 0, OptionalHasElement: 0}
 	n, ok := least[s.Fn]
 	if !ok {
 		n = 1
@@ -120,13 +124,16 @@ func (p *ir) sequence(o *op, s *Sequence, b *flow, env *layer.Env) ([]*op, error
 		if err := b.tensors(o); err != nil {
 			return nil, err
 		}
-	case SequenceEmpty:
+	case SequenceEmpty, Optional, OptionalGetElement, OptionalHasElement:
 	default:
-		if list, ok = b.list(o.in[0]); !ok {
+		if list, ok = b.list(o.in[0]); !ok && s.Any && b.kind(o.in[0]) == "" {
+			b.chosen[out] = o.in[0]
+			return nil, nil
+		} else if !ok {
 			return nil, errors.New("input 0 is no sequence")
 		}
-		if given(1) && is(o.in[1]) {
-			return nil, errors.New("input 1 is a sequence")
+		if given(1) && b.kind(o.in[1]) != "" {
+			return nil, fmt.Errorf("input 1 is %s", b.kind(o.in[1]))
 		}
 	}
 	switch s.Fn {
@@ -188,6 +195,19 @@ func (p *ir) sequence(o *op, s *Sequence, b *flow, env *layer.Env) ([]*op, error
 			return nil, err
 		}
 		return p.inferOps(ops, b, env)
+	case Optional, OptionalGetElement:
+		switch {
+		case !given(0):
+			b.none[out] = true
+		case s.Fn == OptionalGetElement && b.none[o.in[0]]:
+			return nil, errors.New("the optional holds nothing")
+		case !b.alias(out, o.in[0]):
+			b.chosen[out] = o.in[0]
+		}
+		return nil, nil
+	case OptionalHasElement:
+		b.chosen[out] = constant(out.name, tensor.Scalar(given(0) && !b.none[o.in[0]]))
+		return nil, nil
 	}
 	return nil, fmt.Errorf("there is no %q", s.Fn)
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
@@ -54,16 +56,35 @@ func turn(carried ...string) [][]byte {
 	return in
 }
 
-// sequenceInput is a list of tensors of float32.
-func sequenceInput(name string) []byte {
-	var elem, kind, typ, list, v message
-	elem.int(1, int64(tensor.Float32))
-	kind.bytes(1, elem)
-	list.bytes(1, kind)
-	typ.bytes(4, list)
+// The types of a tensor of float32 and of a list of them.
+var (
+	tensorType   = typeProto(tensor.Float32, nil)
+	sequenceType = typeOf(4, tensorType)
+)
+
+// typeOf is a sequence (4) or an optional (9) of a type.
+func typeOf(kind protowire.Number, elem []byte) []byte {
+	var of, typ message
+	of.bytes(1, elem)
+	typ.bytes(kind, of)
+	return typ
+}
+
+func kindInput(name string, kind protowire.Number, elem []byte) []byte {
+	var v message
 	v.text(1, name)
-	v.bytes(2, typ)
+	v.bytes(2, typeOf(kind, elem))
 	return v
+}
+
+// sequenceInput is a list of tensors of float32.
+func sequenceInput(name string) []byte { return kindInput(name, 4, tensorType) }
+
+// typed is an attribute that is a type.
+func typed(name string, typ []byte) []byte {
+	a := attribute(name, kindType)
+	a.bytes(14, typ)
+	return a
 }
 
 // largest gives m, the largest element of x as an int64: how often only running tells.
@@ -178,6 +199,21 @@ var branching = []struct {
 		nodeMessage("Cast", "", "", list("i"), list("f"), attrInt("to", 1)), add("x", "f", "r"), nodeMessage("SequenceInsert", "", "", list("a", "r"), list("b")),
 	}, nil, append(turn(), sequenceInput("a")), "c", "b")), nodeMessage("ConcatFromSequence", "", "", list("m"), list("y"), attrInt("axis", -1), attrInt("new_axis", 1))),
 		[][]byte{int64Const("zero", 0)}, []float32{1, 2, 3}, []float32{1, 2, 3, 2, 3, 4, 3, 4, 5}},
+	// Holding x, holding a list of x, holding nothing: x + x + (1 + 0)·10.
+	{"optionals", [][]byte{nodeMessage("Optional", "", "", list("x"), list("o")), nodeMessage("OptionalGetElement", "", "", list("o"), list("p")),
+		nodeMessage("SequenceConstruct", "", "", list("x"), list("l")), nodeMessage("Optional", "", "", list("l"), list("ol")), nodeMessage("OptionalGetElement", "", "", list("ol"), list("m")),
+		nodeMessage("ConcatFromSequence", "", "", list("m"), list("q"), attrInt("axis", 0)), add("p", "q", "r"), nodeMessage("Optional", "", "", nil, list("none"), typed("type", sequenceType)),
+		nodeMessage("OptionalHasElement", "", "", list("ol"), list("b")), nodeMessage("OptionalHasElement", "", "", list("none"), list("no")),
+		nodeMessage("Where", "", "", list("b", "k", "zero"), list("s")), nodeMessage("Where", "", "", list("no", "k", "zero"), list("t")), add("s", "t", "u"), add("r", "u", "y")},
+		[][]byte{float("k", 10), float("zero", 0)}, []float32{12, 14, 16}, []float32{12, 14, 16}},
+	{"an optional taken along", append(slices.Clone(height), nodeMessage("Optional", "", "", nil, list("n"), typed("type", tensorType)), nodeMessage("Loop", "", "", list("h", "", "n"), list("m"), body([][]byte{
+		nodeMessage("Optional", "", "", list("x"), list("b")),
+	}, nil, append(turn(), kindInput("a", 9, tensorType)), "c", "b")), nodeMessage("Identity", "", "", list("m"), list("o")), nodeMessage("OptionalGetElement", "", "", list("o"), list("y"))),
+		[][]byte{int64Const("zero", 0)}, []float32{1, 2, 3}, []float32{1, 2, 3}},
+	{"each of a list", [][]byte{nodeMessage("SplitToSequence", "", "", list("x"), list("l"), attrInt("axis", 1)), nodeMessage("SequenceMap", "", "", list("l"), list("m", "n"),
+		body([][]byte{nodeMessage("Neg", "", "", list("e"), list("f")), nodeMessage("Mul", "", "", list("e", "k"), list("g"))}, nil, [][]byte{output("e")}, "f", "g")),
+		nodeMessage("ConcatFromSequence", "", "", list("m"), list("p"), attrInt("axis", 1)), nodeMessage("ConcatFromSequence", "", "", list("n"), list("q"), attrInt("axis", 1)), add("p", "q", "y")},
+		[][]byte{float("k", 10)}, []float32{9, 18, 27}, []float32{9, 18, 27}},
 	{"scanned", [][]byte{nodeMessage("Scan", "", "", list("k", "x"), list("", "y"), attrInt("num_scan_inputs", 1),
 		body([][]byte{nodeMessage("ReduceSum", "", "", list("e"), list("t"), attrInt("keepdims", 0)), add("a", "t", "b"), nodeMessage("Identity", "", "", list("b"), list("r"))}, nil, [][]byte{output("a"), output("e")}, "b", "r"))},
 		[][]byte{tensorProto("k", tensor.Scalar(float32(10)))}, []float32{16}, []float32{11, 13, 16}},
@@ -343,9 +379,10 @@ func TestLoopsThatCannotBe(t *testing.T) {
 		deep = [][]byte{nodeMessage("Loop", "", "", list("two", "", "a"), list("b"), body(deep, nil, turn("a"), "c", "b"))}
 	}
 	insert := body([][]byte{nodeMessage("SequenceInsert", "", "", list("a", "x"), list("b"))}, nil, append(turn(), sequenceInput("a")), "c", "b")
-	optional := message(nil)
-	optional.text(1, "a")
-	optional.bytes(2, func() []byte { var m message; m.bytes(9, []byte{}); return m }())
+	none := nodeMessage("Optional", "", "n", nil, list("y"), typed("type", tensorType))
+	mapped := func(in []string, out ...string) []byte {
+		return nodeMessage("SequenceMap", "", "n", in, out, body([][]byte{nodeMessage("Neg", "", "", list("e"), list("f"))}, nil, [][]byte{output("e")}, "f"))
+	}
 	for _, c := range []struct {
 		name string
 		node []byte
@@ -358,7 +395,20 @@ func TestLoopsThatCannotBe(t *testing.T) {
 		{"turns of a half", loop(list("k", "", "x"), body(same, nil, turn("a"), "c", "b")), "int64"},
 		{"another type", loop(list("two", "", "x"), body([][]byte{nodeMessage("Shape", "", "", list("a"), list("b"))}, nil, turn("a"), "c", "b")), ""},
 		{"another type, turn by turn", loop(list("m", "", "x"), body([][]byte{nodeMessage("Shape", "", "", list("a"), list("b"))}, nil, turn("a"), "c", "b")), "float32 before a turn and int64 after"},
-		{"an optional", loop(list("two", "", "x"), body(same, nil, append(turn(), optional), "c", "b")), "Optional"},
+		{"an optional", loop(list("two", "", "x"), body(same, nil, append(turn(), kindInput("a", 9, tensorType)), "c", "b")), ""},
+		{"a map", loop(list("two", "", "x"), body(same, nil, append(turn(), kindInput("a", 5, tensorType)), "c", "b")), "map"},
+		{"an optional of nothing", nodeMessage("Optional", "", "n", nil, list("y")), "neither an input nor a type"},
+		{"an optional of maps", nodeMessage("Optional", "", "n", nil, list("y"), typed("type", typeOf(5, tensorType))), "type is not supported"},
+		{"an optional of lists of lists", nodeMessage("Optional", "", "n", nil, list("y"), typed("type", typeOf(4, sequenceType))), "type is not supported"},
+		{"a damaged type", nodeMessage("Optional", "", "n", nil, list("y"), typed("type", []byte{34, 9})), "type is not supported"},
+		{"an empty optional for an output", none, "holds nothing"},
+		{"an empty optional that is added", nodeMessage("Add", "", "n", list("x", "o"), list("y")), "input 1 is an optional that holds nothing"},
+		{"an empty optional in a list", nodeMessage("SequenceInsert", "", "n", list("l", "o"), list("y")), "input 1 is an optional"},
+		{"what nothing holds", nodeMessage("OptionalGetElement", "", "n", list("o"), list("y")), "holds nothing"},
+		{"each of a tensor", mapped(list("x"), "y"), "no sequence"},
+		{"each of nothing", mapped(nil, "y"), "needed"},
+		{"each, with too many inputs", mapped(list("l", "x"), "y"), "its body has 1"},
+		{"each, with too many outputs", mapped(list("l"), "y", "z"), "its body has 1"},
 		{"a tensor for a sequence", loop(list("two", "", "x"), insert), "no sequence"},
 		{"a sequence by turns that nothing counts", loop(list("m", "", "l"), insert), "only running"},
 		{"a sequence for an output", loop(list("two", "", "l"), insert), "is a sequence"},
@@ -377,7 +427,7 @@ func TestLoopsThatCannotBe(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := file{inputs: [][]byte{floatInput("x", 2), valueInfo("m", tensor.Int64, model.Fixed())}, outputs: [][]byte{valueInfo("y", tensor.Invalid, nil)},
-				nodes:     [][]byte{c.node, nodeMessage("SequenceEmpty", "", "", nil, list("l"))},
+				nodes:     [][]byte{c.node, nodeMessage("SequenceEmpty", "", "", nil, list("l")), nodeMessage("Optional", "", "", nil, list("o"), typed("type", tensorType))},
 				constants: [][]byte{int64Const("zero", 0), int64Const("two", 2), float("k", 0.5), tensorProto("none", tensor.Scalar(int64(0)))}}
 			g, err := Read(f.bytes())
 			if err == nil {
@@ -391,6 +441,16 @@ func TestLoopsThatCannotBe(t *testing.T) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+// TestPortsThatAreNoTensors names all of them.
+func TestPortsThatAreNoTensors(t *testing.T) {
+	f := file{inputs: [][]byte{kindInput("o", 9, tensorType), floatInput("x", 2)}, outputs: [][]byte{sequenceInput("l")}, nodes: [][]byte{nodeMessage("SequenceConstruct", "", "", list("x"), list("l"))}}
+	_, err := Read(f.bytes())
+	var u *UnsupportedError
+	if !errors.As(err, &u) || len(u.Ops) != 2 || u.Ops[0].Op != "optional" || u.Ops[0].Nodes[0] != "o" || u.Ops[1].Op != "sequence" || u.Ops[1].Nodes[0] != "l" {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -84,6 +84,22 @@ func TestEveryOpsetsForm(t *testing.T) {
 			[][]byte{fl("z", ints(1, 2, 2), 1, 2, 3, 4), int64Const("s", 3), int64Const("b", 2)}, []float32{3, 2, 4}},
 		{"reverse", 10, one("ReverseSequence", list("x", "s")), [][]byte{int64Const("s", 1, 2, 1)}, []float32{1, 5, 3, 4, 2, 6}},
 		{"reverse, batch first", 10, one("ReverseSequence", list("x", "s"), attrInt("batch_axis", 0), attrInt("time_axis", 1)), [][]byte{int64Const("s", 3, 2)}, []float32{3, 2, 1, 5, 4, 6}},
+		{"unique columns", 11, one("Unique", list("z"), attrInt("axis", 1), attrInt("sorted", 0)), [][]byte{fl("z", ints(1, 4), 3, 1, 3, 2)}, []float32{3, 1, 2}},
+		{"unique", 11, one("Unique", list("z")), [][]byte{fl("z", ints(2, 2), 3, 1, 3, 2)}, []float32{1, 2, 3}},
+		{"regions", 1, one("MaxRoiPool", list("z", "r"), attrInts("pooled_shape", ints(1, 2)), attrFloat("spatial_scale", 0.5)),
+			[][]byte{fl("z", ints(1, 1, 2, 2), 1, 2, 4, 3), fl("r", ints(1, 5), 0, 0, 0, 2, 2)}, []float32{4, 3}},
+		{"scattered into a cache", 24, one("TensorScatter", list("x", "z", "p"), attrInt("axis", 1), attrText("mode", "circular")), [][]byte{fl("z", ints(2, 2), 10, 20, 30, 40), int64Const("p", 2, 0)},
+			[]float32{20, 2, 10, 30, 40, 6}},
+		{"likelihood", 13, one("NegativeLogLikelihoodLoss", list("x", "l", "z")), [][]byte{int64Const("l", 2, 0), fl("z", ints(3), 1, 1, 3)}, []float32{-13. / 4}},
+		{"likelihoods but for some", 13, one("NegativeLogLikelihoodLoss", list("x", "l"), attrText("reduction", "none"), attrInt("ignore_index", -5)), [][]byte{int64Const("l", -5, 0)}, []float32{0, -4}},
+		{"hann", 17, one("HannWindow", list("n")), [][]byte{tensorProto("n", tensor.Scalar(int64(4)))}, []float32{0, 0.5, 1, 0.5}},
+		{"hann, symmetric", 17, append([][]byte{nodeMessage("HannWindow", "", "w", list("n"), list("w"), attrInt("periodic", 0), attrInt("output_datatype", 11))}, one("Cast", list("w"), attrInt("to", 1))...),
+			[][]byte{tensorProto("n", tensor.Scalar(int64(3)))}, []float32{0, 1, 0}},
+		{"blackman in 16 bits", 17, append([][]byte{nodeMessage("BlackmanWindow", "", "w", list("n"), list("w"), attrInt("output_datatype", 10))}, one("Cast", list("w"), attrInt("to", 1))...),
+			[][]byte{tensorProto("n", tensor.Scalar(int64(2)))}, []float32{0, 1}},
+		{"fourier, axis as attribute", 17, one("DFT", list("z", "n"), attrInt("onesided", 1)), [][]byte{fl("z", ints(1, 2, 1), 1, 2), tensorProto("n", tensor.Scalar(int64(4)))}, []float32{3, 0, 1, -2, -1, 0}},
+		{"fourier, axis as input", 20, one("DFT", list("z", "", "a"), attrInt("inverse", 1)), [][]byte{fl("z", ints(2, 2, 1), 1, 2, 3, 6), tensorProto("a", tensor.Scalar(int64(0)))}, []float32{2, 0, 4, 0, -1, 0, -2, 0}},
+		{"fourier, the usual axis", 20, one("DFT", list("z")), [][]byte{fl("z", ints(1, 2, 2, 1), 1, 2, 3, 6)}, []float32{3, 0, -1, 0, 9, 0, -3, 0}},
 		{"compress", 9, one("Compress", list("x", "c")), [][]byte{tensorProto("c", tensor.Of([]bool{true, false, false, true}, 4))}, []float32{1, 4}},
 		{"compress along an axis", 11, one("Compress", list("x", "c"), attrInt("axis", -1)), [][]byte{tensorProto("c", tensor.Of([]bool{false, true}, 2))}, []float32{2, 5}},
 		{"determinant", 11, one("Det", list("z")), [][]byte{fl("z", ints(2, 2), 1, 2, 3, 4)}, []float32{-2}},
@@ -126,6 +142,19 @@ func TestEveryOpsetsForm(t *testing.T) {
 				t.Errorf("got %v, want %v", got, c.want)
 			}
 		})
+	}
+}
+
+// TestSoftmaxCrossEntropyLoss: of logits 0 0 and 0 ln 3, with labels 0 and 1: probabilities ½ and ¾.
+func TestSoftmaxCrossEntropyLoss(t *testing.T) {
+	f := file{inputs: [][]byte{floatInput("x", 2, 2)}, outputs: [][]byte{output("y"), output("logs")}, constants: [][]byte{int64Const("l", 0, 1)},
+		nodes: [][]byte{nodeMessage("SoftmaxCrossEntropyLoss", "", "n", list("x", "l"), list("y", "logs"))}}
+	out := answer(t, f.bytes(), model.Tensors{"x": tensor.Of([]float32{0, 0, 0, float32(math.Log(3))}, 2, 2)})
+	got := append(slices.Clone(out["logs"].Float32s()), out["y"].Float32s()...)
+	for i, p := range []float64{0.5, 0.5, 0.25, 0.75, math.Sqrt(1 / (0.5 * 0.75))} {
+		if !(math.Abs(float64(got[i])-math.Log(p)) <= 8*0x1p-24) {
+			t.Errorf("got %v; number %d is not the logarithm of %g", got, i, p)
+		}
 	}
 }
 

@@ -133,6 +133,8 @@ func hostile() map[string]struct {
 			nodes: one("Resize", list("x", "", "s"))}.bytes(), `"bad"`},
 		"huge Range": {file{inputs: x, outputs: y, constants: [][]byte{tensorProto("a", tensor.Scalar(int64(0))), tensorProto("b", tensor.Scalar(int64(math.MaxInt64))),
 			tensorProto("c", tensor.Scalar(int64(1)))}, nodes: one("Range", list("a", "b", "c"))}.bytes(), `"bad"`},
+		"huge HannWindow": {file{inputs: x, outputs: y, constants: [][]byte{int64Const("n", 1<<31)}, nodes: one("HannWindow", list("n"), attrInt("output_datatype", 3))}.bytes(), `"bad"`},
+		"huge DFT":        {file{inputs: x, outputs: y, constants: [][]byte{int64Const("n", 1<<30), tensorProto("z", tensor.New(tensor.Float32, 1, 1, 1))}, nodes: one("DFT", list("z", "n"))}.bytes(), `"bad"`},
 		"huge OneHot": {file{inputs: x, outputs: y, constants: [][]byte{int64Const("i", 1), int64Const("d", 1<<39), tensorProto("v", tensor.Of([]float32{0, 1}))},
 			nodes: one("OneHot", list("i", "d", "v"))}.bytes(), `"bad"`},
 		"huge Conv pads": {file{inputs: x, outputs: y, constants: [][]byte{tensorProto("w", tensor.New(tensor.Float32, 4, 4, 1, 1))},

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -160,4 +161,83 @@ func (c *call) stacked(i, axis int, backward bool, slice *model.Value) {
 // sequence reads an operator on sequences that has no attributes.
 func sequence(fn model.SequenceFn) builder {
 	return func(*call) layer.Op { return &model.Sequence{Fn: fn} }
+}
+
+// optional reads an Optional, which says of what type it is where it has no input.
+func optional(c *call) layer.Op {
+	s := &model.Sequence{Fn: model.Optional}
+	a := c.attr("type", kindType)
+	if a == nil {
+		if len(c.in) == 0 {
+			c.fail("neither an input nor a type")
+		}
+		return s
+	}
+	var v valueProto
+	err := c.d.typ(a.g, &v)
+	if s.List = err == nil && v.kind == sequenceKind; s.List {
+		v = valueProto{}
+		err = fields(a.g, func(list field) error {
+			if list.num != 4 {
+				return nil
+			}
+			return fields(list.b, func(elem field) error {
+				if elem.num != 1 {
+					return nil
+				}
+				return c.d.typ(elem.b, &v)
+			})
+		})
+	}
+	if err != nil || v.kind != "" || v.dtype < 1 || v.dtype > 255 || !tensor.DType(v.dtype).Valid() {
+		c.fail("its type is not supported")
+		return s
+	}
+	s.DType = tensor.DType(v.dtype)
+	return s
+}
+
+// sequenceMap reads a SequenceMap as a Loop over the positions in its first input.
+func sequenceMap(c *call) layer.Op {
+	if !c.arity(max(1, len(c.in))) {
+		return nil
+	}
+	turn := &model.Value{Name: c.label() + ":turn", DType: tensor.Int64, Shape: []model.Dim{}}
+	always := &model.Value{Name: c.label() + ":always", DType: tensor.Bool, Shape: []model.Dim{}}
+	lists := make([]*model.Value, len(c.out))
+	l := c.body(func(l *loop, inputs []*model.Value) {
+		if len(inputs) != len(c.in) {
+			c.fail("%d inputs, its body has %d", len(c.in), len(inputs))
+			return
+		}
+		l.body.Inputs = []*model.Value{turn, always}
+		for i := range lists {
+			lists[i] = &model.Value{Name: c.name(fmt.Sprintf("list:%d", i))}
+			l.body.Inputs = append(l.body.Inputs, lists[i])
+		}
+		for i, x := range c.in {
+			l.body.Nodes = append(l.body.Nodes, &model.Node{Name: inputs[i].Name, Op: &model.Sequence{Fn: model.SequenceAt, Any: i > 0}, In: []*model.Value{l.take(x), turn}, Out: inputs[i : i+1]})
+		}
+	})
+	if c.err != nil {
+		return nil
+	}
+	if n := len(l.body.Outputs); n != len(lists) {
+		c.fail("%d outputs, its body has %d", len(lists), n)
+		return nil
+	}
+	in := []*model.Value{c.emit("length", &model.Sequence{Fn: model.SequenceLength}, c.in[0]), nil}
+	for i, v := range l.body.Outputs {
+		d := v.DType
+		if d == tensor.Invalid {
+			d = tensor.Float32
+		}
+		in = append(in, c.emit(fmt.Sprintf("empty:%d", i), &model.Sequence{Fn: model.SequenceEmpty, DType: d}))
+		longer := &model.Value{Name: lists[i].Name + ":longer"}
+		l.body.Nodes = append(l.body.Nodes, &model.Node{Name: longer.Name, Op: &model.Sequence{Fn: model.SequenceInsert}, In: []*model.Value{lists[i], v}, Out: []*model.Value{longer}})
+		l.body.Outputs[i] = longer
+	}
+	l.body.Outputs = append([]*model.Value{always}, l.body.Outputs...)
+	c.in = in
+	return c.loop(l, len(lists))
 }

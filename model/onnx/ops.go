@@ -110,6 +110,8 @@ func init() {
 			}
 			return &model.Sequence{Fn: model.ConcatFromSequence, Axis: c.int("axis", 0), New: c.flag("new_axis", false)}
 		},
+		"SequenceMap": sequenceMap,
+		"Optional":    optional, "OptionalGetElement": sequence(model.OptionalGetElement), "OptionalHasElement": sequence(model.OptionalHasElement),
 
 		"Conv": func(c *call) layer.Op { return c.conv() },
 		"ConvTranspose": func(c *call) layer.Op {
@@ -171,6 +173,13 @@ func init() {
 
 		"Attention":       standardAttention,
 		"RotaryEmbedding": standardRotary,
+
+		"NegativeLogLikelihoodLoss": func(c *call) layer.Op { return c.nll() },
+		"SoftmaxCrossEntropyLoss":   softmaxCrossEntropy,
+
+		"BlackmanWindow": cosine(layer.BlackmanWindow), "HammingWindow": cosine(layer.HammingWindow), "HannWindow": cosine(layer.HannWindow),
+		"DFT":             dft,
+		"MelWeightMatrix": func(c *call) layer.Op { return &layer.MelWeightMatrix{To: c.dtype("output_datatype", tensor.Float32)} },
 
 		"MatMul":        func(*call) layer.Op { return &layer.MatMul{} },
 		"Gemm":          gemm,
@@ -235,12 +244,16 @@ func init() {
 		"ScatterElements": func(c *call) layer.Op {
 			return &layer.ScatterElements{Axis: c.int("axis", 0), Reduction: layer.Reduction(c.text("reduction", "none"))}
 		},
-		"Scatter": func(c *call) layer.Op { return &layer.ScatterElements{Axis: c.int("axis", 0)} },
+		"Scatter":       func(c *call) layer.Op { return &layer.ScatterElements{Axis: c.int("axis", 0)} },
+		"TensorScatter": tensorScatter,
 		"ScatterND": func(c *call) layer.Op {
 			return &layer.ScatterND{Reduction: layer.Reduction(c.text("reduction", "none"))}
 		},
-		"OneHot":   func(c *call) layer.Op { return &layer.OneHot{Axis: c.int("axis", -1)} },
-		"NonZero":  func(*call) layer.Op { return &layer.NonZero{} },
+		"OneHot":  func(c *call) layer.Op { return &layer.OneHot{Axis: c.int("axis", -1)} },
+		"NonZero": func(*call) layer.Op { return &layer.NonZero{} },
+		"Unique": func(c *call) layer.Op {
+			return &layer.Unique{Axis: c.int("axis", 0), Flat: !c.has("axis"), Sorted: c.flag("sorted", true)}
+		},
 		"Compress": compress,
 		"ReverseSequence": func(c *call) layer.Op {
 			return &layer.ReverseSequence{Batch: c.int("batch_axis", 1), Time: c.int("time_axis", 0)}
@@ -304,6 +317,7 @@ func init() {
 		},
 		"AffineGrid": func(c *call) layer.Op { return &layer.AffineGrid{AlignCorners: c.flag("align_corners", false)} },
 		"RoiAlign":   roiAlign,
+		"MaxRoiPool": maxRoiPool,
 		"NonMaxSuppression": func(c *call) layer.Op {
 			return &layer.NonMaxSuppression{Center: c.flag("center_point_box", false)}
 		},
@@ -623,11 +637,7 @@ func cast(c *call) layer.Op {
 		}
 		to = d
 	} else {
-		n := c.int("to", 0)
-		if n < 1 || n > 255 || !tensor.DType(n).Valid() {
-			c.fail("element type %d is not supported", n)
-		}
-		to = tensor.DType(n)
+		to = c.dtype("to", tensor.Invalid)
 	}
 	if m := c.text("round_mode", "up"); m != "up" {
 		c.fail("unknown round_mode %q", m)
@@ -792,4 +802,66 @@ func roiAlign(c *call) layer.Op {
 		c.fail("unknown coordinate_transformation_mode %q", m)
 	}
 	return r
+}
+
+func maxRoiPool(c *call) layer.Op {
+	size := c.ints("pooled_shape")
+	if len(size) != 2 {
+		c.fail("pooled_shape has %d entries", len(size))
+		return nil
+	}
+	return &layer.MaxRoiPool{Height: size[0], Width: size[1], Scale: c.float("spatial_scale", 1)}
+}
+
+func tensorScatter(c *call) layer.Op {
+	s := &layer.TensorScatter{Axis: c.int("axis", -2)}
+	switch m := c.text("mode", "linear"); m {
+	case "linear":
+	case "circular":
+		s.Circular = true
+	default:
+		c.fail("unknown mode %q", m)
+	}
+	return s
+}
+
+func (c *call) nll() layer.Op {
+	return &layer.NLL{Reduction: c.text("reduction", "mean"), Ignore: c.int("ignore_index", 0), Ignores: c.has("ignore_index")}
+}
+
+// softmaxCrossEntropy reads the loss as that of the logarithms of the softmax, which are its second output.
+func softmaxCrossEntropy(c *call) layer.Op {
+	if !c.arity(2) {
+		return nil
+	}
+	if len(c.out) > 2 {
+		c.fail("%d outputs", len(c.out))
+		return nil
+	}
+	c.in[0] = c.emit("log_prob", &layer.Softmax{Axis: 1, Log: true}, c.in[0])
+	if len(c.out) == 2 {
+		if c.out[1] != nil {
+			c.in[0] = c.out[1]
+			c.g.Nodes[len(c.g.Nodes)-1].Out = c.out[1:]
+		}
+		c.out = c.out[:1:1]
+	}
+	return c.nll()
+}
+
+func cosine(fn layer.WindowFn) builder {
+	return func(c *call) layer.Op {
+		return &layer.CosineWindow{Fn: fn, Periodic: c.flag("periodic", true), To: c.dtype("output_datatype", tensor.Float32)}
+	}
+}
+
+func dft(c *call) layer.Op {
+	if c.version < 20 {
+		if len(c.in) > 2 {
+			c.fail("%d inputs", len(c.in))
+			return nil
+		}
+		c.input(2, c.constant("axis", tensor.Scalar(int64(c.int("axis", 1)))))
+	}
+	return &layer.DFT{Inverse: c.flag("inverse", false), Onesided: c.flag("onesided", false)}
 }

@@ -47,7 +47,7 @@ type attrProto struct {
 	f         float32
 	i         int64
 	s         []byte
-	t, g      []byte
+	t, g      []byte // g is a graph or a type
 	floats    []float32
 	ints      []int64
 	strings   [][]byte
@@ -63,6 +63,7 @@ const (
 	kindFloats  = 6
 	kindInts    = 7
 	kindStrings = 8
+	kindType    = 13
 )
 
 type dimProto struct {
@@ -70,7 +71,11 @@ type dimProto struct {
 	param string
 }
 
-const sequenceKind = "Sequence"
+// The kinds of values that a network may have inside.
+const (
+	sequenceKind = "sequence"
+	optionalKind = "optional"
+)
 
 type valueProto struct {
 	name   string
@@ -430,6 +435,9 @@ func (d *decoder) attr(b []byte) (a attrProto, err error) {
 			if err == nil {
 				err = d.spend(48)
 			}
+		case 14:
+			seen = kindType
+			a.g, err = x.bytes()
 		case 20:
 			return number(x, &a.kind)
 		case 21:
@@ -456,48 +464,53 @@ func (d *decoder) value(b []byte) (v valueProto, err error) {
 			if err != nil {
 				return err
 			}
-			return fields(b, func(x field) error {
-				switch x.num {
-				case 1:
-				case 4:
-					v.kind = sequenceKind
-					return nil
-				case 5:
-					v.kind = "Map"
-					return nil
-				case 8:
-					v.kind = "SparseTensor"
-					return nil
-				case 9:
-					v.kind = "Optional"
-					return nil
-				default:
-					return nil
-				}
-				b, err := x.bytes()
-				if err != nil {
-					return err
-				}
-				v.tensor = true
-				return fields(b, func(x field) error {
-					switch x.num {
-					case 1:
-						return number(x, &v.dtype)
-					case 2:
-						b, err := x.bytes()
-						if err != nil {
-							return err
-						}
-						v.ranked = true
-						return d.shape(b, &v.dims)
-					}
-					return nil
-				})
-			})
+			return d.typ(b, &v)
 		}
 		return nil
 	})
 	return v, err
+}
+
+// typ reads the type of a value.
+func (d *decoder) typ(b []byte, v *valueProto) error {
+	return fields(b, func(x field) error {
+		switch x.num {
+		case 1:
+		case 4:
+			v.kind = sequenceKind
+			return nil
+		case 5:
+			v.kind = "map"
+			return nil
+		case 8:
+			v.kind = "sparse_tensor"
+			return nil
+		case 9:
+			v.kind = optionalKind
+			return nil
+		default:
+			return nil
+		}
+		b, err := x.bytes()
+		if err != nil {
+			return err
+		}
+		v.tensor = true
+		return fields(b, func(x field) error {
+			switch x.num {
+			case 1:
+				return number(x, &v.dtype)
+			case 2:
+				b, err := x.bytes()
+				if err != nil {
+					return err
+				}
+				v.ranked = true
+				return d.shape(b, &v.dims)
+			}
+			return nil
+		})
+	})
 }
 
 func (d *decoder) shape(b []byte, to *[]dimProto) error {

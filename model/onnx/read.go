@@ -306,6 +306,10 @@ func (r *reader) graph(raw []byte, s *scope) error {
 				return fmt.Errorf("output %q: %w", out.name, err)
 			}
 		}
+		if out.kind != "" {
+			k := [2]string{"", out.kind}
+			r.unsupported[k] = append(r.unsupported[k], out.name)
+		}
 		if len(r.g.Outputs) >= maxOutputs {
 			return fmt.Errorf("more than %d outputs", len(r.g.Outputs))
 		}
@@ -421,7 +425,7 @@ func (r *reader) body(raw []byte, prefix string, s *scope, start func(l *loop, i
 		if p.name == "" || in.values[p.name] != nil {
 			return nil, fmt.Errorf("input %d: the name %q is empty or there twice", i, p.name)
 		}
-		if p.kind != "" && p.kind != sequenceKind {
+		if p.kind != "" && p.kind != sequenceKind && p.kind != optionalKind {
 			k := [2]string{"", p.kind}
 			r.unsupported[k] = append(r.unsupported[k], in.full(p.name))
 		}
@@ -759,6 +763,16 @@ func (c *call) ints(name string) []int {
 
 func (c *call) has(name string) bool {
 	return slices.ContainsFunc(c.node.attrs, func(a attrProto) bool { return a.name == name })
+}
+
+// dtype returns an attribute that is an element type.
+func (c *call) dtype(name string, def tensor.DType) tensor.DType {
+	n := c.int(name, int(def))
+	if n < 1 || n > 255 || !tensor.DType(n).Valid() {
+		c.fail("element type %d is not supported", n)
+		return def
+	}
+	return tensor.DType(n)
 }
 
 // tensorAttr returns a tensor attribute, nil where it is not there.

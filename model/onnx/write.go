@@ -39,7 +39,7 @@ func Write(g *model.Graph) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}
-	w := &writer{names: map[*model.Value]string{}, used: map[string]bool{}, functions: map[string]bool{}}
+	w := &writer{names: map[*model.Value]string{}, used: map[string]bool{}, functions: map[string]bool{}, optionals: map[*model.Value]bool{}}
 	for _, v := range g.Inputs {
 		w.fixed(v)
 	}
@@ -153,7 +153,17 @@ func opset(domain string, version int64) []byte {
 }
 
 func valueInfo(name string, d tensor.DType, shape []model.Dim) []byte {
-	var v, typ, t message
+	var v message
+	v.text(1, name)
+	if t := typeProto(d, shape); t != nil {
+		v.bytes(2, t)
+	}
+	return v
+}
+
+// typeProto is the type of a tensor, or nil where nothing is known of it.
+func typeProto(d tensor.DType, shape []model.Dim) []byte {
+	var typ, t message
 	if d != tensor.Invalid {
 		t.int(1, int64(d))
 	}
@@ -171,12 +181,10 @@ func valueInfo(name string, d tensor.DType, shape []model.Dim) []byte {
 		}
 		t.bytes(2, s)
 	}
-	v.text(1, name)
 	if t != nil {
 		typ.bytes(1, t)
-		v.bytes(2, typ)
 	}
-	return v
+	return typ
 }
 
 func tensorProto(name string, t *tensor.Tensor) []byte {
@@ -296,6 +304,7 @@ type writer struct {
 	nodes     [][]byte
 	constants [][]byte
 	functions map[string]bool
+	optionals map[*model.Value]bool // values known to be such
 	refused   []string
 	inside    inside
 	node      *model.Node // being written

@@ -16,6 +16,14 @@ func (w *writer) loop(l *model.Loop) {
 		return
 	}
 	own := 2 + l.Carried
+	for i, v := range n.In[2:own] {
+		if w.optionals[v] {
+			w.optionals[l.Body.Inputs[2+i]] = true
+			if i < len(n.Out) {
+				w.optionals[n.Out[i]] = n.Out[i] != nil
+			}
+		}
+	}
 	for i, v := range l.Body.Inputs {
 		if i < own {
 			w.name(v)
@@ -75,7 +83,32 @@ func (w *writer) loop(l *model.Loop) {
 
 func (w *writer) sequence(s *model.Sequence) {
 	var attrs [][]byte
+	n := w.node
 	switch s.Fn {
+	case model.Optional:
+		if len(n.In) == 0 {
+			t := typeProto(s.DType, nil)
+			if s.List {
+				var elem, list message
+				elem.bytes(1, t)
+				list.bytes(4, elem)
+				t = list
+			}
+			a := attribute("type", kindType)
+			a.bytes(14, t)
+			attrs = append(attrs, a)
+		}
+		for _, v := range n.Out {
+			w.optionals[v] = v != nil
+		}
+	case model.OptionalGetElement, model.OptionalHasElement:
+		if len(n.In) == 0 || !w.optionals[n.In[0]] {
+			w.cannot("an input that may be no optional came with opset 18")
+		}
+	case model.SequenceAt:
+		if s.Any {
+			w.cannot("SequenceMap with inputs of which it is not known whether they are sequences")
+		}
 	case model.SequenceEmpty:
 		attrs = append(attrs, attrInt("dtype", int(s.DType)))
 	case model.SplitToSequence:

@@ -198,12 +198,41 @@ func (w *writer) op(n *model.Node) {
 		w.put("DequantizeLinear", attrInt("axis", o.Axis))
 	case *layer.ReverseSequence:
 		w.put("ReverseSequence", attrInt("batch_axis", o.Batch), attrInt("time_axis", o.Time))
+	case *layer.Unique:
+		a := [][]byte{attrFlag("sorted", o.Sorted)}
+		if !o.Flat {
+			a = append(a, attrInt("axis", o.Axis))
+		}
+		w.put("Unique", a...)
+	case *layer.MaxRoiPool:
+		w.put("MaxRoiPool", attrInts("pooled_shape", []int{o.Height, o.Width}), attrFloat("spatial_scale", o.Scale))
+	case *layer.NLL:
+		a := [][]byte{attrText("reduction", o.Reduction)}
+		if o.Ignores {
+			a = append(a, attrInt("ignore_index", o.Ignore))
+		}
+		w.put(o.Kind(), a...)
+	case *layer.CosineWindow:
+		w.plainType(o.To)
+		w.put(o.Kind(), attrFlag("periodic", o.Periodic), attrInt("output_datatype", int(o.To)))
+	case *layer.DFT:
+		w.dft(o)
+	case *layer.MelWeightMatrix:
+		w.plainType(o.To)
+		w.put("MelWeightMatrix", attrInt("output_datatype", int(o.To)))
+	case *layer.TensorScatter:
+		w.cannot("the operator came with opset 24")
+	case *layer.Identity:
+		if len(n.In) > 0 && len(n.Out) > 0 && w.optionals[n.In[0]] {
+			w.optionals[n.Out[0]] = true
+		}
+		w.put("Identity")
 	case *layer.AffineGrid:
 		w.cannot("the operator came with opset 20")
 	case *layer.CenterCropPad, *layer.Col2Im:
 		w.cannot("the operator came with opset 18")
 	case *layer.Not, *layer.IsNaN, *layer.Variadic, *layer.Clip, *layer.Where, *layer.MatMul, *layer.MatMulInteger, *layer.QLinearMatMul, *layer.Squeeze,
-		*layer.Unsqueeze, *layer.Identity, *layer.Dropout, *layer.Slice, *layer.Expand, *layer.Tile, *layer.NonZero, *layer.Size, *layer.CastLike,
+		*layer.Unsqueeze, *layer.Dropout, *layer.Slice, *layer.Expand, *layer.Tile, *layer.NonZero, *layer.Size, *layer.CastLike,
 		*layer.Range, *layer.DynamicQuantize, *layer.Det:
 		w.put(o.Kind())
 	default:
@@ -323,6 +352,19 @@ func (w *writer) reduce(o *layer.Reduce) {
 	default:
 		w.putIn(o.Kind(), "", w.inputs()[:1], keep)
 	}
+}
+
+func (w *writer) dft(o *layer.DFT) {
+	in := w.inputs()
+	axis, ok := w.constInts(2)
+	if len(axis) == 0 && ok {
+		axis = []int{-2}
+	}
+	if len(axis) != 1 {
+		w.cannot("an axis that is not constant came with opset 20")
+		return
+	}
+	w.putIn("DFT", "", in[:min(2, len(in))], attrInt("axis", axis[0]), attrFlag("inverse", o.Inverse), attrFlag("onesided", o.Onesided))
 }
 
 func (w *writer) resize(o *layer.Resize) {
