@@ -5,30 +5,7 @@ package ref
 //
 // src is [N,H,W,C], w is [KH,KW,C], bias is [C] or nil, dst is [N,OH,OW,C]; O and Groups equal C.
 func Depthwise(dst, src, w, bias []float32, s *Conv2D, act Act) {
-	oh, ow := s.OH(), s.OW()
-	for n := 0; n < s.N; n++ {
-		for y := 0; y < oh; y++ {
-			for x := 0; x < ow; x++ {
-				for c := 0; c < s.C; c++ {
-					var acc float32
-					if bias != nil {
-						acc = bias[c]
-					}
-					for i := 0; i < s.KH; i++ {
-						for j := 0; j < s.KW; j++ {
-							iy, ix := y*s.SH+i*s.DH-s.PT, x*s.SW+j*s.DW-s.PL
-							var v float32
-							if iy >= 0 && iy < s.H && ix >= 0 && ix < s.W {
-								v = src[((n*s.H+iy)*s.W+ix)*s.C+c]
-							}
-							acc = FMA32(v, w[(i*s.KW+j)*s.C+c], acc)
-						}
-					}
-					dst[((n*oh+y)*ow+x)*s.C+c] = act.Apply(acc)
-				}
-			}
-		}
-	}
+	VolumeDepthwise(dst, src, w, bias, &Conv3D{Conv2D: *s, D: 1, KD: 1, SD: 1, DD: 1}, act)
 }
 
 // Conv3D is the shape of a convolution over [N,D,H,W,C]: Conv2D's of each plane, and along the planes' axis D a window of KD, stride, dilation, and

@@ -54,48 +54,7 @@ func (s *Pool2D) size(n, k, stride, dilation, before, after int) int {
 //
 // src is [N,H,W,C], dst is [N,OH,OW,C].
 func Pool(dst, src []float32, kind PoolKind, s *Pool2D) {
-	oh, ow := s.OH(), s.OW()
-	for n := 0; n < s.N; n++ {
-		for y := 0; y < oh; y++ {
-			for x := 0; x < ow; x++ {
-				for c := 0; c < s.C; c++ {
-					var acc float32
-					if kind == PoolMax {
-						acc = float32(math.Inf(-1))
-					}
-					count := 0
-					for i := 0; i < s.KH; i++ {
-						for j := 0; j < s.KW; j++ {
-							iy, ix := y*s.SH+i*s.DH-s.PT, x*s.SW+j*s.DW-s.PL
-							inside := iy >= 0 && iy < s.H && ix >= 0 && ix < s.W
-							if inside || s.CountPad && iy < s.H+s.PB && ix < s.W+s.PR {
-								count++
-							}
-							if !inside {
-								continue
-							}
-							v := src[((n*s.H+iy)*s.W+ix)*s.C+c]
-							switch kind {
-							case PoolMax:
-								acc = Max(acc, v)
-							case PoolAvg:
-								acc += v
-							case PoolL2:
-								acc = FMA32(v, v, acc)
-							}
-						}
-					}
-					switch kind {
-					case PoolAvg:
-						acc /= float32(max(count, 1))
-					case PoolL2:
-						acc = float32(math.Sqrt(float64(acc)))
-					}
-					dst[((n*oh+y)*ow+x)*s.C+c] = acc
-				}
-			}
-		}
-	}
+	PoolVolume(dst, src, kind, &Pool3D{Pool2D: *s, D: 1, KD: 1, SD: 1, DD: 1})
 }
 
 // Pool3D is the shape of a pooling over [N,D,H,W,C]: Pool2D's of each plane, and along the planes' axis D a window of KD, stride, dilation, and padding in
