@@ -329,7 +329,7 @@ func (m *MelWeightMatrix) corners(in []Info) (rows, bands int, corner func(i int
 	if !(edge[0] >= 0 && edge[0] <= edge[1] && row(edge[1]) < float64(rows)) {
 		return 0, 0, nil, fmt.Errorf("from %g to %g Hz of %d samples, %d per second", edge[0], edge[1], n, rate)
 	}
-	mel := func(hertz float64) float64 { return 2595 * math.Log10(1+hertz/700) }
+	mel := func(hertz float64) float64 { return float64(2595 * math.Log10(1+hertz/700)) }
 	low := mel(edge[0])
 	step := (mel(edge[1]) - low) / float64(bands+2)
 	return rows, bands, func(i int) int {
