@@ -37,8 +37,8 @@ func (b *flow) enter(o *op) (more bool, err error) {
 	}
 	f, decides := o.op.(*layer.If)
 	if decides && len(o.in) == 1+2*f.Outputs && len(o.out) <= f.Outputs && !slices.Contains(o.in, nil) {
-		if c := o.in[0].info.Value; c != nil && c.DType() == tensor.Bool && c.Len() == 1 {
-			from := f.Branch(c)
+		if _, told := oneBool(o.in[0].info.Value); told {
+			from := f.Branch(o.in[0].info.Value)
 			for i, v := range o.out {
 				if v != nil {
 					b.chosen[v] = o.in[from+i]

@@ -364,10 +364,8 @@ func (p *ir) expand(o *op, b *flow, env *layer.Env) (become []*op, ok bool, err 
 		}
 		return []*op{o}, true, p.loop(o, f)
 	case *layer.Identity:
-		if len(o.in) == 1 && len(o.out) == 1 && o.out[0] != nil {
-			if b.alias(o.out[0], o.in[0]) {
-				return nil, true, nil
-			}
+		if len(o.in) == 1 && len(o.out) == 1 && o.out[0] != nil && b.alias(o.out[0], o.in[0]) {
+			return nil, true, nil
 		}
 	}
 	return nil, false, b.tensors(o)

@@ -186,11 +186,8 @@ func (p *ir) unroll(o *op, l *Loop, b *flow, env *layer.Env) (kept []*op, done b
 	return kept, true, nil
 }
 
-// loop makes a Loop one that runs, and finds the types and shapes of its outputs as far as they do not depend on its turns.
+// loop makes a Loop that unroll has given up one that runs, and finds the types and shapes of its outputs as far as they do not depend on its turns.
 func (p *ir) loop(o *op, l *Loop) error {
-	if err := l.check(o); err != nil {
-		return err
-	}
 	r := &loop{Loop: l, opt: p.opt, consts: make([]*tensor.Tensor, len(o.in)), stackShapes: make([]layer.Info, l.slices())}
 	o.op = r
 	o.work = 1 << 56

@@ -41,6 +41,11 @@ func (c *call) loop(l *loop, carried int) layer.Op {
 	return &model.Loop{Body: l.body, Carried: carried}
 }
 
+// turn returns the inputs of a body that a Loop gives it: the number of the turn, and true.
+func (c *call) turn() (number, always *model.Value) {
+	return &model.Value{Name: c.label() + ":turn", DType: tensor.Int64, Shape: []model.Dim{}}, &model.Value{Name: c.label() + ":always", DType: tensor.Bool, Shape: []model.Dim{}}
+}
+
 // scan reads a Scan as a Loop over the positions along its inputs' axes.
 func scan(c *call) layer.Op {
 	if c.version < 9 {
@@ -73,8 +78,7 @@ func scan(c *call) layer.Op {
 			c.fail("%d inputs, its body has %d", len(c.in), len(inputs))
 			return
 		}
-		turn := &model.Value{Name: c.label() + ":turn", DType: tensor.Int64, Shape: []model.Dim{}}
-		always := &model.Value{Name: c.label() + ":always", DType: tensor.Bool, Shape: []model.Dim{}}
+		turn, always := c.turn()
 		l.body.Inputs = append([]*model.Value{turn, always}, inputs[:carried]...)
 		fromEnd := turn
 		if last != nil {
@@ -202,8 +206,7 @@ func sequenceMap(c *call) layer.Op {
 	if !c.arity(max(1, len(c.in))) {
 		return nil
 	}
-	turn := &model.Value{Name: c.label() + ":turn", DType: tensor.Int64, Shape: []model.Dim{}}
-	always := &model.Value{Name: c.label() + ":always", DType: tensor.Bool, Shape: []model.Dim{}}
+	turn, always := c.turn()
 	lists := make([]*model.Value, len(c.out))
 	l := c.body(func(l *loop, inputs []*model.Value) {
 		if len(inputs) != len(c.in) {
