@@ -1,6 +1,8 @@
 package ktest
 
 import (
+	"math/bits"
+	"sync"
 	"syscall"
 	"unsafe"
 )
@@ -13,16 +15,23 @@ type guarded struct {
 
 const canary = 0xA5
 
-func alloc[T float32 | int32 | uint8](m *Mem, n int) []T {
-	if m.relaxed {
-		return make([]T, n)
-	}
-	if n == 0 {
-		return []T{}
-	}
+// unused are mappings that were given back, by the logarithm of their pages: the kernel makes and removes mappings slowly.
+var unused struct {
+	sync.Mutex
+	mappings [64][][]byte
+}
+
+// mapping returns at least room writable bytes and an inaccessible page behind them.
+func mapping(room int) []byte {
 	page := syscall.Getpagesize()
-	size := n * int(unsafe.Sizeof(*new(T)))
-	room := (size + 64 + page - 1) / page * page
+	class := bits.Len(uint((room - 1) / page))
+	unused.Lock()
+	defer unused.Unlock()
+	if free := unused.mappings[class]; len(free) > 0 {
+		unused.mappings[class] = free[:len(free)-1]
+		return free[len(free)-1]
+	}
+	room = page << class
 	b, err := syscall.Mmap(-1, 0, room+page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {
 		panic("ktest: mmap: " + err.Error())
@@ -30,7 +39,19 @@ func alloc[T float32 | int32 | uint8](m *Mem, n int) []T {
 	if err := syscall.Mprotect(b[room:], syscall.PROT_NONE); err != nil {
 		panic("ktest: mprotect: " + err.Error())
 	}
-	g := guarded{b, room - size}
+	return b
+}
+
+func alloc[T float32 | int32 | uint8](m *Mem, n int) []T {
+	if m.relaxed {
+		return make([]T, n)
+	}
+	if n == 0 {
+		return []T{}
+	}
+	size := n * int(unsafe.Sizeof(*new(T)))
+	b := mapping(size + 64)
+	g := guarded{b, len(b) - syscall.Getpagesize() - size}
 	for i := max(0, g.start-256); i < g.start; i++ {
 		b[i] = canary
 	}
@@ -48,7 +69,8 @@ func (g *guarded) intact() bool {
 }
 
 func (g *guarded) free() {
-	if err := syscall.Munmap(g.mapping); err != nil {
-		panic("ktest: munmap: " + err.Error())
-	}
+	class := bits.Len(uint(len(g.mapping)/syscall.Getpagesize() - 2))
+	unused.Lock()
+	unused.mappings[class] = append(unused.mappings[class], g.mapping)
+	unused.Unlock()
 }

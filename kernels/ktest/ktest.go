@@ -45,12 +45,25 @@ func Families() []Family {
 	}
 }
 
-// Check runs one problem on the instruction set in use and returns what differs from ref, or "".
-func Check(p Problem, seed uint64, fill Fill, t *kernels.Team) string {
-	m := NewMem(seed, fill)
-	defer m.Release()
-	c := p.Build(m)
-	c.Ref()
-	c.Fast(t)
-	return m.Diff()
+// Solved is a problem that ref has solved.
+type Solved struct {
+	problem Problem
+	m       *Mem
 }
+
+// Solve fills a problem's buffers from a seed and has ref solve it.
+func Solve(p Problem, seed uint64, fill Fill) *Solved {
+	m := NewMem(seed, fill)
+	p.Build(m).Ref()
+	return &Solved{p, m}
+}
+
+// Check builds the problem and runs its kernel, both on the instruction set in use, and returns what differs from ref, or "".
+func (s *Solved) Check(t *kernels.Team) string {
+	s.m.Rewind()
+	s.problem.Build(s.m).Fast(t)
+	return s.m.Diff()
+}
+
+// Release frees the problem's buffers.
+func (s *Solved) Release() { s.m.Release() }

@@ -6,6 +6,7 @@ import (
 	"hash"
 	"math"
 	"math/rand/v2"
+	"slices"
 )
 
 // Fill says what values a buffer starts with.
@@ -20,11 +21,18 @@ const (
 
 // Mem hands out the buffers of one case. Each ends at an inaccessible page (where the system has such) and starts after a
 // run of canaries, so that no access outside of it goes unnoticed. Release frees them.
+//
+// After Rewind it hands out the same buffers anew, for a case that is built again.
 type Mem struct {
+	seed    uint64
+	src     *rand.PCG
 	rng     *rand.Rand
 	fill    Fill
 	bufs    []guarded
 	pairs   []pair
+	filled  []contents // of the buffers in order
+	next    int        // of filled
+	wants   []any      // ref's answers, from before Rewind
 	relaxed bool
 }
 
@@ -33,9 +41,19 @@ type pair struct {
 	got, want any
 }
 
+// contents is what a buffer started with.
+type contents struct {
+	data  any
+	after rand.PCG // the source of random numbers behind it
+}
+
+// stream is the second half of every case's seed.
+const stream = 0x6f63656c6c7573
+
 // NewMem returns an empty Mem whose buffers are filled from the seed.
 func NewMem(seed uint64, fill Fill) *Mem {
-	return &Mem{rng: rand.New(rand.NewPCG(seed, 0x6f63656c6c7573)), fill: fill}
+	src := rand.NewPCG(seed, stream)
+	return &Mem{seed: seed, src: src, rng: rand.New(src), fill: fill}
 }
 
 // NewBenchMem is NewMem with ordinary, cache-line aligned buffers without guards, for benchmarks.
@@ -72,31 +90,37 @@ func (m *Mem) Value() float32 {
 	return float32(m.rng.Float32()*2) - 1
 }
 
-// F32 returns n float32 of the case's kind.
-func (m *Mem) F32(n int) []float32 {
-	b := alloc[float32](m, n)
-	for i := range b {
-		b[i] = m.Value()
+// filled returns b with values, or, after Rewind, with those that it held then.
+func filled[T float32 | uint8](m *Mem, b []T, value func() T) []T {
+	if m.next < len(m.filled) {
+		f := &m.filled[m.next]
+		if copy(b, f.data.([]T)) != len(b) {
+			panic("ktest: a problem is built in another way than before")
+		}
+		*m.src = f.after
+	} else {
+		for i := range b {
+			b[i] = value()
+		}
+		if !m.relaxed {
+			m.filled = append(m.filled, contents{slices.Clone(b), *m.src})
+		}
 	}
+	m.next++
 	return b
 }
 
+// F32 returns n float32 of the case's kind.
+func (m *Mem) F32(n int) []float32 { return filled(m, alloc[float32](m, n), m.Value) }
+
 // F32s returns n float32 in [lo, hi), whatever the case's kind.
 func (m *Mem) F32s(n int, lo, hi float32) []float32 {
-	b := alloc[float32](m, n)
-	for i := range b {
-		b[i] = lo + float32((hi-lo)*m.rng.Float32())
-	}
-	return b
+	return filled(m, alloc[float32](m, n), func() float32 { return lo + float32((hi-lo)*m.rng.Float32()) })
 }
 
 // U8 returns n random bytes.
 func (m *Mem) U8(n int) []uint8 {
-	b := alloc[uint8](m, n)
-	for i := range b {
-		b[i] = uint8(m.rng.Uint32())
-	}
-	return b
+	return filled(m, alloc[uint8](m, n), func() uint8 { return uint8(m.rng.Uint32()) })
 }
 
 // I32 returns a guarded copy of v.
@@ -108,45 +132,55 @@ func (m *Mem) I32(v []int32) []int32 {
 
 // Out returns an output of n float32 for the kernel and one for ref, both holding the same junk.
 func (m *Mem) Out(name string, n int) (got, want []float32) {
-	got, want = alloc[float32](m, n), make([]float32, n)
-	for i := range got {
-		got[i] = m.rng.Float32()
-		want[i] = got[i]
-	}
+	return pairOf(m, name, filled(m, alloc[float32](m, n), m.rng.Float32))
+}
+
+// pairOf makes an output for ref of one for the kernel.
+func pairOf[T float32 | uint8](m *Mem, name string, got []T) (_, want []T) {
+	want = slices.Clone(got)
 	m.pairs = append(m.pairs, pair{name, got, want})
 	return got, want
 }
 
 // InOut is Out with contents of the case's kind, for kernels that update in place.
 func (m *Mem) InOut(name string, n int) (got, want []float32) {
-	got, want = m.Out(name, n)
-	for i := range got {
-		got[i] = m.Value()
-		want[i] = got[i]
-	}
-	return got, want
+	return pairOf(m, name, filled(m, filled(m, alloc[float32](m, n), m.rng.Float32), m.Value))
 }
 
 // OutU8 is Out for bytes.
 func (m *Mem) OutU8(name string, n int) (got, want []uint8) {
-	got, want = m.U8(n), make([]uint8, n)
-	copy(want, got)
-	m.pairs = append(m.pairs, pair{name, got, want})
-	return got, want
+	return pairOf(m, name, m.U8(n))
+}
+
+// Rewind takes the buffers back. They are handed out again in the same order, with what they first held, and Diff compares with the answers that ref gave
+// before.
+func (m *Mem) Rewind() {
+	if m.wants == nil {
+		for _, p := range m.pairs {
+			m.wants = append(m.wants, p.want)
+		}
+	}
+	m.free()
+	m.next = 0
+	m.src.Seed(m.seed, stream)
 }
 
 // Diff compares every output with ref's and the canaries with what they were, and says what is wrong, or "".
 func (m *Mem) Diff() string {
-	for _, p := range m.pairs {
+	for i, p := range m.pairs {
+		want := p.want
+		if m.wants != nil {
+			want = m.wants[i]
+		}
 		switch got := p.got.(type) {
 		case []float32:
-			for i, w := range p.want.([]float32) {
+			for i, w := range want.([]float32) {
 				if g := got[i]; !SameBits(g, w) {
 					return fmt.Sprintf("%s[%d] = %x (%#08x), ref has %x (%#08x)", p.name, i, g, math.Float32bits(g), w, math.Float32bits(w))
 				}
 			}
 		case []uint8:
-			for i, w := range p.want.([]uint8) {
+			for i, w := range want.([]uint8) {
 				if got[i] != w {
 					return fmt.Sprintf("%s[%d] = %d, ref has %d", p.name, i, got[i], w)
 				}
@@ -186,8 +220,13 @@ func SameBits(a, b float32) bool {
 
 // Release frees the buffers; slices handed out must not be used after it.
 func (m *Mem) Release() {
+	m.free()
+	m.filled, m.wants = nil, nil
+}
+
+func (m *Mem) free() {
 	for i := range m.bufs {
 		m.bufs[i].free()
 	}
-	m.bufs, m.pairs = nil, nil
+	m.bufs, m.pairs = m.bufs[:0], m.pairs[:0]
 }
