@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL         := /bin/bash
 .SHELLFLAGS   := -o pipefail -c
-.PHONY: help demo build test test-device soak fuzz bench bench-daemon bench-peers bench-train eyes generate lint cross deb dist gocv clean setup
+.PHONY: help demo build test test-long test-device soak fuzz bench bench-daemon bench-peers bench-train eyes generate lint cross deb dist gocv clean setup
 
 GO          ?= go
 # Go refuses to build where git distrusts the folder's owner, unless told to leave the revision out.
@@ -14,7 +14,7 @@ GOCV_TAGS   := gocv,gocv_specific_modules,gocv_videoio
 TOTALS      ?= out/tests.txt
 # Builds without tables for debuggers, which cost a sixth of the time that a first build takes, and with a compiler that collects garbage less often.
 LEAN        := GOGC=400 $(GO) build -trimpath -gcflags=all=-dwarf=false -ldflags=-w
-# How long to fuzz each target: "make fuzz" for a minute, "make test" not at all.
+# How long to fuzz each target: "make fuzz" for a minute, "make test-long" for 5 seconds.
 FUZZTIME    ?=
 BENCH       ?= .
 BENCHTIME   ?= 0.3s
@@ -43,8 +43,11 @@ gocv: ## build bin/ocellus-gocv, which reads and writes through OpenCV, and test
 setup: ## install what the tests use (qemu, binutils), where that is allowed
 	@.ci/setup
 
-test: setup ## run every test: native, race, purego, arm64 under qemu, the emulated device, the generators
-	@$(GO) run ./internal/testall -o $(TOTALS) $(if $(FUZZTIME),-fuzztime $(FUZZTIME))
+test: setup ## run the tests: every package, kernels and networks on arm64 under qemu, the generators
+	@$(GO) run ./internal/testall -o $(TOTALS)
+
+test-long: setup ## and what takes longer: race detector, purego, every architecture, the emulated device, kills, fuzzing for FUZZTIME (5s)
+	@$(GO) run ./internal/testall -parts long -o $(TOTALS) $(if $(FUZZTIME),-fuzztime $(FUZZTIME))
 
 test-device: setup ## run the program in an emulated ARM computer with cameras that misbehave
 	@$(GO) run ./internal/testall -parts device

@@ -97,6 +97,10 @@ func TestKernelsDoNotAllocate(t *testing.T) {
 		t.Skip("the race detector makes pools drop what they hold")
 	}
 	team := kernels.NewTeam(2)
+	runs := 3
+	if testing.Short() {
+		runs = 1
+	}
 	for _, f := range ktest.Families() {
 		for _, p := range f.List() {
 			if p.Bench {
@@ -107,7 +111,7 @@ func TestKernelsDoNotAllocate(t *testing.T) {
 			// A collection of garbage empties the pools, and what is taken next is new: it must not happen every time.
 			n := math.Inf(1)
 			for try := 0; try < 4 && n >= 1; try++ {
-				n = testing.AllocsPerRun(3, func() { c.Fast(team) })
+				n = testing.AllocsPerRun(runs, func() { c.Fast(team) })
 			}
 			if n >= 1 {
 				t.Errorf("%s allocates %g times a run", p.Name, n)

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestLogCounts(t *testing.T) {
@@ -54,15 +56,25 @@ func TestLogCounts(t *testing.T) {
 }
 
 func TestChooseParts(t *testing.T) {
-	parts, err := choose(allParts(0), "", 0)
-	if err != nil || len(parts) != len(allParts(0))-1 {
-		t.Errorf("%d parts, %v: all but fuzz by default", len(parts), err)
+	all := allParts(time.Second)
+	names := func(only string) (names []string) {
+		parts, err := choose(all, only)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range parts {
+			names = append(names, p.name)
+		}
+		return names
 	}
-	parts, err = choose(allParts(0), "fuzz,gen", 0)
-	if err != nil || len(parts) != 2 || parts[0].name != "fuzz" || parts[1].dir != "gen" {
-		t.Errorf("%+v, %v", parts, err)
+	usual, long := names("usual"), names("long")
+	if !slices.Contains(usual, "native") || !slices.Contains(usual, "arm64") || !slices.Contains(long, "race") || !slices.Contains(long, "fuzz") || len(usual)+len(long) != len(all) {
+		t.Errorf("usual: %v, long: %v", usual, long)
 	}
-	if _, err = choose(allParts(0), "gen,typo", 0); err == nil || !strings.Contains(err.Error(), `"typo"`) {
+	if got := names("fuzz,gen"); !slices.Equal(got, []string{"fuzz", "gen"}) {
+		t.Error(got)
+	}
+	if _, err := choose(all, "gen,typo"); err == nil || !strings.Contains(err.Error(), `"typo"`) {
 		t.Errorf("unknown part: %v", err)
 	}
 }

@@ -1,6 +1,6 @@
-// Command testall runs every test of the project and counts them: natively, with the race detector, without assembly, with
-// instruction sets held back, for other architectures under emulation, in an emulated computer with cameras, and the module of the generators. A part whose tools are missing is
-// skipped with a line that says which. The last line of its output is
+// Command testall runs the tests of the project and counts them. Usual are every package natively, the kernels and networks for arm64 under emulation, and the
+// module of the generators; long are the race detector, builds without assembly, with instruction sets held back and for other architectures, an emulated computer with
+// cameras, kills at random moments, and fuzzing. A part whose tools are missing is skipped with a line that says which. The last line of its output is
 //
 //	N passed, N failed, N skipped
 //
@@ -24,8 +24,8 @@ import (
 
 func main() {
 	var (
-		only     = flag.String("parts", "", "comma-separated parts to run; all but fuzz if empty")
-		fuzztime = flag.Duration("fuzztime", 0, "how long to fuzz each target; 0 leaves fuzzing out unless it is named by -parts")
+		only     = flag.String("parts", "usual", "comma-separated parts to run; usual and long are several")
+		fuzztime = flag.Duration("fuzztime", 5*time.Second, "how long to fuzz each target")
 		totals   = flag.String("o", "", "file to write the closing line to")
 		list     = flag.Bool("list", false, "list the parts and exit")
 	)
@@ -34,11 +34,15 @@ func main() {
 	parts := allParts(*fuzztime)
 	if *list {
 		for _, p := range parts {
-			fmt.Printf("%-16s %s\n", p.name, p.what)
+			set := "usual"
+			if p.long {
+				set = "long"
+			}
+			fmt.Printf("%-16s %-5s  %s\n", p.name, set, p.what)
 		}
 		return
 	}
-	parts, err := choose(parts, *only, *fuzztime)
+	parts, err := choose(parts, *only)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "testall:", err)
 		os.Exit(2)
@@ -66,18 +70,19 @@ func writeTotals(path, line string) error {
 	return os.WriteFile(path, []byte(line+"\n"), 0o666)
 }
 
-// choose returns the parts named by only, or the default ones.
-func choose(parts []part, only string, fuzztime time.Duration) ([]part, error) {
-	if only == "" {
-		return slices.DeleteFunc(parts, func(p part) bool { return p.fuzz > 0 && fuzztime == 0 }), nil
-	}
+// choose returns the parts that only names: some of them, "usual" or "long".
+func choose(parts []part, only string) ([]part, error) {
 	var chosen []part
 	for name := range strings.SplitSeq(only, ",") {
-		i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
-		if i < 0 {
+		before := len(chosen)
+		for _, p := range parts {
+			if name == p.name || name == "long" && p.long || name == "usual" && !p.long {
+				chosen = append(chosen, p)
+			}
+		}
+		if len(chosen) == before {
 			return nil, fmt.Errorf("no part %q; -list names them", name)
 		}
-		chosen = append(chosen, parts[i])
 	}
 	return chosen, nil
 }

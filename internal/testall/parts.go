@@ -17,6 +17,7 @@ type part struct {
 	flags      []string      // of go test
 	packages   []string      // nil: every package of the module that is not about the house itself
 	fuzz       time.Duration // positive: fuzz each target for so long
+	long       bool          // left out unless asked for
 	missing    func() string // what it lacks on this machine, or ""
 }
 
@@ -24,24 +25,27 @@ func nothing() string { return "" }
 
 // allParts returns the parts in the order that they run.
 func allParts(fuzztime time.Duration) []part {
-	if fuzztime <= 0 {
-		fuzztime = time.Minute
-	}
 	every := []string{"./..."}
-	arithmetic := []string{"./kernels/...", "./model", "./cmd/..."}
 	soaked := []string{"./cmd/ocellusd/internal/store", "./cmd/ocellusd/internal/teach", "./cmd/ocellusd/internal/out"}
 	networks := emulated("arm64", "qemu-aarch64-static", []string{"./model/onnx", "./model/train"})
 	networks.name, networks.what = "arm64-networks", "digests of networks and of training, "+networks.what
 	networks.flags = append(networks.flags, "-run=Digest")
-	return []part{
+	programs := emulated("arm64", "qemu-aarch64-static", []string{"./cmd/..."})
+	programs.name = "arm64-programs"
+	return slices.Concat([]part{
 		{name: "native", what: "every package", packages: every, missing: nothing},
+		emulated("arm64", "qemu-aarch64-static", []string{"./kernels/...", "./model"}),
+		networks,
+		{name: "gen", what: "the generators", dir: "gen", packages: every, missing: nothing},
+	}, long([]part{
 		// SQLite, which is one function after another of translated C, takes the compiler long with the detector, and is not what is looked into.
 		{name: "race", what: "race detector", flags: []string{"-race", "-short", "-gcflags=modernc.org/...=-race=false -N"}, env: []string{"CGO_ENABLED=1"}, missing: noRace},
 		{name: "purego", what: "built without assembly", flags: []string{"-tags=purego", "-short"}, missing: nothing},
 		lowered("generic", nothing),
 		lowered("avx2", notAMD64),
-		emulated("arm64", "qemu-aarch64-static", arithmetic),
-		networks,
+		{name: "architectures", what: "go vet and static programs for every architecture", env: []string{"OCELLUS_ARCHITECTURES=all"},
+			packages: []string{"./internal/house"}, flags: []string{"-run=^(TestVet|TestStaticBuild)$"}, missing: nothing},
+		programs,
 		emulated("arm", "qemu-arm-static", []string{"./kernels/...", "./camera", "./camera/v4l2"}, "GOARM=7"),
 		emulated("riscv64", "qemu-riscv64-static", []string{"./kernels/..."}),
 		{
@@ -52,9 +56,16 @@ func allParts(fuzztime time.Duration) []part {
 			packages: soaked, flags: []string{"-run=^(TestKill|TestKilled|TestKilledWhilePublishing|TestHourAway)$"}},
 		{name: "gocv", what: "camera/gocv with OpenCV", env: []string{"CGO_ENABLED=1"}, packages: []string{"./camera/gocv"},
 			flags: []string{"-tags=gocv,gocv_specific_modules,gocv_videoio,matprofile"}, missing: noOpenCV},
-		{name: "gen", what: "the generators", dir: "gen", packages: every, missing: nothing},
 		{name: "fuzz", what: fmt.Sprintf("each target for %v", fuzztime), fuzz: fuzztime, missing: nothing},
+	}))
+}
+
+// long marks parts that take minutes and that most changes do without.
+func long(parts []part) []part {
+	for i := range parts {
+		parts[i].long = true
 	}
+	return parts
 }
 
 // lowered returns the part that starts tests with an instruction set held back; tests that visit every instruction set by themselves are left out.
