@@ -119,9 +119,10 @@ func (p *Program) bytes(i int) int {
 }
 
 // slotBytes is the room that a value of n bytes gets. Large ones get a little more than they need: values that lie a multiple of 4096 bytes apart
-// look alike to a CPU that compares the low bits of addresses to see whether a load waits for a store.
+// look alike to a CPU that compares the low bits of addresses to see whether a load waits for a store, and what is read and what is written crowd each
+// other out of a cache's sets where pixels lie a power of two apart. Five lines, once or several times, are far from any power of two.
 func slotBytes(n int) int {
-	const large, apart = 4096, 3 * tensor.Align
+	const large, apart = 4096, 5 * tensor.Align
 	if n < large {
 		return roundUp(n)
 	}

@@ -41,7 +41,7 @@ func depthwiseProblem(s kernels.Conv2D, bias bool, act kernels.Act) Problem {
 				b = m.F32(s.C)
 			}
 			// As far from src in its page as buffers of a network are apart.
-			const apart = 48
+			const apart = 80
 			got, want := m.Out("dst", out+apart)
 			got, want = got[apart:], want[apart:]
 			d := kernels.NewDepthwise(s)
