@@ -34,7 +34,7 @@ type evaluation struct {
 	list        string
 	frames      string // pictures that faces are pasted on
 	reference   string // network that says where faces are
-	threshold   float64
+	threshold   optional
 	spent       *cost // on faces
 	progress    *view.Progress
 	done        int
@@ -44,6 +44,12 @@ type evaluation struct {
 var measures = map[string]func(*evaluation, context.Context) (figures, error){
 	"pedestrians": (*evaluation).pedestrians, "scene": (*evaluation).scene, "digits": (*evaluation).digits,
 	"face-detection": (*evaluation).faceDetection, "faces": (*evaluation).facePairs, "face-identification": (*evaluation).identify,
+}
+
+// serves says which tasks read a flag that not all do.
+var serves = map[string][]string{
+	"list":  {"pedestrians", "scene", "face-detection", "face-identification"},
+	"pairs": {"faces"}, "frames": {"face-detection"}, "reference": {"face-detection"}, "threshold": {"face-identification"},
 }
 
 // figures is what was measured.
@@ -94,6 +100,11 @@ pictures, or people) and the number of examples.
 				return err
 			}
 			defer end()
+			for name, tasks := range serves {
+				if cmd.Flags().Changed(name) && !slices.Contains(tasks, args[0]) {
+					return usageErrorf("--%s is of %s, not of %s", name, strings.Join(tasks, ", "), args[0])
+				}
+			}
 			if e.data == "" {
 				return usageErrorf("--data is missing: the pictures to measure on")
 			}
@@ -121,7 +132,7 @@ pictures, or people) and the number of examples.
 	f.StringVar(&e.pairs, "pairs", "", "`FILE` of pairs of faces (default pairs.txt in the folder)")
 	f.StringVar(&e.frames, "frames", "", "of face-detection: `FOLDER` of pictures to paste faces on")
 	f.StringVar(&e.reference, "reference", "", "of face-detection: `FILE` of a network that says where faces and landmarks are")
-	f.Float64Var(&e.threshold, "threshold", 0, "of face-identification: least similarity (default the network's calibrated one)")
+	f.Var(&e.threshold, "threshold", "of face-identification: least similarity (default the network's calibrated one)")
 	f.BoolVar(&e.asJSON, "json", false, "print one JSON object")
 	f.StringVar(&e.model, "model", "", "the network, an .onnx `FILE` (default the one in the program)")
 	f.StringVar(&e.file, "card", "", "YAML `FILE` that describes the network (default the one beside it, M.yaml for M.onnx)")
@@ -156,7 +167,7 @@ func (e *evaluation) step(ctx context.Context) error {
 	return nil
 }
 
-// only returns the names in --list; nil for all.
+// only returns the names in --list, which stand one a line; nil for all.
 func (e *evaluation) only() ([]string, error) {
 	if e.list == "" {
 		return nil, nil
@@ -165,7 +176,13 @@ func (e *evaluation) only() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return strings.Fields(string(b)), nil
+	names := []string{}
+	for line := range strings.Lines(strings.TrimPrefix(string(b), "\ufeff")) {
+		if line = strings.TrimSpace(line); line != "" {
+			names = append(names, line)
+		}
+	}
+	return names, nil
 }
 
 // among says whether a file is one of the names, with or without folder and extension.

@@ -207,6 +207,9 @@ func (e *evaluation) streets(ctx context.Context, d *face.Detector, file string)
 		}
 		frames, mistaken = append(frames, pixels(pic)), append(mistaken, wrong)
 	}
+	if len(frames) == 0 {
+		return nil, nil, fmt.Errorf("%s: no picture to paste faces on; names that end in _label or _mask are left out", e.frames)
+	}
 	return frames, mistaken, nil
 }
 
@@ -245,7 +248,7 @@ func (e *evaluation) identify(ctx context.Context) (figures, error) {
 		return nil, err
 	}
 	var c *face.Calibration
-	if e.threshold == 0 {
+	if !e.threshold.given {
 		if c, err = face.FromMeta(f.Embedder.Meta); err != nil {
 			return nil, fmt.Errorf("%s: %w", f.Embedder.Name, err)
 		}
@@ -294,7 +297,7 @@ func (e *evaluation) identify(ctx context.Context) (figures, error) {
 		}
 	}
 	out.People = len(gallery.People)
-	if out.Threshold = e.threshold; c != nil {
+	if out.Threshold = e.threshold.value; c != nil {
 		out.Threshold = c.Among(out.People)
 	}
 	var list []metric.Probe

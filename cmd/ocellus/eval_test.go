@@ -38,8 +38,15 @@ func TestEvalPedestrians(t *testing.T) {
 	if math.Abs(r.AP50.Value-4.0/9) > 1e-9 || r.Boxes != 3 || r.Pictures != 3 || r.AP50.Low > r.AP50.Value {
 		t.Errorf("%+v", r)
 	}
+	if err := os.Rename(filepath.Join(dir, "1.png"), filepath.Join(dir, "in the street.png")); err != nil {
+		t.Fatal(err)
+	}
+	named := strings.Replace(lines.String(), "1.png", "in the street.png", 1)
+	if err := os.WriteFile(filepath.Join(dir, "boxes.jsonl"), []byte(named), 0o666); err != nil {
+		t.Fatal(err)
+	}
 	list := filepath.Join(dir, "list.txt")
-	if err := os.WriteFile(list, []byte("0\n1.png\n"), 0o666); err != nil {
+	if err := os.WriteFile(list, []byte("\ufeff0\r\n\nin the street.png\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	status, stdout, _ = call("eval", "pedestrians", "--data", dir, "--model", net, "--list", list)
@@ -120,6 +127,17 @@ func TestEvalFaces(t *testing.T) {
 		Landmark estimate `json:"landmark_error"`
 		False    estimate `json:"false_positives"`
 	}
+	maps := filepath.Join(dir, "maps")
+	if err := os.Mkdir(maps, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(filepath.Join(frames, "0.jpg"), filepath.Join(maps, "0_label.jpg")); err != nil {
+		t.Fatal(err)
+	}
+	status, _, stderr := call("eval", "face-detection", "--data", shared[2], "--list", list, "--frames", maps, "--reference", shared[0], "--detector", shared[0])
+	if status != 1 || !strings.Contains(stderr, "no picture to paste faces on") {
+		t.Errorf("only label maps: status %d, %q", status, stderr)
+	}
 	status, stdout, stderr := call("eval", "face-detection", "--data", shared[2], "--list", list, "--frames", frames, "--reference", shared[0], "--detector", shared[0], "--json")
 	if err := json.Unmarshal([]byte(stdout), &d); err != nil || status != 0 {
 		t.Fatalf("status %d, %v, %q", status, err, stderr)
@@ -151,9 +169,29 @@ func TestEvalRefuses(t *testing.T) {
 		"eval": "name one task", "eval jump --data x": "name one task", "eval scene": "--data is missing", "eval faces --data " + dir: "pairs.txt",
 		"eval face-detection --data " + dir: "--frames and --reference are needed", "eval face-identification --data " + dir: "a folder with pictures for each person",
 		"eval digits --data " + dir: "t10k", "eval pedestrians --data " + dir: "boxes.jsonl", "eval scene --data " + dir: "no pictures",
+		"eval digits --data x --list nofile": "--list is of", "eval scene --data x --threshold 0": "--threshold is of face-identification, not of scene",
 	} {
 		if status, _, stderr := call(strings.Fields(args)...); status == 0 || !strings.Contains(stderr, want) {
 			t.Errorf("%s: status %d, %q", args, status, stderr)
+		}
+	}
+}
+
+// TestNumbersOfZero gives flags a 0, which is a number where any has a meaning and refused where it would say nothing.
+func TestNumbersOfZero(t *testing.T) {
+	for _, args := range []string{"detect --score 0 a.jpg", "detect --iou -1 a.jpg", "detect --max 0 a.jpg", "pedestrians --score 0 a.jpg"} {
+		if status, _, stderr := call(strings.Fields(args)...); status != 2 || !strings.Contains(stderr, "it must be above 0") {
+			t.Errorf("%s: status %d, %q", args, status, stderr)
+		}
+	}
+	shared := sharedFiles(t, "models/yunet_n_dynamic/model.onnx", "models/mobilefacenet/model.onnx", "data/faces/lfw")
+	a, b := filepath.Join(shared[2], "Serena_Williams", "Serena_Williams_0001.jpg"), filepath.Join(shared[2], "Luis_Horna", "Luis_Horna_0001.jpg")
+	for threshold, want := range map[string]bool{"0.9": false, "0": true, "-1": true} {
+		var v struct{ Same bool }
+		status, stdout, stderr := call("face", "verify", a, b, "--threshold", threshold, "--json", "--store", filepath.Join(t.TempDir(), "f.json"),
+			"--detector", shared[0], "--embedder", shared[1])
+		if err := json.Unmarshal([]byte(stdout), &v); err != nil || v.Same != want || (status == 0) != want {
+			t.Errorf("--threshold %s: status %d, %s%q, %v", threshold, status, stdout, stderr, err)
 		}
 	}
 }

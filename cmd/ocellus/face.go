@@ -27,7 +27,7 @@ import (
 type faceNets struct {
 	detector, embedder string
 	store              string
-	threshold          float64
+	threshold          optional
 	threads            int
 	strangers          bool // of the store only the calibration counts, not the people
 }
@@ -36,7 +36,7 @@ type faceNets struct {
 func (n *faceNets) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&n.store, "store", "", "`FILE` of the people that are known (default faces.json in the user's data folder)")
-	f.Float64Var(&n.threshold, "threshold", 0, "least similarity of pictures of one person (default the calibrated one)")
+	f.Var(&n.threshold, "threshold", "least similarity of pictures of one person (default the calibrated one)")
 }
 
 // netFlags adds those that name the networks.
@@ -111,8 +111,8 @@ func (n *faceNets) open() (f *tasks.Faces, why string, err error) {
 		}
 	}
 	switch {
-	case n.threshold != 0:
-		f.Threshold = n.threshold
+	case n.threshold.given:
+		f.Threshold = n.threshold.value
 	case gallery.Calibration != nil:
 		f.Threshold, f.Calibration = gallery.Calibration.Threshold, gallery.Calibration
 	default:
@@ -211,8 +211,8 @@ Exit status: 0 the same, 3 different persons, 1 where no answer is possible.`,
 				}
 			}
 			out := verification{Files: [2]string(args), Threshold: f.Threshold}
-			out.Similarity = round(similarity(vectors[0], vectors[1]), 4)
-			out.Same = out.Similarity >= f.Threshold
+			s := similarity(vectors[0], vectors[1])
+			out.Similarity, out.Same = round(s, 4), s >= f.Threshold
 			if c := f.Gallery.Calibration; c != nil && c.Threshold == f.Threshold {
 				out.Calibration = c
 			}

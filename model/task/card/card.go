@@ -314,6 +314,7 @@ func Tidy(label string) string {
 
 // ParseLabels reads one label a line. Blank lines at the end are left out; a line inside that is blank leaves its class unnamed.
 func ParseLabels(text string) []string {
+	text = strings.TrimPrefix(text, "\ufeff") // of some editors
 	text = strings.TrimRight(strings.ReplaceAll(text, "\r", ""), "\n \t")
 	if text == "" {
 		return nil

@@ -128,6 +128,9 @@ func TestParseLabels(t *testing.T) {
 	if got, want := ParseLabels("Person\r\n Fire Hydrant \n\ncat\n\n"), []string{"person", "fire_hydrant", "class_2", "cat"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
+	if got := ParseLabels("\ufeffcar\nbus"); !slices.Equal(got, []string{"car", "bus"}) {
+		t.Errorf("behind a byte order mark: %q", got)
+	}
 	if got := ParseLabels(" \n"); got != nil {
 		t.Errorf("no labels: %q", got)
 	}

@@ -182,9 +182,12 @@ func (v *verifier) rates(weight []int, do func(tar, far float64) bool) {
 	}
 }
 
-// eer is where the line of the rates crosses that of equal errors.
+// eer is where the line of the rates crosses that of equal errors; NaN without pairs of both kinds.
 func (v *verifier) eer(weight []int) float64 {
 	lastTAR, lastFAR, eer := 0.0, 0.0, math.NaN()
+	if same, other := v.totals(weight); same == 0 || other == 0 {
+		return eer
+	}
 	v.rates(weight, func(tar, far float64) bool {
 		if far < 1-tar {
 			lastTAR, lastFAR = tar, far

@@ -34,6 +34,19 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// TestVerifyOneKind has pairs of one person only, or of two only: no threshold trades one error for the other.
+func TestVerifyOneKind(t *testing.T) {
+	for _, same := range []bool{true, false} {
+		var pairs []Pair
+		for i := range 20 {
+			pairs = append(pairs, pair(i, same, float64(i)/20))
+		}
+		if v := Verify(pairs); !math.IsNaN(v.EER.Value) || !math.IsNaN(v.TAR1.Value) {
+			t.Errorf("same %v: EER %g, TAR %g", same, v.EER.Value, v.TAR1.Value)
+		}
+	}
+}
+
 func TestAccuracy(t *testing.T) {
 	// 1 of 10 pairs of one person and 1 of 20 of two look like the others.
 	var pairs []Pair
