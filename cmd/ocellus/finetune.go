@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -91,7 +92,7 @@ of them in force again. Data, seed and flags determine every bit of a model.`,
 	f.Uint64Var(&c.Seed, "seed", 1, "what all that is drawn at random depends on")
 	f.Float64Var(&c.Margin, "margin", 1, "most that old classes may lose, in percent of the examples")
 	f.Float64Var(&c.Least, "least", 80, "percent of new classes that must be recognised, as far as held-back examples tell")
-	f.IntVar(&c.Keep, "keep", 200, "most examples of each class to keep with the network")
+	f.IntVar(&c.Keep, "keep", 200, fmt.Sprintf("most examples of each class to keep with the network, %d or more", finetune.Fewest))
 	f.StringVar(&t.memory, "memory", "512MB", "`MEMORY` for features; more go to a file")
 	f.BoolVar(&t.asJSON, "json", false, "print one JSON object")
 	return cmd
@@ -101,6 +102,9 @@ of them in force again. Data, seed and flags determine every bit of a model.`,
 func (t *tuning) back(w io.Writer) error {
 	if t.store == "" {
 		return usageErrorf("--rollback needs --store DIR")
+	}
+	if _, err := os.Stat(t.store); err != nil {
+		return fmt.Errorf("there is no store to go back in; --store names the folder of one: %w", err)
 	}
 	s, err := finetune.OpenStore(t.store)
 	if err != nil {
@@ -121,9 +125,21 @@ func besides(model string) string {
 	return strings.TrimSuffix(model, filepath.Ext(model)) + ".replay.zip"
 }
 
-// parent finds the network to start from, and what is kept with it. A store without one begins with that of --model.
+// begun opens the store; where none is there yet, it takes a network to begin one.
+func (t *tuning) begun() (*finetune.Store, error) {
+	if _, err := os.Stat(t.store); err != nil && t.model == "" {
+		return nil, fmt.Errorf("there is no store; name one, or begin it with the network of --model M.onnx: %w", err)
+	}
+	s, err := finetune.OpenStore(t.store)
+	if err != nil {
+		return nil, err
+	}
+	return s, train.CheckFile(s.Model(1))
+}
+
+// parent finds the network to start from, and what is kept with it. A store without one begins with that of --model, which takes the card beside it along.
 func (t *tuning) parent(s *finetune.Store) error {
-	examples := ""
+	examples, read := "", os.ReadFile
 	if s != nil {
 		n, err := s.Current()
 		if err != nil {
@@ -134,6 +150,8 @@ func (t *tuning) parent(s *finetune.Store) error {
 			return usageErrorf("%s has a network already, %s; leave --model out", t.store, s.Model(n))
 		case n > 0:
 			t.model, examples = s.Model(n), s.Kept(n)
+		default:
+			read = cards.ReadModel
 		}
 	}
 	if t.model == "" {
@@ -144,7 +162,7 @@ func (t *tuning) parent(s *finetune.Store) error {
 	}
 	c := &t.config
 	var err error
-	if c.Model, err = os.ReadFile(t.model); err != nil {
+	if c.Model, err = read(t.model); err != nil {
 		return err
 	}
 	if c.Kept, err = finetune.ReadKept(examples); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -158,8 +176,11 @@ func (t *tuning) run(cmd *cobra.Command) error {
 	if t.data == "" {
 		return usageErrorf("--data DIR is missing: the examples")
 	}
-	if c.Epochs < 1 || c.Batch < 1 || c.Batch > 1<<16 || !(c.Rate > 0) || c.Keep < 1 || t.most < 0 {
-		return usageErrorf("--epochs, --batch, --rate and --keep are positive, --most is not negative")
+	if c.Epochs < 1 || c.Batch < 1 || c.Batch > 1<<16 || !(c.Rate > 0) || t.most < 0 {
+		return usageErrorf("--epochs, --batch and --rate are positive, --most is not negative")
+	}
+	if c.Keep < finetune.Fewest {
+		return usageErrorf("--keep %d: keep %d of each class or more, so that some can be learnt from and some held back", c.Keep, finetune.Fewest)
 	}
 	var err error
 	if c.CacheBytes, err = parseBytes(t.memory); err != nil {
@@ -172,9 +193,12 @@ func (t *tuning) run(cmd *cobra.Command) error {
 	defer end()
 	var s *finetune.Store
 	if t.store != "" {
-		if s, err = finetune.OpenStore(t.store); err != nil {
-			return err
-		}
+		s, err = t.begun()
+	} else if err = checkOutput(t.out); err == nil {
+		c.Check, err = t.overridden, train.CheckFile(besides(t.out))
+	}
+	if err != nil {
+		return err
 	}
 	if err := t.parent(s); err != nil {
 		return err
@@ -206,6 +230,22 @@ func (t *tuning) run(cmd *cobra.Command) error {
 		err = fmt.Errorf("not published: %s", strings.Join(r.Report.Refused, "; "))
 	}
 	return err
+}
+
+// overridden says whether a card beside the file to write would be in force instead of the one that is published.
+func (t *tuning) overridden(published card.Card) error {
+	side, err := cards.Beside(t.out)
+	if err != nil {
+		return err
+	}
+	got, what := side.Over(published), "input or outputs"
+	if reflect.DeepEqual(got, published) {
+		return nil
+	}
+	if !slices.Equal(got.Labels, published.Labels) {
+		what = "labels"
+	}
+	return fmt.Errorf("%s would go before what is written into %s, and says something else of the %s: name another file with -o", cards.Name(t.out), t.out, what)
 }
 
 // publish writes the network and what is kept with it, and returns its file.

@@ -1,14 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"image"
 	"image/color"
 	"image/png"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ocellus-vision/ocellus/model/onnx"
+	"github.com/ocellus-vision/ocellus/model/task/card"
 )
 
 // rowPictures writes pictures as those of digitsFolder, in a folder for each of n classes; what tells the pictures of a class apart is a block above it.
@@ -99,5 +104,111 @@ func TestFinetune(t *testing.T) {
 	}
 	if !strings.Contains(current(), "1") {
 		t.Errorf("what failed put %q in force", current())
+	}
+}
+
+// TestFinetuneCard teaches a network whose metadata are wrong and whose card beside it is right.
+func TestFinetuneCard(t *testing.T) {
+	digits, recipe := digitsFolder(t)
+	net, side := filepath.Join(digits, "net.onnx"), filepath.Join(digits, "net.yaml")
+	b, err := os.ReadFile(recipe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(b) + "card: {labels: [wrong], input: {mean: [200], std: [10]}}\n"
+	if err := os.WriteFile(recipe, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, stderr := call("train", recipe, "--data", digits, "-o", net); status != 0 {
+		t.Fatal(stderr)
+	}
+	right := card.Input{Mean: []float64{0}, Std: []float64{255}}
+	if err := os.WriteFile(side, []byte("labels: ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']\ninput: {mean: [0], std: [255]}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	pictures, store := rowPictures(t, 11, 10), filepath.Join(digits, "store")
+	before, err := os.ReadFile(net)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tune := []string{"finetune", "--model", net, "--data", pictures, "--rate", "0.02", "--epochs", "30"}
+	status, _, stderr := call(append(tune, "-o", net)...)
+	if want := side + " would go before what is written into " + net; status != statusFailed || !strings.Contains(stderr, want) || strings.Contains(stderr, "step") {
+		t.Errorf("a card would hide the new class: status %d, %s", status, stderr)
+	}
+	if after, err := os.ReadFile(net); err != nil || !bytes.Equal(after, before) {
+		t.Errorf("the network was written to, %v", err)
+	}
+	if status, out, stderr := call(append(tune, "--store", store)...); status != 0 {
+		t.Fatalf("status %d\n%s%s", status, out, stderr)
+	}
+	for n, classes := range map[int]int{1: 10, 2: 11} {
+		g, err := onnx.ReadFile(filepath.Join(store, fmt.Sprintf("%04d.onnx", n)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := card.FromMeta(g.Meta)
+		if err != nil || len(c.Labels) != classes || c.Labels[9] != "9" || !slices.Equal(c.Input.Mean, right.Mean) || !slices.Equal(c.Input.Std, right.Std) {
+			t.Errorf("network %d carries %+v, %v", n, c, err)
+		}
+	}
+	classify := func(model string) string {
+		status, out, stderr := call("classify", "--model", model, "--json", filepath.Join(pictures, "7", "c.png"))
+		if status != 0 {
+			t.Fatal(stderr)
+		}
+		return out
+	}
+	if first, alone := classify(net), classify(filepath.Join(store, "0001.onnx")); first != alone || !strings.Contains(first, `"label":"7"`) {
+		t.Errorf("the first of the store says %s, what it was made of %s", alone, first)
+	}
+}
+
+// TestFinetuneRefusals asks for what is refused before anything is learnt.
+func TestFinetuneRefusals(t *testing.T) {
+	dir := t.TempDir()
+	net, typo, folder := filepath.Join(dir, "net.onnx"), filepath.Join(dir, "typo"), filepath.Join(dir, "folder")
+	if err := os.MkdirAll(filepath.Join(folder, "out.replay.zip"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		status int
+		want   string
+		args   []string
+	}{
+		{statusUsage, "--keep 4: keep 5 of each class or more", []string{"--model", net, "--data", dir, "-o", filepath.Join(dir, "out.onnx"), "--keep", "4"}},
+		{statusFailed, "there is no store to go back in", []string{"--store", typo, "--rollback", "1"}},
+		{statusFailed, "there is no store; name one", []string{"--store", typo, "--data", dir}},
+		{statusFailed, "is a folder; name a file", []string{"--model", net, "--data", dir, "-o", folder}},
+		{statusFailed, "out.replay.zip is a folder", []string{"--model", net, "--data", dir, "-o", filepath.Join(folder, "out.onnx")}},
+		{statusFailed, "no such file or directory; make the folder", []string{"--model", net, "--data", dir, "-o", filepath.Join(typo, "out.onnx")}},
+	} {
+		if status, out, stderr := call(append([]string{"finetune"}, c.args...)...); status != c.status || out != "" || !strings.Contains(stderr, c.want) {
+			t.Errorf("%v: status %d, %q, %q; it should say %q", c.args, status, out, stderr, c.want)
+		}
+	}
+	if _, err := os.Stat(typo); err == nil {
+		t.Error("a store was made of a name that is none")
+	}
+}
+
+// TestOverridden lays cards beside the file that is to be written.
+func TestOverridden(t *testing.T) {
+	c := &tuning{out: filepath.Join(t.TempDir(), "out.onnx")}
+	published := card.Card{Labels: []string{"cat", "dog", "new"}, Score: 0.5, Input: card.Input{Order: "bgr", Mean: []float64{1, 2, 3}}}
+	for text, want := range map[string]string{
+		"": "",
+		"labels: [cat, dog, new]\ninput: {order: bgr, mean: [1, 2, 3]}\n": "",
+		"labels: [cat, dog]\n":       "of the labels",
+		"input: {order: rgb}\n":      "of the input or outputs",
+		"input: {mean: [3, 2, 1]}\n": "of the input or outputs",
+		"net: scene\nloss: [a]\n":    "",
+	} {
+		if err := os.WriteFile(strings.Replace(c.out, ".onnx", ".yaml", 1), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.overridden(published); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, not %q", text, err, want)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ocellus-vision/ocellus/cmd/internal/cards"
 	"github.com/ocellus-vision/ocellus/cmd/internal/training"
 	"github.com/ocellus-vision/ocellus/model/train"
 )
@@ -55,6 +57,14 @@ with finite differences in float64.`,
 			if err != nil {
 				return usageErrorf("--memory %s: %v", memory, err)
 			}
+			if err := checkOutput(out); err != nil {
+				return err
+			}
+			if curve != "" {
+				if err := train.CheckFile(curve); err != nil {
+					return err
+				}
+			}
 			end, err := e.begin()
 			if err != nil {
 				return err
@@ -74,13 +84,13 @@ with finite differences in float64.`,
 			ctx, cancel := interruptible(cmd)
 			defer cancel()
 			h, err := job.Run(ctx, checkpoint, reporter(w))
-			if errors.Is(err, train.ErrStopped) && checkpoint != "" {
+			if err == nil {
+				err = job.Write(ctx, out, h)
+			}
+			if checkpoint != "" && (errors.Is(err, train.ErrStopped) || errors.Is(err, context.Canceled)) {
 				return fmt.Errorf("%w; the same command goes on from there", err)
 			}
 			if err != nil {
-				return err
-			}
-			if err := job.Write(ctx, out, h); err != nil {
 				return err
 			}
 			if curve != "" {
@@ -105,6 +115,17 @@ with finite differences in float64.`,
 	f.BoolVar(&check, "check-gradients", false, "compare the gradient of every layer with finite differences")
 	f.StringVar(&memory, "memory", "4GB", "most working `MEMORY` of a step")
 	return cmd
+}
+
+// checkOutput says whether a network can be written to a file, and be read there: beside a YAML file that is no card it could not.
+func checkOutput(out string) error {
+	if err := train.CheckFile(out); err != nil {
+		return err
+	}
+	if _, err := cards.Beside(out); err != nil {
+		return fmt.Errorf("a network in %s would be read with the card beside it, which is none; move that, or name another file with -o: %w", out, err)
+	}
+	return nil
 }
 
 // checkGradients prints how far the gradient of each layer is from finite differences.

@@ -98,7 +98,16 @@ func TestTrain(t *testing.T) {
 
 func TestTrainRefusals(t *testing.T) {
 	dir, recipe := digitsFolder(t)
-	net := filepath.Join(dir, "net.onnx")
+	net, odd, blocked := filepath.Join(dir, "net.onnx"), filepath.Join(dir, "odd.onnx"), filepath.Join(dir, "blocked")
+	if err := os.MkdirAll(filepath.Join(blocked, "rows.npz"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"odd.yaml": "colour: red\n", "no_images": "\x00\x00\x08\x03" + "\x00\x00\x00\x00" + "\x00\x00\x00\x1c" + "\x00\x00\x00\x1c",
+		"no_labels": "\x00\x00\x08\x01" + "\x00\x00\x00\x00"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	spoil := func(old, new string) string {
 		b, err := os.ReadFile(recipe)
 		if err != nil {
@@ -125,10 +134,16 @@ func TestTrainRefusals(t *testing.T) {
 		{statusFailed, "label 9 is 9; there are 9 classes", []string{spoil("classes: 10", "classes: 9"), "--data", dir, "-o", net}},
 		{statusFailed, "64 examples are fewer than a batch of 65", []string{spoil("batch: 16", "batch: 65"), "--data", dir, "-o", net}},
 		{statusFailed, "the loss is", []string{spoil("rate: 0.05", "rate: 1e30"), "--data", dir, "-o", net}},
-		{statusFailed, "no such file or directory", []string{recipe, "--data", dir, "-o", filepath.Join(dir, "no", "net.onnx")}},
+		{statusFailed, "no such file or directory; make the folder", []string{recipe, "--data", dir, "-o", filepath.Join(dir, "no", "net.onnx")}},
+		{statusFailed, "is a folder; name a file", []string{recipe, "--data", dir, "-o", dir}},
+		{statusFailed, "no such file or directory; make the folder", []string{recipe, "--data", dir, "-o", net, "--curve", filepath.Join(dir, "no", "curve.svg")}},
+		{statusFailed, "is a folder; name a file", []string{recipe, "--data", dir, "-o", net, "--checkpoint", blocked}},
+		{statusFailed, "which is none; move that, or name another file with -o", []string{recipe, "--data", dir, "-o", odd}},
+		{statusFailed, "data: valid: there are no examples to measure on",
+			[]string{spoil("valid: {images: images, labels: labels}", "valid: {images: no_images, labels: no_labels}"), "--data", dir, "-o", net}},
 	} {
 		status, out, stderr := call(append([]string{"train"}, c.args...)...)
-		if status != c.status || !strings.Contains(stderr, c.want) || out != "" && c.want != "no such file or directory" {
+		if status != c.status || !strings.Contains(stderr, c.want) || out != "" || strings.Contains(stderr, "step 1/") {
 			t.Errorf("%v: status %d, %q, %q; it should say %q", c.args, status, out, stderr, c.want)
 		}
 	}
@@ -147,5 +162,18 @@ func TestParseBytes(t *testing.T) {
 		if got, err := parseBytes(text); err == nil {
 			t.Errorf("%q is %d", text, got)
 		}
+	}
+}
+
+// TestTrainBesideRecipe writes a network beside its recipe, with which it shares its name, and reads it.
+func TestTrainBesideRecipe(t *testing.T) {
+	dir, recipe := digitsFolder(t)
+	net := strings.TrimSuffix(recipe, ".yaml") + ".onnx"
+	if status, _, stderr := call("train", recipe, "--data", dir, "-o", net); status != 0 {
+		t.Fatal(stderr)
+	}
+	picture := filepath.Join(rowPictures(t, 4, 1), "3", "a.png")
+	if status, out, stderr := call("classify", "--model", net, "--top", "1", "--json", picture); status != 0 || !strings.Contains(out, `"class":3`) {
+		t.Errorf("status %d, %s%s", status, out, stderr)
 	}
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/ocellus-vision/ocellus/cmd/internal/cards"
 	"github.com/ocellus-vision/ocellus/cmd/internal/version"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/api"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/auth"
@@ -98,7 +98,7 @@ func (d *daemon) openTeacher(ctx context.Context, c *config.Config) (*teach.Teac
 		Version: version.Get().Version, Busy: func() bool { return d.watch.Status().Load.Step > 0 }}
 	var err error
 	if c.Teach.Model != "" {
-		o.Model, err = os.ReadFile(c.Teach.Model)
+		o.Model, err = cards.ReadModel(c.Teach.Model)
 	} else {
 		o.Model, err = zoo.Default(zoo.PedestrianWindow)
 		var missing *zoo.MissingError

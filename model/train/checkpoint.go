@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -78,6 +79,24 @@ func WriteFile(name string, write func(io.Writer) error) (err error) {
 		dir.Close()
 	}
 	return nil
+}
+
+// CheckFile says whether WriteFile can write a file. It leaves nothing behind, and a file of that name as it is.
+func CheckFile(name string) error {
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a folder; name a file", name)
+	} else if err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is no ordinary file; name one that may be replaced", name)
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	if err != nil {
+		var why *fs.PathError
+		if errors.As(err, &why) {
+			err = why.Err
+		}
+		return fmt.Errorf("%s cannot be written: %s: %w; make the folder, or name another file", name, filepath.Dir(name), err)
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 // Load reads a checkpoint: State is filled from JSON, and every tensor from its file, which must have its type and shape. The error

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"time"
 
 	"github.com/ocellus-vision/ocellus/model/train/data"
@@ -71,6 +72,17 @@ type Measure struct {
 	Values map[string]float64
 }
 
+// Numbers returns the figures that JSON can hold: neither NaN nor infinite.
+func Numbers(values map[string]float64) map[string]float64 {
+	m := map[string]float64{}
+	for k, v := range values {
+		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+			m[k] = v
+		}
+	}
+	return m
+}
+
 // ErrStopped says that a run was stopped by its context, after a whole step; its checkpoint is written.
 var ErrStopped = errors.New("train: stopped")
 
@@ -81,7 +93,7 @@ const points = 500
 const saveEvery = 5 * time.Minute
 
 // Do trains from the checkpoint, or from the start where there is none. When ctx ends, Do ends after the step under way, writes the checkpoint and returns
-// ErrStopped. At the end the Graph holds the averaged weights, if there are any.
+// ErrStopped; a measurement that was cut off is made when the run goes on. At the end the Graph holds the averaged weights, if there are any.
 func (r *Run) Do(ctx context.Context) (*History, error) {
 	per := r.PerEpoch
 	if per == 0 {
@@ -111,6 +123,18 @@ func (r *Run) Do(ctx context.Context) (*History, error) {
 	loader := data.NewLoader(r.Set, sampler, r.Batch, r.Seed, uint64(h.Step), true)
 	defer func() { loader.Close() }()
 	interval := max(1, total/points)
+	due := func() bool {
+		n := len(h.Metrics)
+		return r.Evaluate != nil && h.Step > 0 && (h.Step == total || r.Every > 0 && h.Step%(per*r.Every) == 0) && (n == 0 || h.Metrics[n-1].Step != h.Step)
+	}
+	if due() {
+		if _, err := r.evaluate(ctx, h, avg); err != nil {
+			return h, err
+		}
+		if err := save(); err != nil {
+			return h, err
+		}
+	}
 	saved, mark, markStep := time.Now(), time.Now(), h.Step
 	for h.Step < total {
 		if ctx.Err() != nil {
@@ -144,7 +168,7 @@ func (r *Run) Do(ctx context.Context) (*History, error) {
 			h.Losses = append(h.Losses, Point{h.Step, h.Sum / float64(h.Count)})
 			h.Sum, h.Count = 0, 0
 		}
-		if last := h.Step == total; last || r.Every > 0 && h.Step%(per*r.Every) == 0 {
+		if due() {
 			if p.Metrics, err = r.evaluate(ctx, h, avg); err != nil {
 				return h, err
 			}
@@ -173,17 +197,17 @@ func (r *Run) Do(ctx context.Context) (*History, error) {
 			saved = time.Now()
 		}
 	}
+	if due() {
+		return h, fmt.Errorf("%w after the last step, before the network was measured", ErrStopped)
+	}
 	if avg != nil {
 		avg.Swap()
 	}
 	return h, nil
 }
 
-// evaluate measures the average, or the weights where there is none.
+// evaluate measures the average, or the weights where there is none. Where ctx ends before it does, nothing is measured.
 func (r *Run) evaluate(ctx context.Context, h *History, avg *Average) (map[string]float64, error) {
-	if r.Evaluate == nil {
-		return nil, nil
-	}
 	if avg != nil {
 		avg.Swap()
 		defer avg.Swap()
@@ -195,6 +219,7 @@ func (r *Run) evaluate(ctx context.Context, h *History, avg *Average) (map[strin
 	if err != nil {
 		return nil, fmt.Errorf("train: evaluation after step %d: %w", h.Step, err)
 	}
+	m = Numbers(m)
 	h.Metrics = append(h.Metrics, Measure{h.Step, m})
 	return m, nil
 }

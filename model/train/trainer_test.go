@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -375,5 +376,89 @@ func TestMemory(t *testing.T) {
 	}
 	if _, err := train.New(config(small(), train.Options{MaxBytes: 1000})); err == nil || !strings.Contains(err.Error(), "a smaller batch needs less") {
 		t.Errorf("a bound of 1000 bytes: %v", err)
+	}
+}
+
+// TestMeasureAgain stops runs in a measurement, in the middle and at the end: continued, they end with the measurements of a run that was not stopped.
+func TestMeasureAgain(t *testing.T) {
+	measured := func(file string, cut int) (*train.Run, *train.History, error) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		r, n := run(t, "sgd", file, nil), 0
+		r.Every = 1
+		r.Evaluate = func(ctx context.Context) (map[string]float64, error) {
+			if n++; n == cut {
+				cancel()
+				return nil, ctx.Err()
+			}
+			sum := 0.0
+			for _, p := range r.Trainer.Params() {
+				sum += float64(p.Value.Float32s()[0])
+			}
+			return map[string]float64{"sum": sum}, nil
+		}
+		h, err := r.Do(ctx)
+		return r, h, err
+	}
+	straight, want, err := measured("", 0)
+	if err != nil || len(want.Metrics) != 3 {
+		t.Fatalf("%d measurements, %v", len(want.Metrics), err)
+	}
+	if _, _, err := measured("", 3); !errors.Is(err, train.ErrStopped) {
+		t.Errorf("stopped in the last measurement, it ends with %v", err)
+	}
+	for cut := 1; cut <= 3; cut++ {
+		file := filepath.Join(t.TempDir(), "run.npz")
+		for _, n := range []int{cut, 1} { // the second time it is stopped in the same measurement, which is its first
+			if _, h, err := measured(file, n); !errors.Is(err, train.ErrStopped) || len(h.Metrics) != cut-1 {
+				t.Errorf("stopped in measurement %d: %d are there, %v", cut, len(h.Metrics), err)
+			}
+		}
+		last, h, err := measured(file, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(h.Metrics, want.Metrics) || digest(last.Trainer) != digest(straight.Trainer) {
+			t.Errorf("stopped in measurement %d it ends with %v, not %v", cut, h.Metrics, want.Metrics)
+		}
+	}
+}
+
+// TestNoNumber measures what is no number: the run ends well, and the checkpoint can be read.
+func TestNoNumber(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "run.npz")
+	for range 2 {
+		r := run(t, "sgd", file, nil)
+		r.Evaluate = func(context.Context) (map[string]float64, error) {
+			return map[string]float64{"none": math.NaN(), "far": math.Inf(1), "one": 1}, nil
+		}
+		h, err := r.Do(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := []train.Measure{{Step: h.Step, Values: map[string]float64{"one": 1}}}; !reflect.DeepEqual(h.Metrics, want) {
+			t.Errorf("%v, not %v", h.Metrics, want)
+		}
+	}
+}
+
+// TestCheckFile asks whether files can be written, and sees that nothing changes by it.
+func TestCheckFile(t *testing.T) {
+	dir := t.TempDir()
+	old := filepath.Join(dir, "old")
+	if err := os.WriteFile(old, []byte("old"), 0o444); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		old: "", filepath.Join(dir, "new"): "", dir: "is a folder; name a file", os.DevNull: "no ordinary file",
+		filepath.Join(dir, "no", "new"): "no such file or directory; make the folder", filepath.Join(old, "new"): "cannot be written",
+	} {
+		if err := train.CheckFile(name); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, not %q", name, err, want)
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if b, _ := os.ReadFile(old); err != nil || len(entries) != 1 || string(b) != "old" {
+		t.Errorf("it left %v and %q, %v", entries, b, err)
 	}
 }

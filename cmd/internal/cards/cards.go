@@ -3,15 +3,19 @@ package cards
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/ocellus-vision/ocellus/model"
+	"github.com/ocellus-vision/ocellus/model/onnx"
 	"github.com/ocellus-vision/ocellus/model/task/card"
 )
 
@@ -20,18 +24,28 @@ const maxBytes = 1 << 20
 
 // Read reads a card. An unknown key or a wrong value is an error that shows the line.
 func Read(path string) (card.Card, error) {
-	f, err := os.Open(path)
+	b, err := read(path)
 	if err != nil {
 		return card.Card{}, err
 	}
+	return parse(path, b)
+}
+
+// read reads a file of bounded size.
+func read(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
-	switch {
-	case err != nil:
-		return card.Card{}, err
-	case len(b) > maxBytes:
-		return card.Card{}, fmt.Errorf("%s: larger than %d KiB", path, maxBytes>>10)
+	if err == nil && len(b) > maxBytes {
+		err = fmt.Errorf("%s: larger than %d KiB", path, maxBytes>>10)
 	}
+	return b, err
+}
+
+func parse(path string, b []byte) (card.Card, error) {
 	c, err := Parse(b)
 	if err != nil {
 		return card.Card{}, fmt.Errorf("%s: %w", path, err)
@@ -53,13 +67,75 @@ func Parse(b []byte) (c card.Card, err error) {
 	return c, c.Check()
 }
 
-// Beside returns the card beside a model, M.yaml for M.onnx; an empty one where there is none.
+// Name returns the file of the card beside a model: M.yaml for M.onnx.
+func Name(onnx string) string { return strings.TrimSuffix(onnx, filepath.Ext(onnx)) + ".yaml" }
+
+// Beside returns the card beside a model; an empty one where there is none, or a recipe in its place: what that says of the network is in its metadata.
 func Beside(model string) (card.Card, error) {
-	c, err := Read(strings.TrimSuffix(model, filepath.Ext(model)) + ".yaml")
-	if errors.Is(err, os.ErrNotExist) {
+	path := Name(model)
+	b, err := read(path)
+	if errors.Is(err, os.ErrNotExist) || err == nil && isRecipe(b) {
 		return card.Card{}, nil
 	}
-	return c, err
+	if err != nil {
+		return card.Card{}, err
+	}
+	return parse(path, b)
+}
+
+// isRecipe says whether a file is one to train a network by: it has the keys net and loss, which every recipe needs and no card knows.
+func isRecipe(b []byte) (is bool) {
+	defer func() {
+		if recover() != nil { // of the YAML parser, on what it does not know
+			is = false
+		}
+	}()
+	var r struct {
+		Net  any `yaml:"net"`
+		Loss any `yaml:"loss"`
+	}
+	err := yaml.Unmarshal(b, &r)
+	return err == nil && r.Net != nil && r.Loss != nil
+}
+
+// ReadModel reads the file of a model. Where a card lies beside it, what it says comes with it in the metadata, so that the model can do without.
+func ReadModel(path string) ([]byte, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	side, err := Beside(path)
+	if err != nil || reflect.DeepEqual(side, card.Card{}) {
+		return b, err
+	}
+	g, err := onnx.Read(b)
+	if err == nil {
+		err = describe(g, side)
+	}
+	if err == nil {
+		b, err = onnx.Write(g)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return b, nil
+}
+
+// describe lays a card over that in the metadata of a network.
+func describe(g *model.Graph, c card.Card) error {
+	under, err := card.FromMeta(g.Meta)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(c.Over(under))
+	if err != nil {
+		return err
+	}
+	if g.Meta == nil {
+		g.Meta = map[string]string{}
+	}
+	g.Meta[card.MetaKey] = string(text)
+	return nil
 }
 
 // ReadLabels reads a file of one label a line.

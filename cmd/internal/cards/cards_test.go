@@ -1,11 +1,17 @@
 package cards
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ocellus-vision/ocellus/model"
+	"github.com/ocellus-vision/ocellus/model/onnx"
+	"github.com/ocellus-vision/ocellus/model/task/card"
+	"github.com/ocellus-vision/ocellus/model/zoo/arch"
 )
 
 const whole = `# A person detector.
@@ -104,5 +110,80 @@ func TestFiles(t *testing.T) {
 	}
 	if _, err := ReadLabels(write("empty.txt", "\n")); err == nil {
 		t.Error("no labels")
+	}
+}
+
+// TestBesideRecipe puts recipes and what is like one in the place of a card.
+func TestBesideRecipe(t *testing.T) {
+	dir := t.TempDir()
+	net := filepath.Join(dir, "net.onnx")
+	for text, want := range map[string]string{
+		"name: n\nnet: scene\nloss: [{kind: focal}]\ncard: {head: ssd}\n": "",
+		"name: n\nnet: scene\n": "unknown field",
+		"net: scene\nloss: [":   "net.yaml",
+		"head: ssd\nhed: a\n":   `unknown field "hed"`,
+	} {
+		if err := os.WriteFile(Name(net), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Beside(net)
+		if c.Head != "" || (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %+v, %v; it should say %q", text, c, err, want)
+		}
+	}
+	recipes, err := filepath.Glob("../../../model/zoo/recipes/*.yaml")
+	if err != nil || len(recipes) == 0 {
+		t.Fatalf("%d recipes, %v", len(recipes), err)
+	}
+	for _, r := range recipes {
+		if _, err := Beside(r); err != nil {
+			t.Errorf("%s is not taken for a recipe: %v", r, err)
+		}
+	}
+}
+
+// TestReadModel reads a network alone and with a card beside it.
+func TestReadModel(t *testing.T) {
+	b := arch.NewBuilder("net", 1)
+	b.Graph.Meta = map[string]string{card.MetaKey: `{"score": 0.5, "input": {"mean": [0], "std": [255]}}`, "more": "stays"}
+	b.Output("out", b.Dense(b.Input("image", 1, 4, 4), 2))
+	net := filepath.Join(t.TempDir(), "net.onnx")
+	if err := onnx.WriteFile(net, b.Graph); err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile(net)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ReadModel(net); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("alone it is read as %d bytes, not as its %d; %v", len(got), len(want), err)
+	}
+	if err := os.WriteFile(Name(net), []byte("labels: [a, b]\ninput: {mean: [127.5], std: [127.5]}\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadModel(net)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := onnx.Read(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := card.FromMeta(g.Meta)
+	if err != nil || c.Score != 0.5 || !slices.Equal(c.Labels, []string{"a", "b"}) || c.Input.Mean[0] != 127.5 || c.Input.Std[0] != 127.5 || g.Meta["more"] != "stays" {
+		t.Errorf("it carries %v, %v", g.Meta, err)
+	}
+	old, err := onnx.Read(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.EqualFunc(g.Constants(), old.Constants(), func(a, b *model.Value) bool { return bytes.Equal(a.Const.Raw(), b.Const.Raw()) }) {
+		t.Error("its weights are others")
+	}
+	if err := os.WriteFile(Name(net), []byte("lables: [a, b]\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadModel(net); err == nil || !strings.Contains(err.Error(), "lables") {
+		t.Errorf("with a wrong card: %v", err)
 	}
 }

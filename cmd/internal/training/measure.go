@@ -3,7 +3,9 @@ package training
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
+	"slices"
 
 	"github.com/ocellus-vision/ocellus/cmd/internal/nets"
 	"github.com/ocellus-vision/ocellus/kernels"
@@ -33,6 +35,45 @@ func (j *Job) measure(ctx context.Context) (map[string]float64, error) {
 	default:
 		return classified(ctx, j.Graph, set, j.options.Threads)
 	}
+}
+
+// measurable says what is wrong where nothing can be measured on the examples that are kept from training.
+func (j *Job) measurable() error {
+	if j.valid.Len() == 0 {
+		return errors.New("there are no examples to measure on")
+	}
+	switch set := j.valid.(type) {
+	case *data.Boxes:
+		if set.Wanted() == 0 {
+			return fmt.Errorf("%d pictures, and no object %q in any of them: nothing can be measured; name pictures that have some", set.Len(), set.Label)
+		}
+	case *data.Faces:
+		pairs, err := j.pairs()
+		if err != nil {
+			return fmt.Errorf("pairs: %w", err)
+		}
+		same := 0
+		for _, p := range pairs {
+			if p.A == p.B {
+				same++
+			}
+		}
+		if same == 0 || same == len(pairs) {
+			return fmt.Errorf("pairs: %d of one person and %d of two: nothing can be measured; name a file that has both", same, len(pairs)-same)
+		}
+	case *data.Labels:
+		for i := range set.Len() {
+			_, truth, err := set.Picture(i)
+			if err != nil {
+				return err
+			}
+			if slices.ContainsFunc(truth.Pix, func(v byte) bool { return int(v) < set.Classes }) {
+				return nil
+			}
+		}
+		return fmt.Errorf("%d pictures, and a label of the %d classes in none of them: nothing can be measured; name pictures that have some", set.Len(), set.Classes)
+	}
+	return nil
 }
 
 // compile prepares the network for a task that feeds it one picture.

@@ -49,6 +49,9 @@ func Prepare(file, dir string, o train.Options) (*Job, error) {
 	if j.learn, j.valid, err = r.Open(dir); err != nil {
 		return nil, err
 	}
+	if err := j.measurable(); err != nil {
+		return nil, fmt.Errorf("%s: data: valid: %w", file, err)
+	}
 	if j.card, err = cardOf(r); err != nil {
 		return nil, fmt.Errorf("%s: card: %w", file, err)
 	}
@@ -169,6 +172,9 @@ func (j *Job) Run(ctx context.Context, checkpoint string, progress func(train.Pr
 			return nil, err
 		}
 		checkpoint = filepath.Join(checkpoint, r.Name+".npz")
+		if err := train.CheckFile(checkpoint); err != nil {
+			return nil, err
+		}
 	}
 	run := &train.Run{
 		ID: j.id, Trainer: j.Trainer, Set: j.learn, Batch: r.Batch, PerEpoch: r.PerEpoch, Epochs: r.Epochs, Seed: r.Seed, Schedule: r.Schedule,
@@ -226,7 +232,7 @@ func (j *Job) Write(ctx context.Context, name string, h *train.History) error {
 		if err != nil {
 			return err
 		}
-		h.Metrics = append(h.Metrics, train.Measure{Step: h.Step, Values: m})
+		h.Metrics = append(h.Metrics, train.Measure{Step: h.Step, Values: train.Numbers(m)})
 	}
 	if n := len(h.Metrics); n > 0 {
 		values, err := json.Marshal(h.Metrics[n-1].Values)

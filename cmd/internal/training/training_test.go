@@ -211,3 +211,31 @@ schedule: {rate: 0.02, shape: cosine}`+k.recipe)
 		})
 	}
 }
+
+// TestNothingToMeasure prepares recipes whose held-out examples hold nothing that could be measured.
+func TestNothingToMeasure(t *testing.T) {
+	for _, k := range kinds {
+		dir := t.TempDir()
+		k.data(t, dir)
+		want, recipe := "", k.recipe
+		switch k.name {
+		case "labels":
+			want = "1 pictures, and a label of the 2 classes in none of them"
+			recipe = strings.Replace(recipe, "valid: {pictures: .}", "valid: {pictures: void}", 1)
+			paint(t, filepath.Join(dir, "void", "0.png"), 16, 16, func(int, int) color.Color { return red })
+			paint(t, filepath.Join(dir, "void", "0_label.png"), 16, 16, func(int, int) color.Color { return color.Gray{9} })
+		case "boxes":
+			want = `1 pictures, and no object "person" in any of them`
+			recipe = strings.Replace(recipe, "valid: {boxes: boxes.jsonl", "valid: {boxes: none.jsonl", 1)
+			put(t, filepath.Join(dir, "none.jsonl"), `{"image": "3.png", "boxes": [{"label": "table", "box": [1, 1, 16, 24]}]}`)
+		case "faces":
+			want = "pairs: 0 of one person and 1 of two"
+			put(t, filepath.Join(dir, "pairs.txt"), "p0\t0\tp1\t1\n")
+		}
+		file := filepath.Join(dir, "recipe.yaml")
+		put(t, file, "name: red\nnet: nowhere.onnx\nbatch: 1\nepochs: 1\noptimiser: {kind: adamw}\nschedule: {rate: 0.02}\n"+recipe)
+		if _, err := Prepare(file, dir, train.Options{Threads: 1}); err == nil || !strings.HasPrefix(err.Error(), file+": data: valid: "+want) {
+			t.Errorf("%s: %v, which should say %q", k.name, err, want)
+		}
+	}
+}

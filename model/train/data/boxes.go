@@ -144,6 +144,18 @@ func (b *Boxes) Picture(i int) (Pixels, []Object, error) {
 	return p, b.frames[i].Objects, err
 }
 
+// Wanted returns how many objects there are to be found in the annotated pictures.
+func (b *Boxes) Wanted() (n int) {
+	for _, f := range b.frames {
+		for _, o := range f.Objects {
+			if o.Label == b.Label && !o.Ignore {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // composition is an example in the making.
 type composition struct {
 	*Boxes

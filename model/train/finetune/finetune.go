@@ -41,13 +41,16 @@ type Config struct {
 
 	Margin float64 // what old classes may lose, in percent of the examples
 	Least  float64 // percent of new classes that must be recognised: the held-back examples must not show that it is fewer
-	Keep   int     // examples kept of each class
+	Keep   int     // examples kept of each class, Fewest or more
 
 	CacheBytes int64  // features that are kept in memory; more go to a file
 	CacheDir   string // for it; "" is the system's
 	Threads    int
 	Metadata   map[string]string // added to the model's
-	Progress   func(train.Progress)
+	// Check is asked, before anything is learnt, about the card that the model will carry: that in force with the names of all classes. Its error ends the run.
+	// It may be nil.
+	Check    func(card.Card) error
+	Progress func(train.Progress)
 }
 
 // Result is what came of a run.
@@ -65,9 +68,10 @@ type job struct {
 	Config
 	ctx     context.Context
 	before  *model.Graph
-	net     *network // that is trained
-	old     int      // classes of the parent
-	names   []string // of all classes, new ones last
+	net     *network  // that is trained
+	old     int       // classes of the parent
+	names   []string  // of all classes, new ones last
+	card    card.Card // that the model will carry
 	all     []*example
 	options model.Options
 }
@@ -157,9 +161,20 @@ func (j *job) open() error {
 		}
 	}
 	if len(j.names) > j.old {
-		_, _, err = j.net.rows(j.old)
+		if _, _, err = j.net.rows(j.old); err != nil {
+			return err
+		}
 	}
-	return err
+	meta, err := card.FromMeta(g.Meta)
+	if err != nil {
+		return err
+	}
+	j.card = j.Card.Over(meta)
+	j.card.Labels = j.names
+	if j.Check != nil {
+		return j.Check(j.card)
+	}
+	return nil
 }
 
 // classNames names a model's classes: by its labels; where it has none and those of the data are numbers, by numbers.
@@ -519,12 +534,7 @@ func (j *job) describe(r *Report) error {
 	if g.Meta == nil {
 		g.Meta = map[string]string{}
 	}
-	meta, err := card.FromMeta(g.Meta)
-	if err != nil {
-		return err
-	}
-	meta.Labels = j.names
-	text, err := json.Marshal(meta.Over(j.Card))
+	text, err := json.Marshal(j.card)
 	if err != nil {
 		return err
 	}
@@ -554,7 +564,7 @@ func (j *job) keep() (*Kept, error) {
 			places[e.hash] = e
 		}
 	}
-	k.limit(max(least, min(j.Keep, keptBytes/(4*count(j.net.input)*len(j.names)))))
+	k.limit(max(Fewest, min(j.Keep, keptBytes/(4*count(j.net.input)*len(j.names)))))
 	row := []*tensor.Tensor{nil, tensor.New(tensor.Int32)}
 	for i := range k.Examples {
 		e := places[k.Examples[i].hash]

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -368,5 +370,38 @@ func TestAtMost(t *testing.T) {
 		if got := atMost(c.k, c.n, c.p); math.Abs(got-c.want) > 5e-5 {
 			t.Errorf("at most %d of %d with %g: %.5f, not %.4f", c.k, c.n, c.p, got, c.want)
 		}
+	}
+}
+
+// TestCard gives a card that is not that in the metadata: the model is published with the one that was in force, which Check sees before anything is learnt.
+func TestCard(t *testing.T) {
+	g, err := onnx.Read(toy(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Meta = map[string]string{card.MetaKey: `{"score": 0.5, "input": {"mean": [0], "std": [255]}}`}
+	c := config(nil, shapes(30, append(numbers(0, 2), "new")))
+	if c.Model, err = onnx.Write(g); err != nil {
+		t.Fatal(err)
+	}
+	c.Epochs, c.Old = 1, shapes(40, numbers(0, 2))
+	c.Card = card.Card{Labels: numbers(0, 2), Input: card.Input{Mean: []float64{127.5}, Std: []float64{127.5}}}
+	want := card.Card{Labels: append(numbers(0, 2), "new"), Score: 0.5, Input: c.Card.Input}
+	var asked card.Card
+	c.Check = func(published card.Card) error { asked = published; return nil }
+	if g, err = onnx.Read(must(t, c).Model); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := card.FromMeta(g.Meta); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("the model carries %+v, %v; not %+v", got, err, want)
+	}
+	if !reflect.DeepEqual(asked, want) {
+		t.Errorf("Check was asked about %+v, not %+v", asked, want)
+	}
+	no := errors.New("no")
+	c.Check = func(card.Card) error { return no }
+	c.Progress = func(train.Progress) { t.Error("it was trained") }
+	if _, err := Run(context.Background(), c); !errors.Is(err, no) {
+		t.Errorf("what Check refused gives %v", err)
 	}
 }

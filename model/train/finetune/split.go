@@ -12,8 +12,8 @@ import (
 // heldPart: one in so many examples is held back.
 const heldPart = 5
 
-// least is the fewest examples of a class that are split.
-const least = 5
+// Fewest is the fewest examples of a class that are split into those that are learnt from and those that are held back.
+const Fewest = 5
 
 // where an example comes from.
 type origin uint8
@@ -241,9 +241,9 @@ func hold(all []*example, members map[int][]*example, from origin, class int, na
 		}
 		held += size
 	}
-	if from == fresh && (total < least || held == 0 || held == total) {
+	if from == fresh && (total < Fewest || held == 0 || held == total) {
 		return fmt.Errorf("class %q has %d examples in %d groups of one source or nearly alike (such as %s); at least %d of two groups are needed, so that some can be held back for judging",
-			name, total, len(groups), where, least)
+			name, total, len(groups), where, Fewest)
 	}
 	return nil
 }
