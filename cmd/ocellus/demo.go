@@ -37,6 +37,9 @@ What is drawn only looks like the world: it shows that everything works, not how
 				return err
 			}
 			defer end()
+			ctx, cancel := interruptible(cmd) // of all parts
+			defer cancel()
+			cmd.SetContext(ctx)
 			r.stderr = cmd.ErrOrStderr()
 			r.tasks = []string{"pedestrians"}
 			files, err := r.files()
@@ -123,10 +126,11 @@ func (r *runner) part(cmd *cobra.Command, folder, name, source string, load func
 	}
 	part := *r
 	part.frames, part.stdout, part.asJSON, part.seen, part.also = 0, lines, true, seen, []string{path(clip)}
-	if err := part.run(cmd, source, path(".jpg"), load); err != nil {
-		return err
+	err = part.run(cmd, source, path(".jpg"), load)
+	if cmd.Context().Err() != nil {
+		return fmt.Errorf("interrupted: %s holds a part of the %s only, and nothing was compared with what was drawn there", folder, name)
 	}
-	return lines.Close()
+	return errors.Join(err, lines.Close())
 }
 
 // truth counts what was seen of what was drawn.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -52,6 +53,9 @@ middle of the picture goes in as RGB from -1 to 1.`,
 				return err
 			}
 			defer end()
+			ctx, cancel := interruptible(cmd) // of all INPUTs
+			defer cancel()
+			cmd.SetContext(ctx)
 			net, err := v.load(112, 112)
 			if err != nil {
 				return err
@@ -64,7 +68,11 @@ middle of the picture goes in as RGB from -1 to 1.`,
 				return v.asJSON || !two
 			}
 			var failed error
-			for _, arg := range args {
+			for i, arg := range args {
+				if ctx.Err() != nil {
+					failed = errors.Join(failed, fmt.Errorf("interrupted: no vectors of %s", strings.Join(args[i:], ", ")))
+					break
+				}
 				if err := v.run(cmd, arg, "", func() ([]*tasks.Task, error) { return []*tasks.Task{tasks.Embed(net)}, nil }); err != nil {
 					failed = errors.Join(failed, err)
 				}

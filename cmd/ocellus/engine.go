@@ -58,9 +58,11 @@ func (e *engine) team() int {
 // activeISA names the instruction set that multiplies: the one in force, or what the self-test left of it.
 func activeISA() string { return kernels.Active(kernels.OpGemm).String() }
 
-// interruptible returns the command's context, which also ends when the user interrupts the program.
+// interruptible returns the command's context, which also ends when the user interrupts the program. The second interrupt ends the program at once.
 func interruptible(cmd *cobra.Command) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 // splitInput cuts NAME=VALUE. NAME may be left out where the network has one input; it may itself hold an equals sign.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -64,6 +65,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	strictHelp(root)
 	began := false // whether the command line was understood
 	for _, c := range root.Commands() {
 		onBegin(c, func() { began = true })
@@ -110,11 +112,7 @@ func newRoot() *cobra.Command {
 			if len(args) == 0 {
 				return nil
 			}
-			err := usageErrorf("unknown verb %q", args[0])
-			if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
-				err = usageErrorf("unknown verb %q; did you mean %q?", args[0], like[0])
-			}
-			return err
+			return unknownVerb(cmd, args[0])
 		},
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,
@@ -125,6 +123,44 @@ func newRoot() *cobra.Command {
 		root.AddCommand(verb())
 	}
 	return root
+}
+
+// unknownVerb is the error for a verb that cmd does not have.
+func unknownVerb(cmd *cobra.Command, name string) error {
+	if like := cmd.SuggestionsFor(name); len(like) > 0 {
+		return usageErrorf("unknown verb %q; did you mean %q?", name, like[0])
+	}
+	return usageErrorf("unknown verb %q", name)
+}
+
+// strictHelp gives root its verbs help and completion, and has them refuse what there is no help and no completion for.
+func strictHelp(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				found, rest, err := root.Find(args)
+				if err == nil && len(rest) > 0 {
+					err = unknownVerb(found, rest[0])
+				}
+				return err
+			}
+		case "completion":
+			c.Args = func(c *cobra.Command, args []string) error {
+				if len(args) == 0 {
+					return nil
+				}
+				var shells []string
+				for _, shell := range c.Commands() {
+					shells = append(shells, shell.Name())
+				}
+				return usageErrorf("there are no completions for %q; the shells are %s", args[0], strings.Join(shells, ", "))
+			}
+			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+		}
+	}
 }
 
 // writeJSON writes v as one JSON object on one line.

@@ -210,6 +210,11 @@ func TestUsage(t *testing.T) {
 		{[]string{"help", "doctor"}, 0, ""},
 		{[]string{"docter"}, 2, `did you mean "doctor"?`},
 		{[]string{"doctor", "--jsno"}, 2, "unknown flag: --jsno"},
+		{[]string{"completion", "tcsh"}, 2, `no completions for "tcsh"; the shells are bash, fish, powershell, zsh`},
+		{[]string{"completion"}, 0, ""},
+		{[]string{"help", "docter"}, 2, `unknown verb "docter"; did you mean "doctor"?`},
+		{[]string{"help", "face", "lits"}, 2, `unknown verb "lits"`},
+		{[]string{"help", "face", "list"}, 0, ""},
 		{[]string{"doctor", "now"}, 2, "Run 'ocellus doctor --help' for usage."},
 	} {
 		status, out, errOut := call(c.args...)

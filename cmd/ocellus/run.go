@@ -124,6 +124,9 @@ func (r *runner) files() (map[string]string, error) {
 	if seen["classify"] && seen["segment"] {
 		return nil, usageErrorf("--task: classify and segment would both print their classes; take one")
 	}
+	if r.maps != "" && seen["scene"] && seen["segment"] {
+		return nil, usageErrorf("--map: scene and segment would both write their label maps there; take one, or leave --map out")
+	}
 	if len(seen) == 0 {
 		return nil, usageErrorf("--task: name one of %s", strings.Join(kindNames(), ", "))
 	}

@@ -326,7 +326,7 @@ func TestVisionRefuses(t *testing.T) {
 		{"detect --model N --card CARD A", 1, `unknown field "ordr"`},
 		{"detect --model N A out.bmp", 2, "pictures are written as .png or .jpg"},
 		{"detect --model N DIR out.png", 2, "2 pictures need a folder"},
-		{"detect --model N A A", 1, "would be written over the picture"},
+		{"detect --model N A A", 1, "would be written over a file of the INPUT"},
 		{"detect --model N DIR DIR", 1, "2 of 2 pictures failed"},
 		{"detect --model N --labels NAMES A", 1, "3 labels for 2 classes"},
 		{"classify --model N --top 0 A", 2, "--top 0"},

@@ -85,8 +85,9 @@ func (w *watching) run(cmd *cobra.Command, input, output string, load func() ([]
 	if err != nil {
 		return err
 	}
+	files := sinks.NewFiles(s.in.Files)
 	for _, path := range append([]string{output}, w.also...) {
-		out, err := openOutput(path, s.in, "")
+		out, err := openOutput(path, s.in, "", files)
 		if err != nil {
 			return err
 		}
@@ -94,7 +95,7 @@ func (w *watching) run(cmd *cobra.Command, input, output string, load func() ([]
 			s.out = append(s.out, out)
 		}
 	}
-	if s.maps, err = openOutput(w.maps, s.in, ".png"); err != nil {
+	if s.maps, err = openOutput(w.maps, s.in, ".png", files); err != nil {
 		return err
 	}
 	err = s.watch(ctx, list)
@@ -107,8 +108,8 @@ func (w *watching) run(cmd *cobra.Command, input, output string, load func() ([]
 	return errors.Join(err, s.end(ctx))
 }
 
-func openOutput(path string, in *sources.Input, only string) (*sinks.Output, error) {
-	out, err := sinks.Open(path, sinks.Options{Stills: in.Stills, Total: in.Total, Only: only})
+func openOutput(path string, in *sources.Input, only string, files *sinks.Files) (*sinks.Output, error) {
+	out, err := sinks.Open(path, sinks.Options{Stills: in.Stills, Total: in.Total, Only: only, Files: files})
 	var usage *sinks.UsageError
 	if errors.As(err, &usage) {
 		return nil, &exitError{statusUsage, err}

@@ -1,15 +1,20 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/color"
 	"image/gif"
+	"image/png"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -251,6 +256,194 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
+// TestInterruptTwice stops a program that cannot end because nobody reads what it prints.
+func TestInterruptTwice(t *testing.T) {
+	net := people(t, network(t, finder))
+	cmd, _, stderr := program("pedestrians", "--model", net, "synth:street?size=64x32&pace=free", "--json")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	cmd.Stdout = w
+	begin(t, cmd)
+	w.Close()
+	if _, err := r.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	stuck := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	defer stuck.Stop()
+	for range 2 {
+		time.Sleep(2 * time.Second) // until the pipe is full; until the first interrupt was taken
+		if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd.Wait()
+	if s := cmd.ProcessState.Sys().(syscall.WaitStatus); !s.Signaled() || s.Signal() != syscall.SIGINT {
+		t.Errorf("%v\n%s", cmd.ProcessState, stderr)
+	}
+}
+
+// TestInterruptedDemo stops a demo in its first part.
+func TestInterruptedDemo(t *testing.T) {
+	net, dir := people(t, network(t, finder)), t.TempDir()
+	cmd, stdout, stderr := program("demo", dir, "--frames", "1000000", "--model", "pedestrians="+net, "--model", "face_detector="+net)
+	begin(t, cmd)
+	defer cmd.Process.Kill()
+	for begun := time.Now(); time.Since(begun) < time.Minute; time.Sleep(100 * time.Millisecond) {
+		if info, err := os.Stat(filepath.Join(dir, "street.jsonl")); err == nil && info.Size() > 0 {
+			break
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait()
+	if status := cmd.ProcessState.ExitCode(); status != 1 || stdout.Len() > 0 || !strings.Contains(stderr.String(), "holds a part of the street only") {
+		t.Errorf("status %d, %q\n%s", status, stdout, stderr)
+	}
+	if begun, _ := filepath.Glob(filepath.Join(dir, "portraits.*")); len(begun) > 0 {
+		t.Errorf("it went on to %v", begun)
+	}
+}
+
+// TestInterruptedEmbed stops embed at the first of three INPUTs.
+func TestInterruptedEmbed(t *testing.T) {
+	net := network(t, means)
+	pic := twoHalves(t, filepath.Join(t.TempDir(), "a.png"))
+	cmd, _, stderr := program("embed", "--model", net, "--json", "synth:street?size=64x32&fps=50", pic, "none.png")
+	cmd.Stdout = nil
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin(t, cmd)
+	lines := bufio.NewReader(out)
+	if _, err := lines.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	rest, err := io.ReadAll(lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait()
+	if status := cmd.ProcessState.ExitCode(); status != 1 || bytes.Contains(rest, []byte(pic)) || !strings.Contains(stderr.String(), "interrupted: no vectors of "+pic+", none.png\n") {
+		t.Errorf("status %d, %q\n%s", status, rest, stderr)
+	}
+}
+
+// clip writes an animation of three frames of 64x32.
+func clip(t *testing.T, path string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	img := image.NewPaletted(image.Rect(0, 0, 64, 32), color.Palette{color.White, color.Black})
+	if err := gif.EncodeAll(&b, &gif.GIF{Image: []*image.Paletted{img, img, img}, Delay: []int{5, 5, 5}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, b.Bytes(), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestBrokenGIF(t *testing.T) {
+	net, path := people(t, network(t, finder)), filepath.Join(t.TempDir(), "a.gif")
+	whole := clip(t, path)
+	for _, c := range []struct {
+		name   string
+		bytes  []byte
+		status int
+		lines  int
+		stderr string
+	}{
+		{"whole", whole, 0, 3, "3 frames"}, {"cut off", whole[:len(whole)-10], 1, 2, "frame 3: the file is cut off"}, {"empty", nil, 1, 0, "empty file"},
+		{"broken", []byte("GIF89a"), 1, 0, "broken picture"},
+	} {
+		if err := os.WriteFile(path, c.bytes, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		status, stdout, stderr := call("pedestrians", "--model", net, path, "--json")
+		if status != c.status || strings.Count(stdout, "\n") != c.lines || !strings.Contains(stderr, c.stderr) {
+			t.Errorf("%s: status %d, %q, %q", c.name, status, stdout, stderr)
+		}
+		if summed := strings.Contains(stderr, "2 frames"); summed != (c.lines == 2) {
+			t.Errorf("%s: %q", c.name, stderr)
+		}
+	}
+}
+
+// TestOutputSparesInput lets results go where the INPUT lies.
+func TestOutputSparesInput(t *testing.T) {
+	net, dir := people(t, network(t, finder)), t.TempDir()
+	t.Chdir(dir)
+	before := map[string][]byte{"clip.gif": clip(t, "clip.gif")}
+	if err := os.Mkdir("mix", 0o777); err != nil {
+		t.Fatal(err)
+	}
+	twoHalves(t, "mix/a.png")
+	before["mix/a.png"] = must(os.ReadFile("mix/a.png"))
+	before["mix/a.bmp"] = before["mix/a.png"] // what a file is shows in its bytes
+	if err := os.WriteFile("mix/a.bmp", before["mix/a.bmp"], 0o666); err != nil {
+		t.Fatal(err)
+	}
+	runs := []string{"clip.gif clip.gif", "clip.gif ./mix/../clip.gif", "mix mix"}
+	if _, err := exec.LookPath("ffmpeg"); err == nil {
+		if status, _, stderr := call("pedestrians", "--model", net, "clip.gif", "clip.mp4"); status != 0 {
+			t.Fatal(stderr)
+		}
+		before["clip.mp4"] = must(os.ReadFile("clip.mp4"))
+		runs = append(runs, "clip.mp4 clip.mp4", "ffmpeg:clip.mp4 clip.mp4")
+	}
+	for _, args := range runs {
+		status, _, stderr := call(append([]string{"pedestrians", "--model", net}, strings.Fields(args)...)...)
+		if status != 1 || !strings.Contains(stderr, "would be written over a file of the INPUT") {
+			t.Errorf("%s: status %d, %q", args, status, stderr)
+		}
+	}
+	for path, b := range before {
+		if !bytes.Equal(must(os.ReadFile(path)), b) {
+			t.Errorf("%s is another file now", path)
+		}
+	}
+}
+
+// TestMapsBesideOutput writes label maps and what is drawn to one place.
+func TestMapsBesideOutput(t *testing.T) {
+	net := network(t, scorer)
+	t.Chdir(t.TempDir())
+	twoHalves(t, "x.png")
+	status, stdout, stderr := call("scene", "--model", net, "x.png", "out/", "--map", "out", "--json")
+	if status != 0 || !strings.Contains(stdout, `"map":"out/x_2.png"`) {
+		t.Fatalf("status %d, %q, %q", status, stdout, stderr)
+	}
+	for name, paletted := range map[string]bool{"out/x.png": false, "out/x_2.png": true} {
+		img, err := png.Decode(bytes.NewReader(must(os.ReadFile(name))))
+		if _, is := img.(*image.Paletted); err != nil || is != paletted {
+			t.Errorf("%s is a %T, %v", name, img, err)
+		}
+	}
+	status, _, stderr = call("scene", "--model", net, "x.png", "same.png", "--map", "./same.png")
+	if status != 2 || !strings.Contains(stderr, "same.png: two kinds of results") {
+		t.Errorf("status %d, %q", status, stderr)
+	}
+}
+
+// TestFailedOutput asks that what could not be written is not said to be there.
+func TestFailedOutput(t *testing.T) {
+	net := people(t, network(t, finder))
+	t.Chdir(t.TempDir())
+	for _, out := range []string{"no/dir/x.png", "no/dir/x.gif", "no/dir/x.mp4"} {
+		status, _, stderr := call("pedestrians", "--model", net, street, out)
+		if status != 1 || strings.Contains(stderr, "wrote") || !strings.Contains(stderr, out) {
+			t.Errorf("%s: status %d, %q", out, status, stderr)
+		}
+	}
+}
+
 func TestWatchRefuses(t *testing.T) {
 	net, dir := people(t, network(t, finder)), t.TempDir()
 	cars := network(t, means)
@@ -268,6 +461,8 @@ func TestWatchRefuses(t *testing.T) {
 		{"run --task jump " + street, 2, "the tasks are pedestrians"},
 		{"run --task scene,scene " + street, 2, "scene is there twice"},
 		{"run --task classify,segment " + street, 2, "take one"},
+		{"run --task scene,segment --map m.png " + street, 2, "--map: scene and segment"},
+		{"pedestrians --model N " + street + " -", 2, "not written to standard output"},
 		{"run --task detect " + street, 2, "--model detect=M.onnx"},
 		{"run --model N " + street, 2, "write NAME=FILE"},
 		{"run --model jump=N " + street, 2, `there is no "jump"`},

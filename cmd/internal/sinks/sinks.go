@@ -32,13 +32,13 @@ const Forms = `OUTPUT is a picture (.png, .jpg; of a clip the last frame), a fol
 // Output is an OUTPUT. The nil Output takes pictures and does nothing.
 type Output struct {
 	path   string
+	lies   string // path, absolute and without links
 	folder bool
 	stills bool
-	only   string
-	taken  map[string]bool
+	files  *Files
 	clip   clip        // a GIF or a video
 	last   *image.RGBA // of a clip whose last frame is wanted
-	files  int
+	count  int         // files that were written
 }
 
 // clip is a file of many frames.
@@ -52,6 +52,7 @@ type Options struct {
 	Stills bool   // the pictures are of files, which results are named after; else they are frames of a clip
 	Total  int    // pictures, where it is known
 	Only   string // the extension that files must have, or ""
+	Files  *Files // those of the run; nil: there are no others
 }
 
 // Open prepares an OUTPUT; "" is the nil Output.
@@ -59,46 +60,56 @@ func Open(path string, o Options) (*Output, error) {
 	if path == "" {
 		return nil, nil
 	}
-	out := &Output{path: path, stills: o.Stills, only: o.Only, taken: map[string]bool{}}
+	if path == "-" {
+		return nil, usagef("-: pictures are not written to standard output, where the results go; name a file or a folder, as ./- for one of this name")
+	}
+	out := &Output{path: path, stills: o.Stills, files: cmp.Or(o.Files, new(Files))}
 	info, err := os.Stat(path)
 	ext := strings.ToLower(filepath.Ext(path))
 	isClip := ext == ".gif" || slices.Contains(ffmpeg.Extensions, ext)
 	switch {
 	case err == nil && info.IsDir(), strings.HasSuffix(path, "/"), ext == "":
 		out.folder = true
-		return out, os.MkdirAll(path, 0o777)
+		err := os.MkdirAll(path, 0o777)
+		out.lies = resolve(path)
+		return out, err
 	case o.Only != "" && ext != o.Only:
 		return nil, usagef("%s: it is written as %s", path, o.Only)
 	case o.Stills && o.Total > 1 && !isClip:
 		return nil, usagef("%s: %d pictures need a folder", path, o.Total)
 	case ext == ".gif":
 		out.clip = newGIF(path)
-		return out, nil
 	case isClip:
 		out.clip = &video{path: path}
-		return out, nil
 	case !pictures.Writable(path):
 		return nil, usagef("%s: pictures are written as .png or .jpg, clips as .gif or %s", path, strings.Join(ffmpeg.Extensions, ", "))
 	}
+	if err := out.files.spare(path); err != nil {
+		return nil, err
+	}
+	if out.lies = resolve(path); out.files.taken(out.lies) {
+		return nil, usagef("%s: two kinds of results would be written to this file; name another one for either", path)
+	}
+	out.files.take(out.lies)
 	return out, nil
 }
 
 // Path returns the file for what becomes of a source's picture, with an extension where that is not given.
 func (o *Output) Path(source, ext string) (string, error) {
-	path := o.path
-	if o.folder {
-		stem := strings.TrimSuffix(filepath.Base(source), filepath.Ext(source))
-		name := stem + ext
-		for i := 2; o.taken[name]; i++ {
-			name = fmt.Sprintf("%s_%d%s", stem, i, ext)
-		}
-		o.taken[name] = true
-		path = filepath.Join(o.path, name)
+	if !o.folder {
+		return o.path, nil
 	}
-	if a, err := os.Stat(path); err == nil {
-		if b, err := os.Stat(source); err == nil && os.SameFile(a, b) {
-			return "", fmt.Errorf("%s: the result would be written over the picture", path)
-		}
+	stem := strings.TrimSuffix(filepath.Base(source), filepath.Ext(source))
+	name := stem + ext
+	for i := 2; o.files.taken(filepath.Join(o.lies, name)); i++ {
+		name = fmt.Sprintf("%s_%d%s", stem, i, ext)
+	}
+	path := filepath.Join(o.path, name)
+	if err := o.files.spare(path); err != nil {
+		return "", err
+	}
+	if o.stills { // the numbers of frames tell those apart
+		o.files.take(filepath.Join(o.lies, name))
 	}
 	return path, nil
 }
@@ -109,10 +120,10 @@ func (o *Output) Write(source string, seq uint64, at time.Time, img *image.RGBA)
 	case o == nil:
 		return nil
 	case o.clip != nil:
-		o.files = 1
 		if err := o.clip.write(img, at); err != nil {
 			return fmt.Errorf("%s: %w", o.path, err)
 		}
+		o.count = 1
 		return nil
 	case !o.stills && !o.folder:
 		o.last = img
@@ -122,15 +133,17 @@ func (o *Output) Write(source string, seq uint64, at time.Time, img *image.RGBA)
 	if e := strings.ToLower(filepath.Ext(source)); e == ".jpg" || e == ".jpeg" {
 		ext = ".jpg"
 	}
-	path := filepath.Join(o.path, fmt.Sprintf("frame_%06d.jpg", seq))
-	if o.stills {
-		var err error
-		if path, err = o.Path(source, ext); err != nil {
-			return err
-		}
+	if !o.stills {
+		source, ext = fmt.Sprintf("frame_%06d", seq), ".jpg"
 	}
-	o.files++
-	return pictures.Write(path, img)
+	path, err := o.Path(source, ext)
+	if err == nil {
+		err = pictures.Write(path, img)
+	}
+	if err == nil {
+		o.count++
+	}
+	return err
 }
 
 // Close finishes what is written.
@@ -140,11 +153,14 @@ func (o *Output) Close() error {
 		return nil
 	case o.clip != nil:
 		if err := o.clip.close(); err != nil {
+			o.count = 0
 			return fmt.Errorf("%s: %w", o.path, err)
 		}
 	case o.last != nil:
-		o.files = 1
-		return pictures.Write(o.path, o.last)
+		if err := pictures.Write(o.path, o.last); err != nil {
+			return err
+		}
+		o.count = 1
 	}
 	return nil
 }
@@ -152,10 +168,10 @@ func (o *Output) Close() error {
 // String says what was written: "out.mp4", "25 pictures in out".
 func (o *Output) String() string {
 	switch {
-	case o == nil || o.files == 0:
+	case o == nil || o.count == 0:
 		return ""
 	case o.folder:
-		return fmt.Sprintf("%d %s in %s", o.files, cmp.Or(map[bool]string{true: "picture"}[o.files == 1], "pictures"), o.path)
+		return fmt.Sprintf("%d %s in %s", o.count, cmp.Or(map[bool]string{true: "picture"}[o.count == 1], "pictures"), o.path)
 	}
 	return o.path
 }

@@ -191,24 +191,118 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		{"a.png", Options{Stills: true, Total: 2}, "need a folder"}, {"a.bmp", Options{}, "pictures are written as"},
 		{"a.jpg", Options{Only: ".png"}, "written as .png"}, {"a.gif", Options{Only: ".png"}, "written as .png"},
+		{"-", Options{}, "standard output"}, {"-", Options{Only: ".png"}, "standard output"},
 	} {
 		var usage *UsageError
 		if _, err := Open(c.path, c.o); !errors.As(err, &usage) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", c.path, err)
 		}
 	}
-	// A result is not written over the picture that it is of.
-	pic := filepath.Join(t.TempDir(), "a.png")
-	if err := pictures.Write(pic, plain(5, 5, color.RGBA{}, 0)); err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range []string{pic, filepath.Dir(pic)} {
-		o, err := Open(path, Options{Stills: true, Total: 1})
+}
+
+// TestInputsAreSpared names files that the run reads as OUTPUT: themselves, through links, and by the folder in which they lie.
+func TestInputsAreSpared(t *testing.T) {
+	dir := t.TempDir()
+	var inputs []string
+	for _, name := range []string{"a.png", "a.bmp", "clip.gif", "clip.mp4", "frame_000001.jpg", "soft.gif", "hard.mp4"} {
+		path := filepath.Join(dir, name)
+		var err error
+		switch name {
+		case "soft.gif":
+			err = os.Symlink("clip.gif", path)
+		case "hard.mp4":
+			err = os.Link(filepath.Join(dir, "clip.mp4"), path)
+		default:
+			err = os.WriteFile(path, []byte(name), 0o666)
+			inputs = append(inputs, path)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := o.Write(pic, 0, start, plain(5, 5, color.RGBA{}, 0)); err == nil {
-			t.Errorf("%s was written over", pic)
+	}
+	img := plain(5, 5, color.RGBA{}, 0)
+	files := NewFiles(append(inputs, "rtsp://camera/1"))
+	for _, name := range []string{"a.png", "clip.gif", "clip.mp4", "soft.gif", "hard.mp4"} {
+		if _, err := Open(filepath.Join(dir, name), Options{Files: files}); err == nil || !strings.Contains(err.Error(), "over a file of the INPUT") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	stills, err := Open(dir, Options{Stills: true, Total: 5, Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stills.Write(filepath.Join(dir, "a.bmp"), 0, start, img); err == nil || stills.String() != "" {
+		t.Errorf("the result of a.bmp: %v, wrote %q", err, stills)
+	}
+	frames, err := Open(dir, Options{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := frames.Write("", 1, start, img); err == nil || frames.String() != "" {
+		t.Errorf("frame 1: %v, wrote %q", err, frames)
+	}
+	if err := frames.Write("", 2, start, img); err != nil || frames.String() != "1 picture in "+dir {
+		t.Errorf("frame 2: %v, wrote %q", err, frames)
+	}
+	for _, path := range inputs {
+		if b, err := os.ReadFile(path); err != nil || string(b) != filepath.Base(path) {
+			t.Errorf("%s holds %q, %v", path, b, err)
+		}
+	}
+}
+
+// TestResultsAreKeptApart opens two OUTPUTs of a run that lie together.
+func TestResultsAreKeptApart(t *testing.T) {
+	dir := t.TempDir()
+	out, link := filepath.Join(dir, "out"), filepath.Join(dir, "link")
+	if err := errors.Join(os.Mkdir(out, 0o777), os.Symlink("out", link)); err != nil {
+		t.Fatal(err)
+	}
+	files := new(Files)
+	open := func(path string, stills bool) *Output {
+		t.Helper()
+		o, err := Open(path, Options{Stills: stills, Total: 1, Files: files})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	one, other, frames := open(out, true), open(link, true), open(out, false)
+	open(filepath.Join(link, "b.png"), true)
+	open(filepath.Join(link, "frame_000001.jpg"), false)
+	for _, c := range []struct {
+		o            *Output
+		source, want string
+	}{
+		{one, "x/a.jpg", "out/a.png"}, {other, "x/a.jpg", "link/a_2.png"}, {one, "y/a.jpg", "out/a_3.png"}, {other, "b.jpg", "link/b_2.png"},
+		{frames, "frame_000002.png", "out/frame_000002.png"},
+	} {
+		if path, err := c.o.Path(c.source, ".png"); err != nil || path != filepath.Join(dir, c.want) {
+			t.Errorf("%s: %s, %v; want %s", c.source, path, err, c.want)
+		}
+	}
+	if path, err := frames.Path("frame_000001", ".jpg"); err != nil || path != filepath.Join(out, "frame_000001_2.jpg") {
+		t.Errorf("%s, %v", path, err)
+	}
+	var usage *UsageError
+	if _, err := Open(filepath.Join(out, "b.png"), Options{Files: files}); !errors.As(err, &usage) || !strings.Contains(err.Error(), "two kinds of results") {
+		t.Errorf("a file for two OUTPUTs: %v", err)
+	}
+}
+
+// TestFailureIsNoFile writes where no folder is.
+func TestFailureIsNoFile(t *testing.T) {
+	for _, name := range []string{"a.gif", "a.mp4", "a.png", "folder"} {
+		dir := filepath.Join(t.TempDir(), "none")
+		o, err := Open(filepath.Join(dir, name), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(o.Write("", 0, start, plain(5, 5, color.RGBA{}, 0)), o.Close()); err == nil || o.String() != "" {
+			t.Errorf("%s: %v, wrote %q", name, err, o)
 		}
 	}
 }

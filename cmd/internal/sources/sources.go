@@ -39,6 +39,7 @@ type Input struct {
 	Stills bool                    // the frames are pictures by themselves and do not follow one another
 	Name   func(seq uint64) string // file that a frame came from; nil where there is none
 	Total  int                     // frames; 0 where nobody knows
+	Files  []string                // that are read; what is no file may be among them
 }
 
 // Options say how an INPUT is opened.
@@ -139,7 +140,7 @@ func child(arg string, o Options) (*Input, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Input{Source: s}, nil
+	return &Input{Source: s, Files: []string{strings.TrimPrefix(arg, "file:")}}, nil
 }
 
 // opencv opens what OpenCV reads: a camera by its number, a stream, or a clip.
@@ -154,28 +155,28 @@ func opencv(arg string, o Options) (*Input, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Input{Source: s}, nil
+	return &Input{Source: s, Files: []string{arg}}, nil
 }
 
 func file(arg string, o Options) (*Input, error) {
 	switch ext := strings.ToLower(filepath.Ext(arg)); {
-	case slices.Contains(still.Extensions, ext), strings.ContainsAny(arg, "*?["), isFolder(arg):
+	case slices.Contains(still.Extensions, ext), isPattern(arg), isFolder(arg):
 		s, err := still.Open(arg, still.Options{Broken: o.Broken})
 		if err != nil {
 			return nil, err
 		}
 		files := s.Files()
-		in := &Input{Source: s, Name: s.Name, Stills: true, Total: len(files)}
-		if len(files) == 1 && ext == ".gif" {
-			in.Stills, in.Total = false, 0
+		if len(files) == 1 && ext == ".gif" { // a clip, which ends where it is broken
+			s, err = still.Open(arg, still.Options{})
+			return &Input{Source: s, Name: s.Name, Files: files}, err
 		}
-		return in, nil
+		return &Input{Source: s, Name: s.Name, Stills: true, Total: len(files), Files: files}, nil
 	case ext == ".mjpg" || ext == ".mjpeg" || ext == ".y4m":
 		if err := exists(arg); err != nil {
 			return nil, err
 		}
 		s, err := mjpeg.Open(arg, mjpeg.Options{})
-		return &Input{Source: s}, err
+		return &Input{Source: s, Files: []string{arg}}, err
 	}
 	if err := exists(arg); err != nil {
 		return nil, err
@@ -190,6 +191,12 @@ func exists(path string) error {
 		return fmt.Errorf("%s: there is no such file; cameras are /dev/video0, rtsp://... or http://..., and synth:street is always there (%w)", path, fs.ErrNotExist)
 	}
 	return err
+}
+
+// isPattern says whether files are meant that match arg; what is there by that name is meant itself.
+func isPattern(arg string) bool {
+	_, err := os.Stat(arg)
+	return strings.ContainsAny(arg, "*?[") && errors.Is(err, fs.ErrNotExist)
 }
 
 func isFolder(path string) bool {

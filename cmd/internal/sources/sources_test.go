@@ -1,8 +1,11 @@
 package sources
 
 import (
+	"bytes"
 	"fmt"
 	"image"
+	"image/color"
+	"image/gif"
 	"image/png"
 	"os"
 	"os/exec"
@@ -35,7 +38,7 @@ func TestOpen(t *testing.T) {
 		}
 		f.Close()
 	}
-	for _, name := range []string{"clip.gif", "clip.mjpg", "clip.y4m", "clip.mp4", "synth:odd.png"} {
+	for _, name := range []string{"clip.gif", "clip.mjpg", "clip.y4m", "clip.mp4", "clip[1].mp4", "why?.y4m", "[*].gif", "synth:odd.png"} {
 		if err := os.WriteFile(name, nil, 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -48,8 +51,12 @@ func TestOpen(t *testing.T) {
 		total        int
 	}{
 		{"a.png", "*still.Source", false, true, 1},
-		{".", "*still.Source", false, true, 5},
+		{".", "*still.Source", false, true, 6},
 		{"?.*", "*still.Source", false, true, 3},
+		{"clip*.gif", "*still.Source", false, false, 0},
+		{"[*].gif", "*still.Source", false, false, 0},
+		{"why?.y4m", "*mjpeg.Stream", false, false, 0},
+		{"clip[1].mp4", "*ffmpeg.Source", false, false, 0},
 		{"synth:odd.png", "*still.Source", false, true, 1},
 		{"clip.gif", "*still.Source", false, false, 0},
 		{"clip.mjpg", "*mjpeg.Stream", false, false, 0},
@@ -83,6 +90,62 @@ func TestOpen(t *testing.T) {
 		}
 		if s := in.Source.String(); strings.Contains(s, "secret") {
 			t.Errorf("%s: shows a password: %s", c.arg, s)
+		}
+	}
+}
+
+// TestFiles asks which files an INPUT reads.
+func TestFiles(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, name := range []string{"a.png", "b.gif", "c.y4m", "d.mp4"} {
+		if err := os.WriteFile(name, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for arg, want := range map[string]string{
+		"a.png": "a.png", ".": "a.png b.gif", "[ab].*": "a.png b.gif", "b.gif": "b.gif", "c.y4m": "c.y4m", "d.mp4": "d.mp4", "ffmpeg:d.mp4": "d.mp4",
+		"ffmpeg:file:d.mp4": "d.mp4", "synth:street": "",
+	} {
+		in, err := Open(arg, Options{})
+		if err != nil {
+			if _, missing := exec.LookPath("ffmpeg"); missing == nil || !strings.Contains(arg, "d.mp4") {
+				t.Errorf("%s: %v", arg, err)
+			}
+			continue
+		}
+		if got := strings.Join(in.Files, " "); got != want {
+			t.Errorf("%s: %q, want %q", arg, got, want)
+		}
+	}
+}
+
+// TestBrokenClip asks that a GIF which is broken, or cut off after some frames, ends with an error.
+func TestBrokenClip(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var b bytes.Buffer
+	img := image.NewPaletted(image.Rect(0, 0, 4, 4), color.Palette{color.White, color.Black})
+	if err := gif.EncodeAll(&b, &gif.GIF{Image: []*image.Paletted{img, img, img}, Delay: []int{5, 5, 5}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		bytes  []byte
+		frames int
+		want   string
+	}{
+		{b.Bytes(), 3, "EOF"}, {b.Bytes()[:b.Len()-10], 2, "a.gif: broken picture: frame 3: the file is cut off"}, {nil, 0, "a.gif: empty file"},
+		{[]byte("none"), 0, "a.gif: not a picture"},
+	} {
+		if err := os.WriteFile("a.gif", c.bytes, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		in, err := Open("a.gif", Options{Broken: func(path string, err error) { t.Errorf("it goes on after %v", err) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		err = in.Source.Run(t.Context(), func(f *camera.Frame) { n++; f.Release() })
+		if n != c.frames || err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%d bytes: %d frames, %v; want %d, %s", len(c.bytes), n, err, c.frames, c.want)
 		}
 	}
 }
