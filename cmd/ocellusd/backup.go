@@ -24,7 +24,8 @@ func newBackup(p *place) *cobra.Command {
 		Short: "Write all that is kept to one file, also while the daemon runs",
 		Long: `Backup writes the database, snapshots, networks and keys to one file that only its
 owner can read. It holds the key under which faces are encrypted: keep it as safe as
-the device.`,
+the device. The file may lie in the data folder, but is safer on another disk. Backups
+that lie in the data folder are left out.`,
 		Args: cobra.ExactArgs(1),
 		RunE: verb(func(cmd *cobra.Command, args []string) error {
 			dir, err := p.folder()
@@ -61,12 +62,25 @@ backup wrote.`,
 	}
 }
 
+// unfinished begins the names of folders in which backups that are being written, or were killed, keep a copy of the database.
+const unfinished = ".ocellusd-backup-"
+
 // passing are files of the data folder that are not kept: those of the running daemon, and the database itself, of which a copy is.
 func passing(name string) bool {
 	return name == "lock" || strings.HasPrefix(name, store.File) || strings.HasPrefix(name, "teach/lesson") || strings.HasSuffix(name, ".new")
 }
 
-// backup writes a data folder to a file, which must not be there, and returns the number of files in it.
+// isBackup says whether a file is what backup wrote: an archive whose first file is the database.
+func isBackup(f io.Reader) bool {
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return false
+	}
+	h, err := tar.NewReader(z).Next()
+	return err == nil && h.Name == store.File
+}
+
+// backup writes a data folder to a file, which must not be there, and returns the number of files in it. Backups in the data folder are not among them.
 func backup(ctx context.Context, dir, file string) (n int, err error) {
 	if _, err := os.Stat(filepath.Join(dir, store.File)); err != nil {
 		return 0, fmt.Errorf("there is nothing to back up: %w", err)
@@ -83,7 +97,11 @@ func backup(ctx context.Context, dir, file string) (n int, err error) {
 			os.Remove(file)
 		}
 	}()
-	copied, err := os.MkdirTemp(filepath.Dir(file), ".ocellusd-backup-")
+	written, err := out.Stat()
+	if err != nil {
+		return 0, err
+	}
+	copied, err := os.MkdirTemp(filepath.Dir(file), unfinished)
 	if err != nil {
 		return 0, err
 	}
@@ -93,43 +111,50 @@ func backup(ctx context.Context, dir, file string) (n int, err error) {
 	}
 	z := gzip.NewWriter(out)
 	t := tar.NewWriter(z)
-	if err := pack(t, copied, store.File); err != nil {
+	n, err = pack(t, copied, store.File, written)
+	if err != nil {
 		return 0, err
 	}
-	n = 1
 	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
+		}
+		if path != dir && entry.IsDir() && strings.HasPrefix(entry.Name(), unfinished) {
+			return filepath.SkipDir
 		}
 		name, err := filepath.Rel(dir, path)
 		if err != nil || !entry.Type().IsRegular() || passing(filepath.ToSlash(name)) {
 			return err
 		}
-		n++
-		return pack(t, dir, name)
+		packed, err := pack(t, dir, name, written)
+		n += packed
+		return err
 	})
 	return n, errors.Join(err, t.Close(), z.Close(), out.Sync())
 }
 
-// pack adds a file of a folder. One that was removed meanwhile is left out.
-func pack(t *tar.Writer, dir, name string) error {
+// pack adds a file of a folder and returns 1. One that was removed meanwhile, the one that is being written, and other backups are left out: then it returns 0.
+func pack(t *tar.Writer, dir, name string, written fs.FileInfo) (n int, err error) {
 	f, err := os.Open(filepath.Join(dir, name))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return 0, nil
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
-	if err != nil {
-		return err
+	if err != nil || os.SameFile(info, written) || isBackup(f) {
+		return 0, err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return 0, err
 	}
 	if err := t.WriteHeader(&tar.Header{Name: filepath.ToSlash(name), Mode: 0o600, Size: info.Size(), ModTime: info.ModTime()}); err != nil {
-		return err
+		return 0, err
 	}
 	_, err = io.Copy(t, io.LimitReader(f, info.Size()))
-	return err
+	return 1, err
 }
 
 // restore makes a data folder of a file that backup wrote. A folder that could not be made whole is left empty.

@@ -4,8 +4,11 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +63,46 @@ func TestBackup(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, ".ocellusd*")); left != nil {
 		t.Errorf("%q is left", left)
+	}
+}
+
+// TestBackupIntoDataFolder writes two backups into the data folder, where a third was killed. None holds a backup, or the database twice.
+func TestBackupIntoDataFolder(t *testing.T) {
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	db, err := store.Open(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	killed := filepath.Join(data, "backups", ".ocellusd-backup-123")
+	if err := os.MkdirAll(killed, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for path, text := range map[string]string{"device.key": "key", "notes.gz": "no archive", "backups/.ocellusd-backup-123/ocellus.db": "half a database"} {
+		if err := os.WriteFile(filepath.Join(data, path), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(filepath.Join(data, "backups"))
+	for i, file := range []string{filepath.Join(data, "first.tar.gz"), "second"} {
+		if status, out, errs := say("backup", file, "--data", data); status != 0 || !strings.Contains(out, "3 files") {
+			t.Fatalf("status %d, %s%s", status, out, errs)
+		}
+		to := filepath.Join(dir, strconv.Itoa(i))
+		if status, out, errs := say("restore", file, "--data", to); status != 0 || !strings.Contains(out, "3 files") {
+			t.Fatalf("status %d, %s%s", status, out, errs)
+		}
+		var got []string
+		err := fs.WalkDir(os.DirFS(to), ".", func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && !entry.IsDir() && path != "lock" {
+				got = append(got, path)
+			}
+			return err
+		})
+		if want := []string{"device.key", "notes.gz", store.File}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s holds %q, %v; want %q", file, got, err, want)
+		}
 	}
 }
 

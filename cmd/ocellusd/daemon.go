@@ -100,7 +100,7 @@ func (d *daemon) run(ctx context.Context, stderr io.Writer) error {
 	return d.serve(ctx)
 }
 
-// serve waits for the end, and meanwhile reads changed settings and removes what is old.
+// serve waits for the end, and meanwhile reads changed settings. What is old is removed beside it, so that it answers the watchdog however long that takes.
 func (d *daemon) serve(ctx context.Context) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
@@ -108,14 +108,12 @@ func (d *daemon) serve(ctx context.Context) error {
 	file := newSpy(d.config)
 	look := time.NewTicker(2 * time.Second)
 	defer look.Stop()
-	prune := time.NewTicker(time.Minute)
-	defer prune.Stop()
-	d.prune(ctx)
 	secured := d.auth.Secured()
 	d.notify("READY=1", "STATUS="+summary(d.watch.Cameras()))
 	ask := make(chan struct{})
 	var tending sync.WaitGroup
 	tending.Go(func() { d.tend(ctx, ask) })
+	tending.Go(func() { d.keep(ctx) })
 	defer tending.Wait()
 	for {
 		select {
@@ -139,8 +137,6 @@ func (d *daemon) serve(ctx context.Context) error {
 			if err := d.auth.Look(ctx); err != nil && ctx.Err() == nil {
 				d.log.Error("users cannot be read", "error", err)
 			}
-		case <-prune.C:
-			d.prune(ctx)
 		}
 	}
 }
@@ -165,10 +161,32 @@ func (d *daemon) reload(ctx context.Context) {
 	d.log.Info("the settings were read again")
 }
 
-// prune removes what need not be kept.
-func (d *daemon) prune(ctx context.Context) {
+// keep removes what need not be kept, once a minute until ctx ends. What is too much for one turn goes on after a short rest.
+func (d *daemon) keep(ctx context.Context) {
+	const turn, rest = 5 * time.Second, time.Second
+	next := time.NewTimer(0)
+	defer next.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-next.C:
+		}
+		if d.prune(ctx, turn) {
+			next.Reset(rest)
+			continue
+		}
+		if err := d.store.Settle(ctx); err != nil && ctx.Err() == nil {
+			d.log.Warn("the key of somebody who was forgotten may still be in the database's files; it is tried again in a minute", "error", err)
+		}
+		next.Reset(time.Minute)
+	}
+}
+
+// prune removes what need not be kept, for a turn, and says whether there is more.
+func (d *daemon) prune(ctx context.Context, turn time.Duration) (more bool) {
 	k := d.watch.Settings().Keep
-	p, err := d.store.Prune(ctx, store.Limits{Age: k.Age, Bytes: int64(k.Bytes), Reserve: int64(k.Reserve)})
+	p, err := d.store.Prune(ctx, store.Limits{Age: k.Age, Bytes: int64(k.Bytes), Reserve: int64(k.Reserve), Time: turn})
 	switch {
 	case err != nil && ctx.Err() == nil:
 		d.log.Error("old events were not removed", "error", err)
@@ -181,6 +199,7 @@ func (d *daemon) prune(ctx context.Context) {
 	if p.Jumped {
 		d.log.Warn("the clock has jumped: events are not removed for their age until it has gone on for a day")
 	}
+	return p.More && err == nil
 }
 
 // spy notices when a file changes.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/config"
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/store"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/watch"
 )
 
@@ -137,6 +140,93 @@ func TestNotify(t *testing.T) {
 	m.until("\nSTOPPING=1\n")
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestReadyWhilePruning holds the database, so that what is old cannot be removed: the daemon is ready nonetheless.
+func TestReadyWhilePruning(t *testing.T) {
+	m := listen(t, time.Minute)
+	dir := t.TempDir()
+	file := write(t, filepath.Join(dir, "o.yaml"), bars("door"))
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var log journal
+	d := &daemon{place: place{config: file, data: filepath.Join(dir, "data")}, listen: "127.0.0.1:0", log: slog.New(slog.NewTextHandler(&log, nil))}
+	c, err := d.settings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Listen = d.listen
+	if d.manager, err = newManager(); err != nil {
+		t.Fatal(err)
+	}
+	defer d.manager.close()
+	if d.store, err = store.Open(d.data); err != nil {
+		t.Fatal(err)
+	}
+	defer d.store.Close()
+	old := store.Event{Time: time.Now().AddDate(-1, 0, 0), Camera: "door", Kind: store.Loitering}
+	if err := d.store.AddEvent(ctx, &old, nil); err != nil {
+		t.Fatal(err)
+	}
+	defer d.closeParts()
+	if err := d.openParts(ctx, c); err != nil {
+		t.Fatal(err)
+	}
+	held, free := make(chan struct{}), make(chan struct{})
+	wrote, done := make(chan error, 1), make(chan error, 1)
+	go func() {
+		wrote <- d.store.Write(t.Context(), func(*sql.Tx) error {
+			close(held)
+			<-free
+			return nil
+		})
+	}()
+	<-held
+	go func() { done <- d.serve(ctx) }()
+	if s := m.next(30 * time.Second); !strings.Contains(s, "READY=1") {
+		t.Errorf("not ready, but %q, while old events cannot be removed", s)
+	}
+	close(free)
+	if err := <-wrote; err != nil {
+		t.Error(err)
+	}
+	log.until(t, 1, "old events were removed")
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPruneTurn has more to remove than a turn has time for.
+func TestPruneTurn(t *testing.T) {
+	db, err := store.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for range 150 {
+		e := store.Event{Time: time.Now().AddDate(-1, 0, 0), Camera: "door", Kind: store.Loitering}
+		if err := db.AddEvent(t.Context(), &e, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := &daemon{store: db, log: slog.New(slog.DiscardHandler), watch: watch.New(watch.Options{Store: db, Log: slog.New(slog.DiscardHandler)})}
+	c, err := config.Parse([]byte(bars("door")), "o.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.watch.Apply(c); err != nil {
+		t.Fatal(err)
+	}
+	defer d.watch.Close(t.Context())
+	for turn, more := range []bool{true, true, false} {
+		if got := d.prune(t.Context(), 1); got != more {
+			t.Errorf("turn %d: more %v", turn, got)
+		}
+	}
+	if list, err := db.Events(t.Context(), store.Filter{Kind: store.Loitering}); err != nil || len(list) != 0 {
+		t.Errorf("%d events are left, %v", len(list), err)
 	}
 }
 

@@ -752,6 +752,32 @@ func TestPeople(t *testing.T) {
 	w.want(400, auth.Viewer, "POST", "/api/v1/infer", picture(9, 7, 77), nil)
 }
 
+// TestForgetWhileRead forgets somebody while the database is read, so that the key is still in its files: the person is forgotten, and the log says what is not done.
+func TestForgetWhileRead(t *testing.T) {
+	w := secured(t)
+	w.want(201, auth.Operator, "POST", "/api/v1/people", several("name", "Ada", "picture", picture(20, 20, 0)), nil)
+	reader, err := w.Store.Read().Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	for _, q := range []string{"BEGIN", "SELECT count(*) FROM people"} {
+		if _, err := reader.ExecContext(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	w.want(204, auth.Operator, "DELETE", "/api/v1/people/Ada", nil, nil, func(r *http.Request) { *r = *r.WithContext(ctx) })
+	if !strings.Contains(w.logged.String(), "the key is destroyed in the database's files as soon as") {
+		t.Errorf("the log says nothing of it: %s", w.logged)
+	}
+	w.want(404, auth.Operator, "DELETE", "/api/v1/people/Ada", nil, nil)
+	if _, err := reader.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestBombs sends what is small and becomes large.
 func TestBombs(t *testing.T) {
 	w := secured(t)

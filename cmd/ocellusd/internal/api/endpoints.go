@@ -80,7 +80,7 @@ func init() {
 				{name: "picture", about: "of one face", file: true, most: maxEnrol}}}, jsonForm[Enrolment]()},
 			answer: answer{status: http.StatusCreated, of: typeOf[people.Person](), about: "the person"}, work: heavy, do: enrol},
 		{method: "DELETE", path: "/api/v1/people/{name}", id: "forget", about: "Forget a person: the key of the person's vectors is destroyed", role: auth.Operator, params: []param{personName},
-			answer: none("forgotten"), do: forget},
+			answer: none("forgotten; files of the database that are read meanwhile are rid of the key as soon as that can be"), do: forget},
 		{method: "POST", path: "/api/v1/verify", id: "verify", about: "Whether two pictures show one person", role: auth.Operator,
 			body:   []form{{media: "multipart/form-data", most: 2*maxPicture + 64<<10, parts: []part{{name: "a", about: "a picture", file: true, most: 1}, {name: "b", about: "another", file: true, most: 1}}}},
 			answer: gives[Verification]("the answer"), work: heavy, do: verify},

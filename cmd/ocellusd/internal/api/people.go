@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/people"
@@ -99,7 +100,13 @@ func (a *API) faceOf(q *request, id int64) (kernels.Picture, error) {
 }
 
 func forget(a *API, q *request) (any, error) {
-	return nil, a.People.Forget(q.Context(), q.who.Name, q.text("name"))
+	err := a.People.Forget(q.Context(), q.who.Name, q.text("name"))
+	var owed *people.OwedError
+	if errors.As(err, &owed) {
+		a.Log.Warn("a person is forgotten; the key is destroyed in the database's files as soon as nobody reads what was before", "error", owed.Err)
+		return nil, nil
+	}
+	return nil, err
 }
 
 // Verification says whether two pictures show one person.

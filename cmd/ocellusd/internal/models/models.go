@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/audit"
@@ -66,11 +67,12 @@ type Store struct {
 	db   DB
 	dir  string
 	swap Swap
+	mu   sync.Mutex // one change of what is in force, or removal, at a time
 }
 
 // Open opens a folder of networks, which it makes where there is none.
 func Open(db DB, dir string, swap Swap) (*Store, error) {
-	return &Store{db, dir, swap}, os.MkdirAll(dir, 0o700)
+	return &Store{db: db, dir: dir, swap: swap}, os.MkdirAll(dir, 0o700)
 }
 
 func (s *Store) path(id int64) string { return filepath.Join(s.dir, fmt.Sprintf("%06d.onnx", id)) }
@@ -148,6 +150,8 @@ func (s *Store) Add(ctx context.Context, actor, task string, file []byte) (Model
 
 // Activate puts a network in force; the number 0 is that of the settings. It is tried first, and no frame is lost meanwhile; a *ModelError says why it cannot be used.
 func (s *Store) Activate(ctx context.Context, actor, task string, id int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	path := ""
 	if id != 0 {
 		var sum string
@@ -189,8 +193,10 @@ func whole(path, sum string) error {
 	return nil
 }
 
-// Remove removes a network that is not in force.
+// Remove removes a network that is not in force. While one is tried it waits for what becomes of it.
 func (s *Store) Remove(ctx context.Context, actor, task string, id int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	err := s.db.Write(ctx, func(tx *sql.Tx) error {
 		var active bool
 		err := tx.QueryRow(`SELECT active FROM models WHERE id = ? AND task = ?`, id, task).Scan(&active)

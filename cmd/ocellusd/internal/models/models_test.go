@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/store"
 	"github.com/ocellus-vision/ocellus/model/zoo"
@@ -21,6 +22,56 @@ func (s *swaps) swap(_ context.Context, task, path string) error {
 		s.now[task] = path
 	}
 	return s.err
+}
+
+// TestRemoveWhileTried removes a network while it is tried: it waits, and then the network is in use.
+func TestRemoveWhileTried(t *testing.T) {
+	dir := t.TempDir()
+	db, err := store.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	file, err := zoo.Default(zoo.Pedestrian)
+	if err != nil {
+		t.Skip(err)
+	}
+	tried, goOn := make(chan struct{}), make(chan struct{})
+	s, err := Open(db, dir+"/models", func(context.Context, string, string) error {
+		close(tried)
+		<-goOn
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := s.Add(t.Context(), "ada", "pedestrians", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	activated, removed := make(chan error, 1), make(chan error, 1)
+	go func() { activated <- s.Activate(context.Background(), "ada", "pedestrians", m.ID) }()
+	<-tried
+	go func() { removed <- s.Remove(context.Background(), "grace", "pedestrians", m.ID) }()
+	select {
+	case err := <-removed:
+		t.Errorf("it was removed while it was tried: %v", err)
+		removed <- err
+	case <-time.After(200 * time.Millisecond):
+	}
+	close(goOn)
+	if err := <-activated; err != nil {
+		t.Error(err)
+	}
+	if err := <-removed; !errors.Is(err, ErrUsed) {
+		t.Errorf("what is in use was removed: %v", err)
+	}
+	if list, err := s.List(t.Context()); err != nil || len(list) != 1 || !list[0].Active {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if _, err := os.Stat(s.path(m.ID)); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestModels(t *testing.T) {

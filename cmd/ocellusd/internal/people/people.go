@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/audit"
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/store"
 	"github.com/ocellus-vision/ocellus/model/task/embed"
 	"github.com/ocellus-vision/ocellus/model/task/face"
 )
@@ -23,12 +24,20 @@ import (
 type DB interface {
 	Read() *sql.DB
 	Write(context.Context, func(*sql.Tx) error) error
-	// Scrub makes sure that no file of the database holds any of these bytes any more.
+	// Scrub makes sure that no file of the database holds any of these bytes any more. What store.Owe wrote down stays owed where it fails.
 	Scrub(ctx context.Context, gone ...[]byte) error
 }
 
 // ErrNobody says that nobody is known by a name.
 var ErrNobody = errors.New("nobody is known by this name")
+
+// OwedError says that a person is forgotten, and that files of the database may still hold the key: it is destroyed there as soon as that can be.
+type OwedError struct{ Err error }
+
+func (e *OwedError) Error() string {
+	return "the key of a person who is forgotten is not yet out of the database's files: " + e.Err.Error()
+}
+func (e *OwedError) Unwrap() error { return e.Err }
 
 // UnlikeError says that a face does not belong to the person that it is enrolled as.
 type UnlikeError struct {
@@ -251,7 +260,7 @@ func (b *Book) find(tx *sql.Tx, name string, now time.Time) (int64, cipher.AEAD,
 }
 
 // Forget destroys a person's key and vectors, in the database and in its journal. It fails with ErrNobody where the name is not known.
-// Any other error after which the person is not listed any more says that traces may still be in the files.
+// An *OwedError says that the person is forgotten, and that store.DB.Settle has to destroy the key in the files.
 func (b *Book) Forget(ctx context.Context, actor, name string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -279,6 +288,9 @@ func (b *Book) Forget(ctx context.Context, actor, name string) error {
 		if _, err := tx.Exec(`PRAGMA secure_delete = 0`); err != nil {
 			return err
 		}
+		if err := store.Owe(tx); err != nil {
+			return err
+		}
 		return audit.Record(tx, actor, "person.forget", name, "")
 	})
 	if err != nil {
@@ -290,5 +302,8 @@ func (b *Book) Forget(ctx context.Context, actor, name string) error {
 		g.Forget(name)
 		b.set(&g)
 	}
-	return b.db.Scrub(ctx, gone...)
+	if err := b.db.Scrub(ctx, gone...); err != nil {
+		return &OwedError{err}
+	}
+	return nil
 }

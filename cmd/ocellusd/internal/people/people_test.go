@@ -2,12 +2,14 @@ package people
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/audit"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/store"
@@ -167,6 +169,48 @@ func TestForget(t *testing.T) {
 	log, err := audit.List(t.Context(), db.Read(), 0, 1)
 	if err != nil || log[0].Action != "person.forget" {
 		t.Errorf("%+v, %v", log, err)
+	}
+}
+
+// TestForgetWhileRead forgets somebody while the database is read. The person is gone at once, and the key from the files as soon as that can be.
+func TestForgetWhileRead(t *testing.T) {
+	dir := t.TempDir()
+	b, db := book(t, dir)
+	if _, err := b.Enrol(t.Context(), "carl", "Ada", 0, axis(0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := db.Read().Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	if _, err := reader.ExecContext(t.Context(), "BEGIN"); err != nil {
+		t.Fatal(err)
+	}
+	var key []byte
+	if err := reader.QueryRowContext(t.Context(), `SELECT key FROM people`).Scan(&key); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	var owed *OwedError
+	if err := b.Forget(ctx, "carl", "Ada"); !errors.As(err, &owed) {
+		t.Fatalf("forgotten while somebody reads: %v", err)
+	}
+	if list, err := b.List(t.Context()); err != nil || len(list) != 0 || b.Gallery().Person("Ada") != nil {
+		t.Errorf("Ada is known: %+v, %v", list, err)
+	}
+	if !bytes.Contains(files(t, dir), key) {
+		t.Error("the key is gone while somebody reads what was before")
+	}
+	if _, err := reader.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(files(t, dir), key) {
+		t.Error("the key is there")
 	}
 }
 

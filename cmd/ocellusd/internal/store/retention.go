@@ -19,6 +19,7 @@ type Limits struct {
 	Age     time.Duration // of events and tracks
 	Bytes   int64         // of the database and the snapshots
 	Reserve int64         // bytes that stay free on the disk
+	Time    time.Duration // that one call may take; a batch is removed in any case
 }
 
 // Pruned is what retention removed, and what is left.
@@ -29,6 +30,7 @@ type Pruned struct {
 	Free   int64 // on the disk
 	Tight  bool  // less than the reserve is free, and what may be removed is gone
 	Jumped bool  // the clock has jumped: nothing is removed for its age until it has gone on for a day
+	More   bool  // the time was over before all was removed: call again soon
 }
 
 const (
@@ -48,24 +50,31 @@ type stray struct {
 
 // clock tells a clock that goes from one that jumps.
 type clock struct {
-	wall, mono time.Time // when it was looked at last, without and with Go's monotonic reading
-	suspect    time.Time // until when, monotonic, it is not trusted
+	wall, mono time.Time     // when it was looked at last, without and with Go's monotonic reading; mono is zero where that was before the program started
+	suspect    bool          // it has jumped, and not gone on for a day since
+	gone       time.Duration // how long it has gone on since
 }
 
-// trusted says whether ages can be told at now. before is the wall clock that an earlier run saw last.
-func (c *clock) trusted(now, before time.Time) bool {
-	ahead := time.Duration(0)
+// trusted says whether ages can be told at now. What a clock that was off shows more counts as gone on, what it shows less does not count.
+func (c *clock) trusted(now time.Time) bool {
+	wall := now.Round(0)
+	step := wall.Sub(c.wall) // by which it moved
+	passed := step           // in what time
+	ahead := step
+	if !c.mono.IsZero() {
+		passed = now.Sub(c.mono)
+		ahead = step - passed
+	}
 	switch {
-	case !c.mono.IsZero():
-		ahead = now.Round(0).Sub(c.wall) - now.Sub(c.mono)
-	case !before.IsZero():
-		ahead = now.Round(0).Sub(before)
+	case c.wall.IsZero():
+	case ahead > jump:
+		c.suspect, c.gone = true, 0
+	case c.suspect:
+		c.gone += max(0, passed)
+		c.suspect = c.gone < jump
 	}
-	if ahead > jump {
-		c.suspect = now.Add(jump)
-	}
-	c.wall, c.mono = now.Round(0), now
-	return !now.Before(c.suspect)
+	c.wall, c.mono = wall, now
+	return !c.suspect
 }
 
 // survey lists the snapshots that no event has, and sees to it that no number is given that one of them bears.
@@ -75,7 +84,7 @@ func (d *DB) survey() error {
 	if err != nil {
 		return err
 	}
-	greatest := int64(0)
+	greatest, bytes := int64(0), int64(0)
 	d.strays = nil
 	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -101,11 +110,13 @@ func (d *DB) survey() error {
 			s.day = t
 		}
 		d.strays = append(d.strays, s)
+		bytes += s.bytes
 		return nil
 	})
 	if err != nil {
 		return err
 	}
+	d.strayBytes.Store(bytes)
 	slices.SortFunc(d.strays, func(a, b stray) int { return a.day.Compare(b.day) })
 	return d.Write(context.Background(), func(tx *sql.Tx) error {
 		var last int64
@@ -140,23 +151,33 @@ func (d *DB) snapshots() (map[string]bool, error) {
 
 // Used returns the bytes of the database and of the snapshots.
 func (d *DB) Used(ctx context.Context) (int64, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.used(ctx)
+	pictures, err := d.pictures(ctx)
+	if err != nil {
+		return 0, err
+	}
+	rest, err := d.rest(ctx)
+	return pictures + rest, err
 }
 
-func (d *DB) used(ctx context.Context) (int64, error) {
-	var bytes int64
-	err := d.read.QueryRowContext(ctx, `SELECT (SELECT coalesce(sum(snapshot_bytes), 0) FROM events) +
-		((SELECT page_count FROM pragma_page_count) - (SELECT freelist_count FROM pragma_freelist_count)) * (SELECT page_size FROM pragma_page_size)`).Scan(&bytes)
-	for _, s := range d.strays {
-		bytes += s.bytes
-	}
+// pictures returns the bytes of the snapshots of events. It looks at every event.
+func (d *DB) pictures(ctx context.Context) (bytes int64, err error) {
+	err = d.read.QueryRowContext(ctx, "SELECT coalesce(sum(snapshot_bytes), 0) FROM events").Scan(&bytes)
 	return bytes, err
 }
 
-// clockSetting is where the clock of the last run is remembered.
-const clockSetting = "clock"
+// rest returns the bytes of the database and of the snapshots that no event has.
+func (d *DB) rest(ctx context.Context) (bytes int64, err error) {
+	err = d.read.QueryRowContext(ctx, `SELECT ((SELECT page_count FROM pragma_page_count) - (SELECT freelist_count FROM pragma_freelist_count)) *
+		(SELECT page_size FROM pragma_page_size)`).Scan(&bytes)
+	return bytes + d.strayBytes.Load(), err
+}
+
+const (
+	// clockSetting is where the clock is remembered that was trusted last.
+	clockSetting = "clock"
+	// jumpSetting is where it is remembered, while it is not trusted, when it would have jumped had it gone on without a break, and what it showed last.
+	jumpSetting = "clock_jumped"
+)
 
 // Prune removes events with their snapshots and tracks, the oldest first: those that are too old, and as many as the limits of bytes and of free disk ask for. Of
 // the last day nothing goes for the sake of free disk.
@@ -164,6 +185,7 @@ func (d *DB) Prune(ctx context.Context, l Limits) (Pruned, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
+	late := func() bool { return l.Time > 0 && time.Since(now) >= l.Time }
 	var p Pruned
 	trusted, err := d.trusted(ctx, now)
 	if err != nil {
@@ -171,14 +193,20 @@ func (d *DB) Prune(ctx context.Context, l Limits) (Pruned, error) {
 	}
 	p.Jumped = !trusted
 	if l.Age > 0 && trusted {
-		if err := d.removeOlder(ctx, now.Add(-l.Age), &p); err != nil {
+		if err := d.removeOlder(ctx, now.Add(-l.Age), late, &p); err != nil {
 			return p, err
 		}
 	}
-	for {
-		if p.Bytes, err = d.used(ctx); err != nil {
+	pictures, err := d.pictures(ctx)
+	if err != nil {
+		return p, err
+	}
+	for removed := false; ; removed = true {
+		rest, err := d.rest(ctx)
+		if err != nil {
 			return p, err
 		}
+		p.Bytes = pictures + rest
 		if p.Free, err = free(d.dir); err != nil {
 			return p, err
 		}
@@ -186,11 +214,14 @@ func (d *DB) Prune(ctx context.Context, l Limits) (Pruned, error) {
 		if !over && !low {
 			break
 		}
+		if p.More = p.More || removed && late(); p.More {
+			break
+		}
 		spare := time.Time{}
 		if !over {
 			spare = now.Add(-spared)
 		}
-		more, err := d.removeOldest(ctx, spare, &p)
+		bytes, more, err := d.removeOldest(ctx, spare, &p)
 		if err != nil {
 			return p, err
 		}
@@ -198,6 +229,7 @@ func (d *DB) Prune(ctx context.Context, l Limits) (Pruned, error) {
 			p.Tight = low
 			break
 		}
+		pictures -= bytes
 	}
 	if p.Events+p.Tracks > 0 {
 		_, err = d.write.ExecContext(ctx, "PRAGMA incremental_vacuum(1000)")
@@ -205,28 +237,66 @@ func (d *DB) Prune(ctx context.Context, l Limits) (Pruned, error) {
 	return p, err
 }
 
+// trusted says whether the clock is trusted, and remembers it for the next run.
 func (d *DB) trusted(ctx context.Context, now time.Time) (bool, error) {
-	text, err := d.Setting(ctx, clockSetting)
-	if err != nil {
-		return false, err
+	if d.clock.mono.IsZero() {
+		if err := d.recall(ctx, now); err != nil {
+			return false, err
+		}
 	}
-	before, _ := time.Parse(time.RFC3339, text)
-	trusted := d.clock.trusted(now, before)
-	if !trusted {
-		return false, nil
-	}
-	return true, d.SetSetting(ctx, clockSetting, now.UTC().Format(time.RFC3339))
+	was := d.clock.suspect
+	trusted := d.clock.trusted(now)
+	return trusted, d.Write(ctx, func(tx *sql.Tx) error {
+		shown := now.UTC().Format(time.RFC3339)
+		if !trusted {
+			return set(tx, jumpSetting, now.Add(-d.clock.gone).UTC().Format(time.RFC3339)+" "+shown)
+		}
+		if was {
+			if err := set(tx, jumpSetting, ""); err != nil {
+				return err
+			}
+		}
+		return set(tx, clockSetting, shown)
+	})
 }
 
-// removeOlder removes what is from before a time, and counts it.
-func (d *DB) removeOlder(ctx context.Context, before time.Time, p *Pruned) error {
+// recall makes the clock that of the last run. A jump is forgotten where the clock shows now what it may show without one.
+func (d *DB) recall(ctx context.Context, now time.Time) error {
+	text, err := d.Setting(ctx, clockSetting)
+	if err != nil {
+		return err
+	}
+	jumped, err := d.Setting(ctx, jumpSetting)
+	if err != nil {
+		return err
+	}
+	d.clock = clock{}
+	d.clock.wall, _ = time.Parse(time.RFC3339, text)
+	if jumped == "" {
+		return nil
+	}
+	begun, shown, _ := strings.Cut(jumped, " ")
+	first, bad := time.Parse(time.RFC3339, begun)
+	last, wrong := time.Parse(time.RFC3339, shown)
+	if bad == nil && wrong == nil && now.Sub(d.clock.wall) > jump {
+		d.clock = clock{wall: last, suspect: true, gone: last.Sub(first)}
+		return nil
+	}
+	return d.SetSetting(ctx, jumpSetting, "")
+}
+
+// removeOlder removes what is from before a time, until it is late, and counts it.
+func (d *DB) removeOlder(ctx context.Context, before time.Time, late func() bool, p *Pruned) error {
 	for len(d.strays) > 0 && d.strays[0].day.Add(24*time.Hour).Before(before) {
 		if err := d.removeStray(); err != nil {
 			return err
 		}
+		if p.More = late(); p.More {
+			return nil
+		}
 	}
 	for {
-		events, err := d.remove(ctx, "time < ?", before.UnixNano())
+		events, _, err := d.remove(ctx, before.UnixNano())
 		if p.Events += events; err != nil {
 			return err
 		}
@@ -234,57 +304,64 @@ func (d *DB) removeOlder(ctx context.Context, before time.Time, p *Pruned) error
 		if p.Tracks += tracks; err != nil || events+tracks == 0 {
 			return err
 		}
+		if p.More = late(); p.More {
+			return nil
+		}
 	}
 }
 
-// removeOldest removes a batch of what is oldest and, where spare is set, from before it, and counts it. more says that there was something.
-func (d *DB) removeOldest(ctx context.Context, spare time.Time, p *Pruned) (more bool, err error) {
+// removeOldest removes a batch of what is oldest and, where spare is set, from before it, and counts it. bytes are those of the snapshots of events that went; more
+// says that there was something.
+func (d *DB) removeOldest(ctx context.Context, spare time.Time, p *Pruned) (bytes int64, more bool, err error) {
 	oldest, latest := int64(math.MaxInt64), int64(math.MaxInt64)
 	if err := d.read.QueryRowContext(ctx, "SELECT time FROM events ORDER BY id LIMIT 1").Scan(&oldest); err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return false, err
+		return 0, false, err
 	}
 	if !spare.IsZero() {
 		latest = spare.UnixNano()
 	}
 	if len(d.strays) > 0 {
 		if s := d.strays[0].day.UnixNano(); s < min(oldest, latest) {
-			return true, d.removeStray()
+			return 0, true, d.removeStray()
 		}
 	}
 	n, err := d.removeTracks(ctx, min(oldest, latest))
 	if p.Tracks += n; err != nil || n > 0 {
-		return n > 0, err
+		return 0, n > 0, err
 	}
-	n, err = d.remove(ctx, "time < ?", latest)
+	n, bytes, err = d.remove(ctx, latest)
 	p.Events += n
-	return n > 0, err
+	return bytes, n > 0, err
 }
 
 func (d *DB) removeStray() error {
-	err := d.removeSnapshot(d.strays[0].name)
+	s := d.strays[0]
+	err := d.removeSnapshot(s.name)
 	if err == nil {
 		d.strays = d.strays[1:]
+		d.strayBytes.Add(-s.bytes)
 	}
 	return err
 }
 
-// remove removes a batch of the events that a clause selects, the first added first, and then their snapshots.
-func (d *DB) remove(ctx context.Context, clause string, args ...any) (int, error) {
-	n := 0
+// remove removes a batch of the events from before a time, the first added first, and then their snapshots, and returns how many events and bytes of snapshots.
+func (d *DB) remove(ctx context.Context, before int64) (n int, bytes int64, err error) {
 	var files []string
-	err := d.Write(ctx, func(tx *sql.Tx) error {
-		n, files = 0, nil
-		rows, err := tx.QueryContext(ctx, "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE "+clause+" ORDER BY id LIMIT ?) RETURNING snapshot",
-			append(args, batch)...)
+	err = d.Write(ctx, func(tx *sql.Tx) error {
+		n, bytes, files = 0, 0, nil
+		rows, err := tx.QueryContext(ctx, "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE time < ? ORDER BY id LIMIT ?) RETURNING snapshot, snapshot_bytes",
+			before, batch)
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
 		for rows.Next() {
 			var name string
-			if err := rows.Scan(&name); err != nil {
+			var size int64
+			if err := rows.Scan(&name, &size); err != nil {
 				return err
 			}
+			bytes += size
 			if n++; name != "" {
 				files = append(files, name)
 			}
@@ -292,14 +369,14 @@ func (d *DB) remove(ctx context.Context, clause string, args ...any) (int, error
 		return rows.Err()
 	})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	for _, name := range files {
 		if err := d.removeSnapshot(name); err != nil {
-			return n, err
+			return n, bytes, err
 		}
 	}
-	return n, nil
+	return n, bytes, nil
 }
 
 // Room says whether a snapshot may be written: whether the disk has its reserve.

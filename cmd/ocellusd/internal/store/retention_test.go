@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -84,6 +85,63 @@ func TestPruneByBytes(t *testing.T) {
 	}
 }
 
+// many adds events without pictures, each of which says that it has one of 1000 bytes.
+func many(t *testing.T, d *DB, n int) {
+	t.Helper()
+	err := d.Write(t.Context(), func(tx *sql.Tx) error {
+		_, err := tx.Exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+			INSERT INTO events (time, camera, kind, data, snapshot_bytes) SELECT i, 'door', 'loitering', printf('{"text": "%.*c"}', 300, 'x'), 1000 FROM n`, n)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestPruneOfMany removes 40 batches of many events: it may not look at every event for each of them.
+func TestPruneOfMany(t *testing.T) {
+	const all, gone = 50000, 40 * batch
+	d := fresh(t)
+	many(t, d, all)
+	begun := time.Now()
+	used, err := d.Used(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := time.Since(begun)
+	begun = time.Now()
+	p, err := d.Prune(t.Context(), Limits{Bytes: used - gone*1300})
+	took := time.Since(begun)
+	if err != nil || p.Events < gone*9/10 || p.Events > gone || p.More {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	if took > 20*look {
+		t.Errorf("%d of %d events were removed in %v, while to look at every one takes %v", p.Events, all, took, look)
+	}
+	if used, err = d.Used(t.Context()); err != nil || used != p.Bytes {
+		t.Errorf("%d bytes in use, %v; Prune said %d", used, err, p.Bytes)
+	}
+}
+
+// TestPruneInTurns gives Prune no time: each call removes a batch and says that there is more, until all is gone that one call without a bound would remove.
+func TestPruneInTurns(t *testing.T) {
+	for name, limits := range map[string]Limits{"age": {Age: time.Hour}, "bytes": {Bytes: 1}} {
+		t.Run(name, func(t *testing.T) {
+			d := fresh(t)
+			many(t, d, 3*batch-1)
+			limits.Time = 1
+			for turn, events := range []int{batch, batch, batch - 1} {
+				if p, err := d.Prune(t.Context(), limits); err != nil || p.Events != events || !p.More || p.Tight {
+					t.Fatalf("turn %d: %+v, %v", turn, p, err)
+				}
+			}
+			if p, err := d.Prune(t.Context(), limits); err != nil || p.Events != 0 || p.More {
+				t.Errorf("%+v, %v: there is nothing left", p, err)
+			}
+		})
+	}
+}
+
 // TestPruneForFreeDisk asks for more free disk than there is: what is older than a day goes, the rest stays.
 func TestPruneForFreeDisk(t *testing.T) {
 	d := fresh(t)
@@ -147,24 +205,23 @@ func TestClockThatJumps(t *testing.T) {
 	now := time.Now()
 	var c clock
 	for i, x := range []struct {
-		name   string
-		now    time.Time
-		before time.Time
-		want   bool
+		name string
+		now  time.Time
+		want bool
 	}{
-		{"the first look ever", now, time.Time{}, true},
-		{"a minute later", now.Add(time.Minute), time.Time{}, true},
-		{"set back by an hour", back(now.Add(2*time.Minute), -time.Hour), time.Time{}, true},
+		{"the first look ever", now, true},
+		{"a minute later", now.Add(time.Minute), true},
+		{"set back by an hour", back(now.Add(2*time.Minute), -time.Hour), true},
 	} {
-		if got := c.trusted(x.now, x.before); got != x.want {
+		if got := c.trusted(x.now); got != x.want {
 			t.Errorf("%d, %s: %v", i, x.name, got)
 		}
 	}
-	later := clock{}
-	if later.trusted(now, now.Add(-40*24*time.Hour)) {
+	later := clock{wall: now.Add(-40 * 24 * time.Hour)}
+	if later.trusted(now) {
 		t.Error("off for 40 days, and at once trusted")
 	}
-	if later.trusted(now.Add(23*time.Hour), time.Time{}) || !later.trusted(now.Add(25*time.Hour), time.Time{}) {
+	if later.trusted(now.Add(23*time.Hour)) || !later.trusted(now.Add(25*time.Hour)) {
 		t.Error("not trusted after a day, or before")
 	}
 
@@ -176,6 +233,44 @@ func TestClockThatJumps(t *testing.T) {
 	p, err := d.Prune(t.Context(), Limits{Age: time.Hour})
 	if err != nil || !p.Jumped || p.Events != 0 {
 		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// TestJumpOutlivesRestarts looks at the clock of a device that is off every night, after it was off for a weekend.
+func TestJumpOutlivesRestarts(t *testing.T) {
+	const hour = time.Hour
+	friday := time.Now()
+	for name, looks := range map[string][]struct {
+		after   time.Duration // since Friday evening
+		restart bool
+		want    bool
+	}{
+		"off for a weekend, then every night": {{0, false, true}, {60 * hour, true, false}, {74 * hour, false, false}, {83 * hour, true, false}, {85 * hour, false, true},
+			{86 * hour, true, true}},
+		"off for a day and more meanwhile": {{0, false, true}, {60 * hour, true, false}, {83 * hour, false, false}, {108 * hour, true, false}, {131 * hour, false, false},
+			{133 * hour, false, true}},
+		"set back at a start": {{0, false, true}, {60 * hour, true, false}, {72 * hour, false, false}, {62 * hour, true, false}, {73 * hour, false, false},
+			{75 * hour, false, true}},
+		"as if there had been no jump": {{0, false, true}, {1000 * hour, true, false}, {1 * hour, true, true}, {2 * hour, true, true}, {60 * hour, true, false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			d := open(t, dir)
+			for _, x := range looks {
+				if x.restart {
+					if err := d.Close(); err != nil {
+						t.Fatal(err)
+					}
+					d = open(t, dir)
+				}
+				if got, err := d.trusted(t.Context(), friday.Add(x.after)); got != x.want || err != nil {
+					t.Errorf("after %v: %v, %v", x.after, got, err)
+				}
+			}
+			if err := d.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 }
 

@@ -3,36 +3,96 @@ package store
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
+	"slices"
+	"strconv"
 	"time"
 )
 
-// patience is how long Scrub waits for readers of what was before.
-const patience = 10 * time.Second
+const (
+	// patience is how long Scrub and Settle wait for readers of what was before.
+	patience = 10 * time.Second
+	// turn is for how much of that at a time those who want to write wait meanwhile.
+	turn = 500 * time.Millisecond
+	// rewriting is how long the database may take to be written anew, while nobody else can write.
+	rewriting = time.Minute
+	// debtSetting is where it is counted how often Scrub is owed.
+	debtSetting = "scrub_owed"
+)
 
-// Scrub makes sure that no file of the database holds any of these bytes, which were deleted, any more: the log is written into the database and emptied, and
-// where the database itself still has them in a part that is unused, it is written anew.
+// Owe writes down, in the transaction that deletes something, that one call of Scrub is to follow. Where that fails, or the process ends before, Settle does it.
+func Owe(tx *sql.Tx) error {
+	_, err := tx.Exec("INSERT INTO settings (name, value) VALUES (?, '1') ON CONFLICT (name) DO UPDATE SET value = value + 1", debtSetting)
+	return err
+}
+
+// Scrub makes sure that no file of the database holds any of these bytes any more, which were deleted in a transaction with Owe: the log is written into the
+// database and emptied, and where the database itself still has them in a part that is unused, it is written anew. After an error the files may still hold them,
+// and it is still owed.
 func (d *DB) Scrub(ctx context.Context, gone ...[]byte) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
+	d.scrubbing.Lock()
+	defer d.scrubbing.Unlock()
+	d.debts = append(d.debts, gone)
+	return d.scrub(ctx)
+}
+
+// Settle does what calls of Scrub could not. Where that was before the program started, so that it is not known which bytes are to go, the database is written anew.
+func (d *DB) Settle(ctx context.Context) error {
+	d.scrubbing.Lock()
+	defer d.scrubbing.Unlock()
+	return d.scrub(ctx)
+}
+
+func (d *DB) scrub(ctx context.Context) error {
+	text, err := d.Setting(ctx, debtSetting)
+	if err != nil {
+		return err
+	}
+	owed, _ := strconv.Atoi(text)
+	if owed == 0 && len(d.debts) == 0 {
+		return nil
+	}
+	gone := slices.Concat(d.debts...)
 	if err := d.emptyLog(ctx); err != nil {
 		return err
 	}
 	found, err := d.holds(gone)
-	if err != nil || !found {
+	if err != nil {
 		return err
 	}
-	if _, err := d.write.ExecContext(ctx, "VACUUM"); err != nil {
+	if found || owed > len(d.debts) {
+		if err := d.rewrite(ctx, gone); err != nil {
+			return err
+		}
+	}
+	// Where more is owed by now, all of it stays written down: its bytes have not been looked for.
+	err = d.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.Exec("DELETE FROM settings WHERE name = ? AND value = ?", debtSetting, text)
+		return err
+	})
+	if err == nil {
+		d.debts = nil
+	}
+	return err
+}
+
+// rewrite writes the database anew, after which its files do not hold these bytes.
+func (d *DB) rewrite(ctx context.Context, gone [][]byte) error {
+	limited, cancel := context.WithTimeout(ctx, rewriting)
+	defer cancel()
+	if _, err := d.write.ExecContext(limited, "VACUUM"); err != nil {
 		return fmt.Errorf("the database could not be written anew, to be rid of what was deleted: %w", explain(err))
 	}
 	if err := d.emptyLog(ctx); err != nil {
 		return err
 	}
-	if found, err = d.holds(gone); err == nil && found {
+	found, err := d.holds(gone)
+	if err == nil && found {
 		err = errors.New("what was deleted is still in the database's files")
 	}
 	return err
@@ -40,12 +100,14 @@ func (d *DB) Scrub(ctx context.Context, gone ...[]byte) error {
 
 // emptyLog writes the log into the database and cuts it to no length, as soon as nobody reads what was before.
 func (d *DB) emptyLog(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	for {
-		var busy, frames, done int
-		if err := d.write.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &done); err != nil {
+		empty, err := d.tryEmpty(ctx)
+		if err != nil {
 			return fmt.Errorf("the database's log could not be emptied: %w", explain(err))
 		}
-		if busy == 0 {
+		if empty {
 			return nil
 		}
 		select {
@@ -54,6 +116,26 @@ func (d *DB) emptyLog(ctx context.Context) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// tryEmpty tries it for a turn.
+func (d *DB) tryEmpty(ctx context.Context) (empty bool, err error) {
+	conn, err := d.write.Conn(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, "PRAGMA busy_timeout = "+strconv.FormatInt(turn.Milliseconds(), 10)); err != nil {
+		return false, err
+	}
+	defer func() {
+		if _, e := conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA busy_timeout = "+busyTimeout); err == nil {
+			err = e
+		}
+	}()
+	var busy, frames, done int
+	err = conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &done)
+	return busy == 0, err
 }
 
 // holds says whether a file of the database has any of these bytes.

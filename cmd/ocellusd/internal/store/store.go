@@ -42,9 +42,13 @@ type DB struct {
 	failed atomic.Pointer[error]    // of the last fsync
 	raw    func() (*os.File, error) // the database's file, open until Close: to close it earlier would let go of the locks that SQLite has on it
 
-	mu     sync.Mutex // of what retention remembers
-	strays []stray
-	clock  clock
+	mu         sync.Mutex // of what retention remembers
+	strays     []stray
+	strayBytes atomic.Int64 // of the strays; read without mu
+	clock      clock
+
+	scrubbing sync.Mutex // one Scrub or Settle at a time
+	debts     [][][]byte // what was given to calls of Scrub that are still owed
 }
 
 // Open opens the database in a folder, which it makes where there is none, and brings it up to date. A database that is damaged is renamed; Aside then says how.
@@ -77,9 +81,12 @@ func (d *DB) Dir() string { return d.dir }
 // Aside is the file that a damaged database was renamed to when Open found it; "" where it was whole.
 func (d *DB) Aside() string { return d.aside }
 
+// busyTimeout is for how many milliseconds a connection waits for others.
+const busyTimeout = "10000"
+
 // source returns the name under which the driver opens a file.
 func source(path string, pragmas ...string) string {
-	q := url.Values{"_txlock": {"immediate"}, "_pragma": append([]string{"busy_timeout(10000)", "foreign_keys(1)", "cache_size(-1000)"}, pragmas...)}
+	q := url.Values{"_txlock": {"immediate"}, "_pragma": append([]string{"busy_timeout(" + busyTimeout + ")", "foreign_keys(1)", "cache_size(-1000)"}, pragmas...)}
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 }
 
@@ -295,12 +302,14 @@ func (d *DB) Setting(ctx context.Context, name string) (string, error) {
 
 // SetSetting remembers a value; "" forgets it.
 func (d *DB) SetSetting(ctx context.Context, name, value string) error {
-	return d.Write(ctx, func(tx *sql.Tx) error {
-		if value == "" {
-			_, err := tx.Exec("DELETE FROM settings WHERE name = ?", name)
-			return err
-		}
-		_, err := tx.Exec("INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value)
+	return d.Write(ctx, func(tx *sql.Tx) error { return set(tx, name, value) })
+}
+
+func set(tx *sql.Tx, name, value string) error {
+	if value == "" {
+		_, err := tx.Exec("DELETE FROM settings WHERE name = ?", name)
 		return err
-	})
+	}
+	_, err := tx.Exec("INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value)
+	return err
 }

@@ -120,11 +120,14 @@ func (d *DB) Tracks(ctx context.Context, f TrackFilter) ([]Track, error) {
 	return list, rows.Err()
 }
 
+// oldTracks selects tracks that ended before a time, the first ones first. It looks at no others: Prune asks for each batch of events that it removes.
+const oldTracks = "SELECT id FROM tracks WHERE ended < ? ORDER BY ended LIMIT ?"
+
 // removeTracks removes a batch of the tracks that ended before a time, the first ones first.
 func (d *DB) removeTracks(ctx context.Context, before int64) (int, error) {
 	var n int64
 	err := d.Write(ctx, func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, "DELETE FROM tracks WHERE id IN (SELECT id FROM tracks WHERE ended < ? ORDER BY id LIMIT ?)", before, batch)
+		r, err := tx.ExecContext(ctx, "DELETE FROM tracks WHERE id IN ("+oldTracks+")", before, batch)
 		if err == nil {
 			n, err = r.RowsAffected()
 		}
