@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-func open(t *testing.T, dir string) *DB {
+func open(t testing.TB, dir string) *DB {
 	t.Helper()
 	d, err := Open(dir)
 	if err != nil {
@@ -23,7 +23,7 @@ func open(t *testing.T, dir string) *DB {
 }
 
 // fresh returns a database that is closed when the test ends.
-func fresh(t *testing.T) *DB {
+func fresh(t testing.TB) *DB {
 	t.Helper()
 	d := open(t, t.TempDir())
 	t.Cleanup(func() { d.Close() })
