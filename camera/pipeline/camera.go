@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/ocellus-vision/ocellus/camera"
@@ -18,7 +19,7 @@ type Input struct {
 	Still   bool  // the frames of a still scene go to the sinks too; in a lossless pipeline they do anyway
 
 	// Decode makes of a frame one that the tasks can read: of JPEG, pixels. It is called once for a frame that a task takes, and returns f with one more hold or
-	// another frame, whose Seq, Time and Truth become f's. nil: the tasks read frames as they come.
+	// another frame, whose Seq, Time and Truth become f's. Of JPEG, Gate looks at what it returns. nil: the tasks read frames as they come.
 	Decode func(ctx context.Context, f *camera.Frame) (*camera.Frame, error)
 }
 
@@ -34,6 +35,7 @@ type Camera struct {
 	faults *camera.Faults
 	lanes  []*lane
 	ages   Histogram
+	gating sync.Mutex // of the gate: frames as they come and what Decode makes of others
 
 	// The following belong to p.mu.
 	slot                    *camera.Frame // the mailbox
@@ -107,7 +109,7 @@ func (c *Camera) put(f *camera.Frame) {
 	if f.Time.IsZero() {
 		f.Time = time.Now()
 	}
-	moving := c.in.Gate == nil || c.in.Gate.Moving(f)
+	moving := c.packed(f) || c.moving(f)
 	p := c.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -134,6 +136,19 @@ func (c *Camera) put(f *camera.Frame) {
 	default:
 		c.post(f)
 	}
+}
+
+// packed says whether the gate can look at f only after Decode.
+func (c *Camera) packed(f *camera.Frame) bool { return f.Format == camera.JPEG && c.in.Decode != nil }
+
+// moving says whether the gate lets f pass.
+func (c *Camera) moving(f *camera.Frame) bool {
+	if c.in.Gate == nil {
+		return true
+	}
+	c.gating.Lock()
+	defer c.gating.Unlock()
+	return c.in.Gate.Moving(f)
 }
 
 // arrived counts a frame.
@@ -182,9 +197,13 @@ func (c *Camera) empty() {
 	c.slot, c.wanted, c.taken, c.decoded = nil, false, false, false
 }
 
-// decode takes over a hold on f and returns one on what Decode made of it, or nil.
-func (c *Camera) decode(f *camera.Frame) *camera.Frame {
+// decode takes over a hold on f and returns one on what Decode made of it for l; nil where that failed, or where the gate holds it back.
+func (c *Camera) decode(f *camera.Frame, l *lane) *camera.Frame {
 	g, err := c.in.Decode(c.ctx, f)
+	if err == nil && g != f {
+		g.Seq, g.Time, g.Truth = f.Seq, f.Time, f.Truth
+	}
+	moving := err != nil || !c.packed(f) || c.moving(g)
 	p := c.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -195,8 +214,10 @@ func (c *Camera) decode(f *camera.Frame) *camera.Frame {
 		c.undecoded(f, err)
 		return nil
 	}
-	if g != f {
-		g.Seq, g.Time, g.Truth = f.Seq, f.Time, f.Truth
+	if !moving {
+		c.rest(f, g, l)
+		g.Release()
+		return nil
 	}
 	if c.slot == f {
 		g.Retain()
@@ -209,6 +230,28 @@ func (c *Camera) decode(f *camera.Frame) *camera.Frame {
 		f.Release()
 	}
 	return g
+}
+
+// rest lets no lane see f, of which Decode made g for l. All that were to run on it wait until they are due again.
+func (c *Camera) rest(f, g *camera.Frame, l *lane) {
+	l.advance(f)
+	for _, other := range c.lanes {
+		if c.slot == f && other.ready {
+			other.ready = false
+			other.advance(f)
+		}
+	}
+	if c.in.Still || c.p.o.Lossless {
+		e := c.event(g)
+		e.Still = true
+		c.emit(e)
+	}
+	if c.slot == f {
+		c.empty()
+	}
+	// A lane had begun on it.
+	c.worked--
+	c.still++
 }
 
 // undecoded tells of a frame that no task can read.

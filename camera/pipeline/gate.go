@@ -11,7 +11,7 @@ import (
 // of a background is from Manzanera and Richefeu, "A new motion detection algorithm based on Σ-Δ background estimation", Pattern Recognition Letters
 // 2007; here the steps are proportional to the difference. It is integer arithmetic: the same on every machine.
 //
-// JPEG frames are not decoded and always pass. Fields are set before the first frame; 0 stands for the default. A Gate belongs to one camera.
+// JPEG frames always pass: a Camera asks about what its Decode makes of them. Fields are set before the first frame; 0 stands for the default. A Gate belongs to one camera.
 type Gate struct {
 	Area      float64       // share of the cells that must change for movement; 0.005
 	Threshold int           // grey levels of 256 by which a cell must differ at least; 12

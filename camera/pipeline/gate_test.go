@@ -209,6 +209,72 @@ func TestStillScene(t *testing.T) {
 	}
 }
 
+// TestStillJPEG gives a gate JPEGs, which must be decoded to be looked at: of a still scene only as often as a task is due, and no task runs on them.
+func TestStillJPEG(t *testing.T) {
+	for _, lossless := range []bool{false, true} {
+		in(t, func(t *testing.T) {
+			// Something comes after 25 s, for one second.
+			src := &ticks{every: 100 * ms, n: 300, width: 64, height: 48, draw: func(f *camera.Frame) {
+				clear(f.Data[1:])
+				if i := f.Seq; i >= 250 && i < 260 {
+					for j := 1000; j < 2000; j++ {
+						f.Data[j] = 200
+					}
+				}
+				f.Format = camera.JPEG
+			}}
+			fast, fastWorkers := task(t, "fast", 20*ms)
+			slow, _ := task(t, "slow", 130*ms) // frames come while it runs
+			fast.Rate, slow.Rate = 5, 1
+			p := pipeline.New(pipeline.Options{Lossless: lossless})
+			var pool camera.Pool
+			decoded, seen, still, last := 0, 0, 0, uint64(0)
+			out := p.AddSink("log", 4, pipeline.SinkFunc(func(_ context.Context, e *pipeline.Event) error {
+				seen++
+				if e.Still {
+					still++
+				}
+				if e.Still != (len(e.Results) == 0) || e.Frame.Format != camera.Grey || lossless && seen > 1 && e.Frame.Seq != last+1 {
+					t.Errorf("frame %d after %d: %v, still %v with %d results", e.Frame.Seq, last, e.Frame.Format, e.Still, len(e.Results))
+				}
+				last = e.Frame.Seq
+				return nil
+			}))
+			door := add(t, p, pipeline.Input{Name: "door", Source: src, Tasks: []*pipeline.Task{fast, slow}, Outlets: []*pipeline.Outlet{out}, Gate: &pipeline.Gate{},
+				Decode: func(_ context.Context, f *camera.Frame) (*camera.Frame, error) {
+					if decoded++; !lossless && decoded%7 == 0 {
+						time.Sleep(120 * ms) // the next frame comes meanwhile
+					}
+					g := pool.Get(len(f.Data))
+					copy(g.Data, f.Data)
+					g.Width, g.Height, g.Stride, g.Format = f.Width, f.Height, f.Stride, camera.Grey
+					return g, nil
+				}})
+			if err := p.Wait(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			p.Close(t.Context())
+			s := door.Summary()
+			if s.Frames != 300 || s.Worked+s.Dropped+s.Skipped+s.Still != 300 || src.pool.Out() != 0 || pool.Out() != 0 || fastWorkers["door"].last < 260 {
+				t.Errorf("%+v, %d and %d frames are held", s, src.pool.Out(), pool.Out())
+			}
+			runs := s.Tasks[0].Runs
+			if lossless {
+				// 2 s at first, one each 10 s, and from the movement on until 2 s after it: the source waits 150 ms for the tasks on each.
+				if decoded != 300 || seen != 300 || still != int(s.Still) || runs != s.Worked || runs < 13+2+20 || runs > 14+3+50 {
+					t.Errorf("%d decoded, %d events, %d still: %+v", decoded, seen, still, s)
+				}
+				return
+			}
+			// All that is due is decoded, 5 a second, and no frame twice; run on are those of about 7 of the 30 s.
+			if decoded < 120 || decoded > 185 || still != 0 || seen != int(runs+s.Tasks[1].Runs) || s.Still < 80 ||
+				runs < 20 || runs > 40 || s.Tasks[1].Runs < 5 || s.Tasks[1].Runs > 14 {
+				t.Errorf("%d decoded, %d events, %d still: %+v", decoded, seen, still, s)
+			}
+		})
+	}
+}
+
 func BenchmarkGate(b *testing.B) {
 	for _, format := range pixels {
 		b.Run(format.String(), func(b *testing.B) {

@@ -75,7 +75,7 @@ func (l *lane) work() {
 	p.mu.Unlock()
 
 	if decode {
-		f = c.decode(f)
+		f = c.decode(f, l)
 	}
 	var r Result
 	if f != nil {

@@ -61,6 +61,7 @@ func (d *daemon) run(ctx context.Context, stderr io.Writer) error {
 	d.log = slog.New(slog.NewTextHandler(stderr, nil))
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	file := newSpy(d.config) // before it is read: what changes meanwhile is noticed
 	c, err := d.settings()
 	if err != nil {
 		return err
@@ -97,15 +98,14 @@ func (d *daemon) run(ctx context.Context, stderr io.Writer) error {
 	if err := d.openParts(ctx, c); err != nil {
 		return err
 	}
-	return d.serve(ctx)
+	return d.serve(ctx, file)
 }
 
 // serve waits for the end, and meanwhile reads changed settings. What is old is removed beside it, so that it answers the watchdog however long that takes.
-func (d *daemon) serve(ctx context.Context) error {
+func (d *daemon) serve(ctx context.Context, file *spy) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	file := newSpy(d.config)
 	look := time.NewTicker(2 * time.Second)
 	defer look.Stop()
 	secured := d.auth.Secured()
@@ -124,7 +124,7 @@ func (d *daemon) serve(ctx context.Context) error {
 		case <-ask:
 		case <-secured:
 			secured = nil
-			if err := d.server.apply(d.watch.Settings()); err != nil {
+			if err := d.server.apply(d.used); err != nil {
 				d.log.Error("not listening as the settings say", "error", err)
 			}
 		case <-hup:
@@ -154,11 +154,14 @@ func (d *daemon) reload(ctx context.Context) {
 		}
 		err = d.apply(ctx, c)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errHalf):
+		d.log.Error("the settings are not used, and not all is as it was: restart the daemon", "error", err)
+	case err != nil:
 		d.log.Error("the settings are not used: all goes on as it was", "error", err)
-		return
+	default:
+		d.log.Info("the settings were read again")
 	}
-	d.log.Info("the settings were read again")
 }
 
 // keep removes what need not be kept, once a minute until ctx ends. What is too much for one turn goes on after a short rest.

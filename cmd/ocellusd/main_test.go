@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/auth"
 )
 
 // say runs a command line.
@@ -141,6 +144,82 @@ func TestReload(t *testing.T) {
 	if strings.Contains(log.String(), "hush") {
 		t.Error("the log shows a secret")
 	}
+}
+
+// TestRefusedSettingsChangeNothing gives a running daemon settings of another camera, limits and a webhook, of which one thing cannot be done.
+func TestRefusedSettingsChangeNothing(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b"} {
+		if _, err := auth.OpenCertificate("", "", filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(dir, "empty.pem"), "no certificate\n")
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	misfit := "certificate: " + filepath.Join(dir, "a", "cert.pem") + ", key: " + filepath.Join(dir, "b", "key.pem")
+	settings := func(camera, port, more string) string {
+		return "listen: 127.0.0.1:" + port + "\n" + bars(camera) + more
+	}
+	other := "keep: {age: 1h}\nwebhooks: [{url: \"http://127.0.0.1:1/\"}]\n"
+	port := freePort(t)
+	l := begin(t, settings("first", port, ""), "")
+	_, elsewhere, _ := net.SplitHostPort(taken.Addr().String())
+	for what, c := range map[string]struct{ says, settings string }{
+		"no certificate": {"there is no certificate in", settings("second", port, other+"mqtt: {url: \"ssl://127.0.0.1:1\", ca: "+filepath.Join(dir, "empty.pem")+"}\n")},
+		"mqtt's key":     {"mqtt.certificate: ", settings("second", port, other+"mqtt: {url: \"ssl://127.0.0.1:1\", "+misfit+"}\n")},
+		"the page's key": {"tls: ", settings("second", port, other+"tls: {mode: file, "+misfit+"}\n")},
+		"a taken port":   {"choose another address", settings("second", elsewhere, other)},
+		"no such clip":   {"nowhere", strings.Replace(settings("second", freePort(t), other), "synth:bars?size=64x48&fps=20", "/nowhere/clip.mp4", 1)},
+	} {
+		was := strings.Count(l.log.String(), "all goes on as it was")
+		write(t, l.config, c.settings)
+		l.log.until(t, was+1, "all goes on as it was")
+		if !strings.Contains(l.log.String(), c.says) {
+			t.Errorf("%s: the log does not say %q:\n%s", what, c.says, l.log.String())
+		}
+		if names := l.watch.Names(); len(names) != 1 || names[0] != "first" || l.watch.Settings().Keep.Age == time.Hour || len(l.out.Status().Targets) != 0 {
+			t.Errorf("%s changed something: %v, %s, %+v", what, names, l.watch.Settings().Keep.Age, l.out.Status())
+		}
+		l.ask(200, "GET", "/healthz", nil, nil)
+	}
+	if n := strings.Count(l.log.String(), "msg=listening"); n != 1 {
+		t.Errorf("it began to listen %d times", n)
+	}
+
+	next := freePort(t)
+	write(t, l.config, settings("second", next, other))
+	l.log.until(t, 1, "the settings were read again")
+	l.base = "http://127.0.0.1:" + next
+	l.ask(200, "GET", "/healthz", nil, nil)
+	if names := l.watch.Names(); len(names) != 1 || names[0] != "second" || l.watch.Settings().Keep.Age != time.Hour || len(l.out.Status().Targets) != 1 {
+		t.Errorf("%v, %s, %+v", names, l.watch.Settings().Keep.Age, l.out.Status())
+	}
+}
+
+// TestMoveThatFails prepares another address of the port that is listened on, which another program has by then: all goes on at the first one.
+func TestMoveThatFails(t *testing.T) {
+	own := outward()
+	if own == "" {
+		t.Skip("this machine has no address but loopback")
+	}
+	port := freePort(t)
+	l := begin(t, bars("door"), "127.0.0.1:"+port)
+	l.enter()
+	taken, err := net.Listen("tcp", net.JoinHostPort(own, port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	c := *l.used
+	c.Listen, c.TLS.Mode = net.JoinHostPort(own, port), "off"
+	if err := l.server.apply(&c); err == nil {
+		t.Error("it listens where another program does")
+	}
+	l.ask(200, "GET", "/healthz", nil, nil)
 }
 
 func TestFolder(t *testing.T) {

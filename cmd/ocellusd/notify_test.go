@@ -183,7 +183,7 @@ func TestReadyWhilePruning(t *testing.T) {
 		})
 	}()
 	<-held
-	go func() { done <- d.serve(ctx) }()
+	go func() { done <- d.serve(ctx, newSpy(d.config)) }()
 	if s := m.next(30 * time.Second); !strings.Contains(s, "READY=1") {
 		t.Errorf("not ready, but %q, while old events cannot be removed", s)
 	}

@@ -32,6 +32,7 @@ type parts struct {
 	out     *out.Out
 	api     *api.API
 	server  *server
+	used    *config.Config // the settings in force, as the file has them
 }
 
 // openParts opens all and the cameras. What was opened before an error is closed by close.
@@ -68,6 +69,7 @@ func (d *daemon) openParts(ctx context.Context, c *config.Config) (err error) {
 		Outbox: func() any { return d.out.Status() }, Page: web.Handler(), Version: version.Get().Version, Log: d.log,
 		Metrics: metrics.Handler(metrics.Options{Watch: d.watch.Status, Out: d.out.Status, Store: d.store, Version: version.Get().Version})})
 	d.server = &server{log: d.log, dir: dir, auth: d.auth, handler: d.api.Handler()}
+	d.used = c
 	return d.server.apply(c)
 }
 
@@ -98,7 +100,9 @@ func (d *daemon) openTeacher(ctx context.Context, c *config.Config) (*teach.Teac
 		Version: version.Get().Version, Busy: func() bool { return d.watch.Status().Load.Step > 0 }}
 	var err error
 	if c.Teach.Model != "" {
-		o.Model, err = cards.ReadModel(c.Teach.Model)
+		if o.Model, err = cards.ReadModel(c.Teach.Model); err == nil {
+			o.Source, err = cards.Sum(c.Teach.Model)
+		}
 	} else {
 		o.Model, err = zoo.Default(zoo.PedestrianWindow)
 		var missing *zoo.MissingError
@@ -129,16 +133,42 @@ func (d *daemon) greet(ctx context.Context) {
 	}
 }
 
-// apply makes changed settings true.
+// errHalf says that settings were refused and those before them could not be used again.
+var errHalf = errors.New("and the settings before are not wholly in force again")
+
+// apply makes changed settings true. Where that fails those before hold as they did; where they do not the error is errHalf.
 func (d *daemon) apply(ctx context.Context, c *config.Config) error {
-	was := d.watch.Settings()
-	if err := d.watch.Apply(c); err != nil {
+	tell, err := d.out.Prepare(c)
+	if err != nil {
 		return err
 	}
+	listen, err := d.server.prepare(c)
+	if err != nil {
+		return err
+	}
+	defer listen.end()
+	begun := false
+	err = d.watch.Apply(c, func() error {
+		begun = true
+		if err := listen.do(); err != nil {
+			return err
+		}
+		return tell()
+	})
+	if err != nil && begun {
+		if again := errors.Join(d.watch.Apply(d.used), d.server.apply(d.used), d.out.Apply(d.used)); again != nil {
+			return errors.Join(err, errHalf, again)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	was := d.used
+	d.used = c
 	d.greet(ctx)
 	d.teacher.Bound(int64(c.Teach.Memory), c.Teach.Time)
 	if was.Teach.Model != c.Teach.Model || was.Threads != c.Threads {
 		d.log.Warn("teach: another classifier or number of threads holds from the next start on")
 	}
-	return errors.Join(d.out.Apply(c), d.server.apply(c))
+	return nil
 }

@@ -65,57 +65,132 @@ func encrypts(c *config.Config) bool {
 
 // apply listens as the settings say. Where that fails all stays as it was, as far as it can.
 func (s *server) apply(c *config.Config) error {
+	m, err := s.prepare(c)
+	if err != nil {
+		return err
+	}
+	defer m.end()
+	return m.do()
+}
+
+// move is another address, or other certificates, that all is ready for.
+type move struct {
+	s       *server
+	address string
+	tls     config.TLS
+	secure  *tls.Config
+	in      net.Listener // nil: its port is this server's own, which must be closed before
+	beside  bool         // in is beside what is listened on already
+}
+
+// prepare reads certificates and opens the port that the settings say, and changes nothing. What it returns must be ended, and does nothing where nothing is to change.
+func (s *server) prepare(c *config.Config) (*move, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	address, err := s.wanted(c.Listen)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	t := c.TLS
 	if !encrypts(c) {
 		t.Mode = "off"
 	}
 	if s.http != nil && address == s.address && t == s.tls {
-		return nil
+		return &move{}, nil
 	}
-	was, wasTLS := s.address, s.tls
-	if s.http != nil && t == s.tls && widens(was, address) {
-		if l, err := api.Beside(s.in, address); err == nil {
-			s.address = address
-			s.serve(l)
-			return nil
+	m := &move{s: s, address: address, tls: t}
+	if s.http != nil && t == s.tls && widens(s.address, address) {
+		if m.in, err = api.Beside(s.in, address); err == nil {
+			m.beside = true
+			return m, nil
 		}
 	}
-	s.close(2 * time.Second)
-	if err := s.open(address, t); err != nil {
-		if was != "" {
-			return errors.Join(err, s.open(was, wasTLS))
-		}
-		return err
-	}
-	return nil
-}
-
-// open listens. s.mu is held.
-func (s *server) open(address string, t config.TLS) error {
-	var secure *tls.Config
 	if t.Mode != "off" {
 		cert, err := auth.OpenCertificate(t.Certificate, t.Key, filepath.Join(s.dir, "tls"))
 		if err != nil {
-			return err
+			return nil, fmt.Errorf("tls: %w", err)
 		}
-		secure = cert.Config()
+		m.secure = cert.Config()
 		if print, err := cert.Fingerprint(); err == nil && t.Mode == "auto" {
 			s.log.Info("the certificate is this device's own", "sha256", print)
 		}
 	}
-	l, err := api.Listen(address, secure)
-	if err != nil {
-		return fmt.Errorf("%w: choose another address with listen in the settings, or --listen", err)
+	if m.in, err = m.open(); err != nil && (s.http == nil || !samePort(s.address, address)) {
+		return nil, err
 	}
-	s.address, s.tls, s.in, s.http, s.serving = address, t, l, api.Server(s.handler, secure, s.log), new(sync.WaitGroup)
-	s.serve(l)
+	return m, nil
+}
+
+// samePort says whether two addresses are of one port, of which both cannot always be had.
+func samePort(a, b string) bool {
+	_, p, _ := net.SplitHostPort(a)
+	_, q, _ := net.SplitHostPort(b)
+	return p == q
+}
+
+func (m *move) open() (net.Listener, error) {
+	l, err := api.Listen(m.address, m.secure)
+	if err != nil {
+		return nil, fmt.Errorf("%w: choose another address with listen in the settings, or --listen", err)
+	}
+	return l, nil
+}
+
+// do listens as was prepared. Where that fails, as where another program takes the port, the server listens where it did, as far as it can.
+func (m *move) do() error {
+	s := m.s
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m.beside {
+		s.address = m.address
+		s.serve(m.take())
+		return nil
+	}
+	was := move{s: s, address: s.address, tls: s.tls}
+	if s.http != nil {
+		was.secure = s.http.TLSConfig
+	}
+	s.close(2 * time.Second)
+	if m.in == nil {
+		var err error
+		if m.in, err = m.open(); err != nil {
+			if was.address == "" {
+				return err
+			}
+			var again error
+			if was.in, again = was.open(); again == nil {
+				was.begin()
+			}
+			return errors.Join(err, again)
+		}
+	}
+	m.begin()
 	return nil
+}
+
+// begin answers at the address. s.mu is held, and the server is closed.
+func (m *move) begin() {
+	s := m.s
+	l := m.take()
+	s.address, s.tls, s.in, s.http, s.serving = m.address, m.tls, l, api.Server(s.handler, m.secure, s.log), new(sync.WaitGroup)
+	s.serve(l)
+}
+
+// take returns the listener, which from then on is the server's.
+func (m *move) take() net.Listener {
+	l := m.in
+	m.in = nil
+	return l
+}
+
+// end closes what was opened and not used.
+func (m *move) end() {
+	if m.in != nil {
+		m.in.Close()
+	}
 }
 
 // serve answers who comes to a listener, until http is closed. s.mu is held.

@@ -3,6 +3,8 @@ package cards
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -119,6 +121,22 @@ func ReadModel(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return b, nil
+}
+
+// Sum returns the SHA-256 of the file of a model and of the card beside it.
+func Sum(path string) (string, error) {
+	h := sha256.New()
+	for _, name := range []string{path, Name(path)} {
+		b, err := os.ReadFile(name)
+		if errors.Is(err, os.ErrNotExist) && name != path {
+			break
+		}
+		if err != nil {
+			return "", err
+		}
+		h.Write(b)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // describe lays a card over that in the metadata of a network.

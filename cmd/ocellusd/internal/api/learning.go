@@ -105,7 +105,7 @@ func listModels(a *API, q *request) (any, error) {
 		if one.Figures == nil {
 			one.Figures = []finetune.Group{}
 		}
-		if v.Number == 1 {
+		if v.Base {
 			one.Source = "what lessons began with"
 		}
 		out.Models = append(out.Models, one)

@@ -151,13 +151,27 @@ func (x *Out) Close() {
 	x.done.Wait()
 }
 
-// Apply makes the settings true: targets that are new or changed begin, those that are gone end, and the others go on. Where a certificate cannot be used nothing
-// changes and the error says why.
+// Apply makes the settings true: targets that are new or changed begin, those that are gone end, and the others go on. Where a certificate cannot be used, or the
+// store cannot be written, nothing changes and the error says why.
 func (x *Out) Apply(c *config.Config) error {
-	wanted, err := x.wanted(c)
+	change, err := x.Prepare(c)
 	if err != nil {
 		return err
 	}
+	return change()
+}
+
+// Prepare tries all that Apply does and that can fail but for the store, and changes nothing. change does the rest.
+func (x *Out) Prepare(c *config.Config) (change func() error, err error) {
+	wanted, err := x.wanted(c)
+	if err != nil {
+		return nil, err
+	}
+	return func() error { return x.change(wanted) }, nil
+}
+
+// change puts targets in the place of those that there are. One that is there already goes on.
+func (x *Out) change(wanted []*target) error {
 	last, err := x.o.Store.LastEvent(x.ctx)
 	if err != nil {
 		return err
@@ -171,12 +185,6 @@ func (x *Out) Apply(c *config.Config) error {
 			if t.name == w.name && reflect.DeepEqual(t.like, w.like) {
 				wanted[i] = t
 			}
-		}
-	}
-	for _, t := range x.targets {
-		if !slices.Contains(wanted, t) {
-			t.end()
-			<-t.gone
 		}
 	}
 	err = x.o.Store.Write(x.ctx, func(tx *sql.Tx) error {
@@ -193,6 +201,15 @@ func (x *Out) Apply(c *config.Config) error {
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	for _, t := range x.targets {
+		if !slices.Contains(wanted, t) {
+			t.end()
+			<-t.gone
+		}
+	}
 	for _, t := range wanted {
 		if t.gone == nil {
 			x.begin(t)
@@ -203,7 +220,7 @@ func (x *Out) Apply(c *config.Config) error {
 	case x.fresh <- struct{}{}:
 	default:
 	}
-	return err
+	return nil
 }
 
 // begin starts to send. x.mu is held.

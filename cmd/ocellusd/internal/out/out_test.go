@@ -292,6 +292,14 @@ func TestApply(t *testing.T) {
 	if err := x.Apply(&config.Config{MQTT: config.MQTT{URL: "ssl://localhost:1", CA: "/nowhere/ca.pem"}}); err == nil || len(x.Status().Targets) != 1 {
 		t.Errorf("a certificate that is not there: %v", err)
 	}
+	only := x.targets[0]
+	change, err := x.Prepare(&config.Config{})
+	if err != nil || len(x.Status().Targets) != 1 || x.targets[0] != only {
+		t.Errorf("what was prepared is done: %v", err)
+	}
+	if err := change(); err != nil || len(x.Status().Targets) != 0 {
+		t.Errorf("%+v, %v", x.Status(), err)
+	}
 }
 
 func TestBound(t *testing.T) {

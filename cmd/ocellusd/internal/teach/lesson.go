@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -164,7 +165,7 @@ func (t *Teacher) give(ctx context.Context, id int64, x *window, b bounds) outco
 	}
 	defer os.RemoveAll(t.folder())
 	data := filepath.Join(t.folder(), "data")
-	if err := t.write(ctx, data); err != nil {
+	if err := t.write(ctx, data, x.labels); err != nil {
 		return failed(err)
 	}
 	job := task{Model: t.store.Model(x.number), Kept: t.store.Kept(x.number), Data: data, Store: filepath.Dir(t.store.Model(x.number)), Lesson: id, Memory: b.memory,
@@ -190,8 +191,8 @@ func (t *Teacher) give(ctx context.Context, id int64, x *window, b bounds) outco
 	return failed(err)
 }
 
-// write writes all examples as DIR/CLASS/SOURCE/EVENT.png.
-func (t *Teacher) write(ctx context.Context, dir string) error {
+// write writes the examples of some classes as DIR/CLASS/SOURCE/EVENT.png. An earlier classifier may have had other classes.
+func (t *Teacher) write(ctx context.Context, dir string, labels []string) error {
 	rows, err := t.o.DB.Read().QueryContext(ctx, `SELECT event, label, dense_rank() OVER (ORDER BY source), crop FROM examples ORDER BY event`)
 	if err != nil {
 		return err
@@ -203,6 +204,9 @@ func (t *Teacher) write(ctx context.Context, dir string) error {
 		var crop []byte
 		if err := rows.Scan(&event, &label, &source, &crop); err != nil {
 			return err
+		}
+		if !slices.Contains(labels, label) {
+			continue
 		}
 		if !filepath.IsLocal(label) || strings.ContainsAny(label, `/\`) {
 			return fmt.Errorf("the class %q cannot be a folder", label)

@@ -34,7 +34,8 @@ type Options struct {
 	DB      DB
 	Dir     string // of models and of what lessons need
 	Log     *slog.Logger
-	Model   []byte        // the classifier to begin with; nil for none
+	Model   []byte        // the classifier that is taught, before any lesson; nil for none
+	Source  string        // tells it from others that somebody may name; "" for the one in the program, whichever program that is
 	Why     string        // why there is none
 	Memory  int64         // bytes that a lesson may use
 	Time    time.Duration // that it may take, pauses not counted
@@ -90,6 +91,7 @@ const (
 type Teacher struct {
 	o     Options
 	store *finetune.Store
+	bases []base // in the order in which they came; not changed after Open
 	now   atomic.Pointer[window]
 
 	mu     sync.Mutex
@@ -128,11 +130,13 @@ type Lesson struct {
 type Version struct {
 	Number int
 	Active bool
+	Base   bool // no lesson made it: lessons began with it
 	Time   time.Time
-	Table  []finetune.Group // how it compares with the one before; none of the first
+	Table  []finetune.Group // how it compares with the one before; none of a base
 }
 
-// Open opens the models in a folder; of lessons that were cut off it notes what came of them.
+// Open opens the models in a folder; of lessons that were cut off it notes what came of them. Where o.Model is another than lessons began with, it becomes a model of
+// the folder and is in force. Examples stay.
 func Open(ctx context.Context, o Options) (*Teacher, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -158,20 +162,14 @@ func Open(ctx context.Context, o Options) (*Teacher, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n == 0 && o.Model != nil {
-		x, err := openWindow(o.Model, 1, o.Threads)
-		if err != nil {
-			return nil, fmt.Errorf("the classifier that is taught: %w", err)
-		}
-		if n, err = t.store.Publish(o.Model, &finetune.Kept{Shape: []int{3, x.h, x.w}}); err != nil {
-			return nil, err
-		}
-	}
 	if err := t.settle(ctx, n); err != nil {
 		return nil, err
 	}
-	if n == 0 {
+	if o.Model == nil {
 		return t, nil
+	}
+	if n, err = t.begin(n); err != nil {
+		return nil, err
 	}
 	return t, t.load(n)
 }
@@ -188,6 +186,7 @@ func (t *Teacher) load(n int) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.store.Model(n), err)
 	}
+	x.base = t.isBase(n)
 	t.now.Store(x)
 	return nil
 }
@@ -209,14 +208,14 @@ func (t *Teacher) Available() error {
 	return nil
 }
 
-// Judge says how sure the classifier is that a box of a picture shows a person, and whether that suffices. Until the first lesson it is against nothing.
+// Judge says how sure the classifier is that a box of a picture shows a person, and whether that suffices. Until a lesson has made it better it is against nothing.
 func (t *Teacher) Judge(ctx context.Context, pic kernels.Picture, box [4]float64) (score float64, sure bool, err error) {
 	x := t.now.Load()
 	if x == nil {
 		return 0, true, nil
 	}
 	score, err = x.score(ctx, pic, box)
-	return score, err == nil && (score >= yes || x.number == 1), err
+	return score, err == nil && (score >= yes || x.base), err
 }
 
 // Labels returns the classes that can be taught.
@@ -363,7 +362,7 @@ func (t *Teacher) Versions(ctx context.Context) ([]Version, error) {
 	}
 	list := []Version{}
 	for _, n := range slices.Backward(numbers) {
-		v := Version{Number: n, Active: n == active}
+		v := Version{Number: n, Active: n == active, Base: t.isBase(n)}
 		if info, err := os.Stat(t.store.Model(n)); err == nil {
 			v.Time = info.ModTime().UTC()
 		}
@@ -390,6 +389,9 @@ func (t *Teacher) Activate(ctx context.Context, actor string, n int) error {
 	}
 	if !slices.Contains(numbers, n) {
 		return ErrNone
+	}
+	if err := t.Available(); err != nil {
+		return err
 	}
 	before := t.now.Load()
 	if err := t.load(n); err != nil {

@@ -294,7 +294,12 @@ func daemon(dir string) error {
 	if err != nil {
 		return err
 	}
-	t, err := Open(context.Background(), Options{DB: db, Dir: filepath.Join(dir, "teach"), Log: slog.New(slog.DiscardHandler), Memory: 2 << 30, Time: time.Hour, Threads: 1,
+	folder := filepath.Join(dir, "teach")
+	model, err := os.ReadFile(filepath.Join(folder, "models", "0001.onnx"))
+	if err != nil {
+		return err
+	}
+	t, err := Open(context.Background(), Options{DB: db, Dir: folder, Log: slog.New(slog.DiscardHandler), Model: model, Memory: 2 << 30, Time: time.Hour, Threads: 1,
 		Command: func() *exec.Cmd {
 			c := exec.Command(os.Args[0])
 			c.Env = append(os.Environ(), childEnv+"=learn")
@@ -746,6 +751,100 @@ func TestUnavailable(t *testing.T) {
 	}
 	if _, err := Open(t.Context(), Options{DB: db, Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler), Model: []byte("no network")}); err == nil {
 		t.Error("what is no network was taken")
+	}
+}
+
+// TestAnotherClassifier starts with other classifiers than lessons began with, in a folder of an earlier version that noted none: each is in force and unjudged, and
+// what a lesson made of the one before can be taken up again. Without any nothing is taught.
+func TestAnotherClassifier(t *testing.T) {
+	f := fresh(t, "learn")
+	first := f.o.Model
+	f.judged(t, 10, 0)
+	// A lesson's model.
+	if n, err := f.store.Publish(teachtest.NetworkOf(t, 6), &finetune.Kept{Shape: []int{3, 32, 16}}); err != nil || n != 2 {
+		t.Fatal(n, err)
+	}
+	if err := os.Remove(filepath.Join(f.o.Dir, basesName)); err != nil {
+		t.Fatal(err)
+	}
+	open := func(model []byte, source string, number int, base bool) {
+		t.Helper()
+		f.o.Model, f.o.Source = model, source
+		for range 2 { // another start changes nothing
+			f.open(t)
+			if x := f.now.Load(); x.number != number || x.base != base {
+				t.Fatalf("in force is %d, base %v; want %d, %v", x.number, x.base, number, base)
+			}
+		}
+		if n, err := f.store.Current(); err != nil || n != number {
+			t.Errorf("the store has %d in force, %v", n, err)
+		}
+		if n, err := f.Examples(t.Context()); err != nil || n[Person] != 10 || n["background"] != 10 {
+			t.Errorf("examples: %v, %v", n, err)
+		}
+	}
+	other := teachtest.NetworkOf(t, 7)
+	open(first, "", 2, false)
+	open(other, "", 2, false) // a new program's
+	open(other, "b", 3, true)
+	pic, box := teachtest.Draw(rand.New(rand.NewPCG(3, 3)), false)
+	if _, sure, err := f.Judge(t.Context(), pic, box); !sure || err != nil {
+		t.Errorf("before a lesson somebody is doubted: %v", err)
+	}
+	if err := f.Activate(t.Context(), "ada", 2); err != nil {
+		t.Fatal(err)
+	}
+	open(other, "b", 2, false)
+	open(first, "a", 4, true)
+	list, err := f.Versions(t.Context())
+	if err != nil || len(list) != 4 || !list[0].Base || !list[1].Base || list[2].Base || !list[3].Base {
+		t.Errorf("%+v, %v", list, err)
+	}
+
+	// One was published and the program killed before that was noted.
+	if n, err := f.store.Publish(other, &finetune.Kept{Shape: []int{3, 32, 16}}); err != nil || n != 5 {
+		t.Fatal(n, err)
+	}
+	open(other, "b", 5, true)
+
+	f.o.Model, f.o.Why = nil, "this build has none"
+	f.open(t)
+	var un *UnavailableError
+	if _, err := f.Start(t.Context(), "ada"); !errors.As(err, &un) || !strings.Contains(err.Error(), "this build has none") {
+		t.Error(err)
+	}
+	if err := f.Activate(t.Context(), "ada", 1); !errors.As(err, &un) {
+		t.Error(err)
+	}
+	if _, sure, err := f.Judge(t.Context(), pic, box); !sure || err != nil {
+		t.Errorf("without a classifier somebody is doubted: %v", err)
+	}
+	open(other, "b", 5, true)
+
+	f.o.Model, f.o.Source = []byte("no network"), "c"
+	if _, err := Open(t.Context(), f.o); err == nil || !strings.Contains(err.Error(), "the classifier that is taught") {
+		t.Errorf("what is no network was taken: %v", err)
+	}
+}
+
+// TestLessonOfAnother leaves out examples of classes that the classifier does not have.
+func TestLessonOfAnother(t *testing.T) {
+	f := fresh(t, "learn")
+	f.judged(t, 10, 0)
+	err := f.db.Write(t.Context(), func(tx *sql.Tx) error {
+		_, err := tx.Exec(`UPDATE examples SET label = 'dog' WHERE event = (SELECT min(event) FROM examples)`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := f.write(t.Context(), dir, f.Labels()); err != nil {
+		t.Fatal(err)
+	}
+	folders, err := os.ReadDir(dir)
+	if err != nil || len(folders) != 2 || folders[0].Name() != "background" || folders[1].Name() != Person {
+		t.Errorf("%v, %v", folders, err)
 	}
 }
 

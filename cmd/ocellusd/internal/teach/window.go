@@ -23,7 +23,8 @@ const Person = "person"
 
 // window is a classifier that looks at one place of a picture.
 type window struct {
-	number int // in the store; 1 is the one that all began with
+	number int  // in the store
+	base   bool // no lesson made it
 	labels []string
 	person int // class
 	w, h   int // of the input

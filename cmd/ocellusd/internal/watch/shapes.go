@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -17,8 +18,9 @@ type shapes struct {
 	Lines  []config.Line            `json:"lines"`
 	Loiter map[string]time.Duration `json:"loiter"`
 	// File is what the file said then: when it says something else, it is the file that was changed last.
-	FileZones []config.Zone `json:"file_zones"`
-	FileLines []config.Line `json:"file_lines"`
+	FileZones  []config.Zone            `json:"file_zones"`
+	FileLines  []config.Line            `json:"file_lines"`
+	FileLoiter map[string]time.Duration `json:"file_loiter"` // of FileZones, whose JSON lacks it; nil where an earlier version did not note it
 }
 
 // shapesSetting is where a camera's shapes are remembered.
@@ -47,10 +49,8 @@ func (w *Watch) SetShapes(ctx context.Context, name string, zones []config.Zone,
 	c.Cameras = slices.Clone(c.Cameras)
 	i := slices.IndexFunc(c.Cameras, func(x config.Camera) bool { return x.Name == name })
 	cam := &c.Cameras[i]
-	s := shapes{Zones: slices.Clone(zones), Lines: slices.Clone(lines), Loiter: map[string]time.Duration{}, FileZones: file.Cameras[i].Zones, FileLines: file.Cameras[i].Lines}
-	for _, z := range cam.Zones {
-		s.Loiter[z.Name] = z.Loiter
-	}
+	s := shapes{Zones: slices.Clone(zones), Lines: slices.Clone(lines), Loiter: loiters(cam.Zones), FileZones: file.Cameras[i].Zones, FileLines: file.Cameras[i].Lines,
+		FileLoiter: loiters(file.Cameras[i].Zones)}
 	s.set(cam)
 	b, err := json.Marshal(s)
 	if err != nil {
@@ -73,28 +73,58 @@ func (s *shapes) set(c *config.Camera) {
 	}
 }
 
-// drawn returns the settings with the shapes that were drawn in the place of those in the file, where that has not changed since.
-func (w *Watch) drawn(file *config.Config) (*config.Config, error) {
-	c := *file
+// loiters returns the times of zones by their names.
+func loiters(zones []config.Zone) map[string]time.Duration {
+	m := map[string]time.Duration{}
+	for _, z := range zones {
+		m[z.Name] = z.Loiter
+	}
+	return m
+}
+
+// holds says whether the shapes were drawn for a camera of which the file says the same now.
+func (s *shapes) holds(c *config.Camera) bool {
+	return same(s.FileZones, c.Zones) && same(s.FileLines, c.Lines) && (s.FileLoiter == nil || maps.Equal(s.FileLoiter, loiters(c.Zones)))
+}
+
+// drawn returns the settings with the shapes that were drawn in the place of those in the file, where that has not changed since. What is to be noted of them once
+// these settings are in force are values of the store by name; "" forgets shapes of which the file says something else.
+func (w *Watch) drawn(file *config.Config) (c *config.Config, notes map[string]string, err error) {
+	x := *file
+	c, notes = &x, map[string]string{}
 	c.Cameras = slices.Clone(file.Cameras)
 	for i := range c.Cameras {
 		cam := &c.Cameras[i]
-		text, err := w.o.Store.Setting(context.Background(), shapesSetting(cam.Name))
+		name := shapesSetting(cam.Name)
+		text, err := w.o.Store.Setting(context.Background(), name)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if text == "" {
 			continue
 		}
 		var s shapes
 		if err := json.Unmarshal([]byte(text), &s); err != nil {
-			return nil, fmt.Errorf("camera %q: the zones that were drawn cannot be read: %w", cam.Name, err)
+			return nil, nil, fmt.Errorf("camera %q: the zones that were drawn cannot be read: %w", cam.Name, err)
 		}
-		if why, _ := config.CheckShapes(s.Zones, s.Lines); why == "" && same(s.FileZones, cam.Zones) && same(s.FileLines, cam.Lines) {
-			s.set(cam)
+		if why, _ := config.CheckShapes(s.Zones, s.Lines); why != "" {
+			continue
 		}
+		if !s.holds(cam) {
+			notes[name] = ""
+			continue
+		}
+		if s.FileLoiter == nil {
+			s.FileLoiter = loiters(cam.Zones)
+			b, err := json.Marshal(s)
+			if err != nil {
+				return nil, nil, err
+			}
+			notes[name] = string(b)
+		}
+		s.set(cam)
 	}
-	return &c, nil
+	return c, notes, nil
 }
 
 // same says whether two lists are written the same.

@@ -46,6 +46,7 @@ type Watch struct {
 	cancel  context.CancelFunc // of what writes to the store
 
 	applying  sync.Mutex        // one change at a time
+	arming    sync.Mutex        // held while cameras are armed, and while they are replaced; after applying
 	swapped   map[string]string // networks that SwapModel put in the place of those of the settings. applying is held for it and for gallery
 	gallery   *face.Gallery
 	inferring sync.Mutex
@@ -149,15 +150,16 @@ func (w *Watch) Close(ctx context.Context) {
 }
 
 // Apply makes the settings true: cameras that are new or changed are opened, those that are gone are closed, and the others go on. Where a network or an
-// address cannot be used nothing changes and the error says why.
-func (w *Watch) Apply(c *config.Config) error {
+// address cannot be used nothing changes and the error says why. Once all that has been tried, and before anything changes, it calls before: where one of these
+// fails nothing changes either.
+func (w *Watch) Apply(c *config.Config, before ...func() error) error {
 	w.applying.Lock()
 	defer w.applying.Unlock()
 	w.mu.Lock()
 	old := w.cfg
 	w.mu.Unlock()
 	file := c
-	c, err := w.drawn(file)
+	c, notes, err := w.drawn(file)
 	if err != nil {
 		return err
 	}
@@ -167,14 +169,21 @@ func (w *Watch) Apply(c *config.Config) error {
 	}
 	sups := make([]*camera.Supervisor, len(c.Cameras))
 	for i := range c.Cameras {
-		if y := w.eye(c.Cameras[i].Name); y != nil && !restarts(y, &c.Cameras[i], old, c) && (len(c.Cameras[i].Tasks) > 0 || sameKeys(w.slots, slots)) {
+		if y := w.eye(c.Cameras[i].Name); y != nil && !w.restarts(y, &c.Cameras[i], old, c) && (len(c.Cameras[i].Tasks) > 0 || sameKeys(w.slots, slots)) {
 			continue
 		}
 		if sups[i], err = source(&c.Cameras[i], w.fault); err != nil {
 			return err
 		}
 	}
+	for _, f := range before {
+		if err := f(); err != nil {
+			return err
+		}
+	}
 
+	w.arming.Lock()
+	defer w.arming.Unlock()
 	var eyes []*eye
 	for i := range c.Cameras {
 		if sups[i] == nil {
@@ -213,6 +222,11 @@ func (w *Watch) Apply(c *config.Config) error {
 	w.mu.Lock()
 	w.eyes = eyes
 	w.mu.Unlock()
+	if len(failed) == 0 {
+		for name, text := range notes {
+			failed = append(failed, w.o.Store.SetSetting(context.Background(), name, text))
+		}
+	}
 	return errors.Join(failed...)
 }
 
@@ -252,7 +266,7 @@ func (w *Watch) prepare(old, c *config.Config) (slots map[string]*slot, fresh ma
 }
 
 // restarts says whether a camera must be opened again for its settings to be true.
-func restarts(y *eye, cam *config.Camera, old, c *config.Config) bool {
+func (w *Watch) restarts(y *eye, cam *config.Camera, old, c *config.Config) bool {
 	y.mu.Lock()
 	now := y.cfg
 	y.mu.Unlock()
@@ -260,7 +274,13 @@ func restarts(y *eye, cam *config.Camera, old, c *config.Config) bool {
 	for _, x := range []*config.Camera{&a, &b} {
 		x.Zones, x.Lines, x.Loiter, x.Lost = nil, nil, 0, 0
 	}
-	return !reflect.DeepEqual(a, b) || old.Tasks.Scene.Every != c.Tasks.Scene.Every || old.Tasks.Faces.Rate != c.Tasks.Faces.Rate
+	return !reflect.DeepEqual(a, b) || old.Tasks.Scene.Every != c.Tasks.Scene.Every && has(cam, Scene, w.slots) ||
+		old.Tasks.Faces.Rate != c.Tasks.Faces.Rate && has(cam, Faces, w.slots)
+}
+
+// has says whether a camera has a task: those of its settings, or where they name none all that there are networks for.
+func has(c *config.Camera, task string, slots map[string]*slot) bool {
+	return slots[task] != nil && (len(c.Tasks) == 0 || slices.Contains(c.Tasks, task))
 }
 
 // sameKeys says whether there are the same tasks as before.
@@ -290,21 +310,24 @@ func (w *Watch) add(c *config.Camera, sup *camera.Supervisor) (*eye, error) {
 	w.mu.Lock()
 	t, slots := w.cfg.Tasks, w.slots
 	w.mu.Unlock()
+	armed, err := w.armed(c.Name)
+	if err != nil {
+		return nil, err
+	}
 	y := &eye{w: w, name: c.Name, sup: sup, view: newView(c), begun: time.Now(), cfg: *c, rules: newRules(*c, t)}
-	y.armed.Store(true)
+	y.armed.Store(armed)
 	in := pipeline.Input{Name: c.Name, Source: tapped{sup, y.put}, Decode: y.decode.Decode}
 	if c.Motion {
 		in.Gate = &pipeline.Gate{}
 	}
 	rates := map[string]float64{Pedestrians: c.Rate, Scene: float64(time.Second) / float64(t.Scene.Every), Faces: t.Faces.Rate}
 	for _, name := range taskNames {
-		if s := slots[name]; s != nil && (len(c.Tasks) == 0 || slices.Contains(c.Tasks, name)) {
-			in.Tasks = append(in.Tasks, s.pipeline(rates[name]))
+		if has(c, name, slots) {
+			in.Tasks = append(in.Tasks, slots[name].pipeline(rates[name]))
 		}
 	}
 	y.outlet = w.pipe.AddSink(c.Name, 4, pipeline.SinkFunc(y.emit))
 	in.Outlets = []*pipeline.Outlet{y.outlet}
-	var err error
 	if y.cam, err = w.pipe.Add(in); err != nil {
 		w.pipe.RemoveSink(y.outlet)
 		return nil, err
@@ -423,11 +446,32 @@ func (w *Watch) Subscribe(name string, overlay bool) (<-chan []byte, func(), err
 	return c, stop, nil
 }
 
-// Arm says whether a camera makes events. It does until it is told otherwise.
+// disarmedSetting is where it is remembered that a camera makes no events.
+func disarmedSetting(camera string) string { return "disarmed/" + camera }
+
+// armed says whether a camera of a name makes events when it is opened.
+func (w *Watch) armed(camera string) (bool, error) {
+	text, err := w.o.Store.Setting(context.Background(), disarmedSetting(camera))
+	if err != nil {
+		return false, fmt.Errorf("camera %q: whether it is armed cannot be read: %w", camera, err)
+	}
+	return text == "", nil
+}
+
+// Arm says whether a camera makes events. It does until it is told otherwise, and what it was told is remembered by its name. Errors are ErrNoCamera, or the store's.
 func (w *Watch) Arm(name string, armed bool) error {
+	w.arming.Lock()
+	defer w.arming.Unlock()
 	y := w.eye(name)
 	if y == nil {
 		return ErrNoCamera
+	}
+	text := "yes"
+	if armed {
+		text = ""
+	}
+	if err := w.o.Store.SetSetting(context.Background(), disarmedSetting(name), text); err != nil {
+		return err
 	}
 	y.armed.Store(armed)
 	return nil

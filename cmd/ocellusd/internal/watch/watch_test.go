@@ -3,6 +3,7 @@ package watch
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"image/jpeg"
 	"log/slog"
@@ -165,6 +166,69 @@ func TestShapesAreRemembered(t *testing.T) {
 	}
 }
 
+// TestShapesAndLoiter draws zones in the place of the file's, which then has other times, and after that what it had before: the file was changed last.
+func TestShapesAndLoiter(t *testing.T) {
+	of := func(loiter string) *config.Config {
+		return settings(t, strings.Replace(two, "tasks: [pedestrians]}", "tasks: [pedestrians], zones: [{name: filed, points: [[0, 0], [1, 0], [1, 1]], loiter: "+loiter+"}]}", 1))
+	}
+	w := watching(t, two)
+	is := func(name string, loiter time.Duration) {
+		t.Helper()
+		z := w.Settings().Cameras[0].Zones
+		if len(z) != 1 || z[0].Name != name || z[0].Loiter != loiter {
+			t.Errorf("%+v, want %s with %s", z, name, loiter)
+		}
+	}
+	apply := func(c *config.Config) {
+		t.Helper()
+		if err := w.Apply(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	draw := func() {
+		t.Helper()
+		if err := w.SetShapes(t.Context(), "a", []config.Zone{{Name: "drawn", Points: []config.Point{{0, 0}, {1, 0}, {1, 1}}}}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply(of("3s"))
+	draw()
+	apply(of("3s"))
+	is("drawn", 0)
+	if err := w.Apply(of("5s"), func() error { return errors.New("no") }); err == nil {
+		t.Error("what was to be called before was not")
+	}
+	apply(of("3s"))
+	is("drawn", 0)
+	apply(of("5s"))
+	is("filed", 5*time.Second)
+	apply(of("3s"))
+	is("filed", 3*time.Second)
+
+	// What an earlier version wrote down holds until the file says something else, times too.
+	draw()
+	text, err := w.o.Store.Setting(t.Context(), shapesSetting("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m map[string]any
+	if err := json.Unmarshal([]byte(text), &m); err != nil {
+		t.Fatal(err)
+	}
+	delete(m, "file_loiter")
+	b, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.o.Store.SetSetting(t.Context(), shapesSetting("a"), string(b)); err != nil {
+		t.Fatal(err)
+	}
+	apply(of("4s"))
+	is("drawn", 0)
+	apply(of("6s"))
+	is("filed", 6*time.Second)
+}
+
 func TestPicturesAndViewers(t *testing.T) {
 	w := watching(t, two)
 	if _, _, err := w.Latest("c", false); !errors.Is(err, ErrNoCamera) {
@@ -309,13 +373,76 @@ func TestCameraIsLostAndFound(t *testing.T) {
 	}
 }
 
+// TestDisarmed disarms a camera of two: it stays so when it is opened again, when it was away from the settings, and in another Watch, until it is armed.
 func TestDisarmed(t *testing.T) {
 	w := watching(t, two)
-	if err := w.Arm("a", false); err != nil || w.Cameras()[0].Armed || !w.Cameras()[1].Armed {
-		t.Errorf("%+v, %v", w.Cameras(), err)
+	armed := func(w *Watch, a, b bool) {
+		t.Helper()
+		c := w.Cameras()
+		if len(c) != 2 || c[0].Armed != a || c[1].Armed != b {
+			t.Errorf("%+v, want a %v and b %v", c, a, b)
+		}
 	}
+	if err := w.Arm("a", false); err != nil {
+		t.Fatal(err)
+	}
+	armed(w, false, true)
 	if err := w.Arm("c", false); !errors.Is(err, ErrNoCamera) {
 		t.Error(err)
+	}
+	for _, other := range []string{strings.ReplaceAll(two, "64x48", "80x60"), "cameras: []\n", two} {
+		a := w.eye("a")
+		if err := w.Apply(settings(t, other)); err != nil {
+			t.Fatal(err)
+		}
+		if w.eye("a") == a {
+			t.Error("the camera was not opened again")
+		}
+	}
+	armed(w, false, true)
+	later := New(w.o)
+	defer later.Close(t.Context())
+	if err := later.Apply(settings(t, two)); err != nil {
+		t.Fatal(err)
+	}
+	armed(later, false, true)
+	if err := w.Arm("a", true); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Apply(settings(t, strings.ReplaceAll(two, "64x48", "80x60"))); err != nil {
+		t.Fatal(err)
+	}
+	armed(w, true, true)
+}
+
+// TestRatesOfOtherTasks changes how often tasks look that a camera does not have.
+func TestRatesOfOtherTasks(t *testing.T) {
+	w := watching(t, two)
+	a, b := w.eye("a"), w.eye("b")
+	if err := w.Apply(settings(t, two+"tasks: {scene: {every: 7s}, faces: {rate: 1}}\n")); err != nil {
+		t.Fatal(err)
+	}
+	if w.eye("a") != a || w.eye("b") != b {
+		t.Error("a camera was opened again for a task that it does not have")
+	}
+	y := &eye{cfg: config.Camera{Tasks: []string{Scene}}}
+	w.slots[Scene] = &slot{}
+	old, now := settings(t, "cameras: []\n"), settings(t, "cameras: []\ntasks: {scene: {every: 7s}}\n")
+	if !w.restarts(y, &y.cfg, old, now) {
+		t.Error("another time of a task that a camera has is not taken up")
+	}
+}
+
+// TestBefore lets what is called before a change refuse it.
+func TestBefore(t *testing.T) {
+	w := watching(t, two)
+	a, no := w.eye("a"), errors.New("no")
+	if err := w.Apply(settings(t, "cameras: []\n"), func() error { return no }); !errors.Is(err, no) || w.eye("a") != a || len(w.Settings().Cameras) != 2 {
+		t.Errorf("%v, %d cameras", err, len(w.Settings().Cameras))
+	}
+	called := false
+	if err := w.Apply(settings(t, strings.Replace(two, "64x48", "64x48&weather=hail", 1)), func() error { called = true; return nil }); err == nil || called {
+		t.Errorf("%v, called %v", err, called)
 	}
 }
 

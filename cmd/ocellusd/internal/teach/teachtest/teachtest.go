@@ -16,7 +16,13 @@ import (
 // Network is a classifier of windows of 16x32 with random weights.
 func Network(t testing.TB) []byte {
 	t.Helper()
-	b := arch.NewBuilder("window", 5)
+	return NetworkOf(t, 5)
+}
+
+// NetworkOf is one with the weights of a seed.
+func NetworkOf(t testing.TB, seed uint64) []byte {
+	t.Helper()
+	b := arch.NewBuilder("window", seed)
 	x := b.MaxPool(b.ReLU(b.Conv(b.Input("image", 3, 32, 16), arch.ConvSpec{Out: 8, K: 3})), 2, 2, 0)
 	x = b.MaxPool(b.ReLU(b.Conv(x, arch.ConvSpec{Out: 8, K: 3})), 4, 4, 0)
 	b.Gain(1)
