@@ -45,7 +45,7 @@ func (d *daemon) openParts(ctx context.Context, c *config.Config) (err error) {
 	if err = d.watch.Apply(c); err != nil {
 		return err
 	}
-	if d.auth, err = auth.New(ctx, d.store, nil); err != nil {
+	if d.auth, err = auth.New(ctx, d.store, d.log, nil); err != nil {
 		return err
 	}
 	if d.book, err = people.Open(d.store, filepath.Join(dir, "device.key"), d.watch.SetGallery); err != nil {

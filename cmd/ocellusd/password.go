@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +30,7 @@ runs, for who may write to its data folder.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, db.Close()) }()
-			a, err := auth.New(cmd.Context(), db, nil)
+			a, err := auth.New(cmd.Context(), db, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)), nil)
 			if err != nil {
 				return err
 			}

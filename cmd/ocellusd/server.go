@@ -106,14 +106,11 @@ func (s *server) prepare(c *config.Config) (*move, error) {
 		}
 	}
 	if t.Mode != "off" {
-		cert, err := auth.OpenCertificate(t.Certificate, t.Key, filepath.Join(s.dir, "tls"))
+		cert, err := auth.OpenCertificate(t.Certificate, t.Key, filepath.Join(s.dir, "tls"), s.log)
 		if err != nil {
 			return nil, fmt.Errorf("tls: %w", err)
 		}
 		m.secure = cert.Config()
-		if print, err := cert.Fingerprint(); err == nil && t.Mode == "auto" {
-			s.log.Info("the certificate is this device's own", "sha256", print)
-		}
 	}
 	if m.in, err = m.open(); err != nil && (s.http == nil || !samePort(s.address, address)) {
 		return nil, err

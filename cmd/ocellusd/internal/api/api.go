@@ -181,7 +181,7 @@ func (a *API) guard(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		refuse(w, problem(http.StatusForbidden, "until there is a password, only this device itself is answered, under the name localhost: open the one-time link that the program printed"))
 		return
 	}
-	if err := a.rate.Take(prefix(from)); err != nil {
+	if err := a.rate.Take(prefix(from), 1); err != nil {
 		refuse(w, explain(err))
 		return
 	}

@@ -228,7 +228,7 @@ func fresh(t testing.TB) *world {
 	w := &world{watch: &fakeWatch{armed: true}, clock: time.Now(), tokens: map[auth.Role]string{}, logged: &bytes.Buffer{}, t: t}
 	log := slog.New(slog.NewTextHandler(w.logged, nil))
 	ctx := context.Background()
-	a, err := auth.New(ctx, db, func() time.Time { return w.clock })
+	a, err := auth.New(ctx, db, log, func() time.Time { return w.clock })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -845,6 +845,9 @@ func TestPanic(t *testing.T) {
 		t.Errorf("%d %s", rec.Code, rec.Body)
 	}
 	if p := explain(errors.New("secret path")); p != nil {
+		t.Errorf("%+v", p)
+	}
+	if p := explain(fmt.Errorf("%w: secret path", auth.ErrUnwritable)); p == nil || p.Status != 503 || p.wait == 0 || p.Detail != auth.ErrUnwritable.Error() {
 		t.Errorf("%+v", p)
 	}
 }

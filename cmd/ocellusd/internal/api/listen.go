@@ -15,6 +15,7 @@ import (
 // Bounds of a server.
 const (
 	maxConns   = 512
+	maxOwn     = 128              // of them of one address that is not this device's; more than its streams
 	firstByte  = 10 * time.Second // within which a connection must say something
 	headerTime = 10 * time.Second
 	idleTime   = 2 * time.Minute
@@ -43,20 +44,21 @@ func Server(h http.Handler, t *tls.Config, log *slog.Logger) *http.Server {
 	if t != nil {
 		h = onlySecure(h)
 	}
-	return &http.Server{Handler: h, TLSConfig: t, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	return &http.Server{Handler: h, TLSConfig: t, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader, ConnState: noteState,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 }
 
 // Listen listens on an address. Connections are handed out with TLS where t is not nil and their first byte is that of a handshake: one port serves both. There
-// are at most maxConns of them at a time; the next ones wait.
+// are at most maxConns of them at a time, maxOwn of one address: for the next ones idle connections are closed, as places says.
 func Listen(address string, t *tls.Config) (net.Listener, error) {
 	in, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	return begin(in, t, make(chan struct{}, maxConns)), nil
+	return begin(in, t, newPlaces(maxConns, maxOwn)), nil
 }
 
-func begin(in net.Listener, t *tls.Config, places chan struct{}) *listener {
+func begin(in net.Listener, t *tls.Config, places *places) *listener {
 	l := &listener{Listener: in, tls: t, ready: make(chan net.Conn), stop: make(chan struct{}), places: places}
 	go l.run()
 	return l
@@ -75,7 +77,7 @@ type listener struct {
 	tls    *tls.Config
 	ready  chan net.Conn
 	stop   chan struct{}
-	places chan struct{}
+	places *places
 	once   sync.Once
 }
 
@@ -97,14 +99,8 @@ func (l *listener) Close() error {
 
 func (l *listener) run() {
 	for wait := 5 * time.Millisecond; ; {
-		select {
-		case l.places <- struct{}{}:
-		case <-l.stop:
-			return
-		}
 		c, err := l.Listener.Accept()
 		if err != nil {
-			<-l.places
 			if errors.Is(err, net.ErrClosed) {
 				l.Close()
 				return
@@ -119,7 +115,10 @@ func (l *listener) run() {
 			continue
 		}
 		wait = 5 * time.Millisecond
-		p := &placed{Conn: c, places: l.places}
+		p := l.places.take(c, l.stop)
+		if p == nil {
+			continue
+		}
 		if l.tls == nil {
 			l.give(p)
 			continue
@@ -152,28 +151,4 @@ func (l *listener) greet(c *placed) {
 		return
 	}
 	l.give(c)
-}
-
-// placed is a connection that has a place among those that are open, and gives back the byte that was looked at.
-type placed struct {
-	net.Conn
-	first  []byte
-	places chan struct{}
-	once   sync.Once
-}
-
-// Read implements net.Conn.
-func (c *placed) Read(p []byte) (int, error) {
-	if len(c.first) > 0 && len(p) > 0 {
-		n := copy(p, c.first)
-		c.first = c.first[n:]
-		return n, nil
-	}
-	return c.Conn.Read(p)
-}
-
-// Close implements net.Conn.
-func (c *placed) Close() error {
-	c.once.Do(func() { <-c.places })
-	return c.Conn.Close()
 }

@@ -78,6 +78,8 @@ func explain(err error) *Problem {
 		}
 	}
 	switch {
+	case errors.Is(err, auth.ErrUnwritable):
+		return later(http.StatusServiceUnavailable, 60, auth.ErrUnwritable.Error())
 	case errors.Is(err, watch.ErrNoFrame):
 		return later(http.StatusServiceUnavailable, 1, err.Error())
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

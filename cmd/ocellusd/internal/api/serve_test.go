@@ -148,7 +148,7 @@ func TestEventStream(t *testing.T) {
 // bound serves over TLS on an address and returns the one that is listened on.
 func (w *world) bound(address string) string {
 	w.t.Helper()
-	c, err := auth.OpenCertificate("", "", filepath.Join(w.t.TempDir(), "tls"))
+	c, err := auth.OpenCertificate("", "", filepath.Join(w.t.TempDir(), "tls"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		w.t.Fatal(err)
 	}

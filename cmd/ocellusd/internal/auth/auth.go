@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -78,6 +79,9 @@ var (
 	errBadLimit = errors.New("a token expires in the future, or never")
 )
 
+// ErrUnwritable is no fault of the client's: it passes, or is mended on the device.
+var ErrUnwritable = errors.New("nobody can log in now, because the database cannot be written: the log says why")
+
 // InputError says what is wrong with a name, password or role that was given.
 type InputError struct{ Err error }
 
@@ -89,6 +93,7 @@ const (
 	SessionIdle = 7 * 24 * time.Hour  // a session ends when it was not used for so long
 	SessionMost = 30 * 24 * time.Hour // and at this age
 	seenStep    = time.Minute         // how exactly the last use is written down
+	faultStep   = time.Minute         // after a write that failed, within which no other use is written down and no other fault is logged
 	maxUsers    = 100
 	maxTokens   = 100
 	maxSessions = 20 // of a user; the oldest one ends
@@ -101,6 +106,7 @@ const (
 type Auth struct {
 	db  DB
 	now func() time.Time
+	log *slog.Logger
 
 	logins *Limiter
 	hashes chan struct{} // one place: a hash takes tens of MiB
@@ -108,15 +114,16 @@ type Auth struct {
 	mu      sync.Mutex
 	link    []byte // SHA-256 of the one-time link's token; nil once there is someone
 	secured chan struct{}
-	open    bool // secured is not closed yet
+	open    bool      // secured is not closed yet
+	faulted time.Time // when a write failed and that was logged
 }
 
 // New looks into the database whether there is anyone yet. now is the clock, nil for that of the system.
-func New(ctx context.Context, db DB, now func() time.Time) (*Auth, error) {
+func New(ctx context.Context, db DB, log *slog.Logger, now func() time.Time) (*Auth, error) {
 	if now == nil {
 		now = time.Now
 	}
-	a := &Auth{db: db, now: now, logins: NewLimiter(10, 10*time.Minute, now), hashes: make(chan struct{}, 1), secured: make(chan struct{}), open: true}
+	a := &Auth{db: db, now: now, log: log, logins: NewLimiter(10, 10*time.Minute, now), hashes: make(chan struct{}, 1), secured: make(chan struct{}), open: true}
 	return a, a.Look(ctx)
 }
 
@@ -143,6 +150,29 @@ func (a *Auth) close() {
 	if a.open {
 		a.open = false
 		close(a.secured)
+	}
+}
+
+// faulty says whether a write failed lately.
+func (a *Auth) faulty() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.lately()
+}
+
+// lately is faulty. a.mu is held.
+func (a *Auth) lately() bool {
+	since := a.now().Sub(a.faulted)
+	return since >= 0 && since < faultStep
+}
+
+// fault logs that the database could not be written, unless that was logged lately.
+func (a *Auth) fault(what string, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.lately() {
+		a.faulted = a.now()
+		a.log.Error(what, "error", err)
 	}
 }
 

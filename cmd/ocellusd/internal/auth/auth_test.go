@@ -1,15 +1,19 @@
 package auth
 
 import (
+	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,8 +21,11 @@ import (
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/store"
 )
 
-// watch is a clock that is set by hand.
-type watch struct{ at time.Time }
+// watch is a clock that is set by hand, and what was logged.
+type watch struct {
+	at time.Time
+	bytes.Buffer
+}
 
 func (w *watch) now() time.Time { return w.at }
 
@@ -31,8 +38,8 @@ func fresh(t *testing.T) (*Auth, *store.DB, *watch) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	w := &watch{time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)}
-	a, err := New(t.Context(), db, w.now)
+	w := &watch{at: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)}
+	a, err := New(t.Context(), db, slog.New(slog.NewTextHandler(w, nil)), w.now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,6 +47,8 @@ func fresh(t *testing.T) (*Auth, *store.DB, *watch) {
 }
 
 const password = "correct horse battery"
+
+var quiet = slog.New(slog.DiscardHandler)
 
 var home = netip.MustParseAddr("192.0.2.1")
 
@@ -74,7 +83,7 @@ func TestSetup(t *testing.T) {
 	if _, err := a.Setup(t.Context(), link, "eve", password); !errors.Is(err, ErrLink) {
 		t.Errorf("the link was used twice: %v", err)
 	}
-	again, err := New(t.Context(), db, nil)
+	again, err := New(t.Context(), db, quiet, nil)
 	if err != nil || !again.IsSecured() {
 		t.Errorf("after a start: %v", err)
 	}
@@ -194,30 +203,166 @@ func TestLoginLimit(t *testing.T) {
 }
 
 func TestLimiterForgets(t *testing.T) {
-	w := &watch{time.Unix(1e9, 0)}
+	w := &watch{at: time.Unix(1e9, 0)}
 	l := NewLimiter(2, 10*time.Second, w.now)
 	for i := range 3 * maxKeys {
-		l.Count(fmt.Sprint("address ", i))
+		if err := l.Take(fmt.Sprint("address ", i), 1); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if len(l.keys) > maxKeys {
 		t.Errorf("%d keys are remembered", len(l.keys))
 	}
-	l.Count("a")
-	l.Count("a")
-	if l.Take("a") == nil {
+	if err := errors.Join(l.Take("a", 1), l.Take("a", 1)); err != nil {
+		t.Error(err)
+	}
+	if l.Take("a", 1) == nil {
 		t.Error("a third was allowed")
 	}
+	if err := l.Take("a", 1.5); err != nil {
+		t.Errorf("a wider limit: %v", err)
+	}
+	l.Give("a")
 	w.pass(-time.Hour)
-	if l.Take("a") == nil {
+	if l.Take("a", 1) == nil {
 		t.Error("a clock that is set back lets one in")
 	}
 	w.pass(time.Hour + 5*time.Second)
-	if err := l.Take("a"); err != nil {
+	if err := l.Take("a", 1); err != nil {
 		t.Error(err)
 	}
+	l.Give("a")
+	if err := l.Take("a", 1); err != nil || l.Take("a", 1) == nil {
+		t.Errorf("of two one was taken back: %v", err)
+	}
 	l.Forget("a")
-	if err := errors.Join(l.Take("a"), l.Take("a")); err != nil {
+	if err := errors.Join(l.Take("a", 1), l.Take("a", 1)); err != nil {
 		t.Error(err)
+	}
+	w.pass(sweepStep)
+	if err := l.Take("b", 1); err != nil || len(l.keys) != 1 {
+		t.Errorf("%d keys are remembered, and all but one have drained: %v", len(l.keys), err)
+	}
+}
+
+// TestLoginNames tries names of a size that no one has: none of them is remembered, and all count for the address.
+func TestLoginNames(t *testing.T) {
+	a, _, _ := fresh(t)
+	var limit *LimitError
+	for i := range 12 {
+		_, err := a.Login(t.Context(), home, fmt.Sprint(strings.Repeat("x", 255<<10), i), password)
+		if ok := errors.Is(err, ErrDenied); ok != (i < 10) || !ok && !errors.As(err, &limit) {
+			t.Errorf("attempt %d: %v", i, err)
+		}
+	}
+	held := 0
+	for k := range a.logins.keys {
+		held += len(k)
+	}
+	if held > 1000 {
+		t.Errorf("%d bytes are remembered of names", held)
+	}
+}
+
+// TestLoginAtOnce tries many passwords at a time: no more of them are looked at than of those that come one after the other.
+func TestLoginAtOnce(t *testing.T) {
+	a, _, _ := fresh(t)
+	if err := a.AddUser(t.Context(), "console", "ada", password, Viewer); err != nil {
+		t.Fatal(err)
+	}
+	errs := make([]error, 100)
+	var all sync.WaitGroup
+	a.hashes <- struct{}{} // until all have come
+	for i := range errs {
+		all.Go(func() { _, errs[i] = a.Login(t.Context(), home, "ada", fmt.Sprint("wrong password ", i)) })
+	}
+	time.Sleep(100 * time.Millisecond)
+	<-a.hashes
+	all.Wait()
+	denied := 0
+	var limit *LimitError
+	for _, err := range errs {
+		if errors.Is(err, ErrDenied) {
+			denied++
+		} else if !errors.As(err, &limit) {
+			t.Error(err)
+		}
+	}
+	if denied != 10 {
+		t.Errorf("%d attempts at once were looked at, not 10", denied)
+	}
+	// Who gives up before the password was looked at has made no attempt, and right passwords are none either.
+	a.logins.Forget("from " + home.String())
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 12 {
+		if _, err := a.Login(gone, home, "ada", password); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	}
+	for range 2 {
+		if _, err := a.Login(t.Context(), home, "ada", password); err != nil {
+			t.Error(err)
+		}
+	}
+	if v := a.logins.keys["user ada"]; a.logins.left(v, v.at) != 10 || len(a.logins.keys) != 1 {
+		t.Errorf("%+v is remembered", a.logins.keys)
+	}
+}
+
+// full is a database that cannot be written while it is on.
+type full struct {
+	DB
+	on     bool
+	writes int
+}
+
+func (f *full) Write(ctx context.Context, do func(*sql.Tx) error) error {
+	f.writes++
+	if f.on {
+		return errors.New("the disk is full")
+	}
+	return f.DB.Write(ctx, do)
+}
+
+// TestUnwritable lets who has a session in while the database cannot be written, and says why nobody can log in.
+func TestUnwritable(t *testing.T) {
+	a, db, clock := fresh(t)
+	if err := a.AddUser(t.Context(), "console", "ada", password, Operator); err != nil {
+		t.Fatal(err)
+	}
+	cookie, err := a.Login(t.Context(), home, "ada", password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk := &full{DB: db, on: true}
+	a.db = disk
+	clock.pass(2 * seenStep)
+	for range 100 {
+		if id, err := a.Session(t.Context(), cookie); err != nil || id.Name != "ada" || id.Role != Operator || !id.Repeats(csrf(cookie)) {
+			t.Fatalf("%+v, %v", id, err)
+		}
+	}
+	if n := strings.Count(clock.String(), "the disk is full"); n != 1 || disk.writes != 1 {
+		t.Errorf("of 100 requests %d are in the log, and %d tried to write:\n%s", n, disk.writes, clock)
+	}
+	for range 12 { // right passwords are no attempts to guess one
+		if _, err := a.Login(t.Context(), home, "ada", password); !errors.Is(err, ErrUnwritable) || !strings.Contains(err.Error(), "the disk is full") {
+			t.Errorf("a login: %v", err)
+		}
+	}
+	clock.pass(faultStep)
+	if _, err := a.Session(t.Context(), cookie); err != nil || strings.Count(clock.String(), "the disk is full") != 2 {
+		t.Errorf("after a minute: %v\n%s", err, clock)
+	}
+	disk.on = false
+	clock.pass(faultStep)
+	var seen int64
+	if _, err := a.Session(t.Context(), cookie); err != nil {
+		t.Error(err)
+	}
+	if err := db.Read().QueryRow(`SELECT seen FROM sessions`).Scan(&seen); err != nil || seen != clock.at.UnixNano() {
+		t.Errorf("the last use was at %d, %v", seen, err)
 	}
 }
 
@@ -327,13 +472,14 @@ func TestBrokenHash(t *testing.T) {
 
 func TestCertificate(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "tls")
-	c, err := OpenCertificate("", "", dir)
+	said := new(bytes.Buffer)
+	c, err := OpenCertificate("", "", dir, slog.New(slog.NewTextHandler(said, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	print, err := c.Fingerprint()
-	if err != nil || len(print) != 32*3-1 {
-		t.Errorf("%s, %v", print, err)
+	print := fingerprint(c.pair)
+	if len(print) != 32*3-1 || strings.Count(said.String(), print) != 1 {
+		t.Errorf("%s is not in the log once:\n%s", print, said)
 	}
 	if info, err := os.Stat(filepath.Join(dir, "key.pem")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
@@ -349,29 +495,33 @@ func TestCertificate(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	same, err := OpenCertificate("", "", dir)
+	same, err := OpenCertificate("", "", dir, slog.New(slog.NewTextHandler(said, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, _ := same.Fingerprint(); again != print {
+	if fingerprint(same.pair) != print {
 		t.Error("the next start made another certificate")
 	}
 	later := pair.Leaf.NotAfter.Add(-certRenew / 2)
-	if p, err := same.get(later); err != nil || !p.Leaf.NotAfter.After(later.Add(certRenew)) {
+	p, err := same.get(later)
+	if err != nil || !p.Leaf.NotAfter.After(later.Add(certRenew)) {
 		t.Errorf("one that is about to expire is kept: %v", err)
+	}
+	if strings.Count(said.String(), fingerprint(p)) != 1 {
+		t.Errorf("%s, which came into force by itself, is not in the log once:\n%s", fingerprint(p), said)
 	}
 	if err := os.Remove(filepath.Join(dir, "key.pem")); err != nil {
 		t.Fatal(err)
 	}
-	if healed, err := OpenCertificate("", "", dir); err != nil {
+	if healed, err := OpenCertificate("", "", dir, quiet); err != nil {
 		t.Errorf("half of a pair: %v", err)
-	} else if again, _ := healed.Fingerprint(); again == print {
+	} else if fingerprint(healed.pair) == print {
 		t.Error("a certificate without its key is in force")
 	}
-	if _, err := OpenCertificate(filepath.Join(dir, "cert.pem"), "", dir); err == nil {
+	if _, err := OpenCertificate(filepath.Join(dir, "cert.pem"), "", dir, quiet); err == nil {
 		t.Error("a certificate without a key was taken")
 	}
-	if _, err := OpenCertificate(filepath.Join(dir, "none.pem"), filepath.Join(dir, "key.pem"), dir); err == nil || !strings.Contains(err.Error(), "none.pem") {
+	if _, err := OpenCertificate(filepath.Join(dir, "none.pem"), filepath.Join(dir, "key.pem"), dir, quiet); err == nil || !strings.Contains(err.Error(), "none.pem") {
 		t.Errorf("a file that is not there: %v", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"math/big"
 	"net"
 	"os"
@@ -32,6 +33,7 @@ const (
 type Certificate struct {
 	cert, key string
 	own       bool // the files are made here
+	log       *slog.Logger
 
 	mu      sync.Mutex
 	pair    *tls.Certificate
@@ -40,9 +42,9 @@ type Certificate struct {
 }
 
 // OpenCertificate reads a certificate and its key from PEM files. Where both names are empty, they are cert.pem and key.pem in dir, which are made when
-// they are missing or about to expire.
-func OpenCertificate(cert, key, dir string) (*Certificate, error) {
-	c := &Certificate{cert: cert, key: key}
+// they are missing or about to expire; each of those that comes into force is logged with its SHA-256.
+func OpenCertificate(cert, key, dir string, log *slog.Logger) (*Certificate, error) {
+	c := &Certificate{cert: cert, key: key, log: log}
 	if (cert == "") != (key == "") {
 		return nil, errors.New("a certificate and its key are given together")
 	}
@@ -62,14 +64,9 @@ func (c *Certificate) Config() *tls.Config {
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.get(time.Now()) }}
 }
 
-// Fingerprint returns the SHA-256 of the certificate, as browsers show it.
-func (c *Certificate) Fingerprint() (string, error) {
-	p, err := c.get(time.Now())
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(p.Certificate[0])
-	return strings.ReplaceAll(fmt.Sprintf("% X", sum), " ", ":"), nil
+// fingerprint returns the SHA-256 of a certificate, as browsers show it.
+func fingerprint(p *tls.Certificate) string {
+	return strings.ReplaceAll(fmt.Sprintf("% X", sha256.Sum256(p.Certificate[0])), " ", ":")
 }
 
 // get returns the certificate in force. One that was read stays in force where its files cannot be read any more.
@@ -101,6 +98,9 @@ func (c *Certificate) get(now time.Time) (*tls.Certificate, error) {
 		return c.fallback(fmt.Errorf("%s and %s: %w", c.cert, c.key, err))
 	}
 	c.pair, c.stamp = &pair, stamp
+	if c.own {
+		c.log.Info("the certificate is this device's own", "sha256", fingerprint(c.pair), "until", c.pair.Leaf.NotAfter)
+	}
 	return c.pair, nil
 }
 

@@ -24,7 +24,7 @@ type Config struct {
 	// File is where the settings were read from; "" where there is no file.
 	File string `yaml:"-"`
 
-	text *string // of the file; a pointer, so that it is not printed with the rest
+	text *string // of the file, without its secrets; a pointer, so that it is not printed with the rest
 }
 
 // Secret is a text that is never printed.

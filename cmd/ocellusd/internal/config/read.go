@@ -86,9 +86,8 @@ func Parse(b []byte, file string) (c *Config, err error) {
 	if file == "" {
 		r.file = "settings"
 	}
-	r.lines = strings.Split(strings.ReplaceAll(string(b), "\r\n", "\n"), "\n")
-	text := string(b)
-	c = &Config{File: file, text: &text}
+	r.shown = hideLines(strings.Split(strings.ReplaceAll(string(b), "\r\n", "\n"), "\n"))
+	c = &Config{File: file}
 	defer func() {
 		if p := recover(); p != nil { // of the YAML parser, on bytes that nobody wrote
 			r.errs = nil
@@ -105,18 +104,24 @@ func Parse(b []byte, file string) (c *Config, err error) {
 	}
 	if len(r.errs) > 0 {
 		slices.SortStableFunc(r.errs, func(a, b Problem) int { return a.Line - b.Line })
+		for i := range r.errs {
+			r.errs[i].Text, r.errs[i].Message = r.blot(r.errs[i].Text), r.blot(r.errs[i].Message)
+		}
 		return nil, &Error{r.errs}
 	}
+	text := r.blot(strings.Join(r.shown, "\n"))
+	c.text = &text
 	return c, nil
 }
 
 // reader collects what is wrong.
 type reader struct {
 	file    string
-	lines   []string
+	shown   []string // the lines, without secrets
 	errs    []Problem
 	nodes   map[string]ast.Node // of the keys and elements that are there, by their path: cameras[0].zones[1].name
 	anchors map[string]ast.Node
+	secrets []string // and parts of them, that are shown nowhere
 }
 
 // add notes a problem at a node: of a mapping, at its first key.
@@ -137,8 +142,8 @@ func (r *reader) at(p Problem) {
 	if len(r.errs) == 20 {
 		return
 	}
-	if p.Line > 0 && p.Line <= len(r.lines) {
-		p.Text = hideLine(strings.ReplaceAll(r.lines[p.Line-1], "\t", " "))
+	if p.Line > 0 && p.Line <= len(r.shown) {
+		p.Text = r.shown[p.Line-1]
 	}
 	r.errs = append(r.errs, p)
 }
@@ -404,6 +409,7 @@ func (r *reader) fillScalar(v reflect.Value, tag reflect.StructTag, path string,
 			r.add(n, fmt.Sprintf("%s: %v", path, err))
 			return
 		}
+		r.noteSecrets(v, n, text)
 	}
 	if _, quoted := n.(*ast.StringNode); quoted && v.Kind() != reflect.String && v.Type() != durationType && v.Type() != bytesType {
 		r.add(n, fmt.Sprintf("%s is %s, not %q", path, meant(v.Type()), text))
@@ -559,11 +565,4 @@ func readSecret(path string) (string, error) {
 		return "", fmt.Errorf("%s: too large for a secret", path)
 	}
 	return strings.TrimRight(string(b), "\r\n"), nil
-}
-
-var secretKey = regexp.MustCompile(`(?i)((?:^|[\s{,"'-])["']?[a-z0-9_-]*(?:pass|pwd|token|secret|key|auth)[a-z0-9_-]*["']?\s*:\s*)[^\s].*$`)
-
-// hideLine returns a line of the file without what may be secret in it.
-func hideLine(line string) string {
-	return camera.Redact(secretKey.ReplaceAllString(line, "${1}"+hidden))
 }

@@ -26,13 +26,7 @@ func (b Bytes) String() string {
 }
 
 // Text is the file without its secrets.
-func (c *Config) Text() string {
-	lines := strings.Split(*c.text, "\n")
-	for i := range lines {
-		lines[i] = hideLine(lines[i])
-	}
-	return strings.Join(lines, "\n")
-}
+func (c *Config) Text() string { return *c.text }
 
 // Values returns all settings under their keys, defaults included and without secrets: what can be written as JSON.
 func (c *Config) Values() map[string]any {

@@ -216,7 +216,7 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(func() { db.Close() })
 	log := slog.New(slog.DiscardHandler)
-	a, err := auth.New(t.Context(), db, nil)
+	a, err := auth.New(t.Context(), db, log, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
