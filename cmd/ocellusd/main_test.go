@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -150,7 +151,7 @@ func TestReload(t *testing.T) {
 func TestRefusedSettingsChangeNothing(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"a", "b"} {
-		if _, err := auth.OpenCertificate("", "", filepath.Join(dir, name)); err != nil {
+		if _, err := auth.OpenCertificate("", "", filepath.Join(dir, name), slog.New(slog.DiscardHandler)); err != nil {
 			t.Fatal(err)
 		}
 	}
