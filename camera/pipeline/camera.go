@@ -232,13 +232,17 @@ func (c *Camera) decode(f *camera.Frame, l *lane) *camera.Frame {
 	return g
 }
 
-// rest lets no lane see f, of which Decode made g for l. All that were to run on it wait until they are due again.
+// rest lets no lane see f, of which Decode made g for l. Lanes that are due stay so, all of them together, and the next frame is decoded when the lane with the
+// shortest period would want one: the first that the gate lets pass is for them all.
 func (c *Camera) rest(f, g *camera.Frame, l *lane) {
-	l.advance(f)
+	next := f.Time.Add(c.shortest())
+	l.due = next
 	for _, other := range c.lanes {
-		if c.slot == f && other.ready {
+		if c.slot == f {
 			other.ready = false
-			other.advance(f)
+		}
+		if other.due.Before(next) {
+			other.due = next
 		}
 	}
 	if c.in.Still || c.p.o.Lossless {
@@ -252,6 +256,24 @@ func (c *Camera) rest(f, g *camera.Frame, l *lane) {
 	// A lane had begun on it.
 	c.worked--
 	c.still++
+}
+
+// shortest is the shortest period of the lanes that are not paused; 0 where one takes every frame.
+func (c *Camera) shortest() time.Duration {
+	rate := 0.0
+	for _, l := range c.lanes {
+		switch {
+		case l.paused:
+		case l.task.Rate <= 0:
+			return 0
+		default:
+			rate = max(rate, l.task.Rate)
+		}
+	}
+	if rate == 0 {
+		return 0
+	}
+	return time.Duration(float64(time.Second) / rate)
 }
 
 // undecoded tells of a frame that no task can read.

@@ -287,3 +287,59 @@ func BenchmarkGate(b *testing.B) {
 		})
 	}
 }
+
+// packed is a Decode of frames that only say that they are JPEGs, which takes a while.
+func packed(pool *camera.Pool, cost time.Duration) func(context.Context, *camera.Frame) (*camera.Frame, error) {
+	return func(_ context.Context, f *camera.Frame) (*camera.Frame, error) {
+		time.Sleep(cost)
+		g := pool.Get(len(f.Data))
+		copy(g.Data, f.Data)
+		g.Width, g.Height, g.Stride, g.Format = f.Width, f.Height, f.Stride, camera.Grey
+		return g, nil
+	}
+}
+
+// TestStillJPEGForAll has a task that is due rarely beside one that is due often: of a still scene both see the frame that the gate lets pass each ten seconds.
+func TestStillJPEGForAll(t *testing.T) {
+	in(t, func(t *testing.T) {
+		src := &ticks{every: 100 * ms, n: 1000, width: 64, height: 48, draw: func(f *camera.Frame) {
+			clear(f.Data[1:])
+			f.Format = camera.JPEG
+		}}
+		often, _ := task(t, "often", 20*ms)
+		rarely, _ := task(t, "rarely", 20*ms)
+		often.Rate, rarely.Rate = 6, 0.3
+		p := pipeline.New(pipeline.Options{})
+		var pool camera.Pool
+		door := add(t, p, pipeline.Input{Name: "door", Source: src, Tasks: []*pipeline.Task{often, rarely}, Gate: &pipeline.Gate{}, Decode: packed(&pool, 5*ms)})
+		if err := p.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		p.Close(t.Context())
+		if runs := door.Summary().Tasks[1].Runs; runs < 9 || runs > 12 {
+			t.Errorf("in 100 s the rare task saw %d frames", runs)
+		}
+	})
+}
+
+// TestStillJPEGIsNoLoad decodes every frame of a still scene, each of which waits for that when the controller looks: nothing is asked of the tasks.
+func TestStillJPEGIsNoLoad(t *testing.T) {
+	in(t, func(t *testing.T) {
+		src := &ticks{every: 33 * ms, n: 3000, width: 64, height: 48, draw: func(f *camera.Frame) {
+			clear(f.Data[1:])
+			f.Format = camera.JPEG
+		}}
+		said := &steps{start: time.Now()}
+		all := sized(t, "all", []int{640, 320}, func(int) time.Duration { return 20 * ms })
+		p := pipeline.New(pipeline.Options{Degraded: said.add})
+		var pool camera.Pool
+		add(t, p, pipeline.Input{Name: "door", Source: src, Tasks: []*pipeline.Task{all}, Gate: &pipeline.Gate{}, Decode: packed(&pool, 25*ms)})
+		if err := p.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		p.Close(t.Context())
+		if len(said.all) > 0 {
+			t.Errorf("%v at %v", said.all, said.at)
+		}
+	})
+}

@@ -116,7 +116,8 @@ func (p *Pipeline) measure(now time.Time) {
 	for _, c := range p.cameras {
 		moving := c.frames - c.still
 		if !first {
-			rate := float64(moving-c.counted) / since
+			// A frame that waits to be decoded counts as moving until the gate has looked at it.
+			rate := max(0, float64(int64(moving-c.counted))) / since
 			if c.offered > 0 {
 				rate = c.offered + float64((rate-c.offered)/4)
 			}

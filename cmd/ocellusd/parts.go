@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -100,8 +101,15 @@ func (d *daemon) openTeacher(ctx context.Context, c *config.Config) (*teach.Teac
 		Version: version.Get().Version, Busy: func() bool { return d.watch.Status().Load.Step > 0 }}
 	var err error
 	if c.Teach.Model != "" {
-		if o.Model, err = cards.ReadModel(c.Teach.Model); err == nil {
-			o.Source, err = cards.Sum(c.Teach.Model)
+		if o.File, err = os.ReadFile(c.Teach.Model); err != nil {
+			return nil, err
+		}
+		if o.Source, err = cards.Sum(c.Teach.Model); err != nil {
+			return nil, err
+		}
+		if o.Model, err = cards.ReadModel(c.Teach.Model); err != nil {
+			d.log.Error("teach.model is used without what lies beside it", "error", err)
+			o.Model, err = o.File, nil
 		}
 	} else {
 		o.Model, err = zoo.Default(zoo.PedestrianWindow)

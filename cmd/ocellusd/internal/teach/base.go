@@ -38,6 +38,10 @@ func (t *Teacher) begin(n int) (int, error) {
 		return n, nil
 	}
 	x, err := openWindow(t.o.Model, 1, t.o.Threads)
+	if err != nil && n > 0 {
+		t.o.Log.Error("teach.model cannot be taught, and all goes on with the model in force", "model", n, "error", err)
+		return n, nil
+	}
 	if err != nil {
 		return 0, fmt.Errorf("the classifier that is taught: %w", err)
 	}
@@ -76,7 +80,7 @@ func (t *Teacher) readBases() error {
 		return err
 	}
 	t.bases = []base{{Number: 1}}
-	if bytes.Equal(first, t.o.Model) {
+	if bytes.Equal(first, t.o.Model) || bytes.Equal(first, t.o.File) {
 		t.bases[0].Source = t.o.Source
 	}
 	return nil

@@ -35,6 +35,7 @@ type Options struct {
 	Dir     string // of models and of what lessons need
 	Log     *slog.Logger
 	Model   []byte        // the classifier that is taught, before any lesson; nil for none
+	File    []byte        // the bytes of its file, where the program changed them
 	Source  string        // tells it from others that somebody may name; "" for the one in the program, whichever program that is
 	Why     string        // why there is none
 	Memory  int64         // bytes that a lesson may use

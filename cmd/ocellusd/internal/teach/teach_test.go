@@ -785,6 +785,12 @@ func TestAnotherClassifier(t *testing.T) {
 	}
 	other := teachtest.NetworkOf(t, 7)
 	open(first, "", 2, false)
+	if err := os.RemoveAll(filepath.Join(f.o.Dir, basesName)); err != nil {
+		t.Fatal(err)
+	}
+	f.o.File = first // an earlier program took no notice of the card beside it
+	open(teachtest.NetworkOf(t, 9), "with a card", 2, false)
+	f.o.File = nil
 	open(other, "", 2, false) // a new program's
 	open(other, "b", 3, true)
 	pic, box := teachtest.Draw(rand.New(rand.NewPCG(3, 3)), false)
@@ -822,6 +828,10 @@ func TestAnotherClassifier(t *testing.T) {
 	open(other, "b", 5, true)
 
 	f.o.Model, f.o.Source = []byte("no network"), "c"
+	if f.open(t); f.now.Load().number != 5 {
+		t.Errorf("with what is no network %d is in force, not 5", f.now.Load().number)
+	}
+	f.o.Dir = t.TempDir()
 	if _, err := Open(t.Context(), f.o); err == nil || !strings.Contains(err.Error(), "the classifier that is taught") {
 		t.Errorf("what is no network was taken: %v", err)
 	}

@@ -470,9 +470,9 @@ func (w *Watch) Arm(name string, armed bool) error {
 	if armed {
 		text = ""
 	}
-	if err := w.o.Store.SetSetting(context.Background(), disarmedSetting(name), text); err != nil {
-		return err
-	}
 	y.armed.Store(armed)
+	if err := w.o.Store.SetSetting(context.Background(), disarmedSetting(name), text); err != nil {
+		return fmt.Errorf("it holds until the daemon ends, and could not be written down for longer: %w", err)
+	}
 	return nil
 }

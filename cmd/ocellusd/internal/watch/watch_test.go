@@ -3,6 +3,7 @@ package watch
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"image/jpeg"
@@ -413,6 +414,17 @@ func TestDisarmed(t *testing.T) {
 		t.Fatal(err)
 	}
 	armed(w, true, true)
+	err := w.o.Store.Write(t.Context(), func(tx *sql.Tx) error {
+		_, err := tx.Exec("CREATE TRIGGER full BEFORE INSERT ON settings BEGIN SELECT RAISE(FAIL, 'full'); END")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Arm("a", false); err == nil || !strings.Contains(err.Error(), "until the daemon ends") {
+		t.Errorf("while nothing can be written down: %v", err)
+	}
+	armed(w, false, true)
 }
 
 // TestRatesOfOtherTasks changes how often tasks look that a camera does not have.
