@@ -112,16 +112,7 @@ func TestNotify(t *testing.T) {
 	m.until("\nREADY=1\n")
 
 	// A transaction that does not end: the store answers nobody.
-	held, free := make(chan struct{}), make(chan struct{})
-	wrote := make(chan error, 1)
-	go func() {
-		wrote <- d.store.Write(t.Context(), func(*sql.Tx) error {
-			close(held)
-			<-free
-			return nil
-		})
-	}()
-	<-held
+	free, wrote := occupy(t, d)
 	before := strings.Count(log.String(), "the store does not answer") // where the machine is slow
 	log.until(t, before+1, "the store does not answer")
 	for m.next(10*time.Millisecond) != "" { // what was sent before
@@ -173,16 +164,8 @@ func TestReadyWhilePruning(t *testing.T) {
 	if err := d.openParts(ctx, c); err != nil {
 		t.Fatal(err)
 	}
-	held, free := make(chan struct{}), make(chan struct{})
-	wrote, done := make(chan error, 1), make(chan error, 1)
-	go func() {
-		wrote <- d.store.Write(t.Context(), func(*sql.Tx) error {
-			close(held)
-			<-free
-			return nil
-		})
-	}()
-	<-held
+	free, wrote := occupy(t, d)
+	done := make(chan error, 1)
 	go func() { done <- d.serve(ctx, newSpy(d.config)) }()
 	if s := m.next(30 * time.Second); !strings.Contains(s, "READY=1") {
 		t.Errorf("not ready, but %q, while old events cannot be removed", s)
@@ -276,4 +259,19 @@ func TestPulse(t *testing.T) {
 	if p.feel(start, nil); len(p) != 0 {
 		t.Error("a camera that is gone is remembered")
 	}
+}
+
+// occupy begins a transaction that ends when free is closed, and how is sent to wrote.
+func occupy(t *testing.T, d *daemon) (free chan struct{}, wrote chan error) {
+	held := make(chan struct{})
+	free, wrote = make(chan struct{}), make(chan error, 1)
+	go func() {
+		wrote <- d.store.Write(t.Context(), func(*sql.Tx) error {
+			close(held)
+			<-free
+			return nil
+		})
+	}()
+	<-held
+	return free, wrote
 }

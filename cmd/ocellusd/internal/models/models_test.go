@@ -24,18 +24,24 @@ func (s *swaps) swap(_ context.Context, task, path string) error {
 	return s.err
 }
 
-// TestRemoveWhileTried removes a network while it is tried: it waits, and then the network is in use.
-func TestRemoveWhileTried(t *testing.T) {
-	dir := t.TempDir()
-	db, err := store.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+// place returns a database with its folder, and a network.
+func place(t *testing.T) (db *store.DB, dir string, file []byte) {
+	t.Helper()
 	file, err := zoo.Default(zoo.Pedestrian)
 	if err != nil {
 		t.Skip(err)
 	}
+	dir = t.TempDir()
+	if db, err = store.Open(dir); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db, dir, file
+}
+
+// TestRemoveWhileTried removes a network while it is tried: it waits, and then the network is in use.
+func TestRemoveWhileTried(t *testing.T) {
+	db, dir, file := place(t)
 	tried, goOn := make(chan struct{}), make(chan struct{})
 	s, err := Open(db, dir+"/models", func(context.Context, string, string) error {
 		close(tried)
@@ -75,16 +81,7 @@ func TestRemoveWhileTried(t *testing.T) {
 }
 
 func TestModels(t *testing.T) {
-	dir := t.TempDir()
-	db, err := store.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	file, err := zoo.Default(zoo.Pedestrian)
-	if err != nil {
-		t.Skip(err)
-	}
+	db, dir, file := place(t)
 	sw := &swaps{now: map[string]string{}}
 	s, err := Open(db, dir+"/models", sw.swap)
 	if err != nil {
