@@ -1,6 +1,7 @@
 package camera
 
 import (
+	"net/netip"
 	"regexp"
 	"strings"
 )
@@ -29,6 +30,16 @@ var secret = regexp.MustCompile(`(?i)([?&;][a-z0-9_.-]*(?:pass|pwd|token|secret|
 
 var hostPort = regexp.MustCompile(`^(\[[^\[\]]*\]|[^:\[\]]+)(:[0-9]*)?$`)
 
+// isHostPort says whether s is a host, with or without a port. What stands in brackets is one if it is an address: "[:secret]" is not.
+func isHostPort(s string) bool {
+	m := hostPort.FindStringSubmatch(s)
+	if m == nil || !strings.HasPrefix(m[1], "[") {
+		return m != nil
+	}
+	_, err := netip.ParseAddr(m[1][1 : len(m[1])-1])
+	return err == nil
+}
+
 // userinfo returns how many bytes of what follows "://" are the user and the password. One that holds a slash or a question mark, which
 // it should not, is found too: what stands before that is then no host and port.
 func userinfo(rest string) int {
@@ -39,7 +50,7 @@ func userinfo(rest string) int {
 	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
 		return i + 1
 	}
-	if !hostPort.MatchString(authority) {
+	if !isHostPort(authority) {
 		return strings.LastIndexByte(rest, '@') + 1
 	}
 	return 0

@@ -14,6 +14,7 @@ func TestRedact(t *testing.T) {
 		"http://ada@cam/x":                                                         "http://cam/x",
 		"http://cam/v.cgi?user=ada&pwd=hunter2":                                    "http://cam/v.cgi?user=ada&pwd=***",
 		"http://cam/v.cgi?access_token=1;loginPassword=2&fps=5":                    "http://cam/v.cgi?access_token=***;loginPassword=***&fps=5",
+		"http://[:hunter2]#@cam/x":                                                 "http://cam/x",
 		"http://[fe80::1]:80/x":                                                    "http://[fe80::1]:80/x",
 		"[tcp] Failed: rtsp://u:hunter2@a/b: refused; then 'http://u:hunter2@c/d'": "[tcp] Failed: rtsp://a/b: refused; then 'http://c/d'",
 		"no URL, 3 @ 4":                                                            "no URL, 3 @ 4",
@@ -27,6 +28,7 @@ func TestRedact(t *testing.T) {
 
 func FuzzRedact(f *testing.F) {
 	f.Add("rtsp", "ada", "hunter2", "cam:554/live")
+	f.Add("rtsp", "[", "]#", "")
 	f.Fuzz(func(t *testing.T, scheme, user, password, host string) {
 		const special = " \t\r\n\"'<>"
 		if strings.ContainsAny(user+password+host+scheme, special+"@:/") || strings.ContainsAny(user, "?#") || password == "" {
