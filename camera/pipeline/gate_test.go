@@ -228,6 +228,7 @@ func TestStillJPEG(t *testing.T) {
 			fast.Rate, slow.Rate = 5, 1
 			p := pipeline.New(pipeline.Options{Lossless: lossless})
 			var pool camera.Pool
+			unpack := packed(&pool, 0)
 			decoded, seen, still, last := 0, 0, 0, uint64(0)
 			out := p.AddSink("log", 4, pipeline.SinkFunc(func(_ context.Context, e *pipeline.Event) error {
 				seen++
@@ -241,14 +242,11 @@ func TestStillJPEG(t *testing.T) {
 				return nil
 			}))
 			door := add(t, p, pipeline.Input{Name: "door", Source: src, Tasks: []*pipeline.Task{fast, slow}, Outlets: []*pipeline.Outlet{out}, Gate: &pipeline.Gate{},
-				Decode: func(_ context.Context, f *camera.Frame) (*camera.Frame, error) {
+				Decode: func(ctx context.Context, f *camera.Frame) (*camera.Frame, error) {
 					if decoded++; !lossless && decoded%7 == 0 {
 						time.Sleep(120 * ms) // the next frame comes meanwhile
 					}
-					g := pool.Get(len(f.Data))
-					copy(g.Data, f.Data)
-					g.Width, g.Height, g.Stride, g.Format = f.Width, f.Height, f.Stride, camera.Grey
-					return g, nil
+					return unpack(ctx, f)
 				}})
 			if err := p.Wait(t.Context()); err != nil {
 				t.Fatal(err)

@@ -168,7 +168,7 @@ func (d *daemon) reload(ctx context.Context) {
 func (d *daemon) keep(ctx context.Context) {
 	const turn, rest, longest = 5 * time.Second, time.Second, 6 * time.Hour
 	var pause time.Duration // after the last Settle that failed
-	var settle time.Time    // not before
+	var settle time.Time    // not before: to write a large database anew stops everybody else who writes
 	next := time.NewTimer(0)
 	defer next.Stop()
 	for {
@@ -181,14 +181,14 @@ func (d *daemon) keep(ctx context.Context) {
 			next.Reset(rest)
 			continue
 		}
-		if now := time.Now(); now.Before(settle) {
-			// It failed: to write a large database anew stops everybody else who writes.
-		} else if err := d.store.Settle(ctx); err == nil {
-			pause = 0
-		} else if ctx.Err() == nil {
-			pause = min(max(2*pause, time.Minute), longest)
-			settle = now.Add(pause)
-			d.log.Warn("the key of somebody who was forgotten may still be in the database's files", "error", err, "tried again after", pause)
+		if now := time.Now(); !now.Before(settle) {
+			if err := d.store.Settle(ctx); err == nil {
+				pause = 0
+			} else if ctx.Err() == nil {
+				pause = min(max(2*pause, time.Minute), longest)
+				settle = now.Add(pause)
+				d.log.Warn("the key of somebody who was forgotten may still be in the database's files", "error", err, "tried again after", pause)
+			}
 		}
 		next.Reset(time.Minute)
 	}
