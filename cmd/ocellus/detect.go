@@ -32,9 +32,9 @@ docs/detect.md describes all of it.`,
 	v.flags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&v.card.Head, "head", "", "family of the network's outputs, where they do not show it")
-	f.Var(positive[float64]{&v.card.Score}, "score", "least score (default that of the family)")
-	f.Var(positive[float64]{&v.card.IoU}, "iou", "overlap above which the lesser of two boxes of a class goes (default that of the family)")
-	f.Var(positive[int]{&v.card.Max}, "max", "most objects in a picture (default 200)")
+	f.Var(share{&v.card.Score}, "score", "least score (default that of the family)")
+	f.Var(share{&v.card.IoU}, "iou", "overlap above which the lesser of two boxes of a class goes (default that of the family)")
+	f.Var(positive{&v.card.Max}, "max", "most objects in a picture (default 200)")
 	f.StringVar(&v.card.Units, "units", "", "of boxes that the network has decoded itself: pixels or unit")
 	return cmd
 }

@@ -217,7 +217,7 @@ func (e *evaluation) pedestrians(ctx context.Context) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.standard, e.detect, e.card.Score = zoo.Pedestrian, true, leastScore
+	e.standard, e.detect, e.card.Score = zoo.Pedestrian, true, new(leastScore)
 	n, err := e.load(480, 360)
 	if err != nil {
 		return nil, err

@@ -179,8 +179,9 @@ func TestEvalRefuses(t *testing.T) {
 
 // TestNumbersOfZero gives flags a 0, which is a number where any has a meaning and refused where it would say nothing.
 func TestNumbersOfZero(t *testing.T) {
-	for _, args := range []string{"detect --score 0 a.jpg", "detect --iou -1 a.jpg", "detect --max 0 a.jpg", "pedestrians --score 0 a.jpg"} {
-		if status, _, stderr := call(strings.Fields(args)...); status != 2 || !strings.Contains(stderr, "it must be above 0") {
+	for args, want := range map[string]string{"detect --score 1.5 a.jpg": "it must be from 0 to 1", "detect --iou -1 a.jpg": "it must be from 0 to 1",
+		"pedestrians --score NaN a.jpg": "it must be from 0 to 1", "detect --max 0 a.jpg": "it must be above 0"} {
+		if status, _, stderr := call(strings.Fields(args)...); status != 2 || !strings.Contains(stderr, want) {
 			t.Errorf("%s: status %d, %q", args, status, stderr)
 		}
 	}

@@ -195,7 +195,7 @@ func TestFinetuneRefusals(t *testing.T) {
 // TestOverridden lays cards beside the file that is to be written.
 func TestOverridden(t *testing.T) {
 	c := &tuning{out: filepath.Join(t.TempDir(), "out.onnx")}
-	published := card.Card{Labels: []string{"cat", "dog", "new"}, Score: 0.5, Input: card.Input{Order: "bgr", Mean: []float64{1, 2, 3}}}
+	published := card.Card{Labels: []string{"cat", "dog", "new"}, Score: new(0.5), Input: card.Input{Order: "bgr", Mean: []float64{1, 2, 3}}}
 	for text, want := range map[string]string{
 		"": "",
 		"labels: [cat, dog, new]\ninput: {order: bgr, mean: [1, 2, 3]}\n": "",

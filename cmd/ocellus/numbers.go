@@ -27,32 +27,43 @@ func (o *optional) String() string {
 
 func (o *optional) Type() string { return "float" }
 
-// positive is a flag's number above 0: 0 stands for a flag that was left out.
-type positive[T float64 | int] struct{ to *T }
+// share is a flag's number from 0 to 1, which stays nil where it is left out.
+type share struct{ to **float64 }
 
-func (p positive[T]) Set(s string) (err error) {
-	switch to := any(p.to).(type) {
-	case *float64:
-		*to, err = strconv.ParseFloat(s, 64)
-	case *int:
-		*to, err = strconv.Atoi(s)
+func (s share) Set(text string) error {
+	v, err := strconv.ParseFloat(text, 64)
+	if err == nil && !(v >= 0 && v <= 1) {
+		return errors.New("it must be from 0 to 1")
 	}
-	if err == nil && !(*p.to > 0) {
+	*s.to = &v
+	return err
+}
+
+func (s share) String() string {
+	if s.to == nil || *s.to == nil {
+		return ""
+	}
+	return fmt.Sprint(**s.to)
+}
+
+func (s share) Type() string { return "float" }
+
+// positive is a flag's number above 0: 0 stands for a flag that was left out.
+type positive struct{ to *int }
+
+func (p positive) Set(s string) (err error) {
+	*p.to, err = strconv.Atoi(s)
+	if err == nil && *p.to <= 0 {
 		return errors.New("it must be above 0")
 	}
 	return err
 }
 
-func (p positive[T]) String() string {
+func (p positive) String() string {
 	if p.to == nil || *p.to == 0 {
 		return ""
 	}
 	return fmt.Sprint(*p.to)
 }
 
-func (p positive[T]) Type() string {
-	if _, ok := any(p.to).(*int); ok {
-		return "int"
-	}
-	return "float"
-}
+func (p positive) Type() string { return "int" }

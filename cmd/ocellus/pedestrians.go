@@ -27,7 +27,7 @@ Any detector that knows people can take the place of the program's own network:
 	}
 	v.flags(cmd)
 	f := cmd.Flags()
-	f.Var(positive[float64]{&v.card.Score}, "score", "least score (default that of the network)")
+	f.Var(share{&v.card.Score}, "score", "least score (default that of the network)")
 	f.StringVar(&v.card.Head, "head", "", "family of the network's outputs, where they do not show it")
 	return cmd
 }

@@ -122,6 +122,35 @@ func TestDetect(t *testing.T) {
 	}
 }
 
+// TestDetectFromZero gives a score and an overlap of 0 by the card and by flags: they are not taken for the family's 0.25 and 0.45.
+func TestDetectFromZero(t *testing.T) {
+	net := network(t, func(g *model.Graph, in *model.Value) *model.Value { // sees two things of class 1 that overlap by 0.14, one of them faintly
+		v := make([]float32, 63*7)
+		copy(v, []float32{8, 16, 8, 8, 0.9, 0, 1})
+		copy(v[70:], []float32{14, 16, 8, 8, 0.1, 0, 1})
+		axes := model.Const("axes", tensor.Of([]int64{1, 2, 3}, 3))
+		mean := g.Add("mean", &layer.Reduce{Fn: layer.ReduceMean}, in, axes)
+		none := g.Add("none", &layer.Binary{Fn: layer.Mul}, mean, model.Const("zero", tensor.Of([]float32{0}, 1)))
+		return g.Add("output", &layer.Binary{Fn: layer.Add}, model.Const("answer", tensor.Of(v, 1, 63, 7)), none)
+	})
+	pic := twoHalves(t, filepath.Join(t.TempDir(), "a.png"))
+	for _, c := range []struct {
+		card, flags string
+		want        int
+	}{
+		{"{}", "", 1}, {"score: 0", "", 2}, {"{score: 0, iou: 0}", "", 1}, {"score: 0", "--score 0.5", 1}, {"score: 0.5", "--score 0", 2},
+		{"{}", "--score 0", 2}, {"iou: 0.3", "--score 0 --iou 0", 1},
+	} {
+		if err := os.WriteFile(strings.TrimSuffix(net, ".onnx")+".yaml", []byte(c.card+"\n"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		status, stdout, stderr := call(append([]string{"detect", "--model", net, "--json", pic}, strings.Fields(c.flags)...)...)
+		if got := strings.Count(stdout, `"box"`); status != 0 || got != c.want {
+			t.Errorf("%s %s: %d found, want %d: status %d, %s", c.card, c.flags, got, c.want, status, stderr)
+		}
+	}
+}
+
 func TestDetectFolder(t *testing.T) {
 	net, dir, out := network(t, finder), t.TempDir(), filepath.Join(t.TempDir(), "new", "folder")
 	twoHalves(t, filepath.Join(dir, "a.jpg"))

@@ -45,9 +45,12 @@ func TestParse(t *testing.T) {
 	}
 	if c.Head != "yolox" || !slices.Equal(c.Labels, []string{"person"}) || c.Input.Size != "192x192" || c.Input.Order != "bgr" || c.Input.Fit != "letterbox" ||
 		!slices.Equal(c.Input.Pad, []float64{114}) || len(c.Input.Mean) != 3 || len(c.Input.Std) != 3 || c.Input.Resample != "area" || len(c.Input.Region) != 4 ||
-		c.Score != 0.4 || c.IoU != 0.5 || c.Max != 20 || c.Logits == nil || *c.Logits || c.Units != "pixels" ||
+		*c.Score != 0.4 || *c.IoU != 0.5 || c.Max != 20 || c.Logits == nil || *c.Logits || c.Units != "pixels" ||
 		c.Anchors.Maps[0].Stride != 8 || c.Anchors.Maps[0].Sizes[1] != [2]float64{16, 24.5} || c.Anchors.Variance[1] != 0.2 {
 		t.Errorf("%+v", c)
+	}
+	if c, err = Parse([]byte("score: 0\niou: 0\n")); err != nil || c.Score == nil || *c.Score != 0 || c.IoU == nil || *c.IoU != 0 {
+		t.Errorf("a score and an overlap of 0: %+v, %v", c, err)
 	}
 	if c, err = Parse(nil); err != nil || c.Head != "" {
 		t.Errorf("an empty file: %+v, %v", c, err)
@@ -170,7 +173,7 @@ func TestReadModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, err := card.FromMeta(g.Meta)
-	if err != nil || c.Score != 0.5 || !slices.Equal(c.Labels, []string{"a", "b"}) || c.Input.Mean[0] != 127.5 || c.Input.Std[0] != 127.5 || g.Meta["more"] != "stays" {
+	if err != nil || *c.Score != 0.5 || !slices.Equal(c.Labels, []string{"a", "b"}) || c.Input.Mean[0] != 127.5 || c.Input.Std[0] != 127.5 || g.Meta["more"] != "stays" {
 		t.Errorf("it carries %v, %v", g.Meta, err)
 	}
 	old, err := onnx.Read(want)

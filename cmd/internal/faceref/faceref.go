@@ -53,7 +53,7 @@ func Open(file string, threads int, sides ...int) (*Reference, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		d, err := detect.New(p, card.Card{Score: faint})
+		d, err := detect.New(p, card.Card{Score: new(faint)})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}

@@ -34,7 +34,7 @@ func TestWindow(t *testing.T) {
 		t.Fatal(err)
 	}
 	yes := true
-	want := card.Card{Head: "ssd", Labels: []string{"person"}, Units: "pixels", Logits: &yes, Score: 0.4, IoU: 0.3,
+	want := card.Card{Head: "ssd", Labels: []string{"person"}, Units: "pixels", Logits: &yes, Score: new(0.4), IoU: new(0.3),
 		Input: card.Input{Size: "160x192", Fit: "letterbox", Pad: []float64{127.5}, Mean: []float64{127.5}, Std: []float64{64}}}
 	if !reflect.DeepEqual(moved.Card, want) {
 		t.Errorf("as a detector it has the card %+v", moved.Card)

@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -27,8 +28,9 @@ func Pedestrians(n *nets.Net) *Task {
 		}
 		p := &people{detectors: detectors}
 		if follow {
-			least := float32(all[0].Card().Score)
-			p.tracker = track.New(track.Options{Low: least, High: min(least+0.1, 0.9), New: min(least+0.2, 0.95)})
+			least := float32(*all[0].Card().Score)
+			low := max(least, math.SmallestNonzeroFloat32) // 0 would stand for the tracker's own
+			p.tracker = track.New(track.Options{Low: low, High: min(least+0.1, 0.9), New: min(least+0.2, 0.95)})
 			p.trails = map[int][][2]float64{}
 		}
 		return p, nil

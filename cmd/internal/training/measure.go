@@ -104,7 +104,7 @@ func rgb(p data.Pixels) kernels.Picture {
 // faint is the least score that counts in a curve of precision over recall.
 const faint = 0.02
 
-// detector is the network as it finds objects, from a score on.
+// detector is the network as it finds objects, from a score on; 0 stands for that of its family.
 func detector(g *model.Graph, c card.Card, score float64, threads int) (*detect.Detector, error) {
 	g, c, err := nets.Detector(g, c)
 	if err != nil {
@@ -114,7 +114,10 @@ func detector(g *model.Graph, c card.Card, score float64, threads int) (*detect.
 	if err != nil {
 		return nil, err
 	}
-	c.Score = score
+	c.Score = nil
+	if score > 0 {
+		c.Score = &score
+	}
 	return detect.New(p, c)
 }
 

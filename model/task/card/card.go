@@ -17,13 +17,13 @@ import (
 // MetaKey is the key under which a model's metadata holds its Card, as one JSON object.
 const MetaKey = "ocellus.card"
 
-// Card describes a network. A field that is its zero value says nothing.
+// Card describes a network. A field that is its zero value says nothing; a score or an overlap of 0 is one that points to 0.
 type Card struct {
 	Head    string   `json:"head,omitempty"`   // family of the outputs, such as "yolox"
 	Labels  []string `json:"labels,omitempty"` // names of the classes, from class 0 on
 	Input   Input    `json:"input,omitzero"`
-	Score   float64  `json:"score,omitempty"`  // least score of a detection
-	IoU     float64  `json:"iou,omitempty"`    // overlap above which the lesser of two boxes of a class goes
+	Score   *float64 `json:"score,omitempty"`  // least score of a detection
+	IoU     *float64 `json:"iou,omitempty"`    // overlap above which the lesser of two boxes of a class goes
 	Max     int      `json:"max,omitempty"`    // most detections in a picture
 	Logits  *bool    `json:"logits,omitempty"` // whether scores come before softmax or sigmoid
 	Units   string   `json:"units,omitempty"`  // of decoded boxes: "pixels" of the network's input, or "unit" for 0..1
@@ -104,11 +104,13 @@ func (c *Card) Check() error {
 			return fmt.Errorf("input.region: %v is not inside 0..1", r)
 		}
 	}
-	if !(c.Score >= 0 && c.Score <= 1) {
-		return fmt.Errorf("score: %g is not in 0..1", c.Score)
-	}
-	if !(c.IoU >= 0 && c.IoU <= 1) {
-		return fmt.Errorf("iou: %g is not in 0..1", c.IoU)
+	for _, f := range []struct {
+		name string
+		v    *float64
+	}{{"score", c.Score}, {"iou", c.IoU}} {
+		if f.v != nil && !(*f.v >= 0 && *f.v <= 1) {
+			return fmt.Errorf("%s: %g is not in 0..1", f.name, *f.v)
+		}
 	}
 	if c.Max < 0 {
 		return fmt.Errorf("max: %d is negative", c.Max)

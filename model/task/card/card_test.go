@@ -1,6 +1,7 @@
 package card
 
 import (
+	"encoding/json"
 	"reflect"
 	"slices"
 	"strings"
@@ -10,15 +11,25 @@ import (
 func TestOver(t *testing.T) {
 	yes := true
 	under := Card{
-		Head: "yolox", Labels: []string{"a"}, Score: 0.3, IoU: 0.4, Max: 7, Logits: &yes, Units: "unit", Anchors: &Anchors{},
+		Head: "yolox", Labels: []string{"a"}, Score: new(0.3), IoU: new(0.4), Max: 7, Logits: &yes, Units: "unit", Anchors: &Anchors{},
 		Window: &Window{},
 		Input:  Input{Size: "1x1", Order: "rgb", Fit: "crop", Pad: []float64{1}, Mean: []float64{1, 2, 3}, Std: []float64{4, 5, 6}, Resample: "area", Region: []float64{0, 0, 1, 1}},
 	}
 	if got := (Card{}).Over(under); !reflect.DeepEqual(got, under) {
 		t.Errorf("nothing over a card: %+v", got)
 	}
-	if got := under.Over(Card{Head: "x", Score: 0.9, Labels: []string{"b"}}); !reflect.DeepEqual(got, under) {
+	if got := under.Over(Card{Head: "x", Score: new(0.9), Labels: []string{"b"}}); !reflect.DeepEqual(got, under) {
 		t.Errorf("a full card over another: %+v", got)
+	}
+	// A 0 is kept, also through the metadata of a network.
+	zero := Card{Score: new(0.0), IoU: new(0.0)}
+	text, err := json.Marshal(zero)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := FromMeta(map[string]string{MetaKey: string(text)})
+	if c = c.Over(under); err != nil || c.Score == nil || *c.Score != 0 || c.IoU == nil || *c.IoU != 0 || c.Max != 7 {
+		t.Errorf("0 over a card: %s, %+v, %v", text, c, err)
 	}
 	// Numbers for red, green and blue are turned round where blue comes first.
 	got := Input{Order: "bgr", Std: []float64{9, 8, 7}}.Over(under.Input)
@@ -51,8 +62,8 @@ func TestCheck(t *testing.T) {
 		{Card{Input: Input{Pad: []float64{1e9}}}, "input.pad"},
 		{Card{Input: Input{Region: []float64{0, 0, 1}}}, "input.region"},
 		{Card{Input: Input{Region: []float64{0.5, 0, 0.6, 1}}}, "input.region"},
-		{Card{Score: 1.5}, "score"},
-		{Card{IoU: -1}, "iou"},
+		{Card{Score: new(1.5)}, "score"},
+		{Card{IoU: new(-1.0)}, "iou"},
 		{Card{Max: -1}, "max"},
 		{Card{Anchors: &Anchors{}}, "anchors.maps"},
 		{Card{Anchors: &Anchors{Maps: []AnchorMap{{Stride: 0, Sizes: map1[0].Sizes}}}}, "anchors.maps[0].stride"},

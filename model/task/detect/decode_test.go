@@ -34,7 +34,8 @@ func (o *outputs) decode(t *testing.T, c card.Card, w, h int) (string, []box) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := boxes{min: float32(c.Score), logits: c.Logits != nil && *c.Logits, ports: o.ports}
+	c = c.Over(card.Card{Score: new(0.0)})
+	b := boxes{min: float32(*c.Score), logits: c.Logits != nil && *c.Logits, ports: o.ports}
 	if err := b.take(o.data); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,7 @@ func TestYOLOX(t *testing.T) {
 	copy(v[19*7:], []float32{0.5, -0.25, math.Ln2, 0, 0.8, 0.125, 0.5})
 	// Cell 6 is (2, 1) of stride 8: centre (2·8, 1·8), size (8, 8).
 	copy(v[6*7:], []float32{0, 0, 0, 0, 0.5, 1, 0.25})
-	name, got := o.decode(t, card.Card{Score: 0.3}, 32, 32)
+	name, got := o.decode(t, card.Card{Score: new(0.3)}, 32, 32)
 	near(t, name, got, box{x0: 12, y0: 4, x1: 20, y1: 12, score: 0.5, class: 0}, box{x0: 8, y0: 4, x1: 40, y1: 20, score: 0.4, class: 1})
 	if name != "yolox" {
 		t.Errorf("taken for %s", name)
@@ -93,7 +94,7 @@ func TestYOLOX(t *testing.T) {
 		}
 	}
 	logits := true
-	name, got = o.decode(t, card.Card{Score: 0.3, Logits: &logits}, 32, 32)
+	name, got = o.decode(t, card.Card{Score: new(0.3), Logits: &logits}, 32, 32)
 	near(t, name, got, box{x0: 12, y0: 4, x1: 20, y1: 12, score: 0.375, class: 1})
 }
 
@@ -101,7 +102,7 @@ func TestYOLOv5(t *testing.T) {
 	var o outputs
 	v := o.add("output0", 1, 3*cells32, 7)
 	copy(v[40*7:], []float32{10, 12, 4, 6, 0.5, 0.5, 0.75})
-	name, got := o.decode(t, card.Card{Score: 0.3}, 32, 32)
+	name, got := o.decode(t, card.Card{Score: new(0.3)}, 32, 32)
 	near(t, name, got, box{x0: 8, y0: 9, x1: 12, y1: 15, score: 0.375, class: 1})
 	if name != "yolov5" {
 		t.Errorf("taken for %s", name)
@@ -112,7 +113,7 @@ func TestYOLOv5(t *testing.T) {
 func TestNamedHead(t *testing.T) {
 	var o outputs
 	copy(o.add("output", 1, cells32, 6), []float32{10, 12, 4, 6, 0.5, 1})
-	name, got := o.decode(t, card.Card{Score: 0.3, Head: "yolov5"}, 32, 32)
+	name, got := o.decode(t, card.Card{Score: new(0.3), Head: "yolov5"}, 32, 32)
 	near(t, name, got, box{x0: 8, y0: 9, x1: 12, y1: 15, score: 0.5, class: 0})
 }
 
@@ -122,13 +123,13 @@ func TestYOLOv8(t *testing.T) {
 	for i, x := range []float32{10, 12, 4, 6, 0.25, 0.75, 0.5} {
 		v[i*cells32+20] = x
 	}
-	name, got := o.decode(t, card.Card{Score: 0.3}, 32, 32)
+	name, got := o.decode(t, card.Card{Score: new(0.3)}, 32, 32)
 	near(t, name, got, box{x0: 8, y0: 9, x1: 12, y1: 15, score: 0.75, class: 1})
 	if name != "yolov8" {
 		t.Errorf("taken for %s", name)
 	}
 	// With one label the two last rows are not classes.
-	name, got = o.decode(t, card.Card{Score: 0.2, Labels: []string{"a"}}, 32, 32)
+	name, got = o.decode(t, card.Card{Score: new(0.2), Labels: []string{"a"}}, 32, 32)
 	near(t, name, got, box{x0: 8, y0: 9, x1: 12, y1: 15, score: 0.25, class: 0})
 }
 
@@ -152,7 +153,7 @@ func TestNanoDet(t *testing.T) {
 	// Cell 2 of stride 16 is (0, 1): its point is (0.5·16, 1.5·16) = (8, 24).
 	sides(o.data[2].Float32s()[2*4*bins:], 0.5, 1, 7, 2.5)
 	o.data[3].Float32s()[2*3+1] = 0.5
-	name, got := o.decode(t, card.Card{Score: 0.3}, 32, 32)
+	name, got := o.decode(t, card.Card{Score: new(0.3)}, 32, 32)
 	near(t, name, got, box{x0: 8 - 0.5*16, y0: 24 - 1*16, x1: 8 + 7*16, y1: 24 + 2.5*16, score: 0.5, class: 1})
 	if name != "nanodet" {
 		t.Errorf("taken for %s", name)
@@ -168,7 +169,7 @@ func TestThirtyTwoClasses(t *testing.T) {
 	}
 	o.data[4].Float32s()[31] = 0.9
 	sides(o.data[5].Float32s(), 1, 1, 1, 1)
-	name, got := o.decode(t, card.Card{Score: 0.3}, 32, 32)
+	name, got := o.decode(t, card.Card{Score: new(0.3)}, 32, 32)
 	near(t, name, got, box{x0: 16 - 32, y0: 16 - 32, x1: 16 + 32, y1: 16 + 32, score: 0.9, class: 31})
 }
 
@@ -181,7 +182,7 @@ func TestPicoDet(t *testing.T) {
 	// Cell 3 of stride 32 is (1, 1): its point is (48, 48).
 	sides(o.data[5].Float32s()[3*4*bins:], 1, 1, 0.5, 0.5)
 	o.data[4].Float32s()[3*2] = 0.75
-	name, got := o.decode(t, card.Card{Score: 0.3}, 64, 64)
+	name, got := o.decode(t, card.Card{Score: new(0.3)}, 64, 64)
 	near(t, name, got, box{x0: 16, y0: 16, x1: 64, y1: 64, score: 0.75, class: 0})
 	if name != "picodet" {
 		t.Errorf("taken for %s", name)
@@ -195,7 +196,7 @@ func TestNanoDetPlus(t *testing.T) {
 	// Row 64+6 is cell (2, 1) of stride 16: its point is (2·16, 1·16).
 	v[70*row+1] = 0.5
 	sides(v[70*row+2:], 1, 1, 1, 1)
-	name, got := o.decode(t, card.Card{Score: 0.3}, 64, 64)
+	name, got := o.decode(t, card.Card{Score: new(0.3)}, 64, 64)
 	near(t, name, got, box{x0: 16, y0: 0, x1: 48, y1: 32, score: 0.5, class: 1})
 	if name != "nanodet_plus" {
 		t.Errorf("taken for %s", name)
@@ -210,7 +211,7 @@ func TestFastestDet(t *testing.T) {
 	for i, x := range []float32{0.5, math.Ln2, 0, 0, float32(math.Log(3)), 0.125, 0.25} {
 		v[i*4+1] = x
 	}
-	name, got := o.decode(t, card.Card{Score: 0.3}, 64, 32)
+	name, got := o.decode(t, card.Card{Score: new(0.3)}, 64, 32)
 	near(t, name, got, box{x0: 51.2 - 16, y0: -12, x1: 51.2 + 16, y1: 12, score: float32(math.Pow(2, -1.4)), class: 1})
 	if name != "fastestdet" {
 		t.Errorf("taken for %s", name)
@@ -230,7 +231,7 @@ func TestCentre(t *testing.T) {
 		v[(k+1)*6+4], v[(k+1)*6+5] = x, x
 	}
 	logits := true
-	name, got := o.decode(t, card.Card{Score: 0.3, Logits: &logits}, 24, 16)
+	name, got := o.decode(t, card.Card{Score: new(0.3), Logits: &logits}, 24, 16)
 	near(t, name, got, box{x0: 4, y0: 8, x1: 28, y1: 20, score: 0.5})
 	if name != "centre" {
 		t.Errorf("taken for %s", name)
@@ -246,7 +247,7 @@ func TestCentreLandmarks(t *testing.T) {
 		v[(5+k)*6+4] = x
 	}
 	// Cell 4 is (1, 1) of cells of 8: its middle is (12, 12), and each side is e⁰ cells away; landmarks are parts of 8 away.
-	name, got := o.decode(t, card.Card{Head: "centre", Labels: []string{"face"}, Score: 0.3}, 24, 16)
+	name, got := o.decode(t, card.Card{Head: "centre", Labels: []string{"face"}, Score: new(0.3)}, 24, 16)
 	near(t, name, got, box{x0: 4, y0: 4, x1: 20, y1: 20, score: 0.5, points: []float32{8, 10, 16, 28}})
 	// Planes that are no pairs, and a network whose card does not say so, are none of this family.
 	for _, c := range []struct {
@@ -277,7 +278,7 @@ func TestYuNet(t *testing.T) {
 	copy(o.data[6].Float32s()[7*4:], []float32{0.5, 1, 0, math.Ln2})
 	copy(o.data[9].Float32s()[7*10:], []float32{0, 0, 1, 0, 0.5, 0.5, 0, 1, 1, 1})
 	o.data[2].Float32s()[0], o.data[5].Float32s()[0] = 9, 0.25
-	name, got := o.decode(t, card.Card{Score: 0.3}, 32, 32)
+	name, got := o.decode(t, card.Card{Score: new(0.3)}, 32, 32)
 	near(t, name, got,
 		box{x0: 24, y0: 8, x1: 32, y1: 24, score: 0.5, points: []float32{24, 8, 32, 8, 28, 12, 24, 16, 32, 16}},
 		box{x0: -16, y0: -16, x1: 16, y1: 16, score: 0.5, points: make([]float32, 10)})
@@ -304,7 +305,7 @@ func TestSCRFD(t *testing.T) {
 			copy(o.data[7].Float32s()[5*10:], []float32{0, 0, 0.5, 0, 0.25, 0.5, 0, 1, 1, 1})
 			points = []float32{0, 16, 8, 16, 4, 24, 0, 32, 16, 32}
 		}
-		name, got := o.decode(t, card.Card{Score: 0.3}, 32, 32)
+		name, got := o.decode(t, card.Card{Score: new(0.3)}, 32, 32)
 		near(t, name, got, box{x0: -8, y0: 0, x1: 16, y1: 20, score: 0.75, points: points})
 		if name != "scrfd" {
 			t.Errorf("taken for %s", name)
@@ -326,7 +327,7 @@ func TestBlazeFace(t *testing.T) {
 	for k := range 12 {
 		want.points = append(want.points, 24+float32(k+1))
 	}
-	name, got := o.decode(t, card.Card{Score: 0.3}, 128, 128)
+	name, got := o.decode(t, card.Card{Score: new(0.3)}, 128, 128)
 	near(t, name, got, want)
 	if name != "blazeface" {
 		t.Errorf("taken for %s", name)
@@ -348,7 +349,7 @@ func TestSSD(t *testing.T) {
 		}
 		scores[3*c.classes], scores[4*c.classes-1] = 0.2, 0.8
 		copy(boxes[3*4:], []float32{0.25, 0.5, 0.75, 1.5})
-		name, got := o.decode(t, card.Card{Score: 0.3}, 320, 240)
+		name, got := o.decode(t, card.Card{Score: new(0.3)}, 320, 240)
 		near(t, name, got, box{x0: 80, y0: 120, x1: 240, y1: 360, score: 0.8, class: c.classes - 2})
 		if name != c.family {
 			t.Errorf("taken for %s, not %s", name, c.family)
@@ -369,7 +370,7 @@ func TestSSDAnchors(t *testing.T) {
 		}
 	}
 	logits := true
-	c := card.Card{Score: 0.5, Logits: &logits, Anchors: &card.Anchors{Maps: []card.AnchorMap{
+	c := card.Card{Score: new(0.5), Logits: &logits, Anchors: &card.Anchors{Maps: []card.AnchorMap{
 		{Stride: 16, Sizes: [][2]float64{{10, 10}, {20, 10}}}, {Stride: 32, Sizes: [][2]float64{{32, 32}}},
 	}}}
 	name, got := o.decode(t, c, 32, 32)
@@ -402,7 +403,7 @@ func TestDecoded(t *testing.T) {
 			o.add(c.count, 1)[0] = 1
 		}
 		c.want.score = 0.5
-		name, got := o.decode(t, card.Card{Score: 0.3, Units: c.units}, 320, 240)
+		name, got := o.decode(t, card.Card{Score: new(0.3), Units: c.units}, 320, 240)
 		if name != "ssd_nms" {
 			t.Errorf("taken for %s", name)
 		}
@@ -502,7 +503,7 @@ func TestFamiliesRecognised(t *testing.T) {
 			if err != nil || f.name != name {
 				t.Errorf("%s taken for %q, %v", name, f.name, err)
 			}
-			if c := (card.Card{}).Over(f.card); c.Check() != nil || c.Score == 0 || c.IoU == 0 || c.Max == 0 || c.Input.Order == "" {
+			if c := (card.Card{}).Over(f.card); c.Check() != nil || c.Score == nil || c.IoU == nil || c.Max == 0 || c.Input.Order == "" {
 				t.Errorf("%s: defaults %+v, %v", name, c, c.Check())
 			}
 		}

@@ -76,7 +76,7 @@ func New(p *model.Program, c card.Card) (*Detector, error) {
 // Family names the family that the network was found to be of.
 func (d *Detector) Family() string { return d.family }
 
-// Card returns the card in force: the given one with the family's defaults.
+// Card returns the card in force: the given one with the family's defaults. Its Score and IoU are not nil.
 func (d *Detector) Card() card.Card { return d.card }
 
 // Classes returns the number of classes; 0 where the network does not tell.
@@ -90,7 +90,7 @@ func (d *Detector) Detect(ctx context.Context, pic kernels.Picture) ([]Detection
 	if err := d.net.Run(ctx, pic); err != nil {
 		return nil, err
 	}
-	return d.Again(d.card.Score)
+	return d.Again(*d.card.Score)
 }
 
 // Again returns what is in the picture of the last Detect from another score on.
@@ -103,7 +103,7 @@ func (d *Detector) Again(score float64) ([]Detection, error) {
 	if err := d.head.decode(&d.boxes); err != nil {
 		return nil, err
 	}
-	kept := d.boxes.suppress(float32(d.card.IoU), d.card.Max)
+	kept := d.boxes.suppress(float32(*d.card.IoU), d.card.Max)
 	return d.place(kept), nil
 }
 

@@ -46,74 +46,74 @@ var nanodet = card.Input{Order: "bgr", Fit: "letterbox"}.Over(imagenet)
 var families = []family{
 	{
 		name: "yunet", want: "cls, obj [N,1], bbox [N,4] and kps [N,10] for strides 8, 16 and 32", faces: true,
-		card:  card.Card{Input: card.Input{Order: "bgr", Fit: "letterbox"}, Score: 0.6, IoU: 0.3},
+		card:  card.Card{Input: card.Input{Order: "bgr", Fit: "letterbox"}, Score: new(0.6), IoU: new(0.3)},
 		match: matchYuNet,
 	},
 	{
 		name: "scrfd", want: "scores [2N,1], boxes [2N,4] and perhaps landmarks [2N,10] for strides 8, 16 and 32", faces: true,
-		card:  card.Card{Input: card.Input{Order: "rgb", Fit: "letterbox", Mean: []float64{127.5}, Std: []float64{128}}, Score: 0.5, IoU: 0.4},
+		card:  card.Card{Input: card.Input{Order: "rgb", Fit: "letterbox", Mean: []float64{127.5}, Std: []float64{128}}, Score: new(0.5), IoU: new(0.4)},
 		match: matchSCRFD,
 	},
 	{
 		name: "nanodet", want: "scores [N,classes] and distances [N,32] for strides 8, 16 and 32",
-		card:  card.Card{Input: nanodet, Score: 0.35, IoU: 0.6},
+		card:  card.Card{Input: nanodet, Score: new(0.35), IoU: new(0.6)},
 		match: func(s *signature) decoder { return matchDFL(s, 8, 16, 32) },
 	},
 	{
 		name: "picodet", want: "scores [N,classes] and distances [N,32] for strides 8, 16, 32 and 64",
-		card:  card.Card{Input: imagenet, Score: 0.4, IoU: 0.6},
+		card:  card.Card{Input: imagenet, Score: new(0.4), IoU: new(0.6)},
 		match: func(s *signature) decoder { return matchDFL(s, 8, 16, 32, 64) },
 	},
 	{
 		name: "nanodet_plus", want: "one output [N,classes+32], N the cells of strides 8, 16, 32 and 64",
-		card:  card.Card{Input: nanodet, Score: 0.35, IoU: 0.6},
+		card:  card.Card{Input: nanodet, Score: new(0.35), IoU: new(0.6)},
 		match: matchNanoDetPlus,
 	},
 	{
 		name: "yolox", want: "one output [N,5+classes], N the cells of strides 8, 16 and 32",
-		card:  card.Card{Input: card.Input{Order: "bgr", Fit: "letterbox", Pad: []float64{114}}, Score: 0.3, IoU: 0.45},
+		card:  card.Card{Input: card.Input{Order: "bgr", Fit: "letterbox", Pad: []float64{114}}, Score: new(0.3), IoU: new(0.45)},
 		match: matchYOLOX,
 	},
 	{
 		name: "yolov5", want: "one output [N,5+classes], N three times the cells of strides 8, 16 and 32",
-		card:  card.Card{Input: card.Input{Order: "rgb", Fit: "letterbox", Pad: []float64{114}, Std: []float64{255}}, Score: 0.25, IoU: 0.45},
+		card:  card.Card{Input: card.Input{Order: "rgb", Fit: "letterbox", Pad: []float64{114}, Std: []float64{255}}, Score: new(0.25), IoU: new(0.45)},
 		match: matchYOLOv5,
 	},
 	{
 		name: "yolov8", want: "one output [4+classes,N], N the cells of strides 8, 16 and 32",
-		card:  card.Card{Input: card.Input{Order: "rgb", Fit: "letterbox", Pad: []float64{114}, Std: []float64{255}}, Score: 0.25, IoU: 0.5},
+		card:  card.Card{Input: card.Input{Order: "rgb", Fit: "letterbox", Pad: []float64{114}, Std: []float64{255}}, Score: new(0.25), IoU: new(0.5)},
 		match: matchYOLOv8,
 	},
 	{
 		name: "fastestdet", want: "one output [5+classes,h,w]",
-		card:  card.Card{Input: card.Input{Order: "bgr", Std: []float64{255}}, Score: 0.6, IoU: 0.5},
+		card:  card.Card{Input: card.Input{Order: "bgr", Std: []float64{255}}, Score: new(0.6), IoU: new(0.5)},
 		match: matchFastestDet,
 	},
 	{
 		name: "centre", want: "one output [5,h,w], or [5+2 for each landmark,h,w]",
-		card:  card.Card{Input: card.Input{Order: "rgb", Fit: "letterbox", Pad: []float64{127.5}}, Score: 0.3, IoU: 0.5},
+		card:  card.Card{Input: card.Input{Order: "rgb", Fit: "letterbox", Pad: []float64{127.5}}, Score: new(0.3), IoU: new(0.5)},
 		match: matchCentre,
 	},
 	{
 		name: "blazeface", want: "boxes [N,4+2 for each landmark] and scores [N,1]", faces: true,
 		card: card.Card{
-			Input: card.Input{Order: "rgb", Fit: "letterbox", Mean: []float64{127.5}, Std: []float64{127.5}}, Score: 0.6, IoU: 0.3,
+			Input: card.Input{Order: "rgb", Fit: "letterbox", Mean: []float64{127.5}, Std: []float64{127.5}}, Score: new(0.6), IoU: new(0.3),
 		},
 		match: matchBlazeFace,
 	},
 	{
 		name: "ultraface", want: "scores [N,2] and boxes [N,4]", faces: true,
-		card:  card.Card{Input: card.Input{Order: "rgb", Mean: []float64{127}, Std: []float64{128}}, Score: 0.7, IoU: 0.3},
+		card:  card.Card{Input: card.Input{Order: "rgb", Mean: []float64{127}, Std: []float64{128}}, Score: new(0.7), IoU: new(0.3)},
 		match: func(s *signature) decoder { return matchSSD(s, 2) },
 	},
 	{
 		name: "ssd", want: "scores [N,1+classes] and boxes [N,4]",
-		card:  card.Card{Input: card.Input{Order: "rgb", Mean: []float64{127}, Std: []float64{128}}, Score: 0.4, IoU: 0.45},
+		card:  card.Card{Input: card.Input{Order: "rgb", Mean: []float64{127}, Std: []float64{128}}, Score: new(0.4), IoU: new(0.45)},
 		match: func(s *signature) decoder { return matchSSD(s, 0) },
 	},
 	{
 		name: "ssd_nms", want: "boxes [M,4], scores [M] and classes or labels [M], and perhaps their number",
-		card:  card.Card{Input: card.Input{Order: "rgb"}, Score: 0.4, IoU: 1},
+		card:  card.Card{Input: card.Input{Order: "rgb"}, Score: new(0.4), IoU: new(1.0)},
 		match: matchDecoded,
 	},
 }

@@ -158,7 +158,7 @@ func TestPedestrians(t *testing.T) {
 		{"fastestdet", "fastestdet", 0.885},
 	} {
 		t.Run(c.model, func(t *testing.T) {
-			d := detector(t, c.model, card.Card{Score: 0.02}, nil)
+			d := detector(t, c.model, card.Card{Score: new(0.02)}, nil)
 			if d.Family() != c.family {
 				t.Fatalf("taken for %s", d.Family())
 			}

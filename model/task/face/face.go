@@ -84,7 +84,7 @@ func (d *Detector) portrait(ctx context.Context, pic kernels.Picture) ([]Face, e
 	if err != nil || len(faces) > 0 {
 		return faces, err
 	}
-	unsure, err := d.net.Again(d.Card().Score / 2)
+	unsure, err := d.net.Again(*d.Card().Score / 2)
 	if err != nil {
 		return nil, err
 	}

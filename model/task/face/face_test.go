@@ -229,7 +229,7 @@ func spots(t *testing.T) *Detector {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := NewDetector(p, card.Card{Head: "centre", Labels: []string{"face"}, Score: 0.5, IoU: 0.5, Input: card.Input{Fit: "letterbox"}})
+	d, err := NewDetector(p, card.Card{Head: "centre", Labels: []string{"face"}, Score: new(0.5), IoU: new(0.5), Input: card.Input{Fit: "letterbox"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -386,7 +386,7 @@ func TestCard(t *testing.T) {
 	}
 	c.Epochs, c.Old = 1, shapes(40, numbers(0, 2))
 	c.Card = card.Card{Labels: numbers(0, 2), Input: card.Input{Mean: []float64{127.5}, Std: []float64{127.5}}}
-	want := card.Card{Labels: append(numbers(0, 2), "new"), Score: 0.5, Input: c.Card.Input}
+	want := card.Card{Labels: append(numbers(0, 2), "new"), Score: new(0.5), Input: c.Card.Input}
 	var asked card.Card
 	c.Check = func(published card.Card) error { asked = published; return nil }
 	if g, err = onnx.Read(must(t, c).Model); err != nil {

@@ -82,7 +82,7 @@ type Mine struct {
 	Every    int     `yaml:"every"`    // epochs; 0: never
 	Pictures int     `yaml:"pictures"` // how many are looked at each time, drawn by the seed
 	Most     int     `yaml:"most"`     // places of one picture, the surest errors
-	Score    float64 `yaml:"score"`    // from which on a place counts as found
+	Score    float64 `yaml:"score"`    // from which on a place counts as found; 0: that of the family
 }
 
 // Data says what examples are made of.
