@@ -56,6 +56,9 @@ middle of the picture goes in as RGB from -1 to 1.`,
 			ctx, cancel := interruptible(cmd) // of all INPUTs
 			defer cancel()
 			cmd.SetContext(ctx)
+			if err := v.sparing(args, npy); err != nil {
+				return err
+			}
 			net, err := v.load(112, 112)
 			if err != nil {
 				return err
@@ -96,6 +99,17 @@ middle of the picture goes in as RGB from -1 to 1.`,
 	v.flags(cmd)
 	cmd.Flags().StringVar(&npy, "npy", "", "`FILE` to write the vectors to, one a row")
 	return cmd
+}
+
+// sparing refuses to write a result, or none for "", over a file that is read.
+func (v *vision) sparing(inputs []string, result string) error {
+	read := []string{v.model, v.file, v.labels}
+	for _, arg := range inputs {
+		if in, err := sources.Open(arg, sources.Options{}); err == nil { // what is wrong with it shows when it is looked at
+			read = append(read, in.Files...)
+		}
+	}
+	return claim(read, result)
 }
 
 // onePicture says whether an INPUT is one picture.

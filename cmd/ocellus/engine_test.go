@@ -267,6 +267,39 @@ func TestInferRefuses(t *testing.T) {
 	}
 }
 
+// TestResultsSpareInputs names files that infer and inspect read as the places of their results.
+func TestResultsSpareInputs(t *testing.T) {
+	net, dir := small(t), t.TempDir()
+	input := filepath.Join(dir, "y_0.npy") // as the output is called
+	if err := os.Rename(npy(t, "x.npy", tensor.Of(smallInput, 1, 1, 3, 3)), input); err != nil {
+		t.Fatal(err)
+	}
+	before := map[string][]byte{net: must(os.ReadFile(net)), input: must(os.ReadFile(input))}
+	drawn := filepath.Join(dir, "net.svg")
+	for _, c := range []struct {
+		status int
+		want   string
+		args   []string
+	}{
+		{1, "over a file that this run reads", []string{"infer", net, "--input", input, "--output-dir", dir}},
+		{1, "over a file that this run reads", []string{"inspect", net, "--dot", net}},
+		{1, "over a file that this run reads", []string{"inspect", net, "--svg", net}},
+		{2, "two kinds of results", []string{"inspect", net, "--svg", drawn, "--dot", drawn}},
+	} {
+		if status, out, errOut := call(c.args...); status != c.status || out != "" || !strings.Contains(errOut, c.want) {
+			t.Errorf("%q: status %d, %q, %q", c.args, status, out, errOut)
+		}
+	}
+	for path, b := range before {
+		if !bytes.Equal(must(os.ReadFile(path)), b) {
+			t.Errorf("%s is another file now", path)
+		}
+	}
+	if status, _, errOut := call("infer", net, "--input", input, "--output-dir", filepath.Join(dir, "new")); status != 0 {
+		t.Error(errOut)
+	}
+}
+
 // benchKeys are the keys that other programs rely on, in order.
 var benchKeys = []string{"model", "threads", "isa", "precision", "input", "load_ms", "first_ms", "median_ms", "min_ms", "p95_ms", "gmac", "arena_bytes", "weights_bytes", "rss_bytes"}
 

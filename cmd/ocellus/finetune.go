@@ -206,6 +206,11 @@ func (t *tuning) run(cmd *cobra.Command) error {
 	if err := t.examples(); err != nil {
 		return err
 	}
+	if s == nil {
+		if err := claim(t.files(), t.out, besides(t.out)); err != nil {
+			return err
+		}
+	}
 	ctx, cancel := interruptible(cmd)
 	defer cancel()
 	c.Threads, c.Progress = t.team(), reporter(cmd.ErrOrStderr())
@@ -342,6 +347,17 @@ func (t *tuning) examples() error {
 		c.Test, err = openExamples(t.test, from, "t10k")
 	}
 	return err
+}
+
+// files are those that are read.
+func (t *tuning) files() []string {
+	files := []string{t.model, cards.Name(t.model), besides(t.model)}
+	for _, set := range []data.Labelled{t.config.Data, t.config.Old, t.config.Test} {
+		if set != nil {
+			files = append(files, set.Files()...)
+		}
+	}
+	return files
 }
 
 // openExamples opens a folder of folders, or of the idx files PART-images-idx3-ubyte and PART-labels-idx1-ubyte, perhaps compressed.

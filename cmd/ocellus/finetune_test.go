@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ocellus-vision/ocellus/cmd/internal/cards"
 	"github.com/ocellus-vision/ocellus/model/onnx"
 	"github.com/ocellus-vision/ocellus/model/task/card"
 )
@@ -127,17 +128,26 @@ func TestFinetuneCard(t *testing.T) {
 		t.Fatal(err)
 	}
 	pictures, store := rowPictures(t, 11, 10), filepath.Join(digits, "store")
-	before, err := os.ReadFile(net)
-	if err != nil {
+	tune := []string{"finetune", "--model", net, "--data", pictures, "--rate", "0.02", "--epochs", "30"}
+	for _, path := range append(must(filepath.Glob(filepath.Join(pictures, "7", "*.png"))), net) {
+		was := must(os.ReadFile(path))
+		if status, _, stderr := call(append(tune, "-o", path)...); status != statusFailed || !strings.Contains(stderr, "over a file that this run reads") {
+			t.Errorf("-o %s: status %d, %s", path, status, stderr)
+		}
+		if !bytes.Equal(must(os.ReadFile(path)), was) {
+			t.Errorf("%s is another file now", path)
+		}
+	}
+	next := filepath.Join(digits, "next.onnx")
+	if err := os.Link(side, cards.Name(next)); err != nil {
 		t.Fatal(err)
 	}
-	tune := []string{"finetune", "--model", net, "--data", pictures, "--rate", "0.02", "--epochs", "30"}
-	status, _, stderr := call(append(tune, "-o", net)...)
-	if want := side + " would go before what is written into " + net; status != statusFailed || !strings.Contains(stderr, want) || strings.Contains(stderr, "step") {
+	status, _, stderr := call(append(tune, "-o", next)...)
+	if want := cards.Name(next) + " would go before what is written into " + next; status != statusFailed || !strings.Contains(stderr, want) || strings.Contains(stderr, "step") {
 		t.Errorf("a card would hide the new class: status %d, %s", status, stderr)
 	}
-	if after, err := os.ReadFile(net); err != nil || !bytes.Equal(after, before) {
-		t.Errorf("the network was written to, %v", err)
+	if _, err := os.Stat(next); err == nil {
+		t.Error("the network was written")
 	}
 	if status, out, stderr := call(append(tune, "--store", store)...); status != 0 {
 		t.Fatalf("status %d\n%s%s", status, out, stderr)

@@ -52,7 +52,7 @@ output says which output is in which file.`,
 			if err != nil {
 				return err
 			}
-			in, err := readInputs(g, files)
+			in, read, err := readInputs(g, files)
 			if err != nil {
 				return err
 			}
@@ -64,13 +64,17 @@ output says which output is in which file.`,
 			if err != nil {
 				return err
 			}
+			paths := outputPaths(dir, prog.Outputs())
+			if err := claim(append(read, args[0]), paths...); err != nil {
+				return err
+			}
 			ctx, cancel := interruptible(cmd)
 			defer cancel()
 			out := model.Tensors{}
 			if err := prog.NewSession().Run(ctx, in, out); err != nil {
 				return err
 			}
-			written, err := writeOutputs(dir, prog.Outputs(), out)
+			written, err := writeOutputs(dir, paths, prog.Outputs(), out)
 			if err != nil {
 				return err
 			}
@@ -100,31 +104,32 @@ func modelArg(_ *cobra.Command, args []string) error {
 	return usageErrorf("one model at a time; %q is too much", args[1])
 }
 
-// readInputs reads the files of the --input flags.
-func readInputs(g *model.Graph, files []string) (model.Tensors, error) {
-	in := model.Tensors{}
+// readInputs reads the files of the --input flags, and returns their names too.
+func readInputs(g *model.Graph, files []string) (in model.Tensors, paths []string, err error) {
+	in = model.Tensors{}
 	for _, arg := range files {
 		name, path, err := splitInput(g, arg)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if in[name] != nil {
-			return nil, usageErrorf("--input %s: the input %q is there twice", arg, name)
+			return nil, nil, usageErrorf("--input %s: the input %q is there twice", arg, name)
 		}
 		t, err := tensorfile.Read(path)
 		if err != nil {
-			return nil, fmt.Errorf("input %q: %w", name, err)
+			return nil, nil, fmt.Errorf("input %q: %w", name, err)
 		}
 		if in[name], err = asDeclared(t, inputOf(g, name)); err != nil {
-			return nil, fmt.Errorf("input %q: %s: %w", name, path, err)
+			return nil, nil, fmt.Errorf("input %q: %s: %w", name, path, err)
 		}
+		paths = append(paths, path)
 	}
 	for _, v := range g.Inputs {
 		if in[v.Name] == nil {
-			return nil, usageErrorf("no file for input %s (%s): add --input %s=FILE", v.Name, declared(v), v.Name)
+			return nil, nil, usageErrorf("no file for input %s (%s): add --input %s=FILE", v.Name, declared(v), v.Name)
 		}
 	}
-	return in, nil
+	return in, paths, nil
 }
 
 // carrier gives the type in which .npy files hold elements that NumPy has no type for.
@@ -164,23 +169,31 @@ type outputFile struct {
 	File  string `json:"file"`
 }
 
-// writeOutputs writes each output to a file of its own.
-func writeOutputs(dir string, ports []model.Port, out model.Tensors) ([]outputFile, error) {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, err
-	}
+// outputPaths returns the file of each output.
+func outputPaths(dir string, ports []model.Port) []string {
 	names := make([]string, len(ports))
 	for i, p := range ports {
 		names[i] = p.Name
 	}
+	paths := tensorfile.Names(names)
+	for i, file := range paths {
+		paths[i] = filepath.Join(dir, file+".npy")
+	}
+	return paths
+}
+
+// writeOutputs writes each output to its file in a folder.
+func writeOutputs(dir string, paths []string, ports []model.Port, out model.Tensors) ([]outputFile, error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, err
+	}
 	written := make([]outputFile, len(ports))
-	for i, file := range tensorfile.Names(names) {
-		t := out[names[i]]
-		path := filepath.Join(dir, file+".npy")
-		if err := tensorfile.Write(path, t); err != nil {
-			return nil, fmt.Errorf("output %q: %w", names[i], err)
+	for i, p := range ports {
+		t := out[p.Name]
+		if err := tensorfile.Write(paths[i], t); err != nil {
+			return nil, fmt.Errorf("output %q: %w", p.Name, err)
 		}
-		written[i] = outputFile{names[i], t.DType().String(), append([]int{}, t.Shape()...), path}
+		written[i] = outputFile{p.Name, t.DType().String(), append([]int{}, t.Shape()...), paths[i]}
 	}
 	return written, nil
 }

@@ -49,6 +49,9 @@ same every time. GFLOP/s counts two operations per multiply-accumulate.`,
 			if runs < 1 {
 				return usageErrorf("--runs %d: at least 1 is meant", runs)
 			}
+			if err := claim(args, dot, svg); err != nil {
+				return err
+			}
 			end, err := eng.begin()
 			if err != nil {
 				return err

@@ -74,6 +74,9 @@ with finite differences in float64.`,
 			if err != nil {
 				return err
 			}
+			if err := claim(job.Files(), out, curve); err != nil {
+				return err
+			}
 			w := cmd.ErrOrStderr()
 			size := job.Trainer.Size()
 			fmt.Fprintf(w, "%s: %s parameters; a step of %d examples takes %s of working memory and %s multiply-accumulates\n", job.Recipe.Name,

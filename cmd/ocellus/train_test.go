@@ -119,6 +119,7 @@ func TestTrainRefusals(t *testing.T) {
 		}
 		return f
 	}
+	images := must(os.ReadFile(filepath.Join(dir, "images")))
 	for _, c := range []struct {
 		status int
 		want   string
@@ -138,6 +139,10 @@ func TestTrainRefusals(t *testing.T) {
 		{statusFailed, "is a folder; name a file", []string{recipe, "--data", dir, "-o", dir}},
 		{statusFailed, "no such file or directory; make the folder", []string{recipe, "--data", dir, "-o", net, "--curve", filepath.Join(dir, "no", "curve.svg")}},
 		{statusFailed, "is a folder; name a file", []string{recipe, "--data", dir, "-o", net, "--checkpoint", blocked}},
+		{statusFailed, "over a file that this run reads", []string{recipe, "--data", dir, "-o", recipe}},
+		{statusFailed, "over a file that this run reads", []string{recipe, "--data", dir, "-o", filepath.Join(dir, "images")}},
+		{statusFailed, "over a file that this run reads", []string{recipe, "--data", dir, "-o", net, "--curve", filepath.Join(dir, "labels")}},
+		{statusUsage, "two kinds of results", []string{recipe, "--data", dir, "-o", net, "--curve", net}},
 		{statusFailed, "which is none; move that, or name another file with -o", []string{recipe, "--data", dir, "-o", odd}},
 		{statusFailed, "data: valid: there are no examples to measure on",
 			[]string{spoil("valid: {images: images, labels: labels}", "valid: {images: no_images, labels: no_labels}"), "--data", dir, "-o", net}},
@@ -147,7 +152,7 @@ func TestTrainRefusals(t *testing.T) {
 			t.Errorf("%v: status %d, %q, %q; it should say %q", c.args, status, out, stderr, c.want)
 		}
 	}
-	if _, err := os.Stat(net); err == nil {
+	if _, err := os.Stat(net); err == nil || !slices.Equal(must(os.ReadFile(filepath.Join(dir, "images"))), images) {
 		t.Error("a refused run wrote a network")
 	}
 }

@@ -324,6 +324,35 @@ func TestBadPictures(t *testing.T) {
 	}
 }
 
+// TestEmbedSparesInput names files that are read as the place of the vectors: nothing is written.
+func TestEmbedSparesInput(t *testing.T) {
+	net, dir := network(t, means), t.TempDir()
+	pic := twoHalves(t, filepath.Join(dir, "a.png"))
+	other := twoHalves(t, filepath.Join(dir, "b.png"))
+	link := filepath.Join(dir, "link.npy")
+	if err := os.Symlink(pic, link); err != nil {
+		t.Fatal(err)
+	}
+	before := map[string][]byte{}
+	for _, path := range []string{net, pic, other} {
+		before[path] = must(os.ReadFile(path))
+	}
+	for _, args := range [][]string{{pic, "--npy", pic}, {other, pic, "--npy", pic}, {dir, "--npy", other}, {pic, "--npy", link}, {pic, "--npy", net}} {
+		status, stdout, stderr := call(append([]string{"embed", "--model", net}, args...)...)
+		if status != 1 || stdout != "" || !strings.Contains(stderr, "over a file that this run reads") {
+			t.Errorf("%q: status %d, %q, %q", args, status, stdout, stderr)
+		}
+	}
+	for path, b := range before {
+		if !bytes.Equal(must(os.ReadFile(path)), b) {
+			t.Errorf("%s is another file now", path)
+		}
+	}
+	if status, _, stderr := call("embed", "--model", net, pic, "--npy", filepath.Join(dir, "v.npy")); status != 0 {
+		t.Error(stderr)
+	}
+}
+
 func TestVisionRefuses(t *testing.T) {
 	net, dir := network(t, finder), t.TempDir()
 	pic := twoHalves(t, filepath.Join(dir, "a.png"))
@@ -348,14 +377,14 @@ func TestVisionRefuses(t *testing.T) {
 		{"detect --model N none.png", 1, "none.png"},
 		{"detect --model N nothing:1", 1, `nothing is known here by the name "nothing"`},
 		{"detect --model N --order gbr A", 2, `--order: "gbr" is none of rgb, bgr, grey`},
-		{"detect --model N --score 2 A", 2, "--score: 2 is not in 0..1"},
+		{"detect --model N --score 2 A", 2, "it must be from 0 to 1"},
 		{"detect --model N --std 0 A", 2, "--std"},
 		{"detect --model N --head yunet A", 1, `head yunet has cls, obj`},
 		{"detect --model N --size 64x64 A", 1, "takes pictures of 32x32, not 64x64"},
 		{"detect --model N --card CARD A", 1, `unknown field "ordr"`},
 		{"detect --model N A out.bmp", 2, "pictures are written as .png or .jpg"},
 		{"detect --model N DIR out.png", 2, "2 pictures need a folder"},
-		{"detect --model N A A", 1, "would be written over a file of the INPUT"},
+		{"detect --model N A A", 1, "would be written over a file that this run reads"},
 		{"detect --model N DIR DIR", 1, "2 of 2 pictures failed"},
 		{"detect --model N --labels NAMES A", 1, "3 labels for 2 classes"},
 		{"classify --model N --top 0 A", 2, "--top 0"},

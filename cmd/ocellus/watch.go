@@ -108,13 +108,32 @@ func (w *watching) run(cmd *cobra.Command, input, output string, load func() ([]
 	return errors.Join(err, s.end(ctx))
 }
 
+// claim refuses to write results, of which "" is none, over files that are read, or over one another.
+func claim(inputs []string, results ...string) error {
+	files := sinks.NewFiles(inputs)
+	for _, path := range results {
+		if path == "" {
+			continue
+		}
+		if err := usage(files.Claim(path)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func openOutput(path string, in *sources.Input, only string, files *sinks.Files) (*sinks.Output, error) {
 	out, err := sinks.Open(path, sinks.Options{Stills: in.Stills, Total: in.Total, Only: only, Files: files})
-	var usage *sinks.UsageError
-	if errors.As(err, &usage) {
-		return nil, &exitError{statusUsage, err}
+	return out, usage(err)
+}
+
+// usage returns err, as one that means the command line was wrong where it is about the OUTPUT that was named.
+func usage(err error) error {
+	var named *sinks.UsageError
+	if errors.As(err, &named) {
+		return &exitError{statusUsage, err}
 	}
-	return out, err
+	return err
 }
 
 // session is one run of a verb.

@@ -400,7 +400,7 @@ func TestOutputSparesInput(t *testing.T) {
 	}
 	for _, args := range runs {
 		status, _, stderr := call(append([]string{"pedestrians", "--model", net}, strings.Fields(args)...)...)
-		if status != 1 || !strings.Contains(stderr, "would be written over a file of the INPUT") {
+		if status != 1 || !strings.Contains(stderr, "would be written over a file that this run reads") {
 			t.Errorf("%s: status %d, %q", args, status, stderr)
 		}
 	}

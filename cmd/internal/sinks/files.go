@@ -28,8 +28,21 @@ func NewFiles(inputs []string) *Files {
 func (f *Files) spare(path string) error {
 	info, err := os.Stat(path)
 	if err == nil && slices.ContainsFunc(f.inputs, func(in os.FileInfo) bool { return os.SameFile(in, info) }) {
-		return fmt.Errorf("%s: the result would be written over a file of the INPUT; name another file or folder for it", path)
+		return fmt.Errorf("%s: the result would be written over a file that this run reads; name another file or folder for it", path)
 	}
+	return nil
+}
+
+// Claim notes that a result goes to a file. It returns an error where the run reads that file, and a *UsageError where it writes another result there.
+func (f *Files) Claim(path string) error {
+	if err := f.spare(path); err != nil {
+		return err
+	}
+	lies := resolve(path)
+	if f.taken(lies) {
+		return usagef("%s: two kinds of results would be written to this file; name another one for either", path)
+	}
+	f.take(lies)
 	return nil
 }
 

@@ -84,13 +84,10 @@ func Open(path string, o Options) (*Output, error) {
 	case !pictures.Writable(path):
 		return nil, usagef("%s: pictures are written as .png or .jpg, clips as .gif or %s", path, strings.Join(ffmpeg.Extensions, ", "))
 	}
-	if err := out.files.spare(path); err != nil {
+	out.lies = resolve(path)
+	if err := out.files.Claim(path); err != nil {
 		return nil, err
 	}
-	if out.lies = resolve(path); out.files.taken(out.lies) {
-		return nil, usagef("%s: two kinds of results would be written to this file; name another one for either", path)
-	}
-	out.files.take(out.lies)
 	return out, nil
 }
 

@@ -223,7 +223,7 @@ func TestInputsAreSpared(t *testing.T) {
 	img := plain(5, 5, color.RGBA{}, 0)
 	files := NewFiles(append(inputs, "rtsp://camera/1"))
 	for _, name := range []string{"a.png", "clip.gif", "clip.mp4", "soft.gif", "hard.mp4"} {
-		if _, err := Open(filepath.Join(dir, name), Options{Files: files}); err == nil || !strings.Contains(err.Error(), "over a file of the INPUT") {
+		if _, err := Open(filepath.Join(dir, name), Options{Files: files}); err == nil || !strings.Contains(err.Error(), "over a file that this run reads") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

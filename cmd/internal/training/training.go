@@ -34,6 +34,7 @@ type Job struct {
 	dir      string // of the data
 	id       string
 	hashes   map[string]string // of the data's files
+	files    []string
 	options  train.Options
 	metadata map[string]string
 	card     card.Card
@@ -45,10 +46,11 @@ func Prepare(file, dir string, o train.Options) (*Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &Job{Recipe: r, dir: dir, options: o}
+	j := &Job{Recipe: r, dir: dir, options: o, files: []string{file}}
 	if j.learn, j.valid, err = r.Open(dir); err != nil {
 		return nil, err
 	}
+	j.files = slices.Concat(j.files, j.learn.Files(), j.valid.Files())
 	if err := j.measurable(); err != nil {
 		return nil, fmt.Errorf("%s: data: valid: %w", file, err)
 	}
@@ -58,9 +60,11 @@ func Prepare(file, dir string, o train.Options) (*Job, error) {
 	if build := arch.Nets[r.Net]; build != nil {
 		j.Graph = build(r.Seed)
 	} else if filepath.Ext(r.Net) == ".onnx" {
-		if j.Graph, err = onnx.ReadFile(filepath.Join(filepath.Dir(file), r.Net)); err != nil {
+		base := filepath.Join(filepath.Dir(file), r.Net)
+		if j.Graph, err = onnx.ReadFile(base); err != nil {
 			return nil, err
 		}
+		j.files = append(j.files, base)
 	} else {
 		return nil, fmt.Errorf("%s: there is no net %q; there are %s, and files that end in .onnx", file, r.Net, strings.Join(arch.Names(), ", "))
 	}
@@ -113,6 +117,9 @@ func Shapes(g *model.Graph, fields []data.Field, n int) (inputs map[string][]int
 
 // mostNamed is the most files of data whose digests are written one by one.
 const mostNamed = 16
+
+// Files returns what was read: the recipe, the network that it begins with where that is a file, and the files of the data.
+func (j *Job) Files() []string { return j.files }
 
 // identify hashes the recipe, the network's weights and the data.
 func (j *Job) identify(file string) error {
