@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -50,6 +51,16 @@ var measures = map[string]func(*evaluation, context.Context) (figures, error){
 var serves = map[string][]string{
 	"list":  {"pedestrians", "scene", "face-detection", "face-identification"},
 	"pairs": {"faces"}, "frames": {"face-detection"}, "reference": {"face-detection"}, "threshold": {"face-identification"},
+}
+
+// wanted refuses flags that none of the tasks reads. serves says of each flag that not all read, which do.
+func wanted(cmd *cobra.Command, serves map[string][]string, tasks ...string) error {
+	for _, name := range slices.Sorted(maps.Keys(serves)) {
+		if cmd.Flags().Changed(name) && !slices.ContainsFunc(serves[name], func(t string) bool { return slices.Contains(tasks, t) }) {
+			return usageErrorf("--%s is of %s, not of %s", name, strings.Join(serves[name], ", "), strings.Join(tasks, ", "))
+		}
+	}
+	return nil
 }
 
 // figures is what was measured.
@@ -100,10 +111,8 @@ pictures, or people) and the number of examples.
 				return err
 			}
 			defer end()
-			for name, tasks := range serves {
-				if cmd.Flags().Changed(name) && !slices.Contains(tasks, args[0]) {
-					return usageErrorf("--%s is of %s, not of %s", name, strings.Join(tasks, ", "), args[0])
-				}
+			if err := wanted(cmd, serves, args...); err != nil {
+				return err
 			}
 			if e.data == "" {
 				return usageErrorf("--data is missing: the pictures to measure on")

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -62,6 +63,8 @@ func newRun() *cobra.Command {
 
 Without --model a task uses the network in the program; detect, classify, segment
 and embed have none. Faces are named after the people of 'ocellus face enrol'.
+What is only of tasks that do not look is refused: --map, --store, --threshold and
+the --model of another.
 
 On a camera every task takes the newest frame whenever it is free: nothing waits,
 frames that nobody had time for are dropped and counted, and each result is a
@@ -83,6 +86,9 @@ line of its own. In clips and folders every task sees every frame.`,
 			}
 			if !cmd.Flags().Changed("task") {
 				r.possible(files)
+			}
+			if err := r.wanted(cmd, files); err != nil {
+				return err
 			}
 			return r.run(cmd, args[0], strings.Join(args[1:], ""), func() ([]*tasks.Task, error) { return r.load(files) })
 		},
@@ -146,6 +152,23 @@ func (r *runner) possible(files map[string]string) {
 		fmt.Fprintf(r.stderr, "ocellus: without %s: there is no network for it; --task %[1]s says what to do\n", task)
 		return true
 	})
+}
+
+// readers says which tasks read a flag that not all do.
+var readers = map[string][]string{"map": {"scene", "segment"}, "store": {"faces"}, "threshold": {"faces"}}
+
+// wanted refuses flags and networks of tasks that are not among those that look.
+func (r *runner) wanted(cmd *cobra.Command, files map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		task := name
+		if name == zoo.FaceDetector || name == zoo.FaceEmbedder {
+			task = "faces"
+		}
+		if !slices.Contains(r.tasks, task) {
+			return usageErrorf("--model %s=%s is of %s, not of %s", name, files[name], task, strings.Join(r.tasks, ", "))
+		}
+	}
+	return wanted(cmd, readers, r.tasks...)
 }
 
 // load opens the tasks.

@@ -411,6 +411,33 @@ func TestOutputSparesInput(t *testing.T) {
 	}
 }
 
+// TestFlagsOfOtherTasks gives run flags that none of its tasks reads: each is refused and says which task has it, and nothing is written.
+func TestFlagsOfOtherTasks(t *testing.T) {
+	net := people(t, network(t, finder))
+	t.Chdir(t.TempDir())
+	twoHalves(t, "x.png")
+	for args, want := range map[string]string{
+		"--map map.png":                    "--map is of scene, segment, not of pedestrians",
+		"--store people.json":              "--store is of faces, not of pedestrians",
+		"--threshold 0":                    "--threshold is of faces, not of pedestrians",
+		"--model segment=seg.onnx":         "--model segment=seg.onnx is of segment, not of pedestrians",
+		"--model face_detector=yunet.onnx": "--model face_detector=yunet.onnx is of faces, not of pedestrians",
+	} {
+		status, stdout, stderr := call(append([]string{"run", "--task", "pedestrians", "--model", "pedestrians=" + net, "x.png", "out/"}, strings.Fields(args)...)...)
+		if status != 2 || stdout != "" || !strings.Contains(stderr, want) {
+			t.Errorf("%s: status %d, %q, %q", args, status, stdout, stderr)
+		}
+	}
+	if left := must(os.ReadDir(".")); len(left) != 1 {
+		t.Errorf("refused runs left %v", left)
+	}
+	seg := network(t, scorer)
+	status, _, stderr := call("run", "--task", "pedestrians,segment", "--model", "pedestrians="+net, "--model", "segment="+seg, "x.png", "--map", "map.png")
+	if _, err := os.Stat("map.png"); status != 0 || err != nil {
+		t.Errorf("of two tasks one reads --map: status %d, %v, %s", status, err, stderr)
+	}
+}
+
 // TestMapsBesideOutput writes label maps and what is drawn to one place.
 func TestMapsBesideOutput(t *testing.T) {
 	net := network(t, scorer)
