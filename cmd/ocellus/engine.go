@@ -4,15 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ocellus-vision/ocellus/cmd/internal/cli"
 	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/tensor"
@@ -58,11 +56,9 @@ func (e *engine) team() int {
 // activeISA names the instruction set that multiplies: the one in force, or what the self-test left of it.
 func activeISA() string { return kernels.Active(kernels.OpGemm).String() }
 
-// interruptible returns the command's context, which also ends when the user interrupts the program. The second interrupt ends the program at once.
+// interruptible returns the command's context; see cli.Interruptible.
 func interruptible(cmd *cobra.Command) (context.Context, context.CancelFunc) {
-	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	return ctx, stop
+	return cli.Interruptible(cmd.Context())
 }
 
 // splitInput cuts NAME=VALUE. NAME may be left out where the network has one input; it may itself hold an equals sign.

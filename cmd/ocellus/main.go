@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ocellus-vision/ocellus/cmd/internal/cli"
 )
 
 // verbs holds the constructor of every verb. A verb is one file: its constructor, its flags, and a RunE that writes results to
@@ -65,7 +66,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	strictHelp(root)
+	cli.Strict(root)
 	began := false // whether the command line was understood
 	for _, c := range root.Commands() {
 		onBegin(c, func() { began = true })
@@ -106,61 +107,16 @@ func onBegin(c *cobra.Command, do func()) {
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "ocellus",
-		Short: "Eyes for small computers: convolutional networks on the CPU, in one file",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			return unknownVerb(cmd, args[0])
-		},
+		Use:           "ocellus",
+		Short:         "Eyes for small computers: convolutional networks on the CPU, in one file",
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.SuggestionsMinimumDistance = 2
 	for _, verb := range verbs {
 		root.AddCommand(verb())
 	}
 	return root
-}
-
-// unknownVerb is the error for a verb that cmd does not have.
-func unknownVerb(cmd *cobra.Command, name string) error {
-	if like := cmd.SuggestionsFor(name); len(like) > 0 {
-		return usageErrorf("unknown verb %q; did you mean %q?", name, like[0])
-	}
-	return usageErrorf("unknown verb %q", name)
-}
-
-// strictHelp gives root its verbs help and completion, and has them refuse what there is no help and no completion for.
-func strictHelp(root *cobra.Command) {
-	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd()
-	for _, c := range root.Commands() {
-		switch c.Name() {
-		case "help":
-			c.Args = func(_ *cobra.Command, args []string) error {
-				found, rest, err := root.Find(args)
-				if err == nil && len(rest) > 0 {
-					err = unknownVerb(found, rest[0])
-				}
-				return err
-			}
-		case "completion":
-			c.Args = func(c *cobra.Command, args []string) error {
-				if len(args) == 0 {
-					return nil
-				}
-				var shells []string
-				for _, shell := range c.Commands() {
-					shells = append(shells, shell.Name())
-				}
-				return usageErrorf("there are no completions for %q; the shells are %s", args[0], strings.Join(shells, ", "))
-			}
-			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
-		}
-	}
 }
 
 // writeJSON writes v as one JSON object on one line.

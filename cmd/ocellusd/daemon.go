@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ocellus-vision/ocellus/cmd/internal/cli"
 	"github.com/ocellus-vision/ocellus/cmd/internal/version"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/store"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/watch"
@@ -59,7 +60,7 @@ func (d *daemon) run(ctx context.Context, stderr io.Writer) error {
 		debug.SetGCPercent(gcPercent)
 	}
 	d.log = slog.New(slog.NewTextHandler(stderr, nil))
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := cli.Interruptible(ctx)
 	defer stop()
 	file := newSpy(d.config) // before it is read: what changes meanwhile is noticed
 	c, err := d.settings()

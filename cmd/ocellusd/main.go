@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ocellus-vision/ocellus/cmd/internal/cli"
 	"github.com/ocellus-vision/ocellus/cmd/internal/version"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/config"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/teach"
@@ -28,6 +29,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	cli.Strict(root)
 	cmd, err := root.ExecuteC()
 	var failed *failure
 	switch {
@@ -84,7 +86,6 @@ Without settings it watches a street that it draws itself, at http://127.0.0.1:8
 It reads its settings again when their file changes, or at SIGHUP.`,
 		Example: `  ocellusd
   ocellusd --config /etc/ocellus/ocellusd.yaml --data /var/lib/ocellus`,
-		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: verb(func(cmd *cobra.Command, _ []string) error {

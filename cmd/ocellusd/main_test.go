@@ -4,15 +4,19 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/auth"
 )
@@ -51,7 +55,13 @@ func TestVerbs(t *testing.T) {
 		{[]string{"check", "--config", away}, 1, "1 of 2 cameras failed"},
 		{[]string{"check", "--config", "/nowhere/o.yaml"}, 1, "no such file"},
 		{[]string{"--config", bad}, 1, "did you mean"},
+		{[]string{"chekc"}, 2, `unknown verb "chekc"; did you mean "check"?`},
 		{[]string{"chekc"}, 2, "--help"},
+		{[]string{"help", "check"}, 0, "Check reads the settings"},
+		{[]string{"help", "chekc"}, 2, `unknown verb "chekc"; did you mean "check"?`},
+		{[]string{"completion"}, 0, "autocompletion"},
+		{[]string{"completion", "bash"}, 0, "__start_ocellusd"},
+		{[]string{"completion", "tcsh"}, 2, `no completions for "tcsh"; the shells are bash, fish, powershell, zsh`},
 		{[]string{"--datas", "x"}, 2, "unknown flag"},
 	} {
 		status, out, errs := say(c.args...)
@@ -221,6 +231,66 @@ func TestMoveThatFails(t *testing.T) {
 		t.Error("it listens where another program does")
 	}
 	l.ask(200, "GET", "/healthz", nil, nil)
+}
+
+// TestInterruptTwice stops a daemon that cannot end because nobody reads its log.
+func TestInterruptTwice(t *testing.T) {
+	dir := t.TempDir()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	defer r.Close() // before w, whose writer it lets go
+	cmd := exec.Command(os.Args[0], "--config", write(t, filepath.Join(dir, "o.yaml"), bars("a")), "--data", filepath.Join(dir, "data"), "--listen", "127.0.0.1:0")
+	cmd.Env, cmd.Stderr = append(os.Environ(), asProgram+"=1"), w
+	switch err := cmd.Start(); {
+	case errors.Is(err, syscall.ENOEXEC):
+		t.Skip("the emulated test cannot start a program of its own architecture")
+	case err != nil:
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	var log strings.Builder
+	for b := make([]byte, 4096); !strings.Contains(log.String(), "msg=listening"); {
+		n, err := r.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Write(b[:n])
+	}
+	size, err := unix.FcntlInt(r.Fd(), unix.F_SETPIPE_SZ, 4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { // fills the pipe byte by byte, and waits until r is closed
+		for _, err := w.Write([]byte{'\n'}); err == nil; {
+			_, err = w.Write([]byte{'\n'})
+		}
+	}()
+	for waiting := 0; waiting < size; {
+		if waiting, err = unix.IoctlGetInt(int(r.Fd()), unix.TIOCINQ); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	ended := make(chan struct{})
+	go func() {
+		cmd.Wait()
+		close(ended)
+	}()
+	for range 3000 { // one that comes before the first was taken is none
+		cmd.Process.Signal(os.Interrupt)
+		select {
+		case <-ended:
+			if s := cmd.ProcessState.Sys().(syscall.WaitStatus); !s.Signaled() || s.Signal() != syscall.SIGINT {
+				t.Errorf("%v\n%s", cmd.ProcessState, &log)
+			}
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	t.Error("it does not end")
 }
 
 func TestFolder(t *testing.T) {
