@@ -470,6 +470,71 @@ func TestBrokenHash(t *testing.T) {
 	}
 }
 
+// TestCertificateThatFails takes the files of a certificate away, and the folder in which another is to be made: the one in force stays, and the log says why, once
+// for each fault and day.
+func TestCertificateThatFails(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "tls")
+	said := new(bytes.Buffer)
+	log := slog.New(slog.NewTextHandler(said, nil))
+	own, err := OpenCertificate("", "", dir, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	given, err := OpenCertificate(cert, key, "", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	look := func(c *Certificate, after time.Duration, logged int, texts ...string) {
+		t.Helper()
+		said.Reset()
+		was := c.pair
+		if p, err := c.get(now.Add(after)); err != nil || p != was {
+			t.Errorf("after %s another certificate is in force, %v", after, err)
+		}
+		if n := strings.Count(said.String(), "level=ERROR"); n != logged {
+			t.Errorf("after %s the log says %d times, not %d:\n%s", after, n, logged, said)
+		}
+		for _, text := range texts {
+			if !strings.Contains(said.String(), text) {
+				t.Errorf("after %s the log does not say %q:\n%s", after, text, said)
+			}
+		}
+	}
+	if err := os.WriteFile(key, []byte("no key\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(key, now.Add(time.Hour), now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	look(given, 2*certCheck, 1, "cannot be read", "key.pem", "stays in force")
+	look(given, 4*certCheck, 0)
+	if err := os.Remove(key); err != nil {
+		t.Fatal(err)
+	}
+	look(given, 6*certCheck, 1, "no such file")
+	look(given, 8*certCheck, 0)
+	look(given, 8*certCheck+certSay, 1, "no such file")
+	if err := os.WriteFile(key, good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := given.get(now.Add(10*certCheck + certSay)); err != nil || given.fault != "" {
+		t.Errorf("whole files are not taken up: %q, %v", given.fault, err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir, nil, 0o600); err != nil { // in which nothing can be made
+		t.Fatal(err)
+	}
+	look(own, 2*certCheck, 1, "own certificate cannot be read or renewed", "until=")
+}
+
 func TestCertificate(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "tls")
 	said := new(bytes.Buffer)

@@ -26,7 +26,8 @@ import (
 const (
 	certLife  = 397 * 24 * time.Hour
 	certRenew = 30 * 24 * time.Hour
-	certCheck = time.Minute // how often it is looked whether the files have changed
+	certCheck = time.Minute    // how often it is looked whether the files have changed
+	certSay   = 24 * time.Hour // how often the same fault of theirs is logged
 )
 
 // Certificate is what the program proves itself with over TLS: files of the owner, or ones that are made in a folder.
@@ -39,6 +40,8 @@ type Certificate struct {
 	pair    *tls.Certificate
 	checked time.Time
 	stamp   [2]time.Time
+	fault   string    // why the files were not taken up at the last look; "" where they were
+	said    time.Time // when that was logged
 }
 
 // OpenCertificate reads a certificate and its key from PEM files. Where both names are empty, they are cert.pem and key.pem in dir, which are made when
@@ -79,36 +82,46 @@ func (c *Certificate) get(now time.Time) (*tls.Certificate, error) {
 	c.checked = now
 	if c.own {
 		if err := c.renew(now); err != nil {
-			return c.fallback(err)
+			return c.fallback(now, err)
 		}
 	}
 	var stamp [2]time.Time
 	for i, name := range []string{c.cert, c.key} {
 		info, err := os.Stat(name)
 		if err != nil {
-			return c.fallback(err)
+			return c.fallback(now, err)
 		}
 		stamp[i] = info.ModTime()
 	}
 	if c.pair != nil && stamp == c.stamp {
+		c.fault = ""
 		return c.pair, nil
 	}
 	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
 	if err != nil {
-		return c.fallback(fmt.Errorf("%s and %s: %w", c.cert, c.key, err))
+		return c.fallback(now, fmt.Errorf("%s and %s: %w", c.cert, c.key, err))
 	}
-	c.pair, c.stamp = &pair, stamp
+	c.pair, c.stamp, c.fault = &pair, stamp, ""
 	if c.own {
 		c.log.Info("the certificate is this device's own", "sha256", fingerprint(c.pair), "until", c.pair.Leaf.NotAfter)
 	}
 	return c.pair, nil
 }
 
-func (c *Certificate) fallback(err error) (*tls.Certificate, error) {
-	if c.pair != nil {
-		return c.pair, nil
+// fallback returns the certificate that was in force before the look at now failed, and logs why it did.
+func (c *Certificate) fallback(now time.Time, err error) (*tls.Certificate, error) {
+	if c.pair == nil {
+		return nil, err
 	}
-	return nil, err
+	if text := err.Error(); text != c.fault || now.Sub(c.said) >= certSay {
+		c.fault, c.said = text, now
+		what := "the certificate's files cannot be read: the one before stays in force"
+		if c.own {
+			what = "the device's own certificate cannot be read or renewed: the one before stays in force"
+		}
+		c.log.Error(what, "error", err, "until", c.pair.Leaf.NotAfter)
+	}
+	return c.pair, nil
 }
 
 // renew makes a certificate where there is none that lasts.
