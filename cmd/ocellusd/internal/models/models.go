@@ -67,12 +67,13 @@ type Store struct {
 	db   DB
 	dir  string
 	swap Swap
-	mu   sync.Mutex // one change of what is in force, or removal, at a time
+	mu   sync.Mutex        // one change of what is in force, or removal, at a time
+	used map[string]string // the file of the network that is in use for a task; none: that of the settings
 }
 
 // Open opens a folder of networks, which it makes where there is none.
 func Open(db DB, dir string, swap Swap) (*Store, error) {
-	return &Store{db: db, dir: dir, swap: swap}, os.MkdirAll(dir, 0o700)
+	return &Store{db: db, dir: dir, swap: swap, used: map[string]string{}}, os.MkdirAll(dir, 0o700)
 }
 
 func (s *Store) path(id int64) string { return filepath.Join(s.dir, fmt.Sprintf("%06d.onnx", id)) }
@@ -149,6 +150,7 @@ func (s *Store) Add(ctx context.Context, actor, task string, file []byte) (Model
 }
 
 // Activate puts a network in force; the number 0 is that of the settings. It is tried first, and no frame is lost meanwhile; a *ModelError says why it cannot be used.
+// Where it cannot be written down which one is in force, the one before is again.
 func (s *Store) Activate(ctx context.Context, actor, task string, id int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,12 +172,20 @@ func (s *Store) Activate(ctx context.Context, actor, task string, id int64) erro
 	if err := s.swap(ctx, task, path); err != nil {
 		return &ModelError{err}
 	}
-	return s.db.Write(ctx, func(tx *sql.Tx) error {
+	err := s.db.Write(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.Exec(`UPDATE models SET active = (id = ?) WHERE task = ?`, id, task); err != nil {
 			return err
 		}
 		return audit.Record(tx, actor, "model.activate", task, fmt.Sprint(id))
 	})
+	if err == nil {
+		s.used[task] = path
+		return nil
+	}
+	if back := s.swap(context.WithoutCancel(ctx), task, s.used[task]); back != nil {
+		return fmt.Errorf("%w: the network that was tried is in use until the daemon is restarted: that before cannot be used: %w", err, back)
+	}
+	return fmt.Errorf("the network before is in use again: %w", err)
 }
 
 // whole says whether a file is the one that was sent.
@@ -224,6 +234,8 @@ func (s *Store) Remove(ctx context.Context, actor, task string, id int64) error 
 
 // Restore puts the networks in force that were before the program ended. Those that cannot be used are named in the error; the others are in force.
 func (s *Store) Restore(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	list, err := s.List(ctx)
 	if err != nil {
 		return err
@@ -239,7 +251,9 @@ func (s *Store) Restore(ctx context.Context) error {
 		}
 		if err != nil {
 			failed = append(failed, fmt.Errorf("the network %d for %s: %w", m.ID, m.Task, err))
+			continue
 		}
+		s.used[m.Task] = s.path(m.ID)
 	}
 	return errors.Join(failed...)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,6 +78,81 @@ func TestRemoveWhileTried(t *testing.T) {
 	}
 	if _, err := os.Stat(s.path(m.ID)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestActivateUnwritten puts networks in force while the database cannot be written to: what was in use is in use again, and is so after the next start.
+func TestActivateUnwritten(t *testing.T) {
+	db, dir, file := place(t)
+	sw := &swaps{now: map[string]string{}}
+	s, err := Open(db, dir+"/models", sw.swap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := zoo.Default(zoo.Scene)
+	if err != nil {
+		t.Skip(err)
+	}
+	var ids []int64
+	for _, b := range [][]byte{file, other} {
+		m, err := s.Add(t.Context(), "ada", "pedestrians", b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, m.ID)
+	}
+	// refused cancels the request once the network is in use, so that it is not written down.
+	refused := func(id int64) error {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		s.swap = func(c context.Context, task, path string) error {
+			defer cancel()
+			return sw.swap(c, task, path)
+		}
+		defer func() { s.swap = sw.swap }()
+		return s.Activate(ctx, "ada", "pedestrians", id)
+	}
+	check := func(err error, path string, id int64) {
+		t.Helper()
+		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "is in use again") || sw.now["pedestrians"] != path {
+			t.Errorf("%q is in use, not %q: %v", sw.now["pedestrians"], path, err)
+		}
+		list, err := s.List(t.Context())
+		for _, m := range list {
+			if m.Active != (m.ID == id) {
+				t.Errorf("%d is in force: %v", m.ID, m.Active)
+			}
+		}
+		if err != nil || len(list) != 2 {
+			t.Errorf("%v, %v", list, err)
+		}
+	}
+	check(refused(ids[0]), "", 0)
+	if err := s.Activate(t.Context(), "ada", "pedestrians", ids[0]); err != nil {
+		t.Fatal(err)
+	}
+	check(refused(ids[1]), s.path(ids[0]), ids[0])
+	check(refused(0), s.path(ids[0]), ids[0])
+	if s, err = Open(db, dir+"/models", sw.swap); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Restore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check(refused(ids[1]), s.path(ids[0]), ids[0])
+
+	broken := errors.New("its file is gone")
+	s.swap = func(ctx context.Context, task, path string) error {
+		if path == s.path(ids[0]) {
+			return broken
+		}
+		return sw.swap(ctx, task, path)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	tried := s.swap
+	s.swap = func(c context.Context, task, path string) error { defer cancel(); return tried(c, task, path) }
+	if err := s.Activate(ctx, "ada", "pedestrians", ids[1]); !errors.Is(err, broken) || !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "until the daemon is restarted") {
+		t.Errorf("what was in use cannot be used again: %v", err)
 	}
 }
 

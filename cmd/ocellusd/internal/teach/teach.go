@@ -377,7 +377,8 @@ func (t *Teacher) Versions(ctx context.Context) ([]Version, error) {
 	return list, nil
 }
 
-// Activate puts a model in force, an earlier one or a later one. Nothing that was seen meanwhile is lost.
+// Activate puts a model in force, an earlier one or a later one. Nothing that was seen meanwhile is lost. Where it cannot be written down, the one before is in force
+// again.
 func (t *Teacher) Activate(ctx context.Context, actor string, n int) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -402,9 +403,17 @@ func (t *Teacher) Activate(ctx context.Context, actor string, n int) error {
 		t.now.Store(before)
 		return err
 	}
-	return t.o.DB.Write(ctx, func(tx *sql.Tx) error {
+	err = t.o.DB.Write(ctx, func(tx *sql.Tx) error {
 		return audit.Record(tx, actor, "model.activate", "second opinion", fmt.Sprint(n))
 	})
+	if err == nil {
+		return nil
+	}
+	if back := t.store.Rollback(before.number); back != nil {
+		return fmt.Errorf("%w: model %d is in force nevertheless, because the one before, %d, cannot be put back: %w", err, n, before.number, back)
+	}
+	t.now.Store(before)
+	return fmt.Errorf("model %d is in force again: %w", before.number, err)
 }
 
 // Close ends the lesson that runs, and waits for that.

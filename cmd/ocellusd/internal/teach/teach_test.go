@@ -756,6 +756,30 @@ func TestUnavailable(t *testing.T) {
 
 // TestAnotherClassifier starts with other classifiers than lessons began with, in a folder of an earlier version that noted none: each is in force and unjudged, and
 // what a lesson made of the one before can be taken up again. Without any nothing is taught.
+// TestActivateUnwritten puts a model in force while the database cannot be written to: the one before is in force again, and is so after the next start.
+func TestActivateUnwritten(t *testing.T) {
+	f := fresh(t, "learn")
+	if n, err := f.store.Publish(teachtest.NetworkOf(t, 6), &finetune.Kept{Shape: []int{3, 32, 16}}); err != nil || n != 2 {
+		t.Fatal(n, err)
+	}
+	f.open(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := f.Activate(ctx, "ada", 1); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "model 2 is in force again") {
+		t.Error(err)
+	}
+	if n, err := f.store.Current(); err != nil || n != 2 || f.now.Load().number != 2 {
+		t.Errorf("the store has %d in force, %v; %d judges", n, err, f.now.Load().number)
+	}
+	f.open(t)
+	if x := f.now.Load(); x.number != 2 {
+		t.Errorf("after a start %d judges", x.number)
+	}
+	if err := f.Activate(t.Context(), "ada", 1); err != nil || f.now.Load().number != 1 {
+		t.Errorf("%v, %d judges", err, f.now.Load().number)
+	}
+}
+
 func TestAnotherClassifier(t *testing.T) {
 	f := fresh(t, "learn")
 	first := f.o.Model
