@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -101,15 +100,17 @@ func (d *daemon) openTeacher(ctx context.Context, c *config.Config) (*teach.Teac
 		Version: version.Get().Version, Busy: func() bool { return d.watch.Status().Load.Step > 0 }}
 	var err error
 	if c.Teach.Model != "" {
-		if o.File, err = os.ReadFile(c.Teach.Model); err != nil {
+		f, err := cards.ReadFile(c.Teach.Model)
+		if err != nil {
 			return nil, err
 		}
-		if o.Source, err = cards.Sum(c.Teach.Model); err != nil {
+		o.File = f.Bytes
+		if o.Source, err = f.Sum(); err != nil {
 			return nil, err
 		}
-		if o.Model, err = cards.ReadModel(c.Teach.Model); err != nil {
+		if o.Model, err = f.Model(); err != nil {
 			d.log.Error("teach.model is used without what lies beside it", "error", err)
-			o.Model, err = o.File, nil
+			o.Model = o.File
 		}
 	} else {
 		o.Model, err = zoo.Default(zoo.PedestrianWindow)

@@ -76,6 +76,11 @@ func Name(onnx string) string { return strings.TrimSuffix(onnx, filepath.Ext(onn
 func Beside(model string) (card.Card, error) {
 	path := Name(model)
 	b, err := read(path)
+	return beside(path, b, err)
+}
+
+// beside is Beside of what reading the file gave.
+func beside(path string, b []byte, err error) (card.Card, error) {
 	if errors.Is(err, os.ErrNotExist) || err == nil && isRecipe(b) {
 		return card.Card{}, nil
 	}
@@ -100,43 +105,63 @@ func isRecipe(b []byte) (is bool) {
 	return err == nil && r.Net != nil && r.Loss != nil
 }
 
-// ReadModel reads the file of a model. Where a card lies beside it, what it says comes with it in the metadata, so that the model can do without.
-func ReadModel(path string) ([]byte, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
+// File is the file of a model with that of the card beside it, each read once.
+type File struct {
+	Bytes []byte // of the model
+	path  string
+	side  []byte
+	err   error // of reading side
+}
+
+// ReadFile reads the file of a model and that of the card beside it, where there is one.
+func ReadFile(path string) (*File, error) {
+	f := &File{path: path}
+	var err error
+	if f.Bytes, err = os.ReadFile(path); err != nil {
 		return nil, err
 	}
-	side, err := Beside(path)
+	f.side, f.err = read(Name(path))
+	return f, nil
+}
+
+// Model returns the bytes of the model. Where a card lies beside it, what it says comes with it in the metadata, so that the model can do without.
+func (f *File) Model() ([]byte, error) {
+	side, err := beside(Name(f.path), f.side, f.err)
 	if err != nil || reflect.DeepEqual(side, card.Card{}) {
-		return b, err
+		return f.Bytes, err
 	}
-	g, err := onnx.Read(b)
+	g, err := onnx.Read(f.Bytes)
 	if err == nil {
 		err = describe(g, side)
 	}
+	var b []byte
 	if err == nil {
 		b, err = onnx.Write(g)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", f.path, err)
 	}
 	return b, nil
 }
 
-// Sum returns the SHA-256 of the file of a model and of the card beside it.
-func Sum(path string) (string, error) {
-	h := sha256.New()
-	for _, name := range []string{path, Name(path)} {
-		b, err := os.ReadFile(name)
-		if errors.Is(err, os.ErrNotExist) && name != path {
-			break
-		}
-		if err != nil {
-			return "", err
-		}
-		h.Write(b)
+// Sum returns the SHA-256 of the file of the model and of the card beside it, of one that is too large of its beginning.
+func (f *File) Sum() (string, error) {
+	if f.err != nil && !errors.Is(f.err, os.ErrNotExist) && len(f.side) <= maxBytes {
+		return "", f.err
 	}
+	h := sha256.New()
+	h.Write(f.Bytes)
+	h.Write(f.side)
 	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// ReadModel returns the Model of a File.
+func ReadModel(path string) ([]byte, error) {
+	f, err := ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return f.Model()
 }
 
 // describe lays a card over that in the metadata of a network.

@@ -2,6 +2,9 @@ package cards
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -182,6 +185,28 @@ func TestReadModel(t *testing.T) {
 	}
 	if !slices.EqualFunc(g.Constants(), old.Constants(), func(a, b *model.Value) bool { return bytes.Equal(a.Const.Raw(), b.Const.Raw()) }) {
 		t.Error("its weights are others")
+	}
+	// A file that was read is not read again.
+	f, err := ReadFile(net)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(Name(net))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(append(slices.Clone(want), text...))
+	if err := errors.Join(os.Remove(net), os.Remove(Name(net))); err != nil {
+		t.Fatal(err)
+	}
+	if digest, err := f.Sum(); err != nil || digest != hex.EncodeToString(sum[:]) {
+		t.Errorf("its sum is %s, not %x; %v", digest, sum, err)
+	}
+	if again, err := f.Model(); err != nil || !bytes.Equal(again, got) || !bytes.Equal(f.Bytes, want) {
+		t.Errorf("read once it is another model: %v", err)
+	}
+	if err := os.WriteFile(net, want, 0o666); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.WriteFile(Name(net), []byte("lables: [a, b]\n"), 0o666); err != nil {
 		t.Fatal(err)
