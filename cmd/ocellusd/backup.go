@@ -2,6 +2,7 @@ package main
 
 import (
 	"archive/tar"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -12,9 +13,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ocellus-vision/ocellus/cmd/internal/cli"
 	"github.com/ocellus-vision/ocellus/cmd/ocellusd/internal/store"
 )
 
@@ -25,14 +28,20 @@ func newBackup(p *place) *cobra.Command {
 		Long: `Backup writes the database, snapshots, networks and keys to one file that only its
 owner can read. It holds the key under which faces are encrypted: keep it as safe as
 the device. The file may lie in the data folder, but is safer on another disk. Backups
-that lie in the data folder are left out.`,
+that lie in the data folder are left out. What backups that were killed left beside FILE
+is removed.`,
 		Args: cobra.ExactArgs(1),
 		RunE: verb(func(cmd *cobra.Command, args []string) error {
 			dir, err := p.folder()
 			if err != nil {
 				return err
 			}
-			n, err := backup(cmd.Context(), dir, args[0])
+			if err := sweep(filepath.Dir(args[0])); err != nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "ocellusd: what a backup that was killed left is still there: %v: remove it\n", err)
+			}
+			ctx, cancel := cli.Interruptible(cmd.Context())
+			defer cancel()
+			n, err := backup(ctx, dir, args[0])
 			if err == nil {
 				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s holds %d files of %s\n", args[0], n, dir)
 			}
@@ -64,6 +73,71 @@ backup wrote.`,
 
 // unfinished begins the names of folders in which backups that are being written, or were killed, keep a copy of the database.
 const unfinished = ".ocellusd-backup-"
+
+// beside makes a folder of a backup in another, which is in use until done is called. done removes it.
+func beside(dir string) (path string, done func(), err error) {
+	for {
+		if path, err = os.MkdirTemp(dir, unfinished); err != nil {
+			return "", nil, err
+		}
+		held, err := hold(path)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errHeld) {
+			continue // another backup took it for one that was left, before it was held
+		}
+		return path, func() {
+			os.RemoveAll(path)
+			if err == nil { // else this disk knows no locks
+				held.Close()
+			}
+		}, nil
+	}
+}
+
+// errHeld says that a backup uses a folder.
+var errHeld = errors.New("a backup uses it")
+
+// hold has a folder be in use until what it returns is closed.
+func hold(path string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(path, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		err = errHeld
+	}
+	if err == nil {
+		_, err = os.Lstat(path) // it may have been removed before it was held
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return f, nil
+}
+
+// sweep removes from a folder what backups that were killed left in it.
+func sweep(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil // that nothing can be written there shows when it is
+	}
+	var failed []error
+	for _, e := range entries {
+		if !e.IsDir() || !strings.HasPrefix(e.Name(), unfinished) {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		held, err := hold(path)
+		if err == nil {
+			err = os.RemoveAll(path)
+			held.Close()
+		}
+		if err != nil && !errors.Is(err, errHeld) && !errors.Is(err, fs.ErrNotExist) {
+			failed = append(failed, err)
+		}
+	}
+	return errors.Join(failed...)
+}
 
 // passing are files of the data folder that are not kept: those of the running daemon, and the database itself, of which a copy is.
 func passing(name string) bool {
@@ -101,11 +175,11 @@ func backup(ctx context.Context, dir, file string) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	copied, err := os.MkdirTemp(filepath.Dir(file), unfinished)
+	copied, done, err := beside(filepath.Dir(file))
 	if err != nil {
 		return 0, err
 	}
-	defer os.RemoveAll(copied)
+	defer done()
 	if err := store.Copy(ctx, dir, filepath.Join(copied, store.File)); err != nil {
 		return 0, err
 	}
@@ -116,7 +190,7 @@ func backup(ctx context.Context, dir, file string) (n int, err error) {
 		return 0, err
 	}
 	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
+		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return err
 		}
 		if path != dir && entry.IsDir() && strings.HasPrefix(entry.Name(), unfinished) {

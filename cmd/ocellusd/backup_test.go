@@ -4,6 +4,8 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -103,6 +105,76 @@ func TestBackupIntoDataFolder(t *testing.T) {
 		if want := []string{"device.key", "notes.gz", store.File}; err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s holds %q, %v; want %q", file, got, err, want)
 		}
+	}
+}
+
+// TestBackupSweeps leaves what backups that were killed leave, beside what others use or own: the next backup to that folder removes the former only.
+func TestBackupSweeps(t *testing.T) {
+	dir, data := t.TempDir(), t.TempDir()
+	db, err := store.Open(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	put := func(name string) {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	used, done, err := beside(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(filepath.Join(filepath.Base(used), store.File))
+	put(".ocellusd-backup-1/" + store.File)
+	put(".ocellusd-backup-2/" + store.File)
+	put(".ocellusd-backup-2/lock") // which nobody holds
+	put(".ocellusd-backup-notes")
+	put("mine/" + store.File)
+	entries := func() (names []string) {
+		list, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range list {
+			names = append(names, e.Name())
+		}
+		return names
+	}
+	if status, _, errs := say("backup", filepath.Join(dir, "b.tar.gz"), "--data", data); status != 0 || errs != "" {
+		t.Fatalf("status %d, %s", status, errs)
+	}
+	want := []string{".ocellusd-backup-notes", "b.tar.gz", "mine"}
+	if got := entries(); !slices.Equal(got, slices.Sorted(slices.Values(append([]string{filepath.Base(used)}, want...)))) {
+		t.Errorf("%q are left", got)
+	}
+	if b, err := os.ReadFile(filepath.Join(used, store.File)); err != nil || string(b) != "x" {
+		t.Errorf("what a backup uses: %q, %v", b, err)
+	}
+	done()
+	if got := entries(); !slices.Equal(got, want) {
+		t.Errorf("%q are left of one that has ended", got)
+	}
+}
+
+// TestBackupInterrupted ends a backup before it is done: nothing of it stays.
+func TestBackupInterrupted(t *testing.T) {
+	dir, data := t.TempDir(), t.TempDir()
+	db, err := store.Open(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := backup(ctx, data, filepath.Join(dir, "b.tar.gz")); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%v are left, %v", left, err)
 	}
 }
 
