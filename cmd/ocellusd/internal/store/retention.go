@@ -30,7 +30,7 @@ type Pruned struct {
 	Free   int64 // on the disk
 	Tight  bool  // less than the reserve is free, and what may be removed is gone
 	Jumped bool  // the clock has jumped: nothing is removed for its age until it has gone on for a day
-	More   bool  // the time was over before all was removed: call again soon
+	More   bool  // the time was over before all was removed and given back to the disk: call again soon
 }
 
 const (
@@ -231,10 +231,48 @@ func (d *DB) Prune(ctx context.Context, l Limits) (Pruned, error) {
 		}
 		pictures -= bytes
 	}
-	if p.Events+p.Tracks > 0 {
-		_, err = d.write.ExecContext(ctx, "PRAGMA incremental_vacuum(1000)")
-	}
+	more, err := d.shrink(ctx, late)
+	p.More = p.More || more
 	return p, err
+}
+
+const (
+	// slack is how many unused pages the database keeps for what comes next.
+	slack = 1000
+	// piece is how many others are given back to the disk at a time, while nobody else can write.
+	piece = 250
+)
+
+// shrink gives unused pages of the database back to the disk, a piece in any case and then until it is late, and says whether there are more.
+func (d *DB) shrink(ctx context.Context, late func() bool) (more bool, err error) {
+	for was := math.MaxInt; ; {
+		var unused int
+		if err := d.read.QueryRowContext(ctx, "SELECT freelist_count FROM pragma_freelist_count").Scan(&unused); err != nil || unused <= slack {
+			return false, err
+		}
+		if unused >= was { // others left more than was given back, or the file cannot shrink: the next call tries again
+			return false, nil
+		}
+		if was != math.MaxInt && late() {
+			return true, nil
+		}
+		was = unused
+		if err := d.giveBack(ctx, min(piece, unused-slack)); err != nil {
+			return false, err
+		}
+	}
+}
+
+// giveBack gives unused pages back to the disk. The statement has a row for each, and is done when all were read.
+func (d *DB) giveBack(ctx context.Context, pages int) error {
+	rows, err := d.write.QueryContext(ctx, "PRAGMA incremental_vacuum("+strconv.Itoa(pages)+")")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+	}
+	return rows.Err()
 }
 
 // trusted says whether the clock is trusted, and remembers it for the next run.

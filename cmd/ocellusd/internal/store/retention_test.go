@@ -116,6 +116,58 @@ func TestPruneOfMany(t *testing.T) {
 	}
 }
 
+// TestPruneShrinks removes nearly all of a large database, in one call and in calls that have no time: its file becomes small, piece by piece.
+func TestPruneShrinks(t *testing.T) {
+	for name, limit := range map[string]time.Duration{"at once": 0, "in turns": 1} {
+		t.Run(name, func(t *testing.T) {
+			d := fresh(t)
+			many(t, d, 20000)
+			count := func(what string) (n int) {
+				t.Helper()
+				if err := d.read.QueryRow("SELECT " + what + " FROM pragma_" + what).Scan(&n); err != nil {
+					t.Fatal(err)
+				}
+				return n
+			}
+			before := count("page_count")
+			if before < 2*slack {
+				t.Fatalf("%d pages are too few to tell", before)
+			}
+			if err := d.Write(t.Context(), func(tx *sql.Tx) error { _, err := tx.Exec("DELETE FROM events"); return err }); err != nil {
+				t.Fatal(err)
+			}
+			calls := 0
+			for more := true; more; calls++ {
+				was := count("freelist_count")
+				p, err := d.Prune(t.Context(), Limits{Time: limit})
+				if err != nil {
+					t.Fatal(err)
+				}
+				more = p.More
+				if now := count("freelist_count"); now > slack && (!more || now != was-piece) {
+					t.Fatalf("%d pages are unused, before %d; there is more: %v", now, was, more)
+				}
+			}
+			if unused := count("freelist_count"); unused != slack {
+				t.Errorf("%d pages are unused, not %d", unused, slack)
+			}
+			if err := d.emptyLog(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			info, err := os.Stat(d.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if pages := count("page_count"); pages > before-slack/2 || info.Size() != int64(pages*count("page_size")) {
+				t.Errorf("of %d pages %d are left in %d bytes", before, pages, info.Size())
+			}
+			if limit > 0 && calls < 3 {
+				t.Errorf("%d calls without time did it", calls)
+			}
+		})
+	}
+}
+
 // BenchmarkPrune removes eight batches of events beside more and more others, which may be looked at once.
 func BenchmarkPrune(b *testing.B) {
 	for _, all := range []int{10, 100, 500} {
