@@ -83,3 +83,33 @@ func LumaToGreyU8AVX2(dst *uint8, src *uint8, k *uint32, n int)
 //
 //go:noescape
 func WarpRGBU8F32AVX2(dst *float32, src *uint8, stride int, skip int, x int, n int, at *float32, k *float32)
+
+// WidenU8F32AVX2 computes dst[i] = (src[i]-zero)·scale for i < n, n at least 32; zero is in -128..255.
+//
+//go:noescape
+func WidenU8F32AVX2(dst *float32, src *uint8, zero int32, scale float32, n int)
+
+// WidenI8F32AVX2 is WidenU8F32 for bytes that have a sign.
+//
+//go:noescape
+func WidenI8F32AVX2(dst *float32, src *uint8, zero int32, scale float32, n int)
+
+// NarrowF32U8AVX2 computes dst[i] = the low byte of src[i] cut to lo..hi and rounded to even, plus zero, for i < n, n at least 32; a NaN gives 0. lo and hi are whole numbers of at most 16384 in magnitude, zero is in 0..255.
+//
+//go:noescape
+func NarrowF32U8AVX2(dst *uint8, src *float32, lo float32, hi float32, zero int32, n int)
+
+// LookupU8AVX2 computes dst[i] = table[src[i]] for i < n, n at least 64; the table has 256 bytes.
+//
+//go:noescape
+func LookupU8AVX2(dst *uint8, src *uint8, table *uint8, n int)
+
+// MaxU8AVX2 computes dst[i] = max(a[i], b[i]) for i < n, n at least 32; dst may be a.
+//
+//go:noescape
+func MaxU8AVX2(dst *uint8, a *uint8, b *uint8, n int)
+
+// MaxI8AVX2 is MaxU8 for bytes that have a sign.
+//
+//go:noescape
+func MaxI8AVX2(dst *uint8, a *uint8, b *uint8, n int)

@@ -1391,3 +1391,373 @@ last:
 	VEXTRACTPS   $0x02, X5, 8(AX)
 	VZEROUPPER
 	RET
+
+// func WidenU8F32AVX2(dst *float32, src *uint8, zero int32, scale float32, n int)
+// Requires: AVX, AVX2
+TEXT ·WidenU8F32AVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	VBROADCASTSS zero+16(FP), Y0
+	VBROADCASTSS scale+20(FP), Y1
+	MOVQ         n+24(FP), DX
+	XORQ         BX, BX
+	SUBQ         $0x00000020, DX
+
+loop:
+	VPMOVZXBD (CX)(BX*1), Y2
+	VPSUBD    Y0, Y2, Y2
+	VCVTDQ2PS Y2, Y2
+	VMULPS    Y1, Y2, Y2
+	VMOVUPS   Y2, (AX)(BX*4)
+	VPMOVZXBD 8(CX)(BX*1), Y2
+	VPSUBD    Y0, Y2, Y2
+	VCVTDQ2PS Y2, Y2
+	VMULPS    Y1, Y2, Y2
+	VMOVUPS   Y2, 32(AX)(BX*4)
+	VPMOVZXBD 16(CX)(BX*1), Y2
+	VPSUBD    Y0, Y2, Y2
+	VCVTDQ2PS Y2, Y2
+	VMULPS    Y1, Y2, Y2
+	VMOVUPS   Y2, 64(AX)(BX*4)
+	VPMOVZXBD 24(CX)(BX*1), Y2
+	VPSUBD    Y0, Y2, Y2
+	VCVTDQ2PS Y2, Y2
+	VMULPS    Y1, Y2, Y2
+	VMOVUPS   Y2, 96(AX)(BX*4)
+	CMPQ      BX, DX
+	JGE       done
+	ADDQ      $0x00000020, BX
+	CMPQ      BX, DX
+	JLE       loop
+	MOVQ      DX, BX
+	JMP       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func WidenI8F32AVX2(dst *float32, src *uint8, zero int32, scale float32, n int)
+// Requires: AVX, AVX2
+TEXT ·WidenI8F32AVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	VBROADCASTSS zero+16(FP), Y0
+	VBROADCASTSS scale+20(FP), Y1
+	MOVQ         n+24(FP), DX
+	XORQ         BX, BX
+	SUBQ         $0x00000020, DX
+
+loop:
+	VPMOVSXBD (CX)(BX*1), Y2
+	VPSUBD    Y0, Y2, Y2
+	VCVTDQ2PS Y2, Y2
+	VMULPS    Y1, Y2, Y2
+	VMOVUPS   Y2, (AX)(BX*4)
+	VPMOVSXBD 8(CX)(BX*1), Y2
+	VPSUBD    Y0, Y2, Y2
+	VCVTDQ2PS Y2, Y2
+	VMULPS    Y1, Y2, Y2
+	VMOVUPS   Y2, 32(AX)(BX*4)
+	VPMOVSXBD 16(CX)(BX*1), Y2
+	VPSUBD    Y0, Y2, Y2
+	VCVTDQ2PS Y2, Y2
+	VMULPS    Y1, Y2, Y2
+	VMOVUPS   Y2, 64(AX)(BX*4)
+	VPMOVSXBD 24(CX)(BX*1), Y2
+	VPSUBD    Y0, Y2, Y2
+	VCVTDQ2PS Y2, Y2
+	VMULPS    Y1, Y2, Y2
+	VMOVUPS   Y2, 96(AX)(BX*4)
+	CMPQ      BX, DX
+	JGE       done
+	ADDQ      $0x00000020, BX
+	CMPQ      BX, DX
+	JLE       loop
+	MOVQ      DX, BX
+	JMP       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func NarrowF32U8AVX2(dst *uint8, src *float32, lo float32, hi float32, zero int32, n int)
+// Requires: AVX, AVX2
+TEXT ·NarrowF32U8AVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	VBROADCASTSS lo+16(FP), Y0
+	VBROADCASTSS hi+20(FP), Y1
+	VBROADCASTSS zero+24(FP), Y2
+	MOVQ         n+32(FP), DX
+	VPCMPEQD     Y3, Y3, Y3
+	VPSRLW       $0x08, Y3, Y3
+	VMOVDQU      packed<>+0(SB), Y4
+	XORQ         BX, BX
+	SUBQ         $0x00000020, DX
+
+loop:
+	VMAXPS    (CX)(BX*4), Y0, Y5
+	VMINPS    Y5, Y1, Y5
+	VCVTPS2DQ Y5, Y5
+	VPADDD    Y2, Y5, Y5
+	VMAXPS    32(CX)(BX*4), Y0, Y6
+	VMINPS    Y6, Y1, Y6
+	VCVTPS2DQ Y6, Y6
+	VPADDD    Y2, Y6, Y6
+	VMAXPS    64(CX)(BX*4), Y0, Y7
+	VMINPS    Y7, Y1, Y7
+	VCVTPS2DQ Y7, Y7
+	VPADDD    Y2, Y7, Y7
+	VMAXPS    96(CX)(BX*4), Y0, Y8
+	VMINPS    Y8, Y1, Y8
+	VCVTPS2DQ Y8, Y8
+	VPADDD    Y2, Y8, Y8
+	VPACKSSDW Y6, Y5, Y5
+	VPACKSSDW Y8, Y7, Y7
+	VPAND     Y3, Y5, Y5
+	VPAND     Y3, Y7, Y7
+	VPACKUSWB Y7, Y5, Y5
+	VPERMD    Y5, Y4, Y5
+	VMOVDQU   Y5, (AX)(BX*1)
+	CMPQ      BX, DX
+	JGE       done
+	ADDQ      $0x00000020, BX
+	CMPQ      BX, DX
+	JLE       loop
+	MOVQ      DX, BX
+	JMP       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func LookupU8AVX2(dst *uint8, src *uint8, table *uint8, n int)
+// Requires: AVX, AVX2
+TEXT ·LookupU8AVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         table+16(FP), DX
+	MOVL         $0x10101010, BX
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Y0
+	MOVL         $0x70707070, BX
+	VMOVD        BX, X1
+	VPBROADCASTD X1, Y1
+	MOVQ         n+24(FP), BX
+	XORQ         SI, SI
+	SUBQ         $0x00000040, BX
+
+loop:
+	VMOVDQU        (CX)(SI*1), Y2
+	VPXOR          Y3, Y3, Y3
+	VMOVDQU        32(CX)(SI*1), Y4
+	VPXOR          Y5, Y5, Y5
+	VBROADCASTI128 (DX), Y6
+	VPADDUSB       Y1, Y2, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y3, Y3
+	VPSUBB         Y0, Y2, Y2
+	VPADDUSB       Y1, Y4, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y5, Y5
+	VPSUBB         Y0, Y4, Y4
+	VBROADCASTI128 16(DX), Y6
+	VPADDUSB       Y1, Y2, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y3, Y3
+	VPSUBB         Y0, Y2, Y2
+	VPADDUSB       Y1, Y4, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y5, Y5
+	VPSUBB         Y0, Y4, Y4
+	VBROADCASTI128 32(DX), Y6
+	VPADDUSB       Y1, Y2, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y3, Y3
+	VPSUBB         Y0, Y2, Y2
+	VPADDUSB       Y1, Y4, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y5, Y5
+	VPSUBB         Y0, Y4, Y4
+	VBROADCASTI128 48(DX), Y6
+	VPADDUSB       Y1, Y2, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y3, Y3
+	VPSUBB         Y0, Y2, Y2
+	VPADDUSB       Y1, Y4, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y5, Y5
+	VPSUBB         Y0, Y4, Y4
+	VBROADCASTI128 64(DX), Y6
+	VPADDUSB       Y1, Y2, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y3, Y3
+	VPSUBB         Y0, Y2, Y2
+	VPADDUSB       Y1, Y4, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y5, Y5
+	VPSUBB         Y0, Y4, Y4
+	VBROADCASTI128 80(DX), Y6
+	VPADDUSB       Y1, Y2, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y3, Y3
+	VPSUBB         Y0, Y2, Y2
+	VPADDUSB       Y1, Y4, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y5, Y5
+	VPSUBB         Y0, Y4, Y4
+	VBROADCASTI128 96(DX), Y6
+	VPADDUSB       Y1, Y2, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y3, Y3
+	VPSUBB         Y0, Y2, Y2
+	VPADDUSB       Y1, Y4, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y5, Y5
+	VPSUBB         Y0, Y4, Y4
+	VBROADCASTI128 112(DX), Y6
+	VPADDUSB       Y1, Y2, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y3, Y3
+	VPSUBB         Y0, Y2, Y2
+	VPADDUSB       Y1, Y4, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y5, Y5
+	VPSUBB         Y0, Y4, Y4
+	VBROADCASTI128 128(DX), Y6
+	VPADDUSB       Y1, Y2, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y3, Y3
+	VPSUBB         Y0, Y2, Y2
+	VPADDUSB       Y1, Y4, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y5, Y5
+	VPSUBB         Y0, Y4, Y4
+	VBROADCASTI128 144(DX), Y6
+	VPADDUSB       Y1, Y2, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y3, Y3
+	VPSUBB         Y0, Y2, Y2
+	VPADDUSB       Y1, Y4, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y5, Y5
+	VPSUBB         Y0, Y4, Y4
+	VBROADCASTI128 160(DX), Y6
+	VPADDUSB       Y1, Y2, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y3, Y3
+	VPSUBB         Y0, Y2, Y2
+	VPADDUSB       Y1, Y4, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y5, Y5
+	VPSUBB         Y0, Y4, Y4
+	VBROADCASTI128 176(DX), Y6
+	VPADDUSB       Y1, Y2, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y3, Y3
+	VPSUBB         Y0, Y2, Y2
+	VPADDUSB       Y1, Y4, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y5, Y5
+	VPSUBB         Y0, Y4, Y4
+	VBROADCASTI128 192(DX), Y6
+	VPADDUSB       Y1, Y2, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y3, Y3
+	VPSUBB         Y0, Y2, Y2
+	VPADDUSB       Y1, Y4, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y5, Y5
+	VPSUBB         Y0, Y4, Y4
+	VBROADCASTI128 208(DX), Y6
+	VPADDUSB       Y1, Y2, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y3, Y3
+	VPSUBB         Y0, Y2, Y2
+	VPADDUSB       Y1, Y4, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y5, Y5
+	VPSUBB         Y0, Y4, Y4
+	VBROADCASTI128 224(DX), Y6
+	VPADDUSB       Y1, Y2, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y3, Y3
+	VPSUBB         Y0, Y2, Y2
+	VPADDUSB       Y1, Y4, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y5, Y5
+	VPSUBB         Y0, Y4, Y4
+	VBROADCASTI128 240(DX), Y6
+	VPADDUSB       Y1, Y2, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y3, Y3
+	VPSUBB         Y0, Y2, Y2
+	VPADDUSB       Y1, Y4, Y7
+	VPSHUFB        Y7, Y6, Y7
+	VPOR           Y7, Y5, Y5
+	VPSUBB         Y0, Y4, Y4
+	VMOVDQU        Y3, (AX)(SI*1)
+	VMOVDQU        Y5, 32(AX)(SI*1)
+	CMPQ           SI, BX
+	JGE            done
+	ADDQ           $0x00000040, SI
+	CMPQ           SI, BX
+	JLE            loop
+	MOVQ           BX, SI
+	JMP            loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func MaxU8AVX2(dst *uint8, a *uint8, b *uint8, n int)
+// Requires: AVX, AVX2
+TEXT ·MaxU8AVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ a+8(FP), CX
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), BX
+	XORQ SI, SI
+	SUBQ $0x00000020, BX
+
+loop:
+	VMOVDQU (CX)(SI*1), Y0
+	VPMAXUB (DX)(SI*1), Y0, Y0
+	VMOVDQU Y0, (AX)(SI*1)
+	CMPQ    SI, BX
+	JGE     done
+	ADDQ    $0x00000020, SI
+	CMPQ    SI, BX
+	JLE     loop
+	MOVQ    BX, SI
+	JMP     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func MaxI8AVX2(dst *uint8, a *uint8, b *uint8, n int)
+// Requires: AVX, AVX2
+TEXT ·MaxI8AVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ a+8(FP), CX
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), BX
+	XORQ SI, SI
+	SUBQ $0x00000020, BX
+
+loop:
+	VMOVDQU (CX)(SI*1), Y0
+	VPMAXSB (DX)(SI*1), Y0, Y0
+	VMOVDQU Y0, (AX)(SI*1)
+	CMPQ    SI, BX
+	JGE     done
+	ADDQ    $0x00000020, SI
+	CMPQ    SI, BX
+	JLE     loop
+	MOVQ    BX, SI
+	JMP     loop
+
+done:
+	VZEROUPPER
+	RET

@@ -83,3 +83,33 @@ func LumaToGreyU8NEON(dst, src *uint8, k *uint32, n int)
 //
 //go:noescape
 func WarpRGBU8F32NEON(dst *float32, src *uint8, stride, skip, x, n int, at, k *float32)
+
+// WidenU8F32NEON computes dst[i] = (src[i]-zero)·scale for i < n, n at least 32; zero is in -128..255.
+//
+//go:noescape
+func WidenU8F32NEON(dst *float32, src *uint8, zero int32, scale float32, n int)
+
+// WidenI8F32NEON is WidenU8F32 for bytes that have a sign.
+//
+//go:noescape
+func WidenI8F32NEON(dst *float32, src *uint8, zero int32, scale float32, n int)
+
+// NarrowF32U8NEON computes dst[i] = the low byte of src[i] cut to lo..hi and rounded to even, plus zero, for i < n, n at least 32; a NaN gives 0. lo and hi are whole numbers of at most 16384 in magnitude, zero is in 0..255.
+//
+//go:noescape
+func NarrowF32U8NEON(dst *uint8, src *float32, lo, hi float32, zero int32, n int)
+
+// LookupU8NEON computes dst[i] = table[src[i]] for i < n, n at least 64; the table has 256 bytes.
+//
+//go:noescape
+func LookupU8NEON(dst, src, table *uint8, n int)
+
+// MaxU8NEON computes dst[i] = max(a[i], b[i]) for i < n, n at least 32; dst may be a.
+//
+//go:noescape
+func MaxU8NEON(dst, a, b *uint8, n int)
+
+// MaxI8NEON is MaxU8 for bytes that have a sign.
+//
+//go:noescape
+func MaxI8NEON(dst, a, b *uint8, n int)

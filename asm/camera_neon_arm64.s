@@ -896,3 +896,319 @@ last:
 	VDUP V9.S[2], V9.S4
 	FMOVS F9, 8(R0)
 	RET
+
+// func WidenU8F32NEON(dst *float32, src *uint8, zero int32, scale float32, n int)
+TEXT ·WidenU8F32NEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVW zero+16(FP), R2
+	VDUP R2, V0.H8
+	FMOVS scale+20(FP), F1
+	MOVD n+24(FP), R3
+	MOVD ZR, R4
+	SUB $32, R3, R3
+loop:
+	ADD R4<<0, R1, R5
+	ADD R4<<2, R0, R6
+	FLDPQ (R5), (F2, F3)
+	VUXTL V2.B8, V4.H8
+	VSUB V0.H8, V4.H8, V4.H8
+	WORD $0x0f10a485 // sxtl v5.4s, v4.4h
+	WORD $0x4f10a486 // sxtl2 v6.4s, v4.8h
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x4f8190a5 // fmul v5.4s, v5.4s, v1.s[0]
+	WORD $0x4f8190c6 // fmul v6.4s, v6.4s, v1.s[0]
+	FSTPQ (F5, F6), (R6)
+	VUXTL2 V2.B16, V4.H8
+	VSUB V0.H8, V4.H8, V4.H8
+	WORD $0x0f10a485 // sxtl v5.4s, v4.4h
+	WORD $0x4f10a486 // sxtl2 v6.4s, v4.8h
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x4f8190a5 // fmul v5.4s, v5.4s, v1.s[0]
+	WORD $0x4f8190c6 // fmul v6.4s, v6.4s, v1.s[0]
+	FSTPQ (F5, F6), 32(R6)
+	VUXTL V3.B8, V4.H8
+	VSUB V0.H8, V4.H8, V4.H8
+	WORD $0x0f10a485 // sxtl v5.4s, v4.4h
+	WORD $0x4f10a486 // sxtl2 v6.4s, v4.8h
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x4f8190a5 // fmul v5.4s, v5.4s, v1.s[0]
+	WORD $0x4f8190c6 // fmul v6.4s, v6.4s, v1.s[0]
+	FSTPQ (F5, F6), 64(R6)
+	VUXTL2 V3.B16, V4.H8
+	VSUB V0.H8, V4.H8, V4.H8
+	WORD $0x0f10a485 // sxtl v5.4s, v4.4h
+	WORD $0x4f10a486 // sxtl2 v6.4s, v4.8h
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x4f8190a5 // fmul v5.4s, v5.4s, v1.s[0]
+	WORD $0x4f8190c6 // fmul v6.4s, v6.4s, v1.s[0]
+	FSTPQ (F5, F6), 96(R6)
+	CMP R3, R4
+	BGE done
+	ADD $32, R4, R4
+	CMP R3, R4
+	BLE loop
+	MOVD R3, R4
+	B loop
+done:
+	RET
+
+// func WidenI8F32NEON(dst *float32, src *uint8, zero int32, scale float32, n int)
+TEXT ·WidenI8F32NEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVW zero+16(FP), R2
+	VDUP R2, V0.H8
+	FMOVS scale+20(FP), F1
+	MOVD n+24(FP), R3
+	MOVD ZR, R4
+	SUB $32, R3, R3
+loop:
+	ADD R4<<0, R1, R5
+	ADD R4<<2, R0, R6
+	FLDPQ (R5), (F2, F3)
+	WORD $0x0f08a444 // sxtl v4.8h, v2.8b
+	VSUB V0.H8, V4.H8, V4.H8
+	WORD $0x0f10a485 // sxtl v5.4s, v4.4h
+	WORD $0x4f10a486 // sxtl2 v6.4s, v4.8h
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x4f8190a5 // fmul v5.4s, v5.4s, v1.s[0]
+	WORD $0x4f8190c6 // fmul v6.4s, v6.4s, v1.s[0]
+	FSTPQ (F5, F6), (R6)
+	WORD $0x4f08a444 // sxtl2 v4.8h, v2.16b
+	VSUB V0.H8, V4.H8, V4.H8
+	WORD $0x0f10a485 // sxtl v5.4s, v4.4h
+	WORD $0x4f10a486 // sxtl2 v6.4s, v4.8h
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x4f8190a5 // fmul v5.4s, v5.4s, v1.s[0]
+	WORD $0x4f8190c6 // fmul v6.4s, v6.4s, v1.s[0]
+	FSTPQ (F5, F6), 32(R6)
+	WORD $0x0f08a464 // sxtl v4.8h, v3.8b
+	VSUB V0.H8, V4.H8, V4.H8
+	WORD $0x0f10a485 // sxtl v5.4s, v4.4h
+	WORD $0x4f10a486 // sxtl2 v6.4s, v4.8h
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x4f8190a5 // fmul v5.4s, v5.4s, v1.s[0]
+	WORD $0x4f8190c6 // fmul v6.4s, v6.4s, v1.s[0]
+	FSTPQ (F5, F6), 64(R6)
+	WORD $0x4f08a464 // sxtl2 v4.8h, v3.16b
+	VSUB V0.H8, V4.H8, V4.H8
+	WORD $0x0f10a485 // sxtl v5.4s, v4.4h
+	WORD $0x4f10a486 // sxtl2 v6.4s, v4.8h
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x4f8190a5 // fmul v5.4s, v5.4s, v1.s[0]
+	WORD $0x4f8190c6 // fmul v6.4s, v6.4s, v1.s[0]
+	FSTPQ (F5, F6), 96(R6)
+	CMP R3, R4
+	BGE done
+	ADD $32, R4, R4
+	CMP R3, R4
+	BLE loop
+	MOVD R3, R4
+	B loop
+done:
+	RET
+
+// func NarrowF32U8NEON(dst *uint8, src *float32, lo, hi float32, zero int32, n int)
+TEXT ·NarrowF32U8NEON(SB), NOSPLIT, $0-40
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVW zero+24(FP), R2
+	FMOVS lo+16(FP), F0
+	FMOVS hi+20(FP), F1
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	VDUP V0.H[0], V0.H8
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	VDUP V1.H[0], V1.H8
+	VDUP R2, V2.H8
+	MOVD n+32(FP), R3
+	MOVD ZR, R4
+	SUB $32, R3, R3
+loop:
+	ADD R4<<2, R1, R5
+	ADD R4<<0, R0, R6
+	FLDPQ (R5), (F3, F4)
+	WORD $0x4e23e467 // fcmeq v7.4s, v3.4s, v3.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4e24e488 // fcmeq v8.4s, v4.4s, v4.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	VUZP1 V8.H8, V7.H8, V7.H8
+	WORD $0x0e614863 // sqxtn v3.4h, v3.4s
+	WORD $0x4e614883 // sqxtn2 v3.8h, v4.4s
+	WORD $0x4e606463 // smax v3.8h, v3.8h, v0.8h
+	WORD $0x4e616c63 // smin v3.8h, v3.8h, v1.8h
+	VADD V2.H8, V3.H8, V3.H8
+	VAND V7.B16, V3.B16, V3.B16
+	FLDPQ 32(R5), (F5, F6)
+	WORD $0x4e25e4a7 // fcmeq v7.4s, v5.4s, v5.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4e26e4c8 // fcmeq v8.4s, v6.4s, v6.4s
+	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
+	VUZP1 V8.H8, V7.H8, V7.H8
+	WORD $0x0e6148a5 // sqxtn v5.4h, v5.4s
+	WORD $0x4e6148c5 // sqxtn2 v5.8h, v6.4s
+	WORD $0x4e6064a5 // smax v5.8h, v5.8h, v0.8h
+	WORD $0x4e616ca5 // smin v5.8h, v5.8h, v1.8h
+	VADD V2.H8, V5.H8, V5.H8
+	VAND V7.B16, V5.B16, V5.B16
+	VUZP1 V5.B16, V3.B16, V3.B16
+	FMOVQ F3, (R6)
+	FLDPQ 64(R5), (F3, F4)
+	WORD $0x4e23e467 // fcmeq v7.4s, v3.4s, v3.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x4e24e488 // fcmeq v8.4s, v4.4s, v4.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	VUZP1 V8.H8, V7.H8, V7.H8
+	WORD $0x0e614863 // sqxtn v3.4h, v3.4s
+	WORD $0x4e614883 // sqxtn2 v3.8h, v4.4s
+	WORD $0x4e606463 // smax v3.8h, v3.8h, v0.8h
+	WORD $0x4e616c63 // smin v3.8h, v3.8h, v1.8h
+	VADD V2.H8, V3.H8, V3.H8
+	VAND V7.B16, V3.B16, V3.B16
+	FLDPQ 96(R5), (F5, F6)
+	WORD $0x4e25e4a7 // fcmeq v7.4s, v5.4s, v5.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4e26e4c8 // fcmeq v8.4s, v6.4s, v6.4s
+	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
+	VUZP1 V8.H8, V7.H8, V7.H8
+	WORD $0x0e6148a5 // sqxtn v5.4h, v5.4s
+	WORD $0x4e6148c5 // sqxtn2 v5.8h, v6.4s
+	WORD $0x4e6064a5 // smax v5.8h, v5.8h, v0.8h
+	WORD $0x4e616ca5 // smin v5.8h, v5.8h, v1.8h
+	VADD V2.H8, V5.H8, V5.H8
+	VAND V7.B16, V5.B16, V5.B16
+	VUZP1 V5.B16, V3.B16, V3.B16
+	FMOVQ F3, 16(R6)
+	CMP R3, R4
+	BGE done
+	ADD $32, R4, R4
+	CMP R3, R4
+	BLE loop
+	MOVD R3, R4
+	B loop
+done:
+	RET
+
+// func LookupU8NEON(dst, src, table *uint8, n int)
+TEXT ·LookupU8NEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD table+16(FP), R2
+	FLDPQ (R2), (F0, F1)
+	FLDPQ 32(R2), (F2, F3)
+	FLDPQ 64(R2), (F4, F5)
+	FLDPQ 96(R2), (F6, F7)
+	FLDPQ 128(R2), (F8, F9)
+	FLDPQ 160(R2), (F10, F11)
+	FLDPQ 192(R2), (F12, F13)
+	FLDPQ 224(R2), (F14, F15)
+	WORD $0x4f02e410 // movi v16.16b, #0x40
+	MOVD n+24(FP), R3
+	MOVD ZR, R4
+	SUB $64, R3, R3
+loop:
+	ADD R4<<0, R1, R5
+	ADD R4<<0, R0, R6
+	FLDPQ (R5), (F17, F18)
+	FLDPQ 32(R5), (F19, F20)
+	VTBL V17.B16, [V0.B16, V1.B16, V2.B16, V3.B16], V21.B16
+	VSUB V16.B16, V17.B16, V17.B16
+	VTBL V18.B16, [V0.B16, V1.B16, V2.B16, V3.B16], V22.B16
+	VSUB V16.B16, V18.B16, V18.B16
+	VTBL V19.B16, [V0.B16, V1.B16, V2.B16, V3.B16], V23.B16
+	VSUB V16.B16, V19.B16, V19.B16
+	VTBL V20.B16, [V0.B16, V1.B16, V2.B16, V3.B16], V24.B16
+	VSUB V16.B16, V20.B16, V20.B16
+	VTBX V17.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V21.B16
+	VSUB V16.B16, V17.B16, V17.B16
+	VTBX V18.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V22.B16
+	VSUB V16.B16, V18.B16, V18.B16
+	VTBX V19.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V23.B16
+	VSUB V16.B16, V19.B16, V19.B16
+	VTBX V20.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V24.B16
+	VSUB V16.B16, V20.B16, V20.B16
+	VTBX V17.B16, [V8.B16, V9.B16, V10.B16, V11.B16], V21.B16
+	VSUB V16.B16, V17.B16, V17.B16
+	VTBX V18.B16, [V8.B16, V9.B16, V10.B16, V11.B16], V22.B16
+	VSUB V16.B16, V18.B16, V18.B16
+	VTBX V19.B16, [V8.B16, V9.B16, V10.B16, V11.B16], V23.B16
+	VSUB V16.B16, V19.B16, V19.B16
+	VTBX V20.B16, [V8.B16, V9.B16, V10.B16, V11.B16], V24.B16
+	VSUB V16.B16, V20.B16, V20.B16
+	VTBX V17.B16, [V12.B16, V13.B16, V14.B16, V15.B16], V21.B16
+	VTBX V18.B16, [V12.B16, V13.B16, V14.B16, V15.B16], V22.B16
+	VTBX V19.B16, [V12.B16, V13.B16, V14.B16, V15.B16], V23.B16
+	VTBX V20.B16, [V12.B16, V13.B16, V14.B16, V15.B16], V24.B16
+	FSTPQ (F21, F22), (R6)
+	FSTPQ (F23, F24), 32(R6)
+	CMP R3, R4
+	BGE done
+	ADD $64, R4, R4
+	CMP R3, R4
+	BLE loop
+	MOVD R3, R4
+	B loop
+done:
+	RET
+
+// func MaxU8NEON(dst, a, b *uint8, n int)
+TEXT ·MaxU8NEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD a+8(FP), R1
+	MOVD b+16(FP), R2
+	MOVD n+24(FP), R3
+	MOVD ZR, R4
+	SUB $32, R3, R3
+loop:
+	ADD R4<<0, R1, R5
+	ADD R4<<0, R2, R6
+	ADD R4<<0, R0, R7
+	FLDPQ (R5), (F0, F1)
+	FLDPQ (R6), (F2, F3)
+	VUMAX V2.B16, V0.B16, V0.B16
+	VUMAX V3.B16, V1.B16, V1.B16
+	FSTPQ (F0, F1), (R7)
+	CMP R3, R4
+	BGE done
+	ADD $32, R4, R4
+	CMP R3, R4
+	BLE loop
+	MOVD R3, R4
+	B loop
+done:
+	RET
+
+// func MaxI8NEON(dst, a, b *uint8, n int)
+TEXT ·MaxI8NEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD a+8(FP), R1
+	MOVD b+16(FP), R2
+	MOVD n+24(FP), R3
+	MOVD ZR, R4
+	SUB $32, R3, R3
+loop:
+	ADD R4<<0, R1, R5
+	ADD R4<<0, R2, R6
+	ADD R4<<0, R0, R7
+	FLDPQ (R5), (F0, F1)
+	FLDPQ (R6), (F2, F3)
+	WORD $0x4e226400 // smax v0.16b, v0.16b, v2.16b
+	WORD $0x4e236421 // smax v1.16b, v1.16b, v3.16b
+	FSTPQ (F0, F1), (R7)
+	CMP R3, R4
+	BGE done
+	ADD $32, R4, R4
+	CMP R3, R4
+	BLE loop
+	MOVD R3, R4
+	B loop
+done:
+	RET

@@ -194,11 +194,11 @@ tile6x16zero:
 
 tile6x16start:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile6x16table
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -251,7 +251,7 @@ tile6x16step:
 	LEAQ    (BP)(DI*4), DI
 	CMOVQLT R15, DI
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -385,7 +385,7 @@ tile6x16k:
 
 tile6x16summed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile6x16end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -420,12 +420,12 @@ tile6x16end:
 	MOVQ   BX, 24(SP)
 
 tile6x16act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile6x16store
 	JGT          tile6x16leaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -453,7 +453,7 @@ tile6x16act:
 	JMP          tile6x16store
 
 tile6x16leaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -574,11 +574,11 @@ tile5x16zero:
 
 tile5x16start:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile5x16table
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -626,7 +626,7 @@ tile5x16step:
 	LEAQ    (BP)(SI*4), SI
 	CMOVQLT R15, SI
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -745,7 +745,7 @@ tile5x16k:
 
 tile5x16summed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile5x16end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -777,12 +777,12 @@ tile5x16end:
 	MOVQ   BX, 24(SP)
 
 tile5x16act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile5x16store
 	JGT          tile5x16leaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -806,7 +806,7 @@ tile5x16act:
 	JMP          tile5x16store
 
 tile5x16leaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -911,11 +911,11 @@ tile4x16zero:
 
 tile4x16start:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile4x16table
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -958,7 +958,7 @@ tile4x16step:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -1062,7 +1062,7 @@ tile4x16k:
 
 tile4x16summed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile4x16end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -1091,12 +1091,12 @@ tile4x16end:
 	MOVQ   BX, 24(SP)
 
 tile4x16act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile4x16store
 	JGT          tile4x16leaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -1116,7 +1116,7 @@ tile4x16act:
 	JMP          tile4x16store
 
 tile4x16leaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -1205,11 +1205,11 @@ tile3x16zero:
 
 tile3x16start:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile3x16table
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -1247,7 +1247,7 @@ tile3x16step:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -1336,7 +1336,7 @@ tile3x16k:
 
 tile3x16summed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile3x16end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -1362,12 +1362,12 @@ tile3x16end:
 	MOVQ   BX, 24(SP)
 
 tile3x16act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile3x16store
 	JGT          tile3x16leaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -1383,7 +1383,7 @@ tile3x16act:
 	JMP          tile3x16store
 
 tile3x16leaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -1456,11 +1456,11 @@ tile2x16zero:
 
 tile2x16start:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile2x16table
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -1493,7 +1493,7 @@ tile2x16step:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -1567,7 +1567,7 @@ tile2x16k:
 
 tile2x16summed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile2x16end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -1590,12 +1590,12 @@ tile2x16end:
 	MOVQ   BX, 24(SP)
 
 tile2x16act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile2x16store
 	JGT          tile2x16leaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -1607,7 +1607,7 @@ tile2x16act:
 	JMP          tile2x16store
 
 tile2x16leaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -1664,11 +1664,11 @@ tile1x16zero:
 
 tile1x16start:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile1x16table
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -1696,7 +1696,7 @@ tile1x16step:
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -1755,7 +1755,7 @@ tile1x16k:
 
 tile1x16summed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile1x16end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -1775,12 +1775,12 @@ tile1x16end:
 	MOVQ   BX, 24(SP)
 
 tile1x16act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile1x16store
 	JGT          tile1x16leaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -1788,7 +1788,7 @@ tile1x16act:
 	JMP          tile1x16store
 
 tile1x16leaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -1876,11 +1876,11 @@ tile6x16raggedzero:
 
 tile6x16raggedstart:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile6x16raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -1933,7 +1933,7 @@ tile6x16raggedstep:
 	LEAQ    (BP)(DI*4), DI
 	CMOVQLT R15, DI
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -2067,7 +2067,7 @@ tile6x16raggedk:
 
 tile6x16raggedsummed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile6x16raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -2119,12 +2119,12 @@ tile6x16raggedend:
 	MOVQ       BX, 24(SP)
 
 tile6x16raggedact:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile6x16raggedstore
 	JGT          tile6x16raggedleaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -2152,7 +2152,7 @@ tile6x16raggedact:
 	JMP          tile6x16raggedstore
 
 tile6x16raggedleaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -2283,11 +2283,11 @@ tile5x16raggedzero:
 
 tile5x16raggedstart:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile5x16raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -2335,7 +2335,7 @@ tile5x16raggedstep:
 	LEAQ    (BP)(SI*4), SI
 	CMOVQLT R15, SI
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -2454,7 +2454,7 @@ tile5x16raggedk:
 
 tile5x16raggedsummed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile5x16raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -2501,12 +2501,12 @@ tile5x16raggedend:
 	MOVQ       BX, 24(SP)
 
 tile5x16raggedact:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile5x16raggedstore
 	JGT          tile5x16raggedleaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -2530,7 +2530,7 @@ tile5x16raggedact:
 	JMP          tile5x16raggedstore
 
 tile5x16raggedleaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -2645,11 +2645,11 @@ tile4x16raggedzero:
 
 tile4x16raggedstart:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile4x16raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -2692,7 +2692,7 @@ tile4x16raggedstep:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -2796,7 +2796,7 @@ tile4x16raggedk:
 
 tile4x16raggedsummed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile4x16raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -2838,12 +2838,12 @@ tile4x16raggedend:
 	MOVQ       BX, 24(SP)
 
 tile4x16raggedact:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile4x16raggedstore
 	JGT          tile4x16raggedleaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -2863,7 +2863,7 @@ tile4x16raggedact:
 	JMP          tile4x16raggedstore
 
 tile4x16raggedleaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -2962,11 +2962,11 @@ tile3x16raggedzero:
 
 tile3x16raggedstart:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile3x16raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -3004,7 +3004,7 @@ tile3x16raggedstep:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -3093,7 +3093,7 @@ tile3x16raggedk:
 
 tile3x16raggedsummed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile3x16raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -3130,12 +3130,12 @@ tile3x16raggedend:
 	MOVQ       BX, 24(SP)
 
 tile3x16raggedact:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile3x16raggedstore
 	JGT          tile3x16raggedleaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -3151,7 +3151,7 @@ tile3x16raggedact:
 	JMP          tile3x16raggedstore
 
 tile3x16raggedleaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -3234,11 +3234,11 @@ tile2x16raggedzero:
 
 tile2x16raggedstart:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile2x16raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -3271,7 +3271,7 @@ tile2x16raggedstep:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -3345,7 +3345,7 @@ tile2x16raggedk:
 
 tile2x16raggedsummed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile2x16raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -3377,12 +3377,12 @@ tile2x16raggedend:
 	MOVQ       BX, 24(SP)
 
 tile2x16raggedact:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile2x16raggedstore
 	JGT          tile2x16raggedleaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -3394,7 +3394,7 @@ tile2x16raggedact:
 	JMP          tile2x16raggedstore
 
 tile2x16raggedleaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -3461,11 +3461,11 @@ tile1x16raggedzero:
 
 tile1x16raggedstart:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile1x16raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -3493,7 +3493,7 @@ tile1x16raggedstep:
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -3552,7 +3552,7 @@ tile1x16raggedk:
 
 tile1x16raggedsummed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile1x16raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -3579,12 +3579,12 @@ tile1x16raggedend:
 	MOVQ       BX, 24(SP)
 
 tile1x16raggedact:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile1x16raggedstore
 	JGT          tile1x16raggedleaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -3592,7 +3592,7 @@ tile1x16raggedact:
 	JMP          tile1x16raggedstore
 
 tile1x16raggedleaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -3686,7 +3686,7 @@ tile12x8zero:
 
 tile12x8start:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile12x8table
 	MOVQ  80(AX), R15
@@ -3921,7 +3921,7 @@ tile12x8k:
 
 tile12x8summed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile12x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -3962,12 +3962,12 @@ tile12x8end:
 	MOVQ   BX, 24(SP)
 
 tile12x8act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile12x8store
 	JGT          tile12x8leaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -3995,7 +3995,7 @@ tile12x8act:
 	JMP          tile12x8store
 
 tile12x8leaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -4131,11 +4131,11 @@ tile11x8zero:
 
 tile11x8start:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile11x8table
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -4213,7 +4213,7 @@ tile11x8step:
 	LEAQ    (BP)(R12*4), R12
 	CMOVQLT R15, R12
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -4362,7 +4362,7 @@ tile11x8k:
 
 tile11x8summed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile11x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -4401,12 +4401,12 @@ tile11x8end:
 	MOVQ   BX, 24(SP)
 
 tile11x8act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile11x8store
 	JGT          tile11x8leaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -4432,7 +4432,7 @@ tile11x8act:
 	JMP          tile11x8store
 
 tile11x8leaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -4559,11 +4559,11 @@ tile10x8zero:
 
 tile10x8start:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile10x8table
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -4636,7 +4636,7 @@ tile10x8step:
 	LEAQ    (BP)(R11*4), R11
 	CMOVQLT R15, R11
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -4775,7 +4775,7 @@ tile10x8k:
 
 tile10x8summed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile10x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -4812,12 +4812,12 @@ tile10x8end:
 	MOVQ   BX, 24(SP)
 
 tile10x8act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile10x8store
 	JGT          tile10x8leaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -4841,7 +4841,7 @@ tile10x8act:
 	JMP          tile10x8store
 
 tile10x8leaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -4959,11 +4959,11 @@ tile9x8zero:
 
 tile9x8start:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile9x8table
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -5031,7 +5031,7 @@ tile9x8step:
 	LEAQ    (BP)(R10*4), R10
 	CMOVQLT R15, R10
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -5160,7 +5160,7 @@ tile9x8k:
 
 tile9x8summed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile9x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -5195,12 +5195,12 @@ tile9x8end:
 	MOVQ   BX, 24(SP)
 
 tile9x8act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile9x8store
 	JGT          tile9x8leaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -5222,7 +5222,7 @@ tile9x8act:
 	JMP          tile9x8store
 
 tile9x8leaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -5331,11 +5331,11 @@ tile8x8zero:
 
 tile8x8start:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile8x8table
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -5398,7 +5398,7 @@ tile8x8step:
 	LEAQ    (BP)(R9*4), R9
 	CMOVQLT R15, R9
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -5517,7 +5517,7 @@ tile8x8k:
 
 tile8x8summed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile8x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -5550,12 +5550,12 @@ tile8x8end:
 	MOVQ   BX, 24(SP)
 
 tile8x8act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile8x8store
 	JGT          tile8x8leaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -5575,7 +5575,7 @@ tile8x8act:
 	JMP          tile8x8store
 
 tile8x8leaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -5675,11 +5675,11 @@ tile7x8zero:
 
 tile7x8start:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile7x8table
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -5737,7 +5737,7 @@ tile7x8step:
 	LEAQ    (BP)(R8*4), R8
 	CMOVQLT R15, R8
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -5846,7 +5846,7 @@ tile7x8k:
 
 tile7x8summed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile7x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -5877,12 +5877,12 @@ tile7x8end:
 	MOVQ   BX, 24(SP)
 
 tile7x8act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile7x8store
 	JGT          tile7x8leaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -5900,7 +5900,7 @@ tile7x8act:
 	JMP          tile7x8store
 
 tile7x8leaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -5991,11 +5991,11 @@ tile6x8zero:
 
 tile6x8start:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile6x8table
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -6048,7 +6048,7 @@ tile6x8step:
 	LEAQ    (BP)(DI*4), DI
 	CMOVQLT R15, DI
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -6147,7 +6147,7 @@ tile6x8k:
 
 tile6x8summed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile6x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -6176,12 +6176,12 @@ tile6x8end:
 	MOVQ   BX, 24(SP)
 
 tile6x8act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile6x8store
 	JGT          tile6x8leaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -6197,7 +6197,7 @@ tile6x8act:
 	JMP          tile6x8store
 
 tile6x8leaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -6279,11 +6279,11 @@ tile5x8zero:
 
 tile5x8start:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile5x8table
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -6331,7 +6331,7 @@ tile5x8step:
 	LEAQ    (BP)(SI*4), SI
 	CMOVQLT R15, SI
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -6420,7 +6420,7 @@ tile5x8k:
 
 tile5x8summed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile5x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -6447,12 +6447,12 @@ tile5x8end:
 	MOVQ   BX, 24(SP)
 
 tile5x8act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile5x8store
 	JGT          tile5x8leaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -6466,7 +6466,7 @@ tile5x8act:
 	JMP          tile5x8store
 
 tile5x8leaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -6539,11 +6539,11 @@ tile4x8zero:
 
 tile4x8start:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile4x8table
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -6586,7 +6586,7 @@ tile4x8step:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -6665,7 +6665,7 @@ tile4x8k:
 
 tile4x8summed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile4x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -6690,12 +6690,12 @@ tile4x8end:
 	MOVQ   BX, 24(SP)
 
 tile4x8act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile4x8store
 	JGT          tile4x8leaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -6707,7 +6707,7 @@ tile4x8act:
 	JMP          tile4x8store
 
 tile4x8leaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -6771,11 +6771,11 @@ tile3x8zero:
 
 tile3x8start:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile3x8table
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -6813,7 +6813,7 @@ tile3x8step:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -6882,7 +6882,7 @@ tile3x8k:
 
 tile3x8summed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile3x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -6905,12 +6905,12 @@ tile3x8end:
 	MOVQ   BX, 24(SP)
 
 tile3x8act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile3x8store
 	JGT          tile3x8leaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -6920,7 +6920,7 @@ tile3x8act:
 	JMP          tile3x8store
 
 tile3x8leaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -6975,11 +6975,11 @@ tile2x8zero:
 
 tile2x8start:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile2x8table
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -7012,7 +7012,7 @@ tile2x8step:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -7071,7 +7071,7 @@ tile2x8k:
 
 tile2x8summed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile2x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -7092,12 +7092,12 @@ tile2x8end:
 	MOVQ   BX, 24(SP)
 
 tile2x8act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile2x8store
 	JGT          tile2x8leaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -7105,7 +7105,7 @@ tile2x8act:
 	JMP          tile2x8store
 
 tile2x8leaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -7151,11 +7151,11 @@ tile1x8zero:
 
 tile1x8start:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile1x8table
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -7183,7 +7183,7 @@ tile1x8step:
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -7232,7 +7232,7 @@ tile1x8k:
 
 tile1x8summed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile1x8end
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -7251,18 +7251,18 @@ tile1x8end:
 	MOVQ   BX, 24(SP)
 
 tile1x8act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile1x8store
 	JGT          tile1x8leaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	JMP          tile1x8store
 
 tile1x8leaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -7352,7 +7352,7 @@ tile12x8raggedzero:
 
 tile12x8raggedstart:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile12x8raggedtable
 	MOVQ  80(AX), R15
@@ -7587,7 +7587,7 @@ tile12x8raggedk:
 
 tile12x8raggedsummed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile12x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -7645,12 +7645,12 @@ tile12x8raggedend:
 	MOVQ       BX, 24(SP)
 
 tile12x8raggedact:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile12x8raggedstore
 	JGT          tile12x8raggedleaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -7678,7 +7678,7 @@ tile12x8raggedact:
 	JMP          tile12x8raggedstore
 
 tile12x8raggedleaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -7824,11 +7824,11 @@ tile11x8raggedzero:
 
 tile11x8raggedstart:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile11x8raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -7906,7 +7906,7 @@ tile11x8raggedstep:
 	LEAQ    (BP)(R12*4), R12
 	CMOVQLT R15, R12
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -8055,7 +8055,7 @@ tile11x8raggedk:
 
 tile11x8raggedsummed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile11x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -8110,12 +8110,12 @@ tile11x8raggedend:
 	MOVQ       BX, 24(SP)
 
 tile11x8raggedact:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile11x8raggedstore
 	JGT          tile11x8raggedleaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -8141,7 +8141,7 @@ tile11x8raggedact:
 	JMP          tile11x8raggedstore
 
 tile11x8raggedleaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -8278,11 +8278,11 @@ tile10x8raggedzero:
 
 tile10x8raggedstart:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile10x8raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -8355,7 +8355,7 @@ tile10x8raggedstep:
 	LEAQ    (BP)(R11*4), R11
 	CMOVQLT R15, R11
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -8494,7 +8494,7 @@ tile10x8raggedk:
 
 tile10x8raggedsummed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile10x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -8546,12 +8546,12 @@ tile10x8raggedend:
 	MOVQ       BX, 24(SP)
 
 tile10x8raggedact:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile10x8raggedstore
 	JGT          tile10x8raggedleaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -8575,7 +8575,7 @@ tile10x8raggedact:
 	JMP          tile10x8raggedstore
 
 tile10x8raggedleaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -8703,11 +8703,11 @@ tile9x8raggedzero:
 
 tile9x8raggedstart:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile9x8raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -8775,7 +8775,7 @@ tile9x8raggedstep:
 	LEAQ    (BP)(R10*4), R10
 	CMOVQLT R15, R10
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -8904,7 +8904,7 @@ tile9x8raggedk:
 
 tile9x8raggedsummed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile9x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -8953,12 +8953,12 @@ tile9x8raggedend:
 	MOVQ       BX, 24(SP)
 
 tile9x8raggedact:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile9x8raggedstore
 	JGT          tile9x8raggedleaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -8980,7 +8980,7 @@ tile9x8raggedact:
 	JMP          tile9x8raggedstore
 
 tile9x8raggedleaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -9099,11 +9099,11 @@ tile8x8raggedzero:
 
 tile8x8raggedstart:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile8x8raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -9166,7 +9166,7 @@ tile8x8raggedstep:
 	LEAQ    (BP)(R9*4), R9
 	CMOVQLT R15, R9
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -9285,7 +9285,7 @@ tile8x8raggedk:
 
 tile8x8raggedsummed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile8x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -9331,12 +9331,12 @@ tile8x8raggedend:
 	MOVQ       BX, 24(SP)
 
 tile8x8raggedact:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile8x8raggedstore
 	JGT          tile8x8raggedleaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -9356,7 +9356,7 @@ tile8x8raggedact:
 	JMP          tile8x8raggedstore
 
 tile8x8raggedleaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -9466,11 +9466,11 @@ tile7x8raggedzero:
 
 tile7x8raggedstart:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile7x8raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -9528,7 +9528,7 @@ tile7x8raggedstep:
 	LEAQ    (BP)(R8*4), R8
 	CMOVQLT R15, R8
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -9637,7 +9637,7 @@ tile7x8raggedk:
 
 tile7x8raggedsummed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile7x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -9680,12 +9680,12 @@ tile7x8raggedend:
 	MOVQ       BX, 24(SP)
 
 tile7x8raggedact:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile7x8raggedstore
 	JGT          tile7x8raggedleaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -9703,7 +9703,7 @@ tile7x8raggedact:
 	JMP          tile7x8raggedstore
 
 tile7x8raggedleaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -9804,11 +9804,11 @@ tile6x8raggedzero:
 
 tile6x8raggedstart:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile6x8raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -9861,7 +9861,7 @@ tile6x8raggedstep:
 	LEAQ    (BP)(DI*4), DI
 	CMOVQLT R15, DI
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -9960,7 +9960,7 @@ tile6x8raggedk:
 
 tile6x8raggedsummed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile6x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -10000,12 +10000,12 @@ tile6x8raggedend:
 	MOVQ       BX, 24(SP)
 
 tile6x8raggedact:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile6x8raggedstore
 	JGT          tile6x8raggedleaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -10021,7 +10021,7 @@ tile6x8raggedact:
 	JMP          tile6x8raggedstore
 
 tile6x8raggedleaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -10113,11 +10113,11 @@ tile5x8raggedzero:
 
 tile5x8raggedstart:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile5x8raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -10165,7 +10165,7 @@ tile5x8raggedstep:
 	LEAQ    (BP)(SI*4), SI
 	CMOVQLT R15, SI
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -10254,7 +10254,7 @@ tile5x8raggedk:
 
 tile5x8raggedsummed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile5x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -10291,12 +10291,12 @@ tile5x8raggedend:
 	MOVQ       BX, 24(SP)
 
 tile5x8raggedact:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile5x8raggedstore
 	JGT          tile5x8raggedleaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -10310,7 +10310,7 @@ tile5x8raggedact:
 	JMP          tile5x8raggedstore
 
 tile5x8raggedleaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -10393,11 +10393,11 @@ tile4x8raggedzero:
 
 tile4x8raggedstart:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile4x8raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -10440,7 +10440,7 @@ tile4x8raggedstep:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -10519,7 +10519,7 @@ tile4x8raggedk:
 
 tile4x8raggedsummed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile4x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -10553,12 +10553,12 @@ tile4x8raggedend:
 	MOVQ       BX, 24(SP)
 
 tile4x8raggedact:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile4x8raggedstore
 	JGT          tile4x8raggedleaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -10570,7 +10570,7 @@ tile4x8raggedact:
 	JMP          tile4x8raggedstore
 
 tile4x8raggedleaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -10644,11 +10644,11 @@ tile3x8raggedzero:
 
 tile3x8raggedstart:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile3x8raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -10686,7 +10686,7 @@ tile3x8raggedstep:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -10755,7 +10755,7 @@ tile3x8raggedk:
 
 tile3x8raggedsummed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile3x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -10786,12 +10786,12 @@ tile3x8raggedend:
 	MOVQ       BX, 24(SP)
 
 tile3x8raggedact:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile3x8raggedstore
 	JGT          tile3x8raggedleaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -10801,7 +10801,7 @@ tile3x8raggedact:
 	JMP          tile3x8raggedstore
 
 tile3x8raggedleaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -10866,11 +10866,11 @@ tile2x8raggedzero:
 
 tile2x8raggedstart:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile2x8raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -10903,7 +10903,7 @@ tile2x8raggedstep:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -10962,7 +10962,7 @@ tile2x8raggedk:
 
 tile2x8raggedsummed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile2x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -10990,12 +10990,12 @@ tile2x8raggedend:
 	MOVQ       BX, 24(SP)
 
 tile2x8raggedact:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile2x8raggedstore
 	JGT          tile2x8raggedleaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -11003,7 +11003,7 @@ tile2x8raggedact:
 	JMP          tile2x8raggedstore
 
 tile2x8raggedleaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -11059,11 +11059,11 @@ tile1x8raggedzero:
 
 tile1x8raggedstart:
 	MOVQ  24(AX), R14
-	MOVQ  168(AX), BP
+	MOVQ  192(AX), BP
 	TESTQ BP, BP
 	JEQ   tile1x8raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  160(AX), R13
+	MOVQ  184(AX), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -11091,7 +11091,7 @@ tile1x8raggedstep:
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -11140,7 +11140,7 @@ tile1x8raggedk:
 
 tile1x8raggedsummed:
 	MOVQ args+0(FP), AX
-	CMPQ 168(AX), $0x00
+	CMPQ 192(AX), $0x00
 	JNE  tile1x8raggedend
 	MOVQ 96(AX), BX
 	ADDQ BX, 48(SP)
@@ -11165,18 +11165,18 @@ tile1x8raggedend:
 	MOVQ       BX, 24(SP)
 
 tile1x8raggedact:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile1x8raggedstore
 	JGT          tile1x8raggedleaky
-	VBROADCASTSS 176(AX), Y0
-	VBROADCASTSS 180(AX), Y1
+	VBROADCASTSS 200(AX), Y0
+	VBROADCASTSS 204(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	JMP          tile1x8raggedstore
 
 tile1x8raggedleaky:
-	VBROADCASTSS 184(AX), Y0
+	VBROADCASTSS 208(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3

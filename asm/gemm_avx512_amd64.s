@@ -230,7 +230,7 @@ tile12x32step:
 	JNE  tile12x32whole
 	CMPQ DX, $0x04
 	JLE  tile12x32whole
-	CMPQ 152(AX), $0x01
+	CMPQ 176(AX), $0x01
 	JGT  tile12x32whole
 	CMPQ 24(SP), $0x00
 	JNE  tile12x32whole
@@ -421,12 +421,12 @@ tile12x32end:
 	MOVQ      BX, 24(SP)
 
 tile12x32act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile12x32store
 	JGT          tile12x32leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -478,7 +478,7 @@ tile12x32act:
 	JMP          tile12x32store
 
 tile12x32leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -635,10 +635,10 @@ tile12x32tail:
 	ADDQ             BP, R14
 	MOVQ             args+0(FP), BP
 	MOVQ             64(BP), R15
-	CMPQ             152(BP), $0x00
+	CMPQ             176(BP), $0x00
 	JEQ              tile12x32plain
-	VBROADCASTSS     176(BP), Z6
-	VBROADCASTSS     180(BP), Z7
+	VBROADCASTSS     200(BP), Z6
+	VBROADCASTSS     204(BP), Z7
 	MOVQ             16(SP), BP
 	VFMADD231PS.BCST (AX), Z0, Z8
 	VFMADD231PS.BCST 4(AX), Z1, Z8
@@ -1150,7 +1150,7 @@ tile11x32step:
 	LEAQ    (BP)(R12*4), R12
 	CMOVQLT R15, R12
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -1271,12 +1271,12 @@ tile11x32end:
 	MOVQ      BX, 24(SP)
 
 tile11x32act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile11x32store
 	JGT          tile11x32leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -1324,7 +1324,7 @@ tile11x32act:
 	JMP          tile11x32store
 
 tile11x32leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -1603,7 +1603,7 @@ tile10x32step:
 	LEAQ    (BP)(R11*4), R11
 	CMOVQLT R15, R11
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -1716,12 +1716,12 @@ tile10x32end:
 	MOVQ      BX, 24(SP)
 
 tile10x32act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile10x32store
 	JGT          tile10x32leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -1765,7 +1765,7 @@ tile10x32act:
 	JMP          tile10x32store
 
 tile10x32leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -2022,7 +2022,7 @@ tile9x32step:
 	LEAQ    (BP)(R10*4), R10
 	CMOVQLT R15, R10
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -2127,12 +2127,12 @@ tile9x32end:
 	MOVQ      BX, 24(SP)
 
 tile9x32act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile9x32store
 	JGT          tile9x32leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -2172,7 +2172,7 @@ tile9x32act:
 	JMP          tile9x32store
 
 tile9x32leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -2407,7 +2407,7 @@ tile8x32step:
 	LEAQ    (BP)(R9*4), R9
 	CMOVQLT R15, R9
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -2504,12 +2504,12 @@ tile8x32end:
 	MOVQ      BX, 24(SP)
 
 tile8x32act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile8x32store
 	JGT          tile8x32leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -2545,7 +2545,7 @@ tile8x32act:
 	JMP          tile8x32store
 
 tile8x32leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -2758,7 +2758,7 @@ tile7x32step:
 	LEAQ    (BP)(R8*4), R8
 	CMOVQLT R15, R8
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -2847,12 +2847,12 @@ tile7x32end:
 	MOVQ      BX, 24(SP)
 
 tile7x32act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile7x32store
 	JGT          tile7x32leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -2884,7 +2884,7 @@ tile7x32act:
 	JMP          tile7x32store
 
 tile7x32leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -3075,7 +3075,7 @@ tile6x32step:
 	LEAQ    (BP)(DI*4), DI
 	CMOVQLT R15, DI
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -3156,12 +3156,12 @@ tile6x32end:
 	MOVQ      BX, 24(SP)
 
 tile6x32act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile6x32store
 	JGT          tile6x32leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -3189,7 +3189,7 @@ tile6x32act:
 	JMP          tile6x32store
 
 tile6x32leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -3358,7 +3358,7 @@ tile5x32step:
 	LEAQ    (BP)(SI*4), SI
 	CMOVQLT R15, SI
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -3431,12 +3431,12 @@ tile5x32end:
 	MOVQ      BX, 24(SP)
 
 tile5x32act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile5x32store
 	JGT          tile5x32leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -3460,7 +3460,7 @@ tile5x32act:
 	JMP          tile5x32store
 
 tile5x32leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -3607,7 +3607,7 @@ tile4x32step:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -3672,12 +3672,12 @@ tile4x32end:
 	MOVQ      BX, 24(SP)
 
 tile4x32act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile4x32store
 	JGT          tile4x32leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -3697,7 +3697,7 @@ tile4x32act:
 	JMP          tile4x32store
 
 tile4x32leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -3822,7 +3822,7 @@ tile3x32step:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -3879,12 +3879,12 @@ tile3x32end:
 	MOVQ      BX, 24(SP)
 
 tile3x32act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile3x32store
 	JGT          tile3x32leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -3900,7 +3900,7 @@ tile3x32act:
 	JMP          tile3x32store
 
 tile3x32leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -4003,7 +4003,7 @@ tile2x32step:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -4052,12 +4052,12 @@ tile2x32end:
 	MOVQ      BX, 24(SP)
 
 tile2x32act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile2x32store
 	JGT          tile2x32leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -4069,7 +4069,7 @@ tile2x32act:
 	JMP          tile2x32store
 
 tile2x32leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -4150,7 +4150,7 @@ tile1x32step:
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -4191,12 +4191,12 @@ tile1x32end:
 	MOVQ      BX, 24(SP)
 
 tile1x32act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile1x32store
 	JGT          tile1x32leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -4204,7 +4204,7 @@ tile1x32act:
 	JMP          tile1x32store
 
 tile1x32leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -4513,12 +4513,12 @@ tile12x24end:
 	MOVQ         BX, 24(SP)
 
 tile12x24act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile12x24store
 	JGT          tile12x24leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z20, Z0, Z20
@@ -4558,7 +4558,7 @@ tile12x24act:
 	JMP          tile12x24store
 
 tile12x24leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -4836,7 +4836,7 @@ tile11x24step:
 	LEAQ    (BP)(R12*4), R12
 	CMOVQLT R15, R12
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -4957,12 +4957,12 @@ tile11x24end:
 	MOVQ         BX, 24(SP)
 
 tile11x24act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile11x24store
 	JGT          tile11x24leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z19, Z0, Z19
@@ -5000,7 +5000,7 @@ tile11x24act:
 	JMP          tile11x24store
 
 tile11x24leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -5259,7 +5259,7 @@ tile10x24step:
 	LEAQ    (BP)(R11*4), R11
 	CMOVQLT R15, R11
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -5372,12 +5372,12 @@ tile10x24end:
 	MOVQ         BX, 24(SP)
 
 tile10x24act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile10x24store
 	JGT          tile10x24leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z18, Z0, Z18
@@ -5411,7 +5411,7 @@ tile10x24act:
 	JMP          tile10x24store
 
 tile10x24leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -5649,7 +5649,7 @@ tile9x24step:
 	LEAQ    (BP)(R10*4), R10
 	CMOVQLT R15, R10
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -5754,12 +5754,12 @@ tile9x24end:
 	MOVQ         BX, 24(SP)
 
 tile9x24act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile9x24store
 	JGT          tile9x24leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z17, Z0, Z17
@@ -5791,7 +5791,7 @@ tile9x24act:
 	JMP          tile9x24store
 
 tile9x24leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -6010,7 +6010,7 @@ tile8x24step:
 	LEAQ    (BP)(R9*4), R9
 	CMOVQLT R15, R9
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -6107,12 +6107,12 @@ tile8x24end:
 	MOVQ         BX, 24(SP)
 
 tile8x24act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile8x24store
 	JGT          tile8x24leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z16, Z0, Z16
@@ -6140,7 +6140,7 @@ tile8x24act:
 	JMP          tile8x24store
 
 tile8x24leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -6338,7 +6338,7 @@ tile7x24step:
 	LEAQ    (BP)(R8*4), R8
 	CMOVQLT R15, R8
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -6427,12 +6427,12 @@ tile7x24end:
 	MOVQ         BX, 24(SP)
 
 tile7x24act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile7x24store
 	JGT          tile7x24leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z15, Z0, Z15
@@ -6458,7 +6458,7 @@ tile7x24act:
 	JMP          tile7x24store
 
 tile7x24leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -6637,7 +6637,7 @@ tile6x24step:
 	LEAQ    (BP)(DI*4), DI
 	CMOVQLT R15, DI
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -6718,12 +6718,12 @@ tile6x24end:
 	MOVQ         BX, 24(SP)
 
 tile6x24act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile6x24store
 	JGT          tile6x24leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z14, Z0, Z14
@@ -6745,7 +6745,7 @@ tile6x24act:
 	JMP          tile6x24store
 
 tile6x24leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -6903,7 +6903,7 @@ tile5x24step:
 	LEAQ    (BP)(SI*4), SI
 	CMOVQLT R15, SI
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -6976,12 +6976,12 @@ tile5x24end:
 	MOVQ         BX, 24(SP)
 
 tile5x24act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile5x24store
 	JGT          tile5x24leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z13, Z0, Z13
@@ -7001,7 +7001,7 @@ tile5x24act:
 	JMP          tile5x24store
 
 tile5x24leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -7140,7 +7140,7 @@ tile4x24step:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -7205,12 +7205,12 @@ tile4x24end:
 	MOVQ         BX, 24(SP)
 
 tile4x24act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile4x24store
 	JGT          tile4x24leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z12, Z0, Z12
@@ -7226,7 +7226,7 @@ tile4x24act:
 	JMP          tile4x24store
 
 tile4x24leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -7344,7 +7344,7 @@ tile3x24step:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -7401,12 +7401,12 @@ tile3x24end:
 	MOVQ         BX, 24(SP)
 
 tile3x24act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile3x24store
 	JGT          tile3x24leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z11, Z0, Z11
@@ -7420,7 +7420,7 @@ tile3x24act:
 	JMP          tile3x24store
 
 tile3x24leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -7519,7 +7519,7 @@ tile2x24step:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -7568,12 +7568,12 @@ tile2x24end:
 	MOVQ         BX, 24(SP)
 
 tile2x24act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile2x24store
 	JGT          tile2x24leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z10, Z0, Z10
@@ -7583,7 +7583,7 @@ tile2x24act:
 	JMP          tile2x24store
 
 tile2x24leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -7661,7 +7661,7 @@ tile1x24step:
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -7702,12 +7702,12 @@ tile1x24end:
 	MOVQ      BX, 24(SP)
 
 tile1x24act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile1x24store
 	JGT          tile1x24leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -7715,7 +7715,7 @@ tile1x24act:
 	JMP          tile1x24store
 
 tile1x24leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -7943,12 +7943,12 @@ tile12x16end:
 	MOVQ      BX, 24(SP)
 
 tile12x16act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile12x16store
 	JGT          tile12x16leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -7976,7 +7976,7 @@ tile12x16act:
 	JMP          tile12x16store
 
 tile12x16leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -8184,7 +8184,7 @@ tile11x16step:
 	LEAQ    (BP)(R12*4), R12
 	CMOVQLT R15, R12
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -8257,12 +8257,12 @@ tile11x16end:
 	MOVQ      BX, 24(SP)
 
 tile11x16act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile11x16store
 	JGT          tile11x16leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -8288,7 +8288,7 @@ tile11x16act:
 	JMP          tile11x16store
 
 tile11x16leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -8482,7 +8482,7 @@ tile10x16step:
 	LEAQ    (BP)(R11*4), R11
 	CMOVQLT R15, R11
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -8551,12 +8551,12 @@ tile10x16end:
 	MOVQ      BX, 24(SP)
 
 tile10x16act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile10x16store
 	JGT          tile10x16leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -8580,7 +8580,7 @@ tile10x16act:
 	JMP          tile10x16store
 
 tile10x16leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -8760,7 +8760,7 @@ tile9x16step:
 	LEAQ    (BP)(R10*4), R10
 	CMOVQLT R15, R10
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -8825,12 +8825,12 @@ tile9x16end:
 	MOVQ      BX, 24(SP)
 
 tile9x16act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile9x16store
 	JGT          tile9x16leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -8852,7 +8852,7 @@ tile9x16act:
 	JMP          tile9x16store
 
 tile9x16leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -9018,7 +9018,7 @@ tile8x16step:
 	LEAQ    (BP)(R9*4), R9
 	CMOVQLT R15, R9
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -9079,12 +9079,12 @@ tile8x16end:
 	MOVQ      BX, 24(SP)
 
 tile8x16act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile8x16store
 	JGT          tile8x16leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -9104,7 +9104,7 @@ tile8x16act:
 	JMP          tile8x16store
 
 tile8x16leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -9256,7 +9256,7 @@ tile7x16step:
 	LEAQ    (BP)(R8*4), R8
 	CMOVQLT R15, R8
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -9313,12 +9313,12 @@ tile7x16end:
 	MOVQ      BX, 24(SP)
 
 tile7x16act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile7x16store
 	JGT          tile7x16leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -9336,7 +9336,7 @@ tile7x16act:
 	JMP          tile7x16store
 
 tile7x16leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -9474,7 +9474,7 @@ tile6x16step:
 	LEAQ    (BP)(DI*4), DI
 	CMOVQLT R15, DI
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -9527,12 +9527,12 @@ tile6x16end:
 	MOVQ      BX, 24(SP)
 
 tile6x16act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile6x16store
 	JGT          tile6x16leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -9548,7 +9548,7 @@ tile6x16act:
 	JMP          tile6x16store
 
 tile6x16leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -9672,7 +9672,7 @@ tile5x16step:
 	LEAQ    (BP)(SI*4), SI
 	CMOVQLT R15, SI
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -9721,12 +9721,12 @@ tile5x16end:
 	MOVQ      BX, 24(SP)
 
 tile5x16act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile5x16store
 	JGT          tile5x16leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -9740,7 +9740,7 @@ tile5x16act:
 	JMP          tile5x16store
 
 tile5x16leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -9850,7 +9850,7 @@ tile4x16step:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -9895,12 +9895,12 @@ tile4x16end:
 	MOVQ      BX, 24(SP)
 
 tile4x16act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile4x16store
 	JGT          tile4x16leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -9912,7 +9912,7 @@ tile4x16act:
 	JMP          tile4x16store
 
 tile4x16leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -10008,7 +10008,7 @@ tile3x16step:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -10049,12 +10049,12 @@ tile3x16end:
 	MOVQ      BX, 24(SP)
 
 tile3x16act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile3x16store
 	JGT          tile3x16leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -10064,7 +10064,7 @@ tile3x16act:
 	JMP          tile3x16store
 
 tile3x16leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -10146,7 +10146,7 @@ tile2x16step:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -10183,12 +10183,12 @@ tile2x16end:
 	MOVQ      BX, 24(SP)
 
 tile2x16act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile2x16store
 	JGT          tile2x16leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -10196,7 +10196,7 @@ tile2x16act:
 	JMP          tile2x16store
 
 tile2x16leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -10264,7 +10264,7 @@ tile1x16step:
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
-	MOVQ    160(BP), R13
+	MOVQ    184(BP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -10297,18 +10297,18 @@ tile1x16end:
 	MOVQ      BX, 24(SP)
 
 tile1x16act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile1x16store
 	JGT          tile1x16leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	JMP          tile1x16store
 
 tile1x16leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -10346,7 +10346,7 @@ TEXT ·GemmDense12x32F32AVX512(SB), NOSPLIT, $72-8
 	MOVQ BX, 24(SP)
 	MOVQ 136(AX), BX
 	MOVQ BX, 32(SP)
-	MOVQ 168(AX), R8
+	MOVQ 192(AX), R8
 	LEAQ (R8)(R8*2), R9
 	LEAQ (R8)(R8*4), R10
 	LEAQ (R9)(R8*4), R11
@@ -10354,7 +10354,7 @@ TEXT ·GemmDense12x32F32AVX512(SB), NOSPLIT, $72-8
 	XORL DX, DX
 	CMPQ R15, $0x04
 	JLE  whole
-	CMPQ 152(AX), $0x01
+	CMPQ 176(AX), $0x01
 	JGT  whole
 	CMPQ 24(SP), $0x00
 	JNE  whole
@@ -10516,7 +10516,7 @@ tile12x32start:
 tile12x32short:
 	MOVQ 24(AX), R14
 	MOVQ 32(AX), BP
-	MOVQ 160(AX), R12
+	MOVQ 184(AX), R12
 	ADDQ R14, R12
 	MOVQ (SP), BX
 	LEAQ (BX)(R8*8), CX
@@ -10764,10 +10764,10 @@ tile12x32summed:
 	ADDQ             BP, R14
 	MOVQ             args+0(FP), BP
 	MOVQ             64(BP), R15
-	CMPQ             152(BP), $0x00
+	CMPQ             176(BP), $0x00
 	JEQ              tile12x32plain
-	VBROADCASTSS     176(BP), Z6
-	VBROADCASTSS     180(BP), Z7
+	VBROADCASTSS     200(BP), Z6
+	VBROADCASTSS     204(BP), Z7
 	MOVQ             16(SP), BP
 	VFMADD231PS.BCST (BX), Z0, Z8
 	VFMADD231PS.BCST 4(BX), Z1, Z8
@@ -11194,12 +11194,12 @@ tile12x32end:
 	MOVQ      BX, 24(SP)
 
 tile12x32act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile12x32store
 	JGT          tile12x32leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -11251,7 +11251,7 @@ tile12x32act:
 	JMP          tile12x32store
 
 tile12x32leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -11739,10 +11739,10 @@ tile24x16summed:
 	VMOVUPS          192(R14), Z3
 	MOVQ             args+0(FP), BP
 	MOVQ             64(BP), R15
-	CMPQ             152(BP), $0x00
+	CMPQ             176(BP), $0x00
 	JEQ              tile24x16plain
-	VBROADCASTSS     176(BP), Z6
-	VBROADCASTSS     180(BP), Z7
+	VBROADCASTSS     200(BP), Z6
+	VBROADCASTSS     204(BP), Z7
 	MOVQ             16(SP), BP
 	VFMADD231PS.BCST (BX), Z0, Z8
 	VFMADD231PS.BCST 4(BX), Z1, Z8
@@ -12171,12 +12171,12 @@ tile24x16end:
 	MOVQ      BX, 24(SP)
 
 tile24x16act:
-	MOVQ         152(AX), DX
+	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
 	JLT          tile24x16store
 	JGT          tile24x16leaky
-	VBROADCASTSS 176(AX), Z0
-	VBROADCASTSS 180(AX), Z1
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -12228,7 +12228,7 @@ tile24x16act:
 	JMP          tile24x16store
 
 tile24x16leaky:
-	VBROADCASTSS 184(AX), Z0
+	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3

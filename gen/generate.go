@@ -4,6 +4,8 @@ package gen
 //go:generate go run ./gemm -isa args
 //go:generate go run ./gemm -isa avx2 -out ../asm/gemm_avx2_amd64.s -stubs ../asm/gemm_avx2_amd64.go -pkg asm
 //go:generate go run ./gemm -isa avx512 -out ../asm/gemm_avx512_amd64.s -stubs ../asm/gemm_avx512_amd64.go -pkg asm
+//go:generate go run ./gemm -bytes -isa avx2 -out ../asm/gemm8_avx2_amd64.s -stubs ../asm/gemm8_avx2_amd64.go -pkg asm
+//go:generate go run ./gemm -bytes -isa avx512 -out ../asm/gemm8_avx512_amd64.s -stubs ../asm/gemm8_avx512_amd64.go -pkg asm
 //go:generate go run ./gemmneon
 //go:generate go run ./probe -isa avx2 -out ../asm/probe_avx2_amd64.s -stubs ../asm/probe_avx2_amd64.go -pkg asm
 //go:generate go run ./probe -isa avx512 -out ../asm/probe_avx512_amd64.s -stubs ../asm/probe_avx512_amd64.go -pkg asm
@@ -14,6 +16,10 @@ package gen
 //go:generate go run ./depthwise -isa avx2 -out ../asm/depthwise_avx2_amd64.s -stubs ../asm/depthwise_avx2_amd64.go -pkg asm
 //go:generate go run ./depthwise -isa avx512 -out ../asm/depthwise_avx512_amd64.s -stubs ../asm/depthwise_avx512_amd64.go -pkg asm
 //go:generate go run ./depthwise -isa neon
+//go:generate go run ./depthwise8 -isa args
+//go:generate go run ./depthwise8 -isa avx2 -out ../asm/depthwise8_avx2_amd64.s -stubs ../asm/depthwise8_avx2_amd64.go -pkg asm
+//go:generate go run ./depthwise8 -isa avx512 -out ../asm/depthwise8_avx512_amd64.s -stubs ../asm/depthwise8_avx512_amd64.go -pkg asm
+//go:generate go run ./depthwise8 -isa neon
 //go:generate go run ./transpose -isa avx2 -out ../asm/transpose_avx2_amd64.s -stubs ../asm/transpose_avx2_amd64.go -pkg asm
 //go:generate go run ./transpose -isa avx512 -out ../asm/transpose_avx512_amd64.s -stubs ../asm/transpose_avx512_amd64.go -pkg asm
 //go:generate go run ./transpose -isa neon

@@ -294,5 +294,5 @@ func checkCamera() bool {
 	m := Affine{0.9, 0.02, 0.1, 0.03, 0.8, 0.2}
 	NewWarp(s).Run(nil, f32[0][:], p, m)
 	s.Float(f32[1][:], &p, &m)
-	return u8[0] == u8[1] && f32[0] == f32[1]
+	return u8[0] == u8[1] && f32[0] == f32[1] && checkBytes8()
 }

@@ -134,3 +134,41 @@ func warpRow(dst []float32, src []uint8, stride, skip, x, c int, at *[4]float32,
 	}
 	warpRowGo(dst, src, stride, skip, x, c, at, k)
 }
+
+func widenRow(dst []float32, src []byte, in Bytes, scale float32) {
+	switch n := len(src); {
+	case n < 32 || use[OpCamera] < AVX2:
+		widenRowGo(dst, src, in, scale)
+	case in.Signed:
+		asm.WidenI8F32AVX2(&dst[:n][0], &src[0], in.Zero, scale, n)
+	default:
+		asm.WidenU8F32AVX2(&dst[:n][0], &src[0], in.Zero, scale, n)
+	}
+}
+
+func narrowRow(dst []byte, src []float32, lo, hi float32, zero int32) {
+	if n := len(src); n >= 32 && use[OpCamera] >= AVX2 {
+		asm.NarrowF32U8AVX2(&dst[:n][0], &src[0], lo, hi, zero, n)
+		return
+	}
+	narrowRowGo(dst, src, lo, hi, zero)
+}
+
+func lookupRow(dst, src []byte, table *[256]byte) {
+	if n := len(src); n >= 64 && use[OpCamera] >= AVX2 {
+		asm.LookupU8AVX2(&dst[:n][0], &src[0], &table[0], n)
+		return
+	}
+	lookupRowGo(dst, src, table)
+}
+
+func maxRow(dst, a, b []byte, signed bool) {
+	switch n := len(dst); {
+	case n < 32 || use[OpCamera] < AVX2:
+		maxRowGo(dst, a, b, signed)
+	case signed:
+		asm.MaxI8AVX2(&dst[0], &a[0], &b[0], n)
+	default:
+		asm.MaxU8AVX2(&dst[0], &a[0], &b[0], n)
+	}
+}

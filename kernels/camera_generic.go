@@ -27,3 +27,13 @@ func lumaRow(dst, luma []uint8, k *[6]uint32)             { lumaRowGo(dst, luma,
 func warpRow(dst []float32, src []uint8, stride, skip, x, c int, at *[4]float32, k *[8]float32) {
 	warpRowGo(dst, src, stride, skip, x, c, at, k)
 }
+
+func widenRow(dst []float32, src []byte, in Bytes, scale float32) { widenRowGo(dst, src, in, scale) }
+
+func narrowRow(dst []byte, src []float32, lo, hi float32, zero int32) {
+	narrowRowGo(dst, src, lo, hi, zero)
+}
+
+func lookupRow(dst, src []byte, table *[256]byte) { lookupRowGo(dst, src, table) }
+
+func maxRow(dst, a, b []byte, signed bool) { maxRowGo(dst, a, b, signed) }

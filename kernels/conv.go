@@ -260,6 +260,7 @@ func (c *Conv) Run(t *Team, dst, src []float32, w *Weights, res []float32, act A
 		task.n, task.packedK = b.N, b.K
 		task.plan, task.blocks = c, len(c.blocks)
 		task.image.src, task.image.dst, task.image.res = 4*s.H*c.w*s.C, 4*pixels*s.O, 4*pixels*s.O
+		task.tiles, task.size = use[OpGemm], 4
 		task.runBlocks(t, s.N)
 		task.free()
 	}

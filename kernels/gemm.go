@@ -178,12 +178,13 @@ func Gemm(t *Team, dst []float32, ldd int, a []float32, lda, m int, b *Packed, r
 	}
 	g.setAct(act)
 	g.n, g.packedK = b.N, b.K
-	g.rowBytes = 4 * lda
+	g.rowBytes, g.used = 4*lda, 4*k
 	g.block = blockRows(m, b.K, longBlock(t, m))
 	g.blocks = (m + g.block - 1) / g.block
 	g.m = m
 	g.plan = nil
 	g.copies = m > 1 && aliases(use[OpGemm], lda, b.N)
+	g.tiles, g.size = use[OpGemm], 4
 	g.runBlocks(t, 1)
 	g.free()
 }
@@ -209,8 +210,9 @@ func (g *gemmTask) copyRows(worker, m int, a *float32) (*float32, int) {
 		buf = aligned(m * ld)
 		g.scratch[worker] = buf
 	}
+	from, to := (*byte)(unsafe.Pointer(a)), (*byte)(unsafe.Pointer(&buf[0]))
 	for r := range m {
-		copy(buf[r*ld:][:k], unsafe.Slice(add(a, r*g.rowBytes), k))
+		copy(unsafe.Slice(add(to, 4*r*ld), g.used), unsafe.Slice(add(from, r*g.rowBytes), g.used))
 	}
 	return &buf[0], 4 * ld
 }
@@ -239,9 +241,14 @@ type gemmTask struct {
 	groups   int                         // groups of panels
 	width    int                         // panels in a group
 	rowBytes int                         // from one row of A to the next, for dense A
+	used     int                         // bytes of them that are a row's
 	plan     *Conv                       // nil for dense A
 	copies   bool                        // dense A is copied block by block, see copyRows
 	scratch  [][]float32                 // a worker's copy of a block
+	tiles    ISA                         // whose tiles compute it, see dotTiles
+	size     int                         // bytes of a result
+	start    []int32                     // what sums of 8-bit integers start from
+	outside  []byte                      // 8-bit integers that stand for 0
 	image    struct{ src, dst, res int } // bytes from one picture to the next
 }
 
@@ -325,7 +332,7 @@ func (g *gemmTask) Tile(i, worker int) {
 	group := i % g.groups
 	i /= g.groups
 	block, picture := i%g.blocks, i/g.blocks
-	isa := use[OpGemm]
+	isa := g.tiles
 	height, _ := gemmShape(isa)
 	if g.packedK*g.n > streamed {
 		height = streamRows(isa, g.plan == nil)
@@ -352,9 +359,10 @@ func (g *gemmTask) Tile(i, worker int) {
 	x.C = add(x.C, rowsBefore*x.LDC)
 	x.Res = add(x.Res, rowsBefore*x.LDR)
 	first := group * g.width
-	x.C = add(x.C, 4*panel*first)
+	x.C = add(x.C, g.size*panel*first)
 	x.Res = add(x.Res, 4*panel*first)
 	x.Bias = add(x.Bias, 4*panel*first)
+	x.Scale = add(x.Scale, 4*panel*first)
 	x.BPanel = 4 * panel * g.packedK
 	x.B = add(x.B, first*x.BPanel)
 	columns := min(g.n, (first+g.width)*panel) - first*panel
@@ -383,10 +391,12 @@ func gemmLines(isa ISA, x *asm.GemmArgs, columns, height int, lines []gemmLine) 
 	_, per := gemmShape(isa)
 	single := len(lines) == 1 && lines[0].rows == 1
 	// Blocks along K: whole steps, or a part of one.
-	k, steps := x.K, x.Steps
+	k, steps, size := x.K, x.Steps, 4
 	partK, partSteps := k, steps
 	most := blockK(isa)
-	if k >= most {
+	if x.Act == actBytes {
+		size = 1 // no sum goes back to memory
+	} else if k >= most {
 		parts := (k + most - 1) / most
 		partK, partSteps = (k+parts-1)/parts, 1
 	} else if k*steps > most {
@@ -394,7 +404,7 @@ func gemmLines(isa ISA, x *asm.GemmArgs, columns, height int, lines []gemmLine) 
 	}
 	for col := 0; col < columns; col += per * panel {
 		y := *x
-		y.Bias = add(x.Bias, 4*col)
+		y.Bias, y.Scale = add(x.Bias, 4*col), add(x.Scale, 4*col)
 		y.Cols = min(per*panel, columns-col)
 		high := height
 		if n := narrowRows(isa, y.Cols, y.LDA); n > 0 {
@@ -422,7 +432,7 @@ func gemmLines(isa ISA, x *asm.GemmArgs, columns, height int, lines []gemmLine) 
 				}
 				for i := range lines {
 					l := &lines[i]
-					y.A, y.Offs, y.C = add(x.A, l.a+4*c), add(l.offs, s*x.OffStride), add(x.C, l.c+4*col)
+					y.A, y.Offs, y.C = add(x.A, l.a+4*c), add(l.offs, s*x.OffStride), add(x.C, l.c+size*col)
 					rowStrips(isa, &y, l.rows, high)
 				}
 				y.Load = 1
@@ -475,7 +485,11 @@ func rowStrips(isa ISA, x *asm.GemmArgs, m, height int) {
 		rest = 0
 	}
 	// One call is bounded work: Go cannot interrupt it.
-	most := max(1, callSteps/max(1, height*x.K*x.Steps))
+	most := callSteps
+	if isa&plain != 0 {
+		most /= 4 // these take some instructions for each four products
+	}
+	most = max(1, most/max(1, height*x.K*x.Steps))
 	for row := 0; row < m; {
 		y := *x
 		switch {
@@ -496,7 +510,11 @@ func rowStrips(isa ISA, x *asm.GemmArgs, m, height int) {
 }
 
 // gemmTileGeneric is gemmTile in plain Go.
-func gemmTileGeneric(x *asm.GemmArgs) {
+func gemmTileGeneric(isa ISA, x *asm.GemmArgs) {
+	if isa&dot != 0 {
+		dotTileGeneric(isa, x)
+		return
+	}
 	act := Act{Kind: ActKind(x.Act), Lo: x.Lo, Hi: x.Hi, Alpha: x.Alpha}
 	var acc [panel]float32
 	for tile := range x.Tiles {

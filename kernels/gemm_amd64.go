@@ -9,7 +9,9 @@ func gemmShape(isa ISA) (rows, panels int) {
 	switch isa {
 	case AVX512:
 		return 12, 2
-	case AVX2:
+	case AVX512 | dot:
+		return 12, 2
+	case AVX2, AVX2 | dot:
 		return 6, 1
 	}
 	return 4, 1
@@ -45,7 +47,13 @@ func gemmTile(isa ISA, args *asm.GemmArgs) {
 		}
 	case AVX2:
 		asm.Gemm6x16F32AVX2(args)
+	case AVX512 | dot:
+		asm.Gemm12x32I8AVX512VNNI(args)
+	case AVX2 | dot:
+		asm.Gemm6x16I8AVXVNNI(args)
+	case AVX2 | dot | plain:
+		asm.Gemm4x16I8AVX2(args)
 	default:
-		gemmTileGeneric(args)
+		gemmTileGeneric(isa, args)
 	}
 }

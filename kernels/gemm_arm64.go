@@ -6,8 +6,13 @@ import "github.com/ocellus-vision/ocellus/asm"
 
 // gemmShape returns the rows and panels of the largest tile.
 func gemmShape(isa ISA) (rows, panels int) {
-	if isa == NEON {
+	switch isa {
+	case NEON:
 		return asm.GemmRowsNEON, 1
+	case NEON | dot:
+		return asm.GemmDotRowsNEON, 1
+	case NEON | dot | plain:
+		return asm.GemmDotPlainRowsNEON, 1
 	}
 	return 4, 1
 }
@@ -22,9 +27,14 @@ func streamRows(isa ISA, _ bool) int {
 func narrowRows(ISA, int, int) int { return 0 }
 
 func gemmTile(isa ISA, args *asm.GemmArgs) {
-	if isa == NEON {
+	switch isa {
+	case NEON:
 		asm.GemmTileF32NEON(args)
-	} else {
-		gemmTileGeneric(args)
+	case NEON | dot:
+		asm.GemmDotTileI8NEON(args)
+	case NEON | dot | plain:
+		asm.GemmDotPlainTileI8NEON(args)
+	default:
+		gemmTileGeneric(isa, args)
 	}
 }

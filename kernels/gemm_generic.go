@@ -16,4 +16,4 @@ func streamRows(isa ISA, _ bool) int {
 // narrowRows returns the rows of the largest tile of so few columns, if it is higher than others, or 0. lda is GemmArgs.LDA.
 func narrowRows(ISA, int, int) int { return 0 }
 
-func gemmTile(_ ISA, args *asm.GemmArgs) { gemmTileGeneric(args) }
+func gemmTile(isa ISA, args *asm.GemmArgs) { gemmTileGeneric(isa, args) }

@@ -47,14 +47,15 @@ const (
 	OpNorm                // LRN, softmax, L2 norm, argmax and other sums over lanes
 	OpLCN                 // local contrast normalisation
 	OpMap                 // element-wise functions
-	OpCamera              // camera formats, resize, warp
+	OpCamera              // camera formats, resize, warp, 8-bit integers to and from float32
 	OpTranspose           // NHWC <-> NCHW
 	OpWinograd            // transforms of Winograd convolution, whose products are GEMM
 	OpGrad                // sums over rows, optimisers, gradients of pooling
+	OpGemm8               // GEMM, convolution and depthwise convolution of 8-bit integers
 	NumOps
 )
 
-var opNames = [NumOps]string{"gemm", "depthwise", "pool", "norm", "lcn", "map", "camera", "transpose", "winograd", "grad"}
+var opNames = [NumOps]string{"gemm", "depthwise", "pool", "norm", "lcn", "map", "camera", "transpose", "winograd", "grad", "gemm8"}
 
 func (o Op) String() string { return opNames[o] }
 
@@ -65,6 +66,8 @@ var (
 	use       [NumOps]ISA   // what each family runs on
 	chosen    [NumOps]ISA   // what use was after the self-test
 	results   []CheckResult // of the self-test
+
+	dotProducts [numISA]bool // whether this CPU adds up products of 8-bit integers to 32 bits with them
 )
 
 func init() {

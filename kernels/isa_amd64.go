@@ -13,5 +13,7 @@ func detect() []ISA {
 			isas = append(isas, AVX512)
 		}
 	}
+	dotProducts[AVX2] = cpuid.CPU.Supports(cpuid.AVXVNNI)
+	dotProducts[AVX512] = cpuid.CPU.Supports(cpuid.AVX512VNNI)
 	return isas
 }

@@ -22,6 +22,7 @@ var checks = [NumOps]func() bool{
 	OpTranspose: checkTranspose,
 	OpWinograd:  checkWinograd,
 	OpGrad:      checkGrad,
+	OpGemm8:     checkGemm8,
 }
 
 // SelfTest returns the results of the comparison made at start: one per family, and more where a kernel was replaced.

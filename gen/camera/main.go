@@ -1,5 +1,5 @@
-// Command camera writes the kernels that turn bytes of pictures into other bytes and into float32
-// (asm/camera_avx2_amd64.s, asm/camera_neon_arm64.s).
+// Command camera writes the kernels that turn bytes of pictures into other bytes and into float32, and those between 8-bit integers
+// and float32 (asm/camera_avx2_amd64.s, asm/camera_neon_arm64.s).
 //
 // Rows of bytes are walked in blocks; a ragged end is a last block that overlaps the one before it, so that no access leaves
 // the row. Pixels of three float32 are read and written as vectors of four: the fourth lane of a store falls on the next
@@ -38,6 +38,12 @@ func main() {
 		yuv("YUYV", false)
 		yuv("NV12", false)
 		warp()
+		widen(false)
+		widen(true)
+		narrow()
+		lookup()
+		most(false)
+		most(true)
 		Generate()
 	case "neon":
 		if err := writeNEON(); err != nil {
@@ -84,6 +90,18 @@ var kernels = map[string]kernel{
 		"%s is YUYVToGreyU8 for n luma bytes at src."},
 	"warp": {"WarpRGBU8F32", "func(dst *float32, src *uint8, stride, skip, x, n int, at, k *float32)",
 		"%s interpolates n pixels of three bytes, at (fma(at[1], x+i, at[0]), fma(at[3], x+i, at[2])) for i < n, and computes dst[i,c] = fma(v, k[c], k[4+c]). Rows are stride bytes apart, and src is skip bytes into them; two pixels and one byte more are read in two rows. n is at least 1."},
+	"widenfalse": {"WidenU8F32", "func(dst *float32, src *uint8, zero int32, scale float32, n int)",
+		"%s computes dst[i] = (src[i]-zero)·scale for i < n, n at least 32; zero is in -128..255."},
+	"widentrue": {"WidenI8F32", "func(dst *float32, src *uint8, zero int32, scale float32, n int)",
+		"%s is WidenU8F32 for bytes that have a sign."},
+	"narrow": {"NarrowF32U8", "func(dst *uint8, src *float32, lo, hi float32, zero int32, n int)",
+		"%s computes dst[i] = the low byte of src[i] cut to lo..hi and rounded to even, plus zero, for i < n, n at least 32; a NaN gives 0. lo and hi are whole numbers of at most 16384 in magnitude, zero is in 0..255."},
+	"mostfalse": {"MaxU8", "func(dst, a, b *uint8, n int)",
+		"%s computes dst[i] = max(a[i], b[i]) for i < n, n at least 32; dst may be a."},
+	"mosttrue": {"MaxI8", "func(dst, a, b *uint8, n int)",
+		"%s is MaxU8 for bytes that have a sign."},
+	"lookup": {"LookupU8", "func(dst, src, table *uint8, n int)",
+		"%s computes dst[i] = table[src[i]] for i < n, n at least 64; the table has 256 bytes."},
 }
 
 func begin(key string) {
@@ -338,7 +356,7 @@ func scale() {
 func bytes() {
 	limit := GLOBL("limit255", RODATA|NOPTR)
 	DATA(0, F32(255))
-	order := GLOBL("packed", RODATA|NOPTR)
+	shared.packed = GLOBL("packed", RODATA|NOPTR)
 	for i, v := range []uint32{0, 4, 1, 5, 2, 6, 3, 7} {
 		DATA(4*i, U32(v))
 	}
@@ -347,7 +365,7 @@ func bytes() {
 	top, zero, perm := YMM(), YMM(), YMM()
 	VBROADCASTSS(limit, top)
 	VXORPS(zero, zero, zero)
-	VMOVDQU(order, perm)
+	VMOVDQU(shared.packed, perm)
 	blocks(n, 32, func(i reg.Register) {
 		var v [4]reg.VecVirtual
 		for j := range v {
@@ -641,6 +659,7 @@ func yuv(format string, rgb bool) {
 var shared struct {
 	interleave  [4]Mem
 	low, centre Mem
+	packed      Mem // doublewords in the order of their elements, after three packings
 }
 
 func warp() {
@@ -732,5 +751,111 @@ func warp() {
 	JMP(LabelRef("eight"))
 	Label("last")
 	store3(pixel(), Mem{Base: dst})
+	end()
+}
+
+func widen(signed bool) {
+	begin(fmt.Sprintf("widen%t", signed))
+	dst, src := arg("dst"), arg("src")
+	zero, scale := broadcastParam("zero"), broadcastParam("scale")
+	n := arg("n")
+	blocks(n, 32, func(i reg.Register) {
+		for j := 0; j < 32; j += 8 {
+			v := YMM()
+			if signed {
+				VPMOVSXBD(at(src, i, 1, j), v)
+			} else {
+				VPMOVZXBD(at(src, i, 1, j), v)
+			}
+			VPSUBD(zero, v, v)
+			VCVTDQ2PS(v, v)
+			VMULPS(scale, v, v)
+			VMOVUPS(v, at(dst, i, 4, 4*j))
+		}
+	})
+	end()
+}
+
+func narrow() {
+	begin("narrow")
+	dst, src := arg("dst"), arg("src")
+	lo, hi, zero := broadcastParam("lo"), broadcastParam("hi"), broadcastParam("zero")
+	n := arg("n")
+	low, perm := YMM(), YMM()
+	VPCMPEQD(low, low, low)
+	VPSRLW(U8(8), low, low)
+	VMOVDQU(shared.packed, perm)
+	blocks(n, 32, func(i reg.Register) {
+		var v [4]reg.VecVirtual
+		for j := range v {
+			v[j] = YMM()
+			// A NaN stays one, converts to -1<<31, and packs to -1<<15, whose low byte is 0, whatever was added.
+			VMAXPS(at(src, i, 4, 32*j), lo, v[j])
+			VMINPS(v[j], hi, v[j])
+			VCVTPS2DQ(v[j], v[j])
+			VPADDD(zero, v[j], v[j])
+		}
+		VPACKSSDW(v[1], v[0], v[0])
+		VPACKSSDW(v[3], v[2], v[2])
+		VPAND(low, v[0], v[0])
+		VPAND(low, v[2], v[2])
+		VPACKUSWB(v[2], v[0], v[0])
+		VPERMD(v[0], perm, v[0])
+		VMOVDQU(v[0], at(dst, i, 1, 0))
+	})
+	end()
+}
+
+// lookup goes through the table by rows of 16 bytes, of which a shuffle takes any: bytes of other rows have their highest bit set, and give 0.
+func lookup() {
+	begin("lookup")
+	dst, src, table := arg("dst"), arg("src"), arg("table")
+	repeated := func(v uint32) reg.VecVirtual {
+		r, y := GP32(), YMM()
+		MOVL(U32(v), r)
+		VMOVD(r, y.AsX())
+		VPBROADCASTD(y.AsX(), y)
+		return y
+	}
+	row, others := repeated(0x10101010), repeated(0x70707070)
+	n := arg("n")
+	blocks(n, 64, func(i reg.Register) {
+		var x, y [2]reg.VecVirtual
+		for k := range x {
+			x[k], y[k] = YMM(), YMM()
+			VMOVDQU(at(src, i, 1, 32*k), x[k])
+			VPXOR(y[k], y[k], y[k])
+		}
+		for j := range 16 {
+			bytes, index := YMM(), YMM()
+			VBROADCASTI128(Mem{Base: table, Disp: 16 * j}, bytes)
+			for k := range x {
+				VPADDUSB(others, x[k], index)
+				VPSHUFB(index, bytes, index)
+				VPOR(index, y[k], y[k])
+				VPSUBB(row, x[k], x[k])
+			}
+		}
+		for k := range y {
+			VMOVDQU(y[k], at(dst, i, 1, 32*k))
+		}
+	})
+	end()
+}
+
+// most may write over what it reads: the last block overlaps the one before, and what it takes from there is at least as large as it was.
+func most(signed bool) {
+	begin(fmt.Sprintf("most%t", signed))
+	dst, a, b, n := arg("dst"), arg("a"), arg("b"), arg("n")
+	blocks(n, 32, func(i reg.Register) {
+		v := YMM()
+		VMOVDQU(at(a, i, 1, 0), v)
+		if signed {
+			VPMAXSB(at(b, i, 1, 0), v, v)
+		} else {
+			VPMAXUB(at(b, i, 1, 0), v, v)
+		}
+		VMOVDQU(v, at(dst, i, 1, 0))
+	})
 	end()
 }

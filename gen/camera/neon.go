@@ -28,6 +28,12 @@ func writeNEON() error {
 	n.yuv("YUYV", false)
 	n.yuv("NV12", false)
 	n.warp()
+	n.integers(false)
+	n.integers(true)
+	n.narrow()
+	n.lookup()
+	n.most(false)
+	n.most(true)
 	return f.WriteFiles("../asm", "camera_neon")
 }
 
@@ -570,5 +576,128 @@ func (f *neonFile) warp() {
 	fn.T("B four")
 	fn.Label("last")
 	fn.store3(pixel(), dst)
+	fn.Ret()
+}
+
+// integers writes the kernel from 8-bit integers to float32.
+func (f *neonFile) integers(signed bool) {
+	fn := f.begin(fmt.Sprintf("widen%t", signed))
+	dst, src, z := fn.arg("dst"), fn.arg("src"), fn.arg("zero")
+	zero, scale := fn.Alloc(), fn.Alloc()
+	fn.Dup(neon.H8, zero, z)
+	fn.LoadArgF("scale", scale)
+	n := fn.arg("n")
+	b := fn.AllocN(2)
+	h, lo, hi := fn.Alloc(), fn.Alloc(), fn.Alloc()
+	fn.blocks(n, 32, func(i neon.R) {
+		s, d := fn.at(src, i, 0), fn.at(dst, i, 2)
+		fn.LdpQ(b[0], b[1], s, 0)
+		for j := range 4 {
+			half := []neon.Arr{neon.B8, neon.B16}[j%2]
+			if signed {
+				fn.Sxtl(half, h, b[j/2])
+			} else {
+				fn.Uxtl(half, h, b[j/2])
+			}
+			fn.Sub(neon.H8, h, h, zero)
+			fn.Sxtl(neon.H4, lo, h)
+			fn.Sxtl(neon.H8, hi, h)
+			fn.Scvtf(lo, lo)
+			fn.Scvtf(hi, hi)
+			fn.FmulLane(lo, lo, scale, 0)
+			fn.FmulLane(hi, hi, scale, 0)
+			fn.StpQ(lo, hi, d, 32*j)
+		}
+	})
+	fn.Ret()
+}
+
+func (f *neonFile) narrow() {
+	fn := f.begin("narrow")
+	dst, src, z := fn.arg("dst"), fn.arg("src"), fn.arg("zero")
+	lo, hi, zero := fn.Alloc(), fn.Alloc(), fn.Alloc()
+	fn.LoadArgF("lo", lo)
+	fn.LoadArgF("hi", hi)
+	for _, v := range []neon.V{lo, hi} {
+		fn.Fcvtns(v, v)
+		fn.DupLane(neon.H8, v, v, 0)
+	}
+	fn.Dup(neon.H8, zero, z)
+	n := fn.arg("n")
+	v, mask := fn.AllocN(4), fn.AllocN(2)
+	fn.blocks(n, 32, func(i neon.R) {
+		s, d := fn.at(src, i, 2), fn.at(dst, i, 0)
+		for j := range 2 {
+			for k := 0; k < 4; k += 2 {
+				w := v[k]
+				fn.LdpQ(v[k], v[k+1], s, 64*j+16*k)
+				for h := range mask {
+					fn.Fcmeq(mask[h], v[k+h], v[k+h])
+					fn.Fcvtns(v[k+h], v[k+h])
+				}
+				fn.Uzp1(neon.H8, mask[0], mask[0], mask[1])
+				fn.Sqxtn(neon.H4, w, w)
+				fn.Sqxtn(neon.H8, w, v[k+1])
+				fn.Smax(neon.H8, w, w, lo)
+				fn.Smin(neon.H8, w, w, hi)
+				fn.Add(neon.H8, w, w, zero)
+				fn.And(w, w, mask[0])
+			}
+			fn.Uzp1(neon.B16, v[0], v[0], v[2])
+			fn.StrQ(v[0], d, 16*j)
+		}
+	})
+	fn.Ret()
+}
+
+func (f *neonFile) lookup() {
+	fn := f.begin("lookup")
+	dst, src, table := fn.arg("dst"), fn.arg("src"), fn.arg("table")
+	rows := fn.AllocN(16)
+	for i := 0; i < len(rows); i += 2 {
+		fn.LdpQ(rows[i], rows[i+1], table, 16*i)
+	}
+	quarter, x, y := fn.Alloc(), fn.AllocN(4), fn.AllocN(4)
+	fn.Movi(neon.B16, quarter, 64)
+	n := fn.arg("n")
+	fn.blocks(n, 64, func(i neon.R) {
+		s, d := fn.at(src, i, 0), fn.at(dst, i, 0)
+		fn.LdpQ(x[0], x[1], s, 0)
+		fn.LdpQ(x[2], x[3], s, 32)
+		for q := 0; q < 16; q += 4 {
+			for k := range x {
+				if q == 0 {
+					fn.Tbl(y[k], x[k], rows[:4]...)
+				} else {
+					fn.Tbx(y[k], x[k], rows[q:q+4]...)
+				}
+				if q < 12 {
+					fn.Sub(neon.B16, x[k], x[k], quarter)
+				}
+			}
+		}
+		fn.StpQ(y[0], y[1], d, 0)
+		fn.StpQ(y[2], y[3], d, 32)
+	})
+	fn.Ret()
+}
+
+func (f *neonFile) most(signed bool) {
+	fn := f.begin(fmt.Sprintf("most%t", signed))
+	dst, a, b, n := fn.arg("dst"), fn.arg("a"), fn.arg("b"), fn.arg("n")
+	x, y := fn.AllocN(2), fn.AllocN(2)
+	fn.blocks(n, 32, func(i neon.R) {
+		p, q, d := fn.at(a, i, 0), fn.at(b, i, 0), fn.at(dst, i, 0)
+		fn.LdpQ(x[0], x[1], p, 0)
+		fn.LdpQ(y[0], y[1], q, 0)
+		for k := range x {
+			if signed {
+				fn.Smax(neon.B16, x[k], x[k], y[k])
+			} else {
+				fn.Umax(neon.B16, x[k], x[k], y[k])
+			}
+		}
+		fn.StpQ(x[0], x[1], d, 0)
+	})
 	fn.Ret()
 }

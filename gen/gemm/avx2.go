@@ -11,9 +11,12 @@ var ymm = []reg.VecPhysical{
 }
 
 // avx2 computes 6 rows of one panel, or 12 of half of one: 12 accumulators, two registers of B, two for broadcasts.
-type avx2 struct{ window Mem }
+type avx2 struct {
+	first         int // accumulator
+	window, evens Mem
+}
 
-func (*avx2) name() string                { return "AVX2" }
+func (*avx2) name() string                { return "F32AVX2" }
 func (*avx2) doc() string                 { return ", or 12 and 8" }
 func (*avx2) shapes() []shape             { return []shape{{6, 1, false}, {12, 1, true}} }
 func (*avx2) bytes() int                  { return 32 }
@@ -37,6 +40,14 @@ func (t *avx2) data() {
 	}
 }
 
+// mask8 declares the mask of every other byte.
+func (t *avx2) mask8() {
+	t.evens = GLOBL("gemmEvenBytes", RODATA|NOPTR)
+	for i := range 8 {
+		DATA(4*i, U32(0x00ff00ff))
+	}
+}
+
 func (t *avx2) edge(args reg.GPPhysical) {
 	MOVQ(field(args, "Cols"), reg.RDX)
 	NEGQ(reg.RDX)
@@ -46,7 +57,7 @@ func (t *avx2) edge(args reg.GPPhysical) {
 	}
 }
 
-func (t *avx2) acc(s shape, r, v int) reg.VecPhysical { return ymm[4+r*t.vectors(s)+v] }
+func (t *avx2) acc(s shape, r, v int) reg.VecPhysical { return ymm[t.first+r*t.vectors(s)+v] }
 
 // mask loads the mask of the valid columns of half a panel into Y2 or Y3.
 func (*avx2) mask(i int) reg.VecPhysical { return ymm[2+i] }

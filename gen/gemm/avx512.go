@@ -15,14 +15,13 @@ var zmm = []reg.VecPhysical{
 // half empty, one register holds that of two rows.
 type avx512 struct{}
 
-func (avx512) name() string              { return "AVX512" }
+func (avx512) name() string              { return "F32AVX512" }
 func (avx512) doc() string               { return "" }
 func (avx512) shapes() []shape           { return []shape{{12, 2, false}, {12, 2, true}, {12, 1, false}} }
 func (avx512) bytes() int                { return 64 }
 func (avx512) vectors(s shape) int       { return s.panels }
 func (avx512) raggedCopies() bool        { return false }
 func (avx512) edge(reg.GPPhysical)       {}
-func (avx512) data()                     {}
 func (avx512) vec(i int) reg.VecPhysical { return zmm[i] }
 
 func (avx512) acc(s shape, r, v int) reg.VecPhysical {

@@ -1,5 +1,5 @@
-// Command gemm writes the GEMM tiles for amd64 (asm/gemm_avx2_amd64.s, asm/gemm_avx512_amd64.s) and the argument struct
-// that all tiles share (asm/gemm_args.go).
+// Command gemm writes the GEMM tiles for amd64 (asm/gemm_avx2_amd64.s, asm/gemm_avx512_amd64.s), with -bytes those of 8-bit integers
+// (asm/gemm8_avx2_amd64.s, asm/gemm8_avx512_amd64.s), and the argument struct that all tiles share (asm/gemm_args.go).
 //
 // A tile of Rows x 16 (AVX2) or Rows x 32 (AVX-512) outputs stays in registers while k runs; tiles of half a panel less serve columns that
 // leave half of the last panel empty. Rows of A are read through a
@@ -23,19 +23,35 @@ import (
 	"github.com/ocellus-vision/ocellus/gen/x86"
 )
 
-var isa = flag.String("isa", "", "avx2, avx512, or args for the Go struct that they share")
+var (
+	isa   = flag.String("isa", "", "avx2, avx512, or args for the Go struct that they share")
+	bytes = flag.Bool("bytes", false, "tiles of 8-bit integers")
+)
 
 func main() {
 	flag.Parse()
-	switch *isa {
-	case "args":
+	if *isa == "args" {
 		if err := gemmargs.Args.WriteFile("../asm/gemm_args.go"); err != nil {
 			log.Fatal("gemm: ", err)
 		}
 		return
-	case "avx2":
-		generate(&avx2{})
-	case "avx512":
+	}
+	ConstraintExpr("!purego")
+	x86.Declare("GemmArgs")
+	switch {
+	case *isa == "avx2" && *bytes:
+		dots := &avx2{first: 4}
+		dots.data()
+		dots.mask8()
+		generate(avx2dot{dots})
+		generate(avx2plain{avx2dot{&avx2{8, dots.window, dots.evens}}})
+	case *isa == "avx2":
+		t := &avx2{first: 4}
+		t.data()
+		generate(t)
+	case *isa == "avx512" && *bytes:
+		generate(avx512dot{})
+	case *isa == "avx512":
 		generate(&avx512{})
 		avx512{}.denseTiles()
 	default:
@@ -68,7 +84,7 @@ func (s shape) columns() int {
 
 // target is an instruction set: how wide a panel is in vectors, and the instructions that differ.
 type target interface {
-	name() string
+	name() string    // of what is multiplied, and the instruction set
 	doc() string     // of what is narrower
 	shapes() []shape // highest tiles, from wide to narrow
 	bytes() int      // of a vector
@@ -89,7 +105,6 @@ type target interface {
 	vec(i int) reg.VecPhysical                                    // no accumulator
 	raggedCopies() bool                                           // whether a ragged edge needs code of its own
 	edge(args reg.GPPhysical)                                     // prepares that code's loads and stores; may use RDX and R8
-	data()
 }
 
 func field(base reg.Register, name string) Mem {
@@ -97,12 +112,17 @@ func field(base reg.Register, name string) Mem {
 }
 
 // locals of the frame.
-type frame struct{ a, offs, c, res, tiles, steps, stepOffs, k, tail Mem }
+type frame struct {
+	a, offs, c, res, tiles, steps, stepOffs, k, tail Mem
+
+	bytes Mem    // of a tile of 8-bit integers that has not all columns
+	label string // of the tile
+}
 
 // newFrame loads the arguments to RAX and those of them that change from tile to tile to the frame, through RBX.
 func newFrame() *frame {
 	l := AllocLocal(72)
-	f := &frame{l, l.Offset(8), l.Offset(16), l.Offset(24), l.Offset(32), l.Offset(40), l.Offset(48), l.Offset(56), l.Offset(64)}
+	f := &frame{a: l, offs: l.Offset(8), c: l.Offset(16), res: l.Offset(24), tiles: l.Offset(32), steps: l.Offset(40), stepOffs: l.Offset(48), k: l.Offset(56), tail: l.Offset(64)}
 	args := reg.RAX
 	Load(Param("args"), args)
 	for _, c := range []struct {
@@ -116,16 +136,16 @@ func newFrame() *frame {
 }
 
 func generate(t target) {
-	ConstraintExpr("!purego")
-	x86.Declare("GemmArgs")
-	t.data()
 	shapes := t.shapes()
 	largest := shapes[0]
-	name := fmt.Sprintf("Gemm%dx%dF32%s", largest.rows, largest.columns(), t.name())
+	name := fmt.Sprintf("Gemm%dx%d%s", largest.rows, largest.columns(), t.name())
 	TEXT(name, NOSPLIT, "func(args *GemmArgs)")
 	Doc(fmt.Sprintf("%s computes Tiles tiles of up to %d rows and %d columns%s; see GemmArgs.", name, largest.rows, largest.columns(), t.doc()))
 	Pragma("noescape")
 	f := newFrame()
+	if _, ok := t.(integers); ok && t.raggedCopies() {
+		f.bytes = AllocLocal(16 * largest.rows)
+	}
 	args := reg.RAX
 	MOVQ(field(args, "Cols"), reg.RCX)
 	MOVQ(field(args, "Rows"), reg.RDX)
@@ -241,6 +261,19 @@ func end(t target, f *frame, s shape, ragged bool, label string) {
 	args, ptr, ld := reg.RAX, reg.RBX, reg.RCX
 	Label(label + "end")
 	Load(Param("args"), args)
+	if i, ok := t.(integers); ok {
+		f.label = label
+		CMPQ(field(args, "Act"), Imm(0))
+		JEQ(LabelRef(label + "store"))
+		i.requantise(args, s)
+		MOVQ(f.c, ptr)
+		MOVQ(field(args, "LDC"), ld)
+		i.storeBytes(f, s, ragged)
+		MOVQ(ptr, f.c)
+		JMP(LabelRef(label + "next"))
+		store(t, f, s, ragged, label)
+		return
+	}
 	MOVQ(f.res, ptr)
 	TESTQ(ptr, ptr)
 	JEQ(LabelRef(label + "act"))
@@ -268,6 +301,12 @@ func end(t target, f *frame, s shape, ragged bool, label string) {
 	for _, y := range accs(t, s) {
 		t.leaky(y)
 	}
+	store(t, f, s, ragged, label)
+}
+
+// store stores the accumulators in C.
+func store(t target, f *frame, s shape, ragged bool, label string) {
+	args, ptr, ld := reg.RAX, reg.RBX, reg.RCX
 	Label(label + "store")
 	if ragged {
 		t.edge(args)
@@ -284,6 +323,9 @@ func tile(t target, f *frame, s shape, ragged bool, label string) {
 	rows, panels, args := s.rows, s.panels, reg.RAX
 	Label(label)
 	start(t, f, s, ragged, label)
+	if i, ok := t.(integers); ok {
+		i.prepare(args)
+	}
 	ahead := t.ahead(s)
 	aheadOf := func(args reg.Register) {
 		if ahead != nil {

@@ -9,6 +9,10 @@ var Args = argstruct.Struct{
 	Package: "// Package asm holds the generated assembly. It decides nothing: kernels chooses what to call, and checks arguments.\n",
 	Doc: `// GemmArgs are the arguments of a GEMM tile: acc = Bias or C; acc = FMA(A[r][k], B[k][c], acc) for steps and k
 // ascending; acc += Res; C = Act(acc).
+//
+// Tiles of 8-bit integers take four of them where others take a float: A holds bytes, which are XORed with Flip and then unsigned, or signed in tiles for
+// arm64; B holds int8, [Steps*K][16][4]; Bias and C hold int32, and acc += Σ A[r][4k+i]·B[k][c][4]. With an Act of 3 C holds bytes, those of
+// round(min(max(float32(acc)·Scale, Lo), Hi)) + Point, ties to even. They have no Res and no other Act.
 `,
 	Fields: []argstruct.Field{
 		{"A", "*float32", "base of the rows of A"},
@@ -30,6 +34,9 @@ var Args = argstruct.Struct{
 		{"Cols", "int", "valid columns, 1 to the tile's width; nothing beyond them is read or written in C and Res"},
 		{"Tiles", "int", "tiles of this height, one below the other, at least 1"},
 		{"Load", "int", "not 0: the accumulators start from C instead of Bias"},
+		{"Scale", "*float32", "16 floats a panel, for an Act of 3"},
+		{"Flip", "int", "of 8-bit integers: a byte, in each of the lower four"},
+		{"Point", "int", "the zero point of the results, for an Act of 3"},
 		{"Act", "int", "0 none, 1 clip: y = Lo > y ? Lo : y, then Hi < y ? Hi : y, 2 leaky: y = y > 0 ? y : Alpha*y"},
 		{"Ahead", "int", "bytes from a step's B to what will be read when the tiles are done: tiles with a register to spare prefetch it; 0 for nothing"},
 		{"LDA", "int", "bytes from one row of A to the next where Steps is 1 and that is all that Offs says, else 0; tiles may do without it"},

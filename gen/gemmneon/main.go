@@ -1,4 +1,4 @@
-// Command gemmneon writes the GEMM tile for arm64 (asm/gemm_neon_arm64.s).
+// Command gemmneon writes the GEMM tiles for arm64: asm/gemm_neon_arm64.s, and asm/gemm8_neon_arm64.s for 8-bit integers.
 //
 // A tile of Rows x 16 outputs stays in registers while k runs. Rows of A are read through a table of offsets, one
 // entry for each row and kernel position, so that a dense GEMM and a convolution without im2col are the same code
@@ -20,29 +20,44 @@ const maxRows = 6
 func main() {
 	f := neon.NewFile("gen/gemmneon", "asm")
 	f.Const("GemmRowsNEON", maxRows, "GemmRowsNEON is the largest Rows of GemmTileF32NEON.")
-	fn := f.Func("GemmTileF32NEON", "(args *GemmArgs)",
+	fn := begin(f, "GemmTileF32NEON", maxRows,
 		fmt.Sprintf("GemmTileF32NEON computes Tiles tiles of up to %d rows and 16 columns; see GemmArgs.", maxRows))
+	emit(fn, maxRows, newTile)
+	if err := f.WriteFiles("../asm", "gemm_neon"); err != nil {
+		log.Fatal(err)
+	}
+	if err := integers().WriteFiles("../asm", "gemm8_neon"); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// begin starts the function of tiles of up to so many rows: it loads what they keep in registers.
+func begin(f *neon.File, name string, rows int, doc string) *neon.Func {
+	fn := f.Func(name, "(args *GemmArgs)", doc)
 	// The link register is at 0(RSP); the scratch tile begins at the next multiple of 16.
-	fn.Frame(8 + 64*maxRows)
+	fn.Frame(8 + 64*rows)
 	fn.LoadArg("args", args)
 	for _, l := range []struct {
 		field string
 		r     neon.R
 	}{
 		{"A", a}, {"Offs", offs}, {"C", c}, {"Res", res}, {"Tiles", tiles}, {"Cols", cols}, {"Zero", zero}, {"LDC", ldc}, {"LDR", ldr},
-		{"OffStride", offStride}, {"K", depth}, {"Rows", tmp},
+		{"OffStride", offStride}, {"K", depth},
 	} {
 		load(fn, l.field, l.r)
 	}
-	for r := maxRows; r > 1; r-- {
+	return fn
+}
+
+// emit writes the tiles of up to so many rows, and goes to that of Rows.
+func emit(fn *neon.Func, rows int, newTile func(fn *neon.Func, rows int) *tile) {
+	load(fn, "Rows", tmp)
+	for r := rows; r > 1; r-- {
 		fn.T("CMP $%d, %v", r, tmp)
 		fn.T("BEQ rows%d", r)
 	}
-	for r := 1; r <= maxRows; r++ {
+	for r := 1; r <= rows; r++ {
 		newTile(fn, r).emit()
-	}
-	if err := f.WriteFiles("../asm", "gemm_neon"); err != nil {
-		log.Fatal(err)
 	}
 }
 
@@ -83,11 +98,33 @@ type tile struct {
 	acc   [][]neon.V // [row][quad of columns]
 	rowA  []neon.V
 	quadB []neon.V
-	free  []neon.V // rowA and quadB, outside the loop over k
+	free  []neon.V // outside the loop over k, and none of acc
+
+	begin    func()      // sets what the sums are kept in, from C or the bias in acc
+	multiply func(n int) // adds the products of n (1 or 4) floats, or as many times four bytes, of every row of A with n rows of the panel
+	end      func()      // makes the sums the results, in acc
 }
 
+// newTile returns a tile of float32.
 func newTile(fn *neon.Func, rows int) *tile {
-	t := &tile{Func: fn, rows: rows}
+	t := laneTile(fn, rows)
+	t.multiply = func(n int) {
+		for q := range t.quadB {
+			t.loadB(q, n)
+		}
+		t.loadA(n)
+		t.byLane(n, t.FmlaLane)
+	}
+	t.end = func() {
+		t.residual()
+		t.activate()
+	}
+	return t
+}
+
+// laneTile returns a tile that multiplies by lane, with its registers.
+func laneTile(fn *neon.Func, rows int) *tile {
+	t := &tile{Func: fn, rows: rows, begin: func() {}}
 	for range rows {
 		t.acc = append(t.acc, fn.AllocN(4))
 	}
@@ -102,6 +139,7 @@ func (t *tile) label(name string) string { return fmt.Sprintf("%s%d", name, t.ro
 func (t *tile) emit() {
 	t.Label(t.label("rows"))
 	t.start()
+	t.begin()
 	load(t.Func, "B", ptrB)
 	load(t.Func, "Steps", steps)
 	t.T("MOVD %v, %v", offs, stepOffs)
@@ -133,8 +171,7 @@ func (t *tile) emit() {
 	t.T("SUBS $1, %v, %v", steps, steps)
 	t.T("BNE %s", t.label("step"))
 	t.Label(t.label("end"))
-	t.residual()
-	t.activate()
+	t.end()
 	t.store()
 	load(t.Func, "AStep", tmp)
 	t.T("ADD %v, %v, %v", tmp, a, a)
@@ -149,17 +186,16 @@ func (t *tile) emit() {
 	t.Free(t.free...)
 }
 
-// multiply adds the products of n (1 or 4) floats of every row of A with n rows of the panel. The quads of B pass through quadB in turn;
-// each is loaded as soon as its register is free, len(quadB) quads ahead of its use.
-func (t *tile) multiply(n int) {
-	loadB := func(q int) {
-		if q < 4*n {
-			t.LdrQ(t.quadB[q%len(t.quadB)], ptrB, 16*q)
-		}
+// loadB loads a quad of B, of the 4n at hand. They pass through quadB in turn; each is loaded as soon as its register is free, len(quadB)
+// quads ahead of its use.
+func (t *tile) loadB(q, n int) {
+	if q < 4*n {
+		t.LdrQ(t.quadB[q%len(t.quadB)], ptrB, 16*q)
 	}
-	for q := range t.quadB {
-		loadB(q)
-	}
+}
+
+// loadA loads n floats, or as many times four bytes, of every row of A.
+func (t *tile) loadA(n int) {
 	for r := range t.rows {
 		if n == 4 {
 			t.LdrQP(t.rowA[r], rowPtr[r], 16)
@@ -167,11 +203,15 @@ func (t *tile) multiply(n int) {
 			t.LdrSP(t.rowA[r], rowPtr[r], 4)
 		}
 	}
+}
+
+// byLane multiplies n lanes of every row of A by n rows of the panel, whose first quads are loaded.
+func (t *tile) byLane(n int, multiply func(d, n, m neon.V, lane int)) {
 	for q := range 4 * n {
 		for r := range t.rows {
-			t.FmlaLane(t.acc[r][q%4], t.quadB[q%len(t.quadB)], t.rowA[r], q/4)
+			multiply(t.acc[r][q%4], t.quadB[q%len(t.quadB)], t.rowA[r], q/4)
 		}
-		loadB(q + len(t.quadB))
+		t.loadB(q+len(t.quadB), n)
 	}
 	t.T("ADD $%d, %v, %v", 64*n, ptrB, ptrB)
 }
@@ -230,37 +270,44 @@ func (t *tile) activate() {
 	t.T("CMP $1, %v", tmp)
 	t.T("BLT %s", t.label("store"))
 	t.T("BGT %s", t.label("leaky"))
-	all := func(do func(y neon.V, i int)) {
-		for r, acc := range t.acc {
-			for v, y := range acc {
-				do(y, 4*r+v)
-			}
-		}
-	}
-	lo, hi, masks := t.free[0], t.free[1], t.free[2:]
-	t.broadcast("Lo", lo)
-	t.broadcast("Hi", hi)
-	all(func(y neon.V, i int) {
-		m := masks[i%len(masks)]
-		t.Fcmgt(m, lo, y)
-		t.Bit(y, lo, m)
-	})
-	all(func(y neon.V, i int) {
-		m := masks[i%len(masks)]
-		t.Fcmgt(m, y, hi)
-		t.Bit(y, hi, m)
-	})
+	t.clip()
 	t.T("B %s", t.label("store"))
 	t.Label(t.label("leaky"))
 	alpha, pairs := t.free[0], t.free[2:]
 	t.broadcast("Alpha", alpha)
-	all(func(y neon.V, i int) {
+	t.all(func(y neon.V, i int) {
 		n := len(pairs) / 2
 		m, scaled := pairs[i%n], pairs[n+i%n]
 		t.FcmgtZero(m, y)
 		t.Fmul(scaled, y, alpha)
 		t.Bif(y, scaled, m)
 	})
+}
+
+// clip brings the results between Lo and Hi.
+func (t *tile) clip() {
+	lo, hi, masks := t.free[0], t.free[1], t.free[2:]
+	t.broadcast("Lo", lo)
+	t.broadcast("Hi", hi)
+	t.all(func(y neon.V, i int) {
+		m := masks[i%len(masks)]
+		t.Fcmgt(m, lo, y)
+		t.Bit(y, lo, m)
+	})
+	t.all(func(y neon.V, i int) {
+		m := masks[i%len(masks)]
+		t.Fcmgt(m, y, hi)
+		t.Bit(y, hi, m)
+	})
+}
+
+// all calls do with each accumulator and its number.
+func (t *tile) all(do func(y neon.V, i int)) {
+	for r, acc := range t.acc {
+		for v, y := range acc {
+			do(y, 4*r+v)
+		}
+	}
 }
 
 func (t *tile) broadcast(field string, v neon.V) {
@@ -286,7 +333,7 @@ func (t *tile) store() {
 		t.StpQ(acc[2], acc[3], ptr, 64*r+32)
 	}
 	t.T("MOVD $64, %v", ld)
-	t.copyRows("out", ptr, ld, c, ldc)
+	t.copyRows("out", ptr, ld, c, ldc, t.copyFloats)
 	t.Label(t.label("stored"))
 }
 
@@ -301,7 +348,7 @@ func (t *tile) source(name string, src, ldSrc neon.R) {
 	t.T("MOVD %v, %v", src, from)
 	t.scratch(ptr)
 	t.T("MOVD $64, %v", ld)
-	t.copyRows(name, from, ldSrc, ptr, ld)
+	t.copyRows(name, from, ldSrc, ptr, ld, t.copyFloats)
 	t.scratch(ptr)
 	t.Label(t.label(name + "Whole"))
 }
@@ -316,33 +363,46 @@ func (t *tile) nextRow(r int) {
 	}
 }
 
-// copyRows copies cols < 16 floats of each row and leaves both pointers behind the last row. It uses the registers of free and rowPtr[:3].
-func (t *tile) copyRows(name string, src, ldSrc, dst, ldDst neon.R) {
+// copyRows copies cols < 16 columns of each row and leaves both pointers behind the last row. move copies n of them (8, 4, 2 or, at last, 1) from
+// src to dst and advances both. It uses the registers of free and rowPtr[:3].
+func (t *tile) copyRows(name string, src, ldSrc, dst, ldDst neon.R, move func(n int, src, dst neon.R)) {
 	left, s, d := rowPtr[0], rowPtr[1], rowPtr[2]
-	x, y := t.free[0], t.free[1]
 	label := func(n int) string { return t.label(fmt.Sprintf("%sCopy%d_", name, n)) }
 	t.T("MOVD $%d, %v", t.rows, left)
 	t.Label(label(0))
 	t.T("MOVD %v, %v", src, s)
 	t.T("MOVD %v, %v", dst, d)
-	t.T("TBZ $3, %v, %s", cols, label(4))
-	t.LdpQP(x, y, s, 32)
-	t.StpQP(x, y, d, 32)
-	t.Label(label(4))
-	t.T("TBZ $2, %v, %s", cols, label(2))
-	t.LdrQP(x, s, 16)
-	t.StrQP(x, d, 16)
-	t.Label(label(2))
-	t.T("TBZ $1, %v, %s", cols, label(1))
-	t.LdrDP(x, s, 8)
-	t.StrDP(x, d, 8)
-	t.Label(label(1))
-	t.T("TBZ $0, %v, %s", cols, label(9))
-	t.LdrS(x, s, 0)
-	t.StrS(x, d, 0)
-	t.Label(label(9))
+	for bit := 3; bit >= 0; bit-- {
+		n := 1 << bit
+		after := label(n / 2)
+		if n == 1 {
+			after = label(9)
+		}
+		t.T("TBZ $%d, %v, %s", bit, cols, after)
+		move(n, s, d)
+		t.Label(after)
+	}
 	t.T("ADD %v, %v, %v", ldSrc, src, src)
 	t.T("ADD %v, %v, %v", ldDst, dst, dst)
 	t.T("SUBS $1, %v, %v", left, left)
 	t.T("BNE %s", label(0))
+}
+
+// copyFloats is copyRows' move of float32 and int32.
+func (t *tile) copyFloats(n int, src, dst neon.R) {
+	x, y := t.free[0], t.free[1]
+	switch n {
+	case 8:
+		t.LdpQP(x, y, src, 32)
+		t.StpQP(x, y, dst, 32)
+	case 4:
+		t.LdrQP(x, src, 16)
+		t.StrQP(x, dst, 16)
+	case 2:
+		t.LdrDP(x, src, 8)
+		t.StrDP(x, dst, 8)
+	case 1:
+		t.LdrS(x, src, 0)
+		t.StrS(x, dst, 0)
+	}
 }

@@ -41,7 +41,7 @@ func Families() []Family {
 		mapFamily(), normFamily(), cameraFamily(), transposeFamily(), winogradFamily(), transposedFamily(), depthwiseTransposedFamily(), planarFamily(),
 		gemmTNFamily(), convGradFamily(), transposedRepackFamily(), depthwiseGradFamily(), localGradFamily(),
 		gradMapFamily(), channelFamily(), optimFamily(), poolGradFamily(), normGradFamily(), lcnGradFamily(), interpolateFamily(),
-		volumePoolFamily(), volumeDepthwiseFamily(),
+		volumePoolFamily(), volumeDepthwiseFamily(), gemm8Family(), conv8Family(), bytes8Family(), depthwise8Family(),
 	}
 }
 

@@ -91,7 +91,7 @@ func (m *Mem) Value() float32 {
 }
 
 // filled returns b with values, or, after Rewind, with those that it held then.
-func filled[T float32 | uint8](m *Mem, b []T, value func() T) []T {
+func filled[T float32 | int32 | uint8](m *Mem, b []T, value func() T) []T {
 	if m.next < len(m.filled) {
 		f := &m.filled[m.next]
 		if copy(b, f.data.([]T)) != len(b) {
@@ -136,7 +136,7 @@ func (m *Mem) Out(name string, n int) (got, want []float32) {
 }
 
 // pairOf makes an output for ref of one for the kernel.
-func pairOf[T float32 | uint8](m *Mem, name string, got []T) (_, want []T) {
+func pairOf[T float32 | int32 | uint8](m *Mem, name string, got []T) (_, want []T) {
 	want = slices.Clone(got)
 	m.pairs = append(m.pairs, pair{name, got, want})
 	return got, want
@@ -150,6 +150,11 @@ func (m *Mem) InOut(name string, n int) (got, want []float32) {
 // OutU8 is Out for bytes.
 func (m *Mem) OutU8(name string, n int) (got, want []uint8) {
 	return pairOf(m, name, m.U8(n))
+}
+
+// OutI32 is Out for integers.
+func (m *Mem) OutI32(name string, n int) (got, want []int32) {
+	return pairOf(m, name, filled(m, alloc[int32](m, n), func() int32 { return int32(m.rng.Uint32()) }))
 }
 
 // Rewind takes the buffers back. They are handed out again in the same order, with what they first held, and Diff compares with the answers that ref gave
@@ -180,16 +185,27 @@ func (m *Mem) Diff() string {
 				}
 			}
 		case []uint8:
-			for i, w := range want.([]uint8) {
-				if got[i] != w {
-					return fmt.Sprintf("%s[%d] = %d, ref has %d", p.name, i, got[i], w)
-				}
+			if d := differing(p.name, got, want.([]uint8)); d != "" {
+				return d
+			}
+		case []int32:
+			if d := differing(p.name, got, want.([]int32)); d != "" {
+				return d
 			}
 		}
 	}
 	for i := range m.bufs {
 		if !m.bufs[i].intact() {
 			return fmt.Sprintf("wrote before the start of buffer %d", i)
+		}
+	}
+	return ""
+}
+
+func differing[T uint8 | int32](name string, got, want []T) string {
+	for i, w := range want {
+		if got[i] != w {
+			return fmt.Sprintf("%s[%d] = %d, ref has %d", name, i, got[i], w)
 		}
 	}
 	return ""
@@ -206,6 +222,10 @@ func (m *Mem) Hash(h hash.Hash) {
 					u = 0x7fc00000
 				}
 				h.Write(binary.LittleEndian.AppendUint32(nil, u))
+			}
+		case []int32:
+			for _, v := range got {
+				h.Write(binary.LittleEndian.AppendUint32(nil, uint32(v)))
 			}
 		case []uint8:
 			h.Write(got)

@@ -1,0 +1,126 @@
+package kernels_test
+
+import (
+	"hash/fnv"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/ocellus-vision/ocellus/kernels"
+	"github.com/ocellus-vision/ocellus/kernels/ktest"
+	"github.com/ocellus-vision/ocellus/kernels/ref"
+)
+
+// TestTilesWithoutDotProducts runs the lists of products of 8-bit integers on the tiles for CPUs without instructions for them.
+func TestTilesWithoutDotProducts(t *testing.T) {
+	defer kernels.WithoutDotProducts()()
+	teams := []*kernels.Team{nil, kernels.NewTeam(3)}
+	for _, f := range ktest.Families() {
+		if f.Op != kernels.OpGemm8 {
+			continue
+		}
+		t.Run(f.Name, func(t *testing.T) {
+			for i, p := range f.List() {
+				if p.Bench {
+					continue
+				}
+				h := fnv.New64a()
+				h.Write([]byte(p.Name))
+				solved := ktest.Solve(p, h.Sum64(), ktest.Plain)
+				onEveryISA(t, func(isa kernels.ISA) {
+					if d := solved.Check(teams[i%2]); d != "" {
+						t.Errorf("%v: %s: %s", isa, p.Name, d)
+					}
+				})
+				solved.Release()
+			}
+		})
+	}
+}
+
+// TestGemm8OfExtremes multiplies the largest numbers, whose products two by two are too much for 16 bits.
+func TestGemm8OfExtremes(t *testing.T) {
+	const m, n = 3, 17
+	same := func(what string) {
+		for _, k := range []int{4, 8, 16, 23, 36} {
+			for _, v := range []byte{0, 0x7f, 0x80, 0xff} {
+				for _, w := range []int8{-128, 127} {
+					for _, in := range []kernels.Bytes{{}, {Signed: true}} {
+						a, b := slices.Repeat([]byte{v}, m*k), slices.Repeat([]int8{w}, n*k)
+						got, want := make([]int32, m*n), make([]int32, m*n)
+						ref.Gemm8(want, a, k, in, b, nil, m, n, k)
+						p := kernels.Pack8(b, k, n)
+						onEveryISA(t, func(isa kernels.ISA) {
+							if kernels.Gemm8Sums(nil, got, a, k, m, in, p); !slices.Equal(got, want) {
+								t.Errorf("%v%s: %d products of %#x, signed %v, by %d: %d, want %d", isa, what, k, v, in.Signed, w, got[0], want[0])
+							}
+						})
+					}
+				}
+			}
+		}
+	}
+	same("")
+	defer kernels.WithoutDotProducts()()
+	same(" without dot products")
+}
+
+// TestGemm8Refuses gives wrong arguments and asserts that nothing is written.
+func TestGemm8Refuses(t *testing.T) {
+	a, dst, sums := make([]byte, 12), make([]byte, 30), make([]int32, 30)
+	w, q := make([]int8, 200), &kernels.Requant{Scale: []float32{1}, Hi: 255, Zero: 9}
+	bare := kernels.Pack8(w[:40], 4, 10)
+	p := bare.With(nil, q)
+	s := kernels.Conv2D{N: 1, H: 3, W: 3, C: 4, O: 2, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PT: 1, PL: 1, PB: 1, PR: 1, Groups: 1}
+	c := kernels.NewConv8(s)
+	cbare := c.Pack(w[:72])
+	cw := cbare.With(nil, q)
+	src, scratch := make([]byte, 36), make([]byte, c.ScratchLen())
+	other := s
+	other.C = 6
+	odd := s
+	odd.C, odd.O, odd.Groups = 6, 2, 2
+	for _, r := range []struct {
+		want string
+		call func()
+	}{
+		{"kernels: Pack8: bad k or n", func() { kernels.Pack8(w, -1, 10) }},
+		{"kernels: Pack8: b too short", func() { kernels.Pack8(w[:39], 4, 10) }},
+		{"kernels: Packed8.With: bias too short", func() { bare.With(sums[:9], q) }},
+		{"kernels: Packed8.With: scale too short", func() { bare.With(nil, &kernels.Requant{Scale: make([]float32, 9)}) }},
+		{"kernels: Packed8.With: scale not finite", func() { bare.With(nil, &kernels.Requant{Scale: []float32{float32(math.Inf(1))}}) }},
+		{"kernels: Packed8.With: bad lo or hi", func() { bare.With(nil, &kernels.Requant{Scale: []float32{1}, Hi: 0.5}) }},
+		{"kernels: Packed8.With: bad lo or hi", func() { bare.With(nil, &kernels.Requant{Scale: []float32{1}, Hi: float32(math.NaN())}) }},
+		{"kernels: Gemm8: bad m", func() { kernels.Gemm8(nil, dst, a, 4, -1, kernels.Bytes{}, p) }},
+		{"kernels: Gemm8: a too short", func() { kernels.Gemm8(nil, dst, a[:11], 4, 3, kernels.Bytes{}, p) }},
+		{"kernels: Gemm8: a too short", func() { kernels.Gemm8(nil, dst, a, 3, 3, kernels.Bytes{}, p) }},
+		{"kernels: Gemm8: dst too short", func() { kernels.Gemm8(nil, dst[:29], a, 4, 3, kernels.Bytes{}, p) }},
+		{"kernels: Gemm8: dst too short", func() { kernels.Gemm8Sums(nil, sums[:29], a, 4, 3, kernels.Bytes{}, p) }},
+		{"kernels: Gemm8: dst overlaps a", func() { kernels.Gemm8(nil, dst, dst[18:], 4, 3, kernels.Bytes{}, p) }},
+		{"kernels: Gemm8: bad zero point", func() { kernels.Gemm8(nil, dst, a, 4, 3, kernels.Bytes{Zero: 256}, p) }},
+		{"kernels: Gemm8: bad zero point", func() { kernels.Gemm8(nil, dst, a, 4, 3, kernels.Bytes{Signed: true, Zero: 128}, p) }},
+		{"kernels: Gemm8: weights without a scale", func() { kernels.Gemm8(nil, dst, a, 4, 3, kernels.Bytes{}, bare) }},
+		{"kernels: Conv8: channels of a group are no multiple of 4", func() { kernels.NewConv8(odd) }},
+		{"kernels: Conv8: bad shape", func() { kernels.NewConv8(kernels.Conv2D{Groups: 1}) }},
+		{"kernels: Conv8.Pack: w too short", func() { c.Pack(w[:71]) }},
+		{"kernels: Weights8.With: bias too short", func() { cbare.With(sums[:1], q) }},
+		{"kernels: Weights8.With: scale too short", func() { cbare.With(nil, &kernels.Requant{}) }},
+		{"kernels: Conv8.Run: src too short", func() { c.Run(nil, dst, src[:35], kernels.Bytes{}, cw, scratch) }},
+		{"kernels: Conv8.Run: dst too short", func() { c.Run(nil, dst[:17], src, kernels.Bytes{}, cw, scratch) }},
+		{"kernels: Conv8.Run: dst too short", func() { c.RunSums(nil, sums[:17], src, kernels.Bytes{}, cw, scratch) }},
+		{"kernels: Conv8.Run: scratch too short", func() { c.Run(nil, dst, src, kernels.Bytes{}, cw, scratch[1:]) }},
+		{"kernels: Conv8.Run: dst, src and scratch overlap", func() { c.Run(nil, src, src, kernels.Bytes{}, cw, scratch) }},
+		{"kernels: Conv8.Run: bad zero point", func() { c.Run(nil, dst, src, kernels.Bytes{Zero: -129}, cw, scratch) }},
+		{"kernels: Conv8.Run: weights without a scale", func() { c.Run(nil, dst, src, kernels.Bytes{}, cbare, scratch) }},
+		{"kernels: Conv8.Run: weights packed for another shape", func() {
+			c.Run(nil, dst, src, kernels.Bytes{}, kernels.NewConv8(other).Pack(w[:108]).With(nil, q), scratch)
+		}},
+	} {
+		refuses(t, r.want, r.call)
+	}
+	for i := range dst {
+		if dst[i] != 0 || sums[i] != 0 {
+			t.Fatalf("element %d was written before a panic", i)
+		}
+	}
+}
