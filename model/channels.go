@@ -1,6 +1,7 @@
 package model
 
 import (
+	"encoding/binary"
 	"slices"
 	"sync"
 
@@ -13,6 +14,7 @@ import (
 type channels struct {
 	fastOp
 	kind string
+	size int   // bytes of an element: 1 or 4
 	out  int   // channels of the output
 	runs []run // of each input
 	join bool  // two inputs are interleaved instead of laid one after the other
@@ -25,12 +27,12 @@ func (o *channels) Kind() string { return o.kind }
 
 func (o *channels) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 	t := channelTasks.Get().(*channelTask)
-	t.o, t.dst = o, out[0].Float32s()
+	t.o, t.dst = o, out[0].Raw()
 	t.src = t.src[:0]
 	for _, x := range in {
-		t.src = append(t.src, x.Float32s())
+		t.src = append(t.src, x.Raw())
 	}
-	t.rows = len(t.dst) / o.out
+	t.rows = out[0].Len() / o.out
 	t.piece = max(1, mapPiece/o.out)
 	e.Team.Run(t, (t.rows+t.piece-1)/t.piece)
 	clear(t.src)
@@ -41,8 +43,8 @@ func (o *channels) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 
 type channelTask struct {
 	o           *channels
-	dst         []float32
-	src         [][]float32
+	dst         []byte
+	src         [][]byte
 	rows, piece int
 }
 
@@ -54,18 +56,48 @@ func (t *channelTask) Tile(i, _ int) {
 	if o.join {
 		a, b := o.runs[0], o.runs[1]
 		for r := from; r < to; r++ {
-			kernels.Join2(t.dst[r*o.out:][:o.out], t.src[0][r*a.c+a.from:][:a.n], t.src[1][r*b.c+b.from:][:b.n])
+			dst, x, y := t.dst[r*o.out*o.size:][:o.out*o.size], a.of(t.src[0], r, o.size), b.of(t.src[1], r, o.size)
+			if o.size == 1 {
+				joinBytes(dst, x, y)
+			} else {
+				kernels.Join2(tensor.Slice[float32](dst, o.out), tensor.Slice[float32](x, a.n), tensor.Slice[float32](y, b.n))
+			}
 		}
 		return
 	}
 	at := 0
 	for k, s := range o.runs {
-		src := t.src[k]
 		for r := from; r < to; r++ {
-			copy(t.dst[r*o.out+at:][:s.n], src[r*s.c+s.from:])
+			copy(t.dst[(r*o.out+at)*o.size:], s.of(t.src[k], r, o.size))
 		}
 		at += s.n
 	}
+}
+
+// of returns the run at the r-th position of src, whose elements have size bytes.
+func (s *run) of(src []byte, r, size int) []byte { return src[(r*s.c+s.from)*size:][:s.n*size] }
+
+// joinBytes writes a and b, of one length, in turns.
+func joinBytes(dst, a, b []byte) {
+	for len(a) >= 4 {
+		binary.LittleEndian.PutUint64(dst, everyOther(binary.LittleEndian.Uint32(a))|everyOther(binary.LittleEndian.Uint32(b))<<8)
+		dst, a, b = dst[8:], a[4:], b[4:]
+	}
+	for i, v := range a {
+		dst[2*i], dst[2*i+1] = v, b[i]
+	}
+}
+
+// everyOther puts a byte of zeros behind each byte.
+func everyOther(x uint32) uint64 {
+	y := uint64(x)
+	y = (y | y<<16) & 0x0000ffff0000ffff
+	return (y | y<<8) & 0x00ff00ff00ff00ff
+}
+
+// movable says whether channels moves elements of a type.
+func movable(d tensor.DType) bool {
+	return d == tensor.Float32 || d == tensor.Uint8 || d == tensor.Int8
 }
 
 // channelsOf is the number of channels of an image, and whether it has elements at all.
@@ -83,7 +115,7 @@ func (l *layouts) concat(o *op, axis int) bool {
 	if axis != 1 && axis != 1-len(o.out[0].info.Shape) {
 		return false
 	}
-	f := &channels{kind: "Concat"}
+	f := &channels{kind: "Concat", size: o.out[0].info.DType.Size()}
 	in := make([]*val, len(o.in))
 	for i, v := range o.in {
 		c, ok := channelsOf(v)
@@ -103,7 +135,7 @@ func (l *layouts) concat(o *op, axis int) bool {
 
 // pieces returns the runs of channels that an operation gives its outputs, where that is all it does.
 func pieces(o *op) []run {
-	if len(o.in) == 0 || o.in[0] == nil || o.in[0].info.DType != tensor.Float32 {
+	if len(o.in) == 0 || o.in[0] == nil || !movable(o.in[0].info.DType) {
 		return nil
 	}
 	c, ok := channelsOf(o.in[0])
@@ -165,7 +197,7 @@ func (l *layouts) cut(o *op) bool {
 	}
 	x := l.nhwc(o.in[0])
 	for i, v := range o.out {
-		l.emit(o.name, &channels{kind: o.op.Kind(), out: runs[i].n, runs: runs[i : i+1]}, []*val{x}, becomes(v))
+		l.emit(o.name, &channels{kind: o.op.Kind(), size: x.info.DType.Size(), out: runs[i].n, runs: runs[i : i+1]}, []*val{x}, becomes(v))
 	}
 	return true
 }
@@ -175,7 +207,7 @@ func (l *layouts) cut(o *op) bool {
 // of the result are written as such.
 func (l *layouts) shuffle(o *op) bool {
 	x, mid := o.in[0], o.out[0]
-	if x.layout != NHWC || len(mid.info.Shape) != 5 || l.uses[mid] != 1 || x.info.DType != tensor.Float32 {
+	if x.layout != NHWC || len(mid.info.Shape) != 5 || l.uses[mid] != 1 || !movable(x.info.DType) {
 		return false
 	}
 	s, five := x.shape(), mid.info.Shape
@@ -211,7 +243,7 @@ func (l *layouts) shuffle(o *op) bool {
 	emit := func(name string, from, n int, out *val) {
 		a, b := runs[0], runs[1]
 		a.from, b.from, a.n, b.n = a.from+from, b.from+from, n, n
-		l.emit(name, &channels{kind: "ChannelShuffle", out: 2 * n, runs: []run{a, b}, join: true}, in, becomes(out))
+		l.emit(name, &channels{kind: "ChannelShuffle", size: x.info.DType.Size(), out: 2 * n, runs: []run{a, b}, join: true}, in, becomes(out))
 	}
 	if half%2 == 0 {
 		if halves := l.halves(y); halves != nil {

@@ -109,6 +109,12 @@ func pads(n int) layer.Window { return layer.Window{Pads: []int{n, n, n, n}} }
 
 // nets are networks that meet every fast form and the changes of layout between them; x is [2,6,13,11].
 var nets = map[string]func(b *net, x *model.Value) *model.Value{
+	"8-bit integers": func(b *net, x *model.Value) *model.Value {
+		q := as{0.9, 120, false}
+		y := b.qconv(b.quantise(x, as{0.008, 110, false}), 6, 24, 3, 1, true, true)
+		z := b.qconv(y, 24, 24, 3, 24, false, true)
+		return b.real(b.quantise(b.Add("sum", &layer.Binary{Fn: layer.Add}, b.real(y, q), b.real(z, q)), q), q)
+	},
 	"conv-bn-relu": func(b *net, x *model.Value) *model.Value {
 		return b.unary(layer.Relu, b.bn(b.conv(x, 6, 20, 3, pads(1), 1), 20))
 	},

@@ -22,6 +22,7 @@ func (p *ir) optimise(consume bool) {
 	p.recognise()
 	p.fuse()
 	p.fuseTraining()
+	p.quantised()
 	p.integers()
 	p.toNHWC(consume)
 	p.spread()

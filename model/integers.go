@@ -13,18 +13,15 @@ import (
 // exactInts is the greatest magnitude up to which float32 holds every integer.
 const exactInts = 1 << 24
 
-// mostParts is how many parts of the input channels a convolution of integers is computed in at most, so that its sums stay exact.
-const mostParts = 16
-
-// integers computes products of 8-bit integers in float32, where their weights show that no sum can leave the integers that float32 holds: every order
-// of adding gives the same then, and the kernels of float32 are the fastest there are. Convolutions that have larger sums are computed in parts of their
-// input channels, which are added as integers.
+// integers computes products of 8-bit integers by the kernels for them, see bytes.go. What these have no form for, depthwise convolutions of unusual windows
+// and weights that are no int8 without their zero points, is computed in float32, where the weights show that no sum can leave the integers that float32 holds: every order of
+// adding gives the same then.
 func (p *ir) integers() {
 	var ops []*op
 	e := p.edit()
 	sums := map[*val]*val{} // in float32, of integers
 	for _, o := range p.ops {
-		r := rewrite{o: o, sums: sums}
+		r := rewrite{o: o, sums: sums, left: p.left}
 		if static(o) && r.run() {
 			ops = append(ops, r.ops...)
 			continue
@@ -39,11 +36,12 @@ func (p *ir) integers() {
 	e.apply()
 }
 
-// rewrite is a product of integers that becomes one of float32.
+// rewrite is a product of integers that becomes one of other kernels.
 type rewrite struct {
 	o    *op
 	ops  []*op
 	sums map[*val]*val
+	left *left
 }
 
 func (r *rewrite) run() bool {
@@ -55,38 +53,15 @@ func (r *rewrite) run() bool {
 	}
 	switch f := r.o.op.(type) {
 	case *layer.ConvInteger:
-		parts := r.conv(&f.Conv, in(0), in(2), in(1), in(3), nil)
-		return parts != nil && r.widened(parts)
+		return r.conv8(&f.Conv, in(0), in(2), in(1), in(3), nil, nil) || r.widened(r.conv(&f.Conv, in(0), in(2), in(1), in(3), nil))
 	case *layer.QLinearConv:
 		q := r.requantize(in(1), in(4), in(6), in(7))
-		if q == nil {
-			return false
-		}
-		parts := r.conv(&f.Conv, in(0), in(2), in(3), in(5), in(8))
-		if parts == nil {
-			return false
-		}
-		s := parts[0].info.Shape
-		q.n = s[1]
-		q.inner, _ = tensor.Count(s[2:])
-		r.emit("", q, parts, r.o.out[0])
-		return true
+		return q != nil && (r.conv8(&f.Conv, in(0), in(2), in(3), in(5), in(8), q) || r.narrowed(q, r.conv(&f.Conv, in(0), in(2), in(3), in(5), in(8)), 1))
 	case *layer.MatMulInteger:
-		y := r.matmul(in(0), in(2), in(1), in(3))
-		return y != nil && r.widened([]*val{y})
+		return r.matmul8(in(0), in(2), in(1), in(3), nil, nil, false) || r.widened(r.matmul(in(0), in(2), in(1), in(3)))
 	case *layer.QLinearMatMul:
 		q := r.requantize(in(1), in(4), in(6), in(7))
-		if q == nil {
-			return false
-		}
-		y := r.matmul(in(0), in(2), in(3), in(5))
-		if y == nil {
-			return false
-		}
-		s := y.info.Shape
-		q.n, q.inner = s[len(s)-1], 1
-		r.emit("", q, []*val{y}, r.o.out[0])
-		return true
+		return q != nil && (r.matmul8(in(0), in(2), in(3), in(5), nil, q, false) || r.narrowed(q, r.matmul(in(0), in(2), in(3), in(5)), len(r.o.out[0].info.Shape)-1))
 	}
 	return false
 }
@@ -118,29 +93,25 @@ func (r *rewrite) shifted(x, zero *val) *val {
 	return y
 }
 
-// widened makes the integers that are wanted of sums in float32.
-func (r *rewrite) widened(parts []*val) bool {
-	out := r.o.out[0]
-	if len(parts) == 1 {
-		r.sums[out] = parts[0]
-		r.emit("", &layer.Cast{To: tensor.Int32}, parts, out)
-		return true
+// widened makes the integers that are wanted of sums in float32; it returns false where there are none.
+func (r *rewrite) widened(sums *val) bool {
+	if sums == nil {
+		return false
 	}
-	var y *val
-	for i, v := range parts {
-		w := r.value("part", tensor.Int32, v.info.Shape)
-		r.emit("", &layer.Cast{To: tensor.Int32}, []*val{v}, w)
-		if i == 0 {
-			y = w
-			continue
-		}
-		z := out
-		if i+1 < len(parts) {
-			z = r.value("sum", tensor.Int32, v.info.Shape)
-		}
-		r.emit("", &layer.Binary{Fn: layer.Add}, []*val{y, w}, z)
-		y = z
+	r.sums[r.o.out[0]] = sums
+	r.emit("", &layer.Cast{To: tensor.Int32}, []*val{sums}, r.o.out[0])
+	return true
+}
+
+// narrowed makes 8-bit integers of sums in float32, whose channels lie along an axis; it returns false where there are none.
+func (r *rewrite) narrowed(q *requantize, sums *val, axis int) bool {
+	if sums == nil {
+		return false
 	}
+	s := sums.info.Shape
+	q.n = s[axis]
+	q.inner, _ = tensor.Count(s[axis+1:])
+	r.emit("", q, []*val{sums}, r.o.out[0])
 	return true
 }
 
@@ -184,86 +155,60 @@ func weights(w, zero *val, n, inner int) []float32 {
 	return y
 }
 
-// conv emits a convolution, in parts of the input channels where it has to be. It returns nil where that cannot be.
-func (r *rewrite) conv(c *layer.Conv, x, xz, w, wz, bias *val) []*val {
+// wide is constant 8-bit weights in float32, less their zero points.
+type wide struct {
+	w    *val
+	sums []float64 // of the magnitudes for each output
+}
+
+// wide returns weights that all ops that share them share, or nil. n outputs have inner weights each in a row.
+func (r *rewrite) wide(way int, w, zero *val, n, inner int) *wide {
+	k := packing{w, zero, way, 0}
+	if v, ok := r.left.packs[k]; ok {
+		return v.(*wide)
+	}
+	var y *wide
+	if f := weights(w, zero, n, inner); len(f) > 0 {
+		y = &wide{constant(w.name+":float", tensor.Of(f, w.info.Shape...)), make([]float64, n)}
+		for i, v := range f {
+			y.sums[i/inner%n] += math.Abs(float64(v))
+		}
+	}
+	r.left.packs[k] = y
+	return y
+}
+
+// conv emits a convolution in float32, or returns nil where its sums might not be exact.
+func (r *rewrite) conv(c *layer.Conv, x, xz, w, wz, bias *val) *val {
 	most, ok := reach(x, xz)
 	ws := w.info.Shape
 	if !ok || len(ws) < 3 || bias != nil && !bias.constant() {
 		return nil
 	}
-	o, cg := ws[0], ws[1]
-	taps, _ := tensor.Count(ws[2:])
-	f := weights(w, wz, o, cg*taps)
-	if len(f) == 0 {
+	each, _ := tensor.Count(ws[1:])
+	f := r.wide(packWideConv, w, wz, ws[0], each)
+	if f == nil {
 		return nil
 	}
-	add := make([]float64, o)
-	if bias != nil {
-		for i, b := range tensor.Data[int32](bias.info.Value) {
-			add[i] = math.Abs(float64(b))
+	in := []*val{nil, f.w, nil, nil}
+	add := biases(bias)
+	for i, sum := range f.sums {
+		sum = float64(sum * most)
+		if add != nil {
+			sum += math.Abs(float64(add[i]))
 		}
-	}
-	// fits says whether the sums over channels from before to stay exact.
-	fits := func(from, to int) bool {
-		for i := range o {
-			sum := 0.0
-			for _, v := range f[(i*cg+from)*taps : (i*cg+to)*taps] {
-				sum += math.Abs(float64(v))
-			}
-			if from == 0 {
-				sum += add[i] / most
-			}
-			if sum > exactInts/most {
-				return false
-			}
-		}
-		return true
-	}
-	each := cg // channels of a part
-	split := func() bool {
-		for from := 0; from < cg; from += each {
-			if !fits(from, min(from+each, cg)) {
-				return false
-			}
-		}
-		return true
-	}
-	for parts := 1; !split(); each = (cg + parts - 1) / parts {
-		if parts++; parts > min(mostParts, cg) || c.Groups > 1 {
+		if sum > exactInts {
 			return nil
 		}
 	}
-	whole := r.shifted(x, xz)
-	var out []*val
-	for from := 0; from < cg; from += each {
-		to := min(from+each, cg)
-		part, pw := whole, f
-		if each < cg {
-			shape := slices.Clone(whole.info.Shape)
-			shape[1] = to - from
-			part = r.value("channels", tensor.Float32, shape)
-			list := func(what string, v int) *val { return constant(r.o.name+":"+what, tensor.Of([]int64{int64(v)}, 1)) }
-			r.emit("channels", &layer.Slice{}, []*val{whole, list("from", from), list("to", to), list("axis", 1)}, part)
-			pw = nil
-			for i := range o {
-				pw = append(pw, f[(i*cg+from)*taps:(i*cg+to)*taps]...)
-			}
-		}
-		shape := slices.Clone(ws)
-		shape[1] = to - from
-		in := []*val{part, constant(w.name+":float", tensor.Of(pw, shape...)), nil, nil}
-		if bias != nil && from == 0 {
-			in[2] = constant(bias.name+":float", tensor.Of(bias.info.Value.Floats(), o))
-		}
-		y := r.value("sums", tensor.Float32, r.o.out[0].info.Shape)
-		n := r.emit("", &fused{Op: &layer.Conv{Window: c.Window, Groups: c.Groups}, kind: "Conv", exact: true}, in, y)
-		n.macs = r.o.macs / int64(cg) * int64(to-from)
-		if from == 0 {
-			n.params = r.o.params
-		}
-		out = append(out, y)
+	if bias != nil {
+		in[2] = constant(bias.name+":float", tensor.Of(bias.info.Value.Floats(), ws[0]))
 	}
-	return out
+	in[0] = r.shifted(x, xz)
+	y := r.value("sums", tensor.Float32, r.o.out[0].info.Shape)
+	n := r.emit("", &fused{Op: &layer.Conv{Window: c.Window, Groups: c.Groups}, kind: "Conv", exact: true}, in, y)
+	n.macs, n.params = r.o.macs, r.o.params
+	return y
 }
 
 // matmul emits a product with constant weights [K,N], or returns nil.
@@ -272,20 +217,12 @@ func (r *rewrite) matmul(x, xz, w, wz *val) *val {
 	if !ok || len(w.info.Shape) != 2 || len(x.info.Shape) < 2 {
 		return nil
 	}
-	n := w.info.Shape[1]
-	f := weights(w, wz, n, 1)
-	if len(f) == 0 {
-		return nil
-	}
-	sums := make([]float64, n)
-	for i, v := range f {
-		sums[i%n] += math.Abs(float64(v))
-	}
-	if slices.Max(sums) > exactInts/most {
+	f := r.wide(packWideDense, w, wz, w.info.Shape[1], 1)
+	if f == nil || slices.Max(f.sums) > exactInts/most {
 		return nil
 	}
 	y := r.value("sums", tensor.Float32, r.o.out[0].info.Shape)
-	o := r.emit("", &layer.MatMul{}, []*val{r.shifted(x, xz), constant(w.name+":float", tensor.Of(f, w.info.Shape...))}, y)
+	o := r.emit("", &layer.MatMul{}, []*val{r.shifted(x, xz), f.w}, y)
 	o.macs, o.params = r.o.macs, r.o.params
 	return y
 }
@@ -298,7 +235,8 @@ func (r *rewrite) requantize(xs, ws, ys, yz *val) *requantize {
 	if !ok || !okc || len(b) == 0 || !yz.constant() || yz.info.Value.Len() != 1 {
 		return nil
 	}
-	q := &requantize{to: r.o.out[0].info.DType, zero: yz.info.Value.Floats()[0], scale: make([]float32, len(b)), none: make([]float32, len(b))}
+	inf := float32(math.Inf(1))
+	q := &requantize{to: r.o.out[0].info.DType, zero: yz.info.Value.Floats()[0], scale: make([]float32, len(b)), least: -inf, most: inf}
 	for i, v := range b {
 		q.scale[i] = float32(a*v) / c
 		if math.IsNaN(float64(q.scale[i])) || math.IsInf(float64(q.scale[i]), 0) {
@@ -308,14 +246,15 @@ func (r *rewrite) requantize(xs, ws, ys, yz *val) *requantize {
 	return q
 }
 
-// requantize computes y = saturate(round(s·scale) + zero), ties to even, s being the sum of the inputs: integers as float32.
+// requantize computes y = saturate(round(x·scale) + zero), ties to even, x being integers as float32.
 type requantize struct {
 	fastOp
 	to       tensor.DType
 	zero     float32
 	scale    []float32 // one, or one for every n-th run of inner elements
-	none     []float32 // as many zeros
 	n, inner int
+
+	least, most float32 // the rounded number is clipped to them before zero is added; see kernel
 }
 
 func (*requantize) Kind() string { return "Requantize" }
@@ -327,10 +266,7 @@ func (q *requantize) width() int { return max(1024, q.n) }
 
 func (q *requantize) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 	t := requantizeTasks.Get().(*requantizeTask)
-	t.q, t.dst, t.src = q, out[0].Raw(), t.src[:0]
-	for _, x := range in {
-		t.src = append(t.src, x.Float32s())
-	}
+	t.q, t.dst, t.src = q, out[0].Raw(), in[0].Float32s()
 	// A tile is whole rows of n channels, or whole channels of a picture.
 	run := q.n
 	if q.inner > 1 {
@@ -338,8 +274,7 @@ func (q *requantize) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 	}
 	t.scratch, t.piece = e.Floats(q.scratch(e.Team.Threads())), max(1, mapPiece/run)*run
 	e.Team.Run(t, (len(t.dst)+t.piece-1)/t.piece)
-	clear(t.src)
-	t.q, t.dst, t.scratch = nil, nil, nil
+	*t = requantizeTask{}
 	requantizeTasks.Put(t)
 	return nil
 }
@@ -347,7 +282,7 @@ func (q *requantize) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 type requantizeTask struct {
 	q       *requantize
 	dst     []byte
-	src     [][]float32
+	src     []float32
 	scratch []float32 // of each worker
 	piece   int
 }
@@ -374,26 +309,15 @@ func (t *requantizeTask) Tile(i, worker int) {
 // run computes elements from before to; scale is one number or one for each channel of a row, of which buf holds a whole number.
 func (t *requantizeTask) run(from, to int, scale, buf []float32) {
 	q := t.q
-	within := layer.Within8(q.to, q.zero)
+	lo, hi := layer.Limits8(q.to)
 	for ; from < to; from += len(buf) {
 		y := buf[:min(len(buf), to-from)]
-		x := t.src[0][from:][:len(y)]
-		if len(t.src) > 1 {
-			for i := range y {
-				var s int32
-				for _, p := range t.src {
-					s += int32(p[from+i])
-				}
-				y[i] = float32(s)
-			}
-			x = y
-		}
+		x := t.src[from:][:len(y)]
 		if len(scale) == 1 {
 			kernels.MulScalar(y, x, scale[0])
-			kernels.Activate(y, y, within)
 		} else {
-			kernels.ScaleShift(y, x, scale, q.none, within)
+			kernels.MulRow(y, x, scale)
 		}
-		layer.Round8(t.dst[from:], y, q.zero)
+		kernels.Narrow8(t.dst[from:from+len(y)], y, lo-q.zero, hi-q.zero, int32(q.zero))
 	}
 }

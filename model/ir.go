@@ -71,7 +71,7 @@ type left struct {
 	unroll int   // what turns of Loops that are written out may cost, see Loop.cost
 	bodies int   // and bodies that are compiled
 	lists  int   // bytes for what sequences hold
-	again  int   // bytes of weights that are packed more than once
+	again  int   // bytes of weights that are packed more than once, and of what comes with them
 
 	paid  map[*val]bool   // weights that have been packed
 	packs map[packing]any // what they have become
@@ -88,6 +88,12 @@ const (
 	packDirect = -1 - iota
 	packDense
 	packTurned
+	packConv8 // of 8-bit integers, whose zero points stand in place of a bias
+	packDeep8
+	packDense8
+	packTurned8
+	packWideConv // float32 of 8-bit integers, see wide
+	packWideDense
 )
 
 // pay says whether weights may be packed: once, and again while that is little in all.
@@ -96,11 +102,15 @@ func (l *left) pay(w *val) bool {
 		l.paid[w] = true
 		return true
 	}
-	n := 4 * w.info.Value.Len()
-	if n > l.again {
+	return l.spend(4 * w.info.Value.Len())
+}
+
+// spend says whether so many bytes may be packed beyond the first time, and notes it.
+func (l *left) spend(bytes int) bool {
+	if bytes > l.again {
 		return false
 	}
-	l.again -= n
+	l.again -= bytes
 	return true
 }
 

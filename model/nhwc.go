@@ -128,7 +128,7 @@ func becomes(out *val) *val {
 	return out
 }
 
-// images says whether an operation works on images of float32, of which one has channels last already.
+// images says whether an operation reads an image that has channels last already.
 func images(o *op) bool {
 	for _, v := range o.in {
 		if v != nil && v.layout == NHWC {
@@ -158,6 +158,24 @@ func (l *layouts) lower(o *op) bool {
 		case *layer.MatMul:
 			return l.matmul(o, f)
 		}
+	case *conv8, *deep8:
+		o.in[0] = l.nhwc(o.in[0])
+		becomes(o.out[0])
+		l.ops = append(l.ops, o)
+		return true
+	case *pair8:
+		if f.row == 0 && !images(o) {
+			return false
+		}
+		l.elementwise(o, 2)
+		return true
+	case *layer.Quantize: // floats change layout sooner than bytes
+		if r := l.reader(o.out[0]); r != nil && len(o.out[0].info.Shape) >= 3 {
+			switch r.op.(type) {
+			case *conv8, *deep8:
+				return l.quantize(o, f)
+			}
+		}
 	case *layer.LCN:
 		return f32 && l.lcn(o, f)
 	case *layer.MatMul:
@@ -166,6 +184,9 @@ func (l *layouts) lower(o *op) bool {
 		}
 		return f32 && l.liveMatmul(o)
 	case *layer.MaxPool:
+		if d := o.out[0].info.DType; onlyFirst(o) && (d == tensor.Uint8 || d == tensor.Int8) {
+			return l.pool8(o, &f.Window)
+		}
 		return f32 && onlyFirst(o) && l.pool(o, f.Window, kernels.PoolMax, false)
 	case *layer.AveragePool:
 		return f32 && l.pool(o, f.Window, kernels.PoolAvg, f.CountPad)
@@ -215,19 +236,19 @@ func (l *layouts) lower(o *op) bool {
 	}
 	rank := len(o.out[0].info.Shape)
 	switch f := o.op.(type) {
-	case *layer.Unary, *layer.Clip, *layer.Cast:
+	case *layer.Unary, *layer.Clip, *layer.Cast, *table8:
 		l.elementwise(o, 1)
 	case *layer.Quantize:
-		return l.scaled(o, f.Axis, f.Block, func(axis int) layer.Op { return &layer.Quantize{Axis: axis, Saturate: f.Saturate, To: f.To} })
+		return l.quantize(o, f)
 	case *layer.Dequantize:
 		return l.scaled(o, f.Axis, f.Block, func(axis int) layer.Op { return &layer.Dequantize{Axis: axis} })
 	case *requantize:
 		f.n, f.inner = o.out[0].info.Shape[1], 1
-		l.elementwise(o, len(o.in))
+		l.elementwise(o, 1)
 	case *layer.Binary, *layer.Variadic, *layer.Where:
 		return l.broadcast(o)
 	case *layer.Concat:
-		if f32 && l.concat(o, f.Axis) {
+		if movable(o.out[0].info.DType) && l.concat(o, f.Axis) {
 			return true
 		}
 		for i, v := range o.in {
@@ -281,6 +302,11 @@ func lastAxis(axis, rank int) int {
 		return rank - 1
 	}
 	return axis - 1
+}
+
+// quantize moves a quantisation to channels last, if it may.
+func (l *layouts) quantize(o *op, f *layer.Quantize) bool {
+	return l.scaled(o, f.Axis, f.Block, func(axis int) layer.Op { return &layer.Quantize{Axis: axis, Saturate: f.Saturate, To: f.To} })
 }
 
 // scaled moves an operation with a scale, or one for each channel, to channels last.

@@ -1,6 +1,8 @@
 package model
 
 import (
+	"sync"
+
 	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/model/layer"
 	"github.com/ocellus-vision/ocellus/model/tensor"
@@ -22,18 +24,103 @@ func (p *pool) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 
 // pool emits a pooling's fast form.
 func (l *layouts) pool(o *op, w layer.Window, kind kernels.PoolKind, countPad bool) bool {
-	x := o.in[0]
-	c, out, ok := window2(&w, x.shape(), w.Kernel)
-	if !ok {
-		return false
-	}
-	s := kernels.Pool2D{N: c.N, H: c.H, W: c.W, C: c.C, KH: c.KH, KW: c.KW, SH: c.SH, SW: c.SW, DH: c.DH, DW: c.DW,
-		PT: c.PT, PL: c.PL, PB: c.PB, PR: c.PR, Ceil: w.Ceil, CountPad: countPad}
-	if s.OH() != out[0] || s.OW() != out[1] || countPad && w.Ceil && max(s.DH, s.DW) > 1 { // the layer counts what lies behind the padding, too
+	s, ok := pooling(o, &w, countPad)
+	if !ok || countPad && w.Ceil && max(s.DH, s.DW) > 1 { // the layer counts what lies behind the padding, too
 		return false
 	}
 	l.emitPool(o, kind, s)
 	return true
+}
+
+// pooling returns the shape of a pooling of two dimensions or one.
+func pooling(o *op, w *layer.Window, countPad bool) (s kernels.Pool2D, ok bool) {
+	c, out, ok := window2(w, o.in[0].shape(), w.Kernel)
+	s = kernels.Pool2D{N: c.N, H: c.H, W: c.W, C: c.C, KH: c.KH, KW: c.KW, SH: c.SH, SW: c.SW, DH: c.DH, DW: c.DW,
+		PT: c.PT, PL: c.PL, PB: c.PB, PR: c.PR, Ceil: w.Ceil, CountPad: countPad}
+	return s, ok && s.OH() == out[0] && s.OW() == out[1]
+}
+
+// pool8 is a maximum pooling of 8-bit integers with channels last.
+type pool8 struct {
+	fastOp
+	s      kernels.Pool2D
+	signed bool
+}
+
+// pool8 emits the fast form of a maximum pooling of 8-bit integers.
+func (l *layouts) pool8(o *op, w *layer.Window) bool {
+	s, ok := pooling(o, w, false)
+	if !ok || !o.in[0].filled() {
+		return false
+	}
+	p := &pool8{s: s, signed: o.out[0].info.DType == tensor.Int8}
+	l.emit(o.name, p, []*val{l.nhwc(o.in[0])}, becomes(o.out[0]))
+	return true
+}
+
+func (*pool8) Kind() string { return "MaxPool" }
+
+// row is the bytes of input columns under a row of outputs.
+func (p *pool8) row() int { return p.s.C * ((p.s.OW()-1)*p.s.SW + (p.s.KW-1)*p.s.DW + 1) }
+
+func (p *pool8) scratch(threads int) int { return threads * (2*p.row() + 3) / 4 }
+
+func (p *pool8) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
+	t := pool8Tasks.Get().(*pool8Task)
+	*t = pool8Task{p: p, dst: out[0].Raw(), src: in[0].Raw(), scratch: e.Bytes(2 * e.Team.Threads() * p.row())}
+	t.rows = max(1, mapPiece/(p.s.OW()*p.s.C))
+	e.Team.Run(t, (p.s.N*p.s.OH()+t.rows-1)/t.rows)
+	*t = pool8Task{}
+	pool8Tasks.Put(t)
+	return nil
+}
+
+type pool8Task struct {
+	p                 *pool8
+	dst, src, scratch []byte
+	rows              int // of outputs in a tile
+}
+
+var pool8Tasks = sync.Pool{New: func() any { return new(pool8Task) }}
+
+// Tile takes maxima down the columns of whole rows, then along these, and then leaves out columns between steps.
+func (t *pool8Task) Tile(i, worker int) {
+	s, n := &t.p.s, t.p.row()
+	down, along := t.scratch[2*worker*n:][:n], t.scratch[(2*worker+1)*n:][:n]
+	oh, ow, low := s.OH(), s.OW(), byte(0)
+	if t.p.signed {
+		low = 0x80
+	}
+	for r := i * t.rows; r < min((i+1)*t.rows, s.N*oh); r++ {
+		down[0] = low
+		for k := 1; k < n; k *= 2 {
+			copy(down[k:], down[:k])
+		}
+		inside := down[min(n, s.PL*s.C):]
+		inside = inside[:min(len(inside), s.W*s.C)]
+		for k := range s.KH {
+			if y := r%oh*s.SH - s.PT + k*s.DH; y >= 0 && y < s.H {
+				kernels.Max8(inside, inside, t.src[(r/oh*s.H+y)*s.W*s.C:][:len(inside)], t.p.signed)
+			}
+		}
+		most := down
+		if s.KW > 1 {
+			reach := n - (s.KW-1)*s.DW*s.C
+			most = along[:reach]
+			kernels.Max8(most, down[:reach], down[s.DW*s.C:][:reach], t.p.signed)
+			for k := 2; k < s.KW; k++ {
+				kernels.Max8(most, most, down[k*s.DW*s.C:][:reach], t.p.signed)
+			}
+		}
+		dst := t.dst[r*ow*s.C:][:ow*s.C]
+		if s.SW == 1 {
+			copy(dst, most)
+			continue
+		}
+		for x := range ow {
+			copy(dst[x*s.C:][:s.C], most[x*s.SW*s.C:])
+		}
+	}
 }
 
 func (l *layouts) emitPool(o *op, kind kernels.PoolKind, s kernels.Pool2D) {

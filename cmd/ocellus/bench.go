@@ -267,7 +267,7 @@ func (r *benchResult) table(cmd *cobra.Command) error {
 func precision(p *model.Program) string {
 	for _, s := range p.Steps() {
 		switch s.Op {
-		case "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger":
+		case "Conv8", "MatMul8", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger":
 			return "int8"
 		}
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/model"
+	"github.com/ocellus-vision/ocellus/model/layer"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
@@ -302,6 +303,26 @@ func TestResultsSpareInputs(t *testing.T) {
 
 // benchKeys are the keys that other programs rely on, in order.
 var benchKeys = []string{"model", "threads", "isa", "precision", "input", "load_ms", "first_ms", "median_ms", "min_ms", "p95_ms", "gmac", "arena_bytes", "weights_bytes", "rss_bytes"}
+
+// TestBenchPrecision has a product of 8-bit integers and none.
+func TestBenchPrecision(t *testing.T) {
+	for d, want := range map[tensor.DType]string{tensor.Uint8: "int8", tensor.Float32: "fp32"} {
+		g := &model.Graph{}
+		x := g.Input("x", d, model.Fixed(2, 3)...)
+		if d == tensor.Uint8 {
+			g.Output(g.Add("y", &layer.MatMulInteger{}, x, model.Const("w", tensor.Of([]int8{1, 2, 3}, 3, 1))))
+		} else {
+			g.Output(g.Add("y", &layer.MatMul{}, x, model.Const("w", tensor.Of([]float32{1, 2, 3}, 3, 1))))
+		}
+		p, err := model.Compile(g, model.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := precision(p); got != want {
+			t.Errorf("%v: %s, want %s", d, got, want)
+		}
+	}
+}
 
 func TestBenchJSON(t *testing.T) {
 	net := small(t)

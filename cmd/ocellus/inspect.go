@@ -345,17 +345,17 @@ func outputsText(shapes [][]int) string {
 
 // kindsOf lists the operators of each kind; a fused one is of the kind of its first part.
 var kindsOf = map[netpic.Kind]string{
-	netpic.Conv:  "Conv ConvTranspose DeformConv LocallyConnected QLinearConv ConvInteger",
-	netpic.Dense: "Gemm MatMul QLinearMatMul MatMulInteger Einsum Det RNN GRU LSTM",
+	netpic.Conv:  "Conv ConvTranspose DeformConv LocallyConnected Conv8 QLinearConv ConvInteger",
+	netpic.Dense: "Gemm MatMul MatMul8 QLinearMatMul MatMulInteger Einsum Det RNN GRU LSTM",
 	netpic.Norm:  "BatchNormalization InstanceNormalization LayerNormalization GroupNormalization RMSNormalization LpNormalization MeanVarianceNormalization LRN LCN Softmax LogSoftmax Hardmax",
 	netpic.Act: "Activation Relu LeakyRelu PRelu ThresholdedRelu Shrink Elu Celu Selu Gelu Mish SiLU Sigmoid HardSigmoid HardSwish Softplus Softsign Tanh Clip Step Erf Exp Log Sqrt Abs Neg " +
 		"Reciprocal Floor Ceil Round Sign Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Not IsNaN IsInf",
 	netpic.Pool: "MaxPool AveragePool LpPool GlobalAveragePool GlobalMaxPool GlobalLpPool ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum " +
 		"ReduceLogSumExp ReduceSumSquare ArgMax ArgMin TopK CumSum MaxUnpool MaxRoiPool RoiAlign",
-	netpic.Arith: "Add Sub Mul Div Pow Mod FMod Max Min Sum Mean And Or Xor Where Equal Less LessOrEqual Greater GreaterOrEqual BitShift BitwiseAnd BitwiseOr BitwiseXor",
+	netpic.Arith: "Add Sub Mul Div Add8 Sub8 Mul8 Div8 Pow Mod FMod Max Min Sum Mean And Or Xor Where Equal Less LessOrEqual Greater GreaterOrEqual BitShift BitwiseAnd BitwiseOr BitwiseXor",
 	netpic.Move: "Concat Split Slice Pad Reshape Transpose Flatten Squeeze Unsqueeze Expand Tile Gather GatherElements GatherND ScatterElements ScatterND Shape Size Identity Dropout Cast " +
 		"View ToNHWC ToNCHW DepthToSpace SpaceToDepth ChannelShuffle Resize Upsample Col2Im ReverseSequence Compress AffineGrid GridSample Range Constant ConstantOfShape",
-	netpic.Quant: "QuantizeLinear DequantizeLinear DynamicQuantizeLinear",
+	netpic.Quant: "QuantizeLinear DequantizeLinear DynamicQuantizeLinear Requantize Table8",
 }
 
 var kindByOp = func() map[string]netpic.Kind {

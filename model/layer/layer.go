@@ -122,15 +122,16 @@ func (e *Env) Reset() { e.used = 0 }
 
 // Floats returns n floats of scratch memory, not cleared, valid until Reset.
 func (e *Env) Floats(n int) []float32 {
-	return tensor.Slice[float32](e.bytes(n*4), n)
+	return tensor.Slice[float32](e.Bytes(n*4), n)
 }
 
 // Int32s returns n int32 of scratch memory, not cleared, valid until Reset.
 func (e *Env) Int32s(n int) []int32 {
-	return tensor.Slice[int32](e.bytes(n*4), n)
+	return tensor.Slice[int32](e.Bytes(n*4), n)
 }
 
-func (e *Env) bytes(n int) []byte {
+// Bytes returns n bytes of scratch memory, not cleared, valid until Reset.
+func (e *Env) Bytes(n int) []byte {
 	if e.used == len(e.slabs) {
 		e.slabs = append(e.slabs, nil)
 	}

@@ -71,6 +71,9 @@ func (b *blocks) run(i int) (k, n, step int) {
 	return k, b.inner - within, 1
 }
 
+// varies says whether neighbours have scales of their own.
+func (b *blocks) varies() bool { return b.mode == 1 && b.inner == 1 || b.mode == 2 && b.inner > 1 }
+
 // limits returns the least and greatest number of an integer type that quantisation uses.
 func limits(d tensor.DType) (lo, hi float32, ok bool) {
 	switch d {
@@ -88,6 +91,12 @@ func limits(d tensor.DType) (lo, hi float32, ok bool) {
 		return 0, 15, true
 	}
 	return 0, 0, false
+}
+
+// Limits8 returns the least and greatest Int8 or Uint8.
+func Limits8(d tensor.DType) (lo, hi float32) {
+	lo, hi, _ = limits(d)
+	return lo, hi
 }
 
 func float8(d tensor.DType) bool {
@@ -124,13 +133,6 @@ func (e *Env) zeros(t *tensor.Tensor) []int32 {
 		return nil
 	}
 	return e.integers(t)
-}
-
-func zeroAt(z []int32, i int) int32 {
-	if z == nil {
-		return 0
-	}
-	return z[i]
 }
 
 // Quantize computes y = saturate(round(x/scale) + zero), ties to even. Inputs: x, scale, and optionally zero, whose type is the output's;
@@ -191,38 +193,65 @@ func (q *Quantize) Forward(e *Env, in, out []*tensor.Tensor) error {
 		zero = e.Int32s(len(scale))
 		clear(zero)
 	}
-	if d := out[0].DType(); d == tensor.Int8 || d == tensor.Uint8 {
-		quantize8(e, out[0], x, scale, zero, &b)
-		return nil
+	switch d := out[0].DType(); d {
+	case tensor.Int16:
+		quantizeTo(tensor.Data[int16](out[0]), d, x, scale, zero, &b)
+	case tensor.Uint16:
+		quantizeTo(tensor.Data[uint16](out[0]), d, x, scale, zero, &b)
+	default:
+		quantize8(e, out[0], x, scale, zero, b)
 	}
-	quantize(out[0], x, scale, zero, &b)
 	return nil
 }
 
-// quantizePiece is how many elements one tile has.
-const quantizePiece = 1 << 14
+const (
+	quantizePiece = 1 << 14 // elements that one tile has
+	quantizeRows  = 1 << 10 // elements that kernels run over at a time, where scales differ
+	quantizeFew   = 16      // for fewer, calls of kernels would cost more than they save
+)
 
-// quantizeTask is a quantisation to 8 bits.
-type quantizeTask struct {
-	y           []byte
-	x, scale    []float32
-	zero        []int32
-	least, most []float32 // of what is rounded, for each scale; nil where neighbours share one
-	to          tensor.DType
-	b           blocks
+// repeated returns scales and zero points for n elements. Where they are short rows it repeats them, and b follows, so that kernels run over many elements
+// at a time.
+func (b *blocks) repeated(e *Env, scale []float32, zero []int32, n int) ([]float32, []int32) {
+	if b.mode != 1 || b.inner != 1 || min(n, quantizeRows) < 2*b.n || n == 0 {
+		return scale, zero
+	}
+	b.n = min(n, quantizeRows) / b.n * b.n
+	s, z := e.Floats(b.n), e.Int32s(b.n)
+	repeat(s, scale)
+	repeat(z, zero)
+	return s, z
 }
 
-// quantize8 quantises to Int8 or Uint8.
-func quantize8(e *Env, dst *tensor.Tensor, x, scale []float32, zero []int32, b *blocks) {
+// repeat fills dst with copies of row.
+func repeat[T any](dst, row []T) {
+	for i := copy(dst, row); i < len(dst); i *= 2 {
+		copy(dst[i:], dst[:i])
+	}
+}
+
+// rounder, added to a float32 and taken away again, makes it whole, ties to even; what is too large for that stays far beyond what is quantised to.
+const rounder = 3 << 22
+
+// quantizeTask is a quantisation to numbers of a byte each.
+type quantizeTask struct {
+	y        []byte
+	x, scale []float32
+	zero     []int32
+	back     []float32 // rounder less each zero point; nil where neighbours share one
+	to       tensor.DType
+	b        blocks
+}
+
+// quantize8 quantises to a type whose numbers take a byte each.
+func quantize8(e *Env, dst *tensor.Tensor, x, scale []float32, zero []int32, b blocks) {
+	scale, zero = b.repeated(e, scale, zero, len(x))
 	t := taskOf[quantizeTask](e)
-	*t = quantizeTask{y: dst.Raw(), x: x, scale: scale, zero: zero, to: dst.DType(), b: *b}
-	if len(x) > 0 {
-		if _, _, step := b.run(0); step == 1 {
-			t.least, t.most = e.Floats(len(scale)), e.Floats(len(scale))
-			for k, z := range zero {
-				act := Within8(t.to, float32(z))
-				t.least[k], t.most[k] = act.Lo, act.Hi
-			}
+	*t = quantizeTask{y: dst.Raw(), x: x, scale: scale, zero: zero, to: dst.DType(), b: b}
+	if b.varies() {
+		t.back = e.Floats(len(zero))
+		for k, z := range zero {
+			t.back[k] = rounder - float32(z)
 		}
 	}
 	e.Team.Run(t, (len(x)+quantizePiece-1)/quantizePiece)
@@ -231,14 +260,15 @@ func quantize8(e *Env, dst *tensor.Tensor, x, scale []float32, zero []int32, b *
 
 func (t *quantizeTask) Tile(i, _ int) {
 	from, to := i*quantizePiece, min((i+1)*quantizePiece, len(t.x))
-	var buf [1024]float32
+	lo, hi, _ := limits(t.to)
+	var buf [quantizeRows]float32
 	for from < to {
 		k, n, step := t.b.run(from)
 		n = min(n, to-from, len(buf))
 		x, y := t.x[from:from+n], t.y[from:from+n]
 		switch q := buf[:n]; {
-		case n < 16: // calls would cost more
-			if t.to == tensor.Int8 {
+		case n < quantizeFew:
+			if lo < 0 {
 				quantizeRun(tensor.Slice[int8](y, n), t.to, x, t.scale[k:], t.zero[k:], step)
 			} else {
 				quantizeRun(y, t.to, x, t.scale[k:], t.zero[k:], step)
@@ -246,58 +276,18 @@ func (t *quantizeTask) Tile(i, _ int) {
 		case step == 0:
 			zero := float32(t.zero[k])
 			kernels.DivScalar(q, x, t.scale[k])
-			kernels.Activate(q, q, Within8(t.to, zero))
-			Round8(y, q, zero)
+			kernels.Narrow8(y, q, lo-zero, hi-zero, t.zero[k])
 		default:
 			kernels.Div(q, x, t.scale[k:k+n])
-			kernels.Max(q, t.least[k:k+n], q)
-			kernels.Min(q, t.most[k:k+n], q)
-			zero := t.zero[k : k+n]
-			for i, v := range q {
-				y[i] = round8(v, uint32(zero[i]))
-			}
+			kernels.AddScalar(q, q, rounder)
+			kernels.Sub(q, q, t.back[k:k+n])
+			kernels.Narrow8(y, q, lo, hi, 0)
 		}
 		from += n
 	}
 }
 
-func quantize(dst *tensor.Tensor, x, scale []float32, zero []int32, b *blocks) {
-	switch dst.DType() {
-	case tensor.Int8, tensor.Int4:
-		quantizeTo(tensor.Data[int8](dst), dst.DType(), x, scale, zero, b)
-	case tensor.Uint8, tensor.Uint4:
-		quantizeTo(tensor.Data[uint8](dst), dst.DType(), x, scale, zero, b)
-	case tensor.Int16:
-		quantizeTo(tensor.Data[int16](dst), dst.DType(), x, scale, zero, b)
-	case tensor.Uint16:
-		quantizeTo(tensor.Data[uint16](dst), dst.DType(), x, scale, zero, b)
-	}
-}
-
-// Within8 is the activation that keeps x to what, rounded and with zero added, is a number of type to, Int8 or Uint8.
-func Within8(to tensor.DType, zero float32) kernels.Act {
-	lo, hi, _ := limits(to)
-	return kernels.Act{Kind: kernels.ActClip, Lo: lo - zero, Hi: hi - zero}
-}
-
-// Round8 computes the bytes of dst = round(x) + zero, ties to even, for x that Within8 was applied to; a NaN becomes 0.
-func Round8(dst []byte, x []float32, zero float32) {
-	z := uint32(int32(zero))
-	dst = dst[:len(x)]
-	for i, v := range x {
-		dst[i] = round8(v, z)
-	}
-}
-
-func round8(v float32, zero uint32) byte {
-	const magic = 3 << 22 // the last bits of numbers near it are an integer's
-	if v == v {
-		return byte(math.Float32bits(v+magic) + zero)
-	}
-	return 0
-}
-
-func quantizeTo[T int8 | uint8 | int16 | uint16](y []T, d tensor.DType, x, scale []float32, zero []int32, b *blocks) {
+func quantizeTo[T int16 | uint16](y []T, d tensor.DType, x, scale []float32, zero []int32, b *blocks) {
 	for i := 0; i < len(x); {
 		k, n, step := b.run(i)
 		n = min(n, len(x)-i)
@@ -355,18 +345,13 @@ func (q *Dequantize) Forward(e *Env, in, out []*tensor.Tensor) error {
 		}
 		return nil
 	}
-	if d := in[0].DType(); b.mode == 0 && (d == tensor.Int8 || d == tensor.Uint8) {
-		t := taskOf[dequantizeTask](e)
-		t.y, t.x = y, in[0].Raw()
-		for i := range t.of {
-			v := int32(i)
-			if d == tensor.Int8 {
-				v = int32(int8(i))
-			}
-			t.of[i] = float32(v-zeroAt(zero, 0)) * scale[0]
-		}
-		e.Team.Run(t, (len(y)+quantizePiece-1)/quantizePiece)
-		t.y, t.x = nil, nil
+	if zero == nil {
+		zero = e.Int32s(len(scale))
+		clear(zero)
+	}
+	switch in[0].DType() {
+	case tensor.Int8, tensor.Uint8, tensor.Int4, tensor.Uint4:
+		dequantize8(e, y, in[0], scale, zero, b)
 		return nil
 	}
 	x := e.integers(in[0])
@@ -374,13 +359,13 @@ func (q *Dequantize) Forward(e *Env, in, out []*tensor.Tensor) error {
 		k, n, step := b.run(i)
 		n = min(n, len(x)-i)
 		if step == 0 {
-			s, z, y := scale[k], zeroAt(zero, k), y[i:i+n]
+			s, z, y := scale[k], zero[k], y[i:i+n]
 			for j, v := range x[i : i+n] {
 				y[j] = float32(v-z) * s
 			}
 		} else {
 			for j, v := range x[i : i+n] {
-				y[i+j] = float32(v-zeroAt(zero, k+j)) * scale[k+j]
+				y[i+j] = float32(v-zero[k+j]) * scale[k+j]
 			}
 		}
 		i += n
@@ -388,18 +373,49 @@ func (q *Dequantize) Forward(e *Env, in, out []*tensor.Tensor) error {
 	return nil
 }
 
-// dequantizeTask looks up what 8-bit integers stand for.
+// dequantizeTask widens numbers of a byte each.
 type dequantizeTask struct {
-	y  []float32
-	x  []byte
-	of [256]float32
+	y     []float32
+	x     []byte
+	in    kernels.Bytes
+	scale []float32
+	zero  []int32
+	zeros []float32 // zero; nil where neighbours share one
+	b     blocks
+}
+
+func dequantize8(e *Env, y []float32, x *tensor.Tensor, scale []float32, zero []int32, b blocks) {
+	scale, zero = b.repeated(e, scale, zero, len(y))
+	t := taskOf[dequantizeTask](e)
+	lo, _, _ := limits(x.DType())
+	*t = dequantizeTask{y: y, x: x.Raw(), in: kernels.Bytes{Signed: lo < 0}, scale: scale, zero: zero, b: b}
+	if b.varies() {
+		t.zeros = e.Floats(len(zero))
+		for k, z := range zero {
+			t.zeros[k] = float32(z)
+		}
+	}
+	e.Team.Run(t, (len(y)+quantizePiece-1)/quantizePiece)
+	*t = dequantizeTask{}
 }
 
 func (t *dequantizeTask) Tile(i, _ int) {
 	from, to := i*quantizePiece, min((i+1)*quantizePiece, len(t.y))
-	y := t.y[from:to]
-	for i, v := range t.x[from:to] {
-		y[i] = t.of[v]
+	for from < to {
+		k, n, step := t.b.run(from)
+		n = min(n, to-from)
+		if step == 0 {
+			in := t.in
+			in.Zero = t.zero[k]
+			kernels.Widen8(t.y[from:from+n], t.x[from:from+n], in, t.scale[k])
+		} else {
+			n = min(n, quantizeRows)
+			y := t.y[from : from+n]
+			kernels.Widen8(y, t.x[from:from+n], t.in, 1)
+			kernels.Sub(y, y, t.zeros[k:k+n])
+			kernels.Mul(y, y, t.scale[k:k+n])
+		}
+		from += n
 	}
 }
 
@@ -450,7 +466,7 @@ func (*DynamicQuantize) Forward(e *Env, in, out []*tensor.Tensor) error {
 	if out[0] != nil {
 		s, z := e.Floats(1), e.Int32s(1)
 		s[0], z[0] = scale, int32(zero)
-		quantize8(e, out[0], x, s, z, &blocks{})
+		quantize8(e, out[0], x, s, z, blocks{})
 	}
 	return nil
 }

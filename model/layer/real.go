@@ -42,7 +42,7 @@ func root[T real](x T) T { return T(math.Sqrt(float64(x))) }
 // scratch returns n elements of scratch memory, not cleared, valid until e's Reset.
 func scratch[T tensor.Elem](e *Env, n int) []T {
 	var v T
-	return tensor.Slice[T](e.bytes(n*int(unsafe.Sizeof(v))), n)
+	return tensor.Slice[T](e.Bytes(n*int(unsafe.Sizeof(v))), n)
 }
 
 // join8 adds eight partial sums in the order of ref.Join8.

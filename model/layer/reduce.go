@@ -299,7 +299,7 @@ const manyTerms = 1 << 12
 // widely sums float32 in float64.
 func (r *Reduce) widely(e *Env, on [tensor.MaxRank]bool, in, out *tensor.Tensor) {
 	x, y := in.Float32s(), out.Float32s()
-	sums := tensor.Slice[float64](e.bytes(8*len(y)), len(y))
+	sums := tensor.Slice[float64](e.Bytes(8*len(y)), len(y))
 	clear(sums)
 	w, count := reduceWalk(on, in)
 	if len(x) > 0 {

@@ -477,7 +477,7 @@ func (p *resizePlan) Forward(e *Env, in, out []*tensor.Tensor) error {
 		q := &p.passes[i]
 		dst := out[0].Raw()
 		if i < len(p.passes)-1 {
-			dst = e.bytes(q.outer * q.m * q.inner * size)
+			dst = e.Bytes(q.outer * q.m * q.inner * size)
 		}
 		if p.Mode == "nearest" && p.Coordinates != "tf_crop_and_resize" {
 			q.pick(dst, src, size)

@@ -108,6 +108,18 @@ func swollen() map[string][]byte {
 	files["products with the same weights"] = shared
 	files["convolutions with the same weights"] = images
 
+	// 64 KB of weights for 16384 groups of one output, which pack to a hundred times as much.
+	one, zero, none := float("s", 1), tensorProto("z", tensor.Scalar(uint8(0))), tensorProto("n", tensor.Scalar(int8(0)))
+	groups := file{inputs: [][]byte{valueInfo("x", tensor.Uint8, model.Fixed(1, 65536, 1, 1))}, constants: [][]byte{one, zero, none, tensorProto("w", tensor.New(tensor.Int8, 16384, 4, 1, 1))}}
+	rows := file{inputs: [][]byte{valueInfo("x", tensor.Uint8, model.Fixed(4, 256))}, constants: [][]byte{one, zero, none, tensorProto("w", tensor.New(tensor.Int8, 256, 256))}}
+	for _, name := range many(97, "t") {
+		groups.outputs, rows.outputs = append(groups.outputs, output(name)), append(rows.outputs, output(name))
+		groups.nodes = append(groups.nodes, nodeMessage("QLinearConv", "", "", list("x", "s", "z", "w", "s", "n", "s", "z"), list(name), attrInt("group", 16384)))
+		rows.nodes = append(rows.nodes, nodeMessage("QLinearMatMul", "", "", list("x", "s", "z", "w", "s", "n", "s", "z"), list(name)))
+	}
+	files["groups of bytes with the same weights"] = groups
+	files["products of bytes with the same weights"] = rows
+
 	bytes := map[string][]byte{}
 	for name, f := range files {
 		bytes[name] = f.bytes()

@@ -142,8 +142,12 @@ func qGemm(c *call) layer.Op {
 	in := []*model.Value{c.dequantized("a", 0), c.emit("b", &layer.Dequantize{Axis: axis}, c.in[3:6]...)}
 	if len(c.in) > 6 && c.in[6] != nil {
 		unit := c.emit("unit", &layer.Binary{Fn: layer.Mul}, c.in[1], c.in[4])
-		wide := c.emit("wide", &layer.Cast{To: 1}, c.in[6])
-		in = append(in, c.emit("bias", &layer.Binary{Fn: layer.Mul}, wide, unit))
+		if b, s := c.in[6].Const, c.in[4].Const; b != nil && s != nil && len(b.Shape()) == 1 && (s.Len() == 1 || len(s.Shape()) == 1 && s.Len() == b.Len()) {
+			in = append(in, c.emit("bias", &layer.Dequantize{}, c.in[6], unit))
+		} else {
+			wide := c.emit("wide", &layer.Cast{To: 1}, c.in[6])
+			in = append(in, c.emit("bias", &layer.Binary{Fn: layer.Mul}, wide, unit))
+		}
 	}
 	if len(c.in) < 8 || c.in[7] == nil {
 		c.in = in

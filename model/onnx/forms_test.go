@@ -323,3 +323,30 @@ func TestRuntimeOperators(t *testing.T) {
 		t.Errorf("fused convolution: %v", got)
 	}
 }
+
+// TestQGemmBias has a bias of each shape that fits a product of two rows and two columns, with a scale for each column.
+func TestQGemmBias(t *testing.T) {
+	for _, c := range []struct {
+		shape []int
+		want  []float32
+	}{{[]int{2}, []float32{1 + 1, (2 + 2) * 2, 3 + 1, (4 + 2) * 2}}, {[]int{1, 2}, []float32{2, 8, 4, 12}}, {[]int{2, 2}, []float32{1 + 1, (2 + 2) * 2, 3 + 3, (4 + 4) * 2}},
+		{[]int{1}, []float32{2, 6, 4, 10}}, {nil, []float32{2, 6, 4, 10}}} {
+		n, _ := tensor.Count(c.shape)
+		bias := tensor.New(tensor.Int32, c.shape...)
+		for i := range n {
+			tensor.Data[int32](bias)[i] = int32(i + 1)
+		}
+		f := file{inputs: [][]byte{valueInfo("x", tensor.Uint8, model.Fixed(2, 3))}, outputs: [][]byte{valueInfo("y", tensor.Uint8, nil)},
+			constants: [][]byte{float("one", 1), tensorProto("z", tensor.Scalar(uint8(0))), tensorProto("w", tensor.Of([]int8{1, 2, 3, 4, 5, 6}, 3, 2)), tensorProto("s", tensor.Of([]float32{1, 2}, 2)),
+				tensorProto("n", tensor.Of([]int8{0, 0}, 2)), tensorProto("b", bias)},
+			nodes: [][]byte{nodeMessage("QGemm", "com.microsoft", "", list("x", "one", "z", "w", "s", "n", "b", "one", "z"), list("y"))}}
+		out, err := attempt(f.bytes(), model.Tensors{"x": tensor.Of([]uint8{1, 0, 0, 0, 1, 0}, 2, 3)})
+		if err != nil {
+			t.Errorf("bias %v: %v", c.shape, err)
+			continue
+		}
+		if got := out["y"].Floats(); !slices.Equal(got, c.want) {
+			t.Errorf("bias %v: %v, want %v", c.shape, got, c.want)
+		}
+	}
+}
