@@ -33,6 +33,7 @@ var verbs = []func() *cobra.Command{
 	newEmbed,
 	newTrain,
 	newFinetune,
+	newQuantize,
 	newModels,
 	newVersion,
 }

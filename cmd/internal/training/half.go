@@ -1,10 +1,9 @@
 package training
 
 import (
-	"math"
-
 	"github.com/ocellus-vision/ocellus/model"
 	"github.com/ocellus-vision/ocellus/model/layer"
+	"github.com/ocellus-vision/ocellus/model/quant"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
@@ -54,32 +53,11 @@ func quantised(g *model.Graph) *model.Graph {
 		_, conv := n.Op.(*layer.Conv)
 		if (conv || dense && gemm.TransB) && n.In[1].Const != nil && n.In[1].Const.DType() == tensor.Float32 && n.In[1].Const.Len() >= least {
 			w := n.In[1]
-			whole, scale := bytesOf(w.Const)
+			whole, scale := quant.Weights(w.Const, 0)
 			c.In = append([]*model.Value{}, n.In...)
 			c.In[1] = q.Add(w.Name, &layer.Dequantize{Axis: 0}, model.Const(w.Name+":int8", whole), model.Const(w.Name+":scale", scale))
 		}
 		q.Nodes = append(q.Nodes, &c)
 	}
 	return &q
-}
-
-// bytesOf rounds weights [O,...] to int8, with a scale for each of O.
-func bytesOf(w *tensor.Tensor) (whole, scale *tensor.Tensor) {
-	o := w.Dim(0)
-	whole, scale = tensor.New(tensor.Int8, w.Shape()...), tensor.New(tensor.Float32, o)
-	src, dst, n := w.Float32s(), tensor.Data[int8](whole), w.Len()/o
-	for i := range o {
-		row, most := src[i*n:][:n], float32(0)
-		for _, v := range row {
-			most = max(most, v, -v)
-		}
-		if most == 0 {
-			most = 1
-		}
-		scale.Float32s()[i] = most / 127
-		for k, v := range row {
-			dst[i*n+k] = int8(math.RoundToEven(float64(v) / float64(scale.Float32s()[i])))
-		}
-	}
-	return whole, scale
 }

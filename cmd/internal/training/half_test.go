@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/ocellus-vision/ocellus/model/onnx"
+	"github.com/ocellus-vision/ocellus/model/quant"
 	"github.com/ocellus-vision/ocellus/model/tensor"
 	"github.com/ocellus-vision/ocellus/model/zoo/arch"
 )
@@ -56,7 +57,7 @@ func TestQuantised(t *testing.T) {
 		t.Error(err)
 	}
 	w := tensor.Of([]float32{1, -254, 63.5, 0.9, 0, 0, 0, 0}, 2, 4)
-	whole, scale := bytesOf(w)
+	whole, scale := quant.Weights(w, 0)
 	for i, v := range w.Float32s() {
 		step := scale.Float32s()[i/4]
 		if got := float32(tensor.Data[int8](whole)[i]) * step; math.Abs(float64(got-v)) > float64(step/2) || i == 1 && got != v {
