@@ -34,6 +34,7 @@ import (
 	"github.com/ocellus-vision/ocellus/model/task/classify"
 	"github.com/ocellus-vision/ocellus/model/task/detect"
 	"github.com/ocellus-vision/ocellus/model/task/embed"
+	"github.com/ocellus-vision/ocellus/model/task/face"
 	"github.com/ocellus-vision/ocellus/model/task/picture"
 	"github.com/ocellus-vision/ocellus/model/task/segment"
 	"github.com/ocellus-vision/ocellus/model/tensor"
@@ -53,7 +54,8 @@ type quantizing struct {
 // quantized is the result of quantize.
 type quantized struct {
 	File        string         `json:"file"`
-	Calibrated  int            `json:"calibrated"` // examples
+	Fed         string         `json:"fed_as,omitempty"` // how pictures were fed: as a verb does, or "card"
+	Calibrated  int            `json:"calibrated"`       // examples
 	Measured    int            `json:"measured"`
 	Products    int            `json:"products"`       // convolutions and matrix products of 8-bit integers
 	Left        map[string]int `json:"left,omitempty"` // those that stayed float32, by operator
@@ -77,8 +79,9 @@ func newQuantize() *cobra.Command {
 		Use:   "quantize MODEL.onnx --data DIR -o M.int8.onnx",
 		Short: "Make a network of 8-bit integers of one of float32, without training",
 		Long: `Quantize writes a network that computes in 8-bit integers, in the form that ONNX's
-runtimes know (QDQ): a quarter of the size, and mostly faster; 'ocellus bench' tells. What it
-has no 8-bit form for stays float32, as do inputs and outputs.
+runtimes know (QDQ): mostly faster, 'ocellus bench' tells, with weights of a quarter of
+the size. What it has no 8-bit form for stays float32, as do inputs and outputs; an output
+that comes straight out of a convolution or product has 256 different numbers.
 
 --data is a folder of pictures such as the network will see, with those in folders
 below it (but for masks and label maps, NAME_mask.png and NAME_label.png beside a
@@ -166,7 +169,7 @@ func (q *quantizing) run(cmd *cobra.Command, word string) error {
 	if err := claim(read, q.out); err != nil {
 		return err
 	}
-	if _, err := os.Stat(cards.Name(q.out)); err == nil {
+	if beside, err := cards.Beside(q.out); err != nil || !reflect.DeepEqual(beside, card.Card{}) {
 		return fmt.Errorf("the card %s would go before what is written into %s: name another file with -o", cards.Name(q.out), q.out)
 	}
 	if q.most > 0 {
@@ -256,6 +259,9 @@ func exampleFiles(args []string) ([]string, error) {
 			continue
 		}
 		before := len(list)
+		if arg, err = filepath.EvalSymlinks(arg); err != nil { // what WalkDir does not follow
+			return nil, fmt.Errorf("--data: %w", err)
+		}
 		err = filepath.WalkDir(arg, func(path string, d fs.DirEntry, err error) error {
 			switch {
 			case err != nil:
@@ -277,13 +283,30 @@ func exampleFiles(args []string) ([]string, error) {
 		}
 	}
 	slices.Sort(list)
-	list = withoutTruths(slices.Compact(list))
+	list = withoutTruths(once(list))
 	for _, path := range list {
 		if isNPY(path) != isNPY(list[0]) {
 			return nil, fmt.Errorf("--data: both pictures and .npy files (%s, %s); give one kind", list[0], path)
 		}
 	}
 	return list, nil
+}
+
+// once leaves out files that are there already, under another name too.
+func once(list []string) []string {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(list, func(path string) bool {
+		real := path
+		if p, err := filepath.EvalSymlinks(path); err == nil {
+			real = p
+		}
+		if p, err := filepath.Abs(real); err == nil {
+			real = p
+		}
+		again := seen[real]
+		seen[real] = true
+		return again
+	})
 }
 
 // withoutTruths leaves out what examples for training have beside pictures: NAME_mask.png and NAME_label.png beside NAME.jpg.
@@ -294,8 +317,8 @@ func withoutTruths(list []string) []string {
 		have[stem(path)] = true
 	}
 	return slices.DeleteFunc(list, func(path string) bool {
-		for _, end := range []string{"_mask", "_label"} {
-			if name, ok := strings.CutSuffix(stem(path), end); ok && have[name] {
+		for _, end := range []string{"_mask.png", "_label.png"} {
+			if name, ok := strings.CutSuffix(path, end); ok && have[name] {
 				return true
 			}
 		}
@@ -321,7 +344,8 @@ func spreadOut(list []string, n int) []string {
 type feeder struct {
 	shape   []int
 	read    func(path string) (*tensor.Tensor, error)
-	classes bool // the network is a classifier
+	classes bool   // the network is a classifier
+	as      string // see quantized.Fed
 }
 
 // quantize returns what quantize tells, and the file.
@@ -331,6 +355,9 @@ func (q *quantizing) quantize(ctx context.Context, net *original, files []string
 		return nil, nil, fmt.Errorf("the network has %d inputs; networks of one can be quantised here, others from Go by package model/quant", len(g.Inputs))
 	}
 	name := g.Inputs[0].Name
+	if _, err := onnx.Write(g); err != nil { // sooner than after all the work
+		return nil, nil, err
+	}
 	feed, float, err := q.feeder(net, files)
 	if err != nil {
 		return nil, nil, err
@@ -339,7 +366,7 @@ func (q *quantizing) quantize(ctx context.Context, net *original, files []string
 	if err != nil {
 		return nil, nil, err
 	}
-	r := &quantized{File: q.out, Before: net.bytes}
+	r := &quantized{File: q.out, Before: net.bytes, Fed: feed.as}
 	for i := 0; i < len(files); i += 2 {
 		x, err := feed.read(files[i])
 		if err != nil {
@@ -385,9 +412,12 @@ func describe(g *model.Graph, net *original, examples int) error {
 		}
 		g.Meta[card.MetaKey] = string(text)
 	}
-	if m, ok := g.Meta["ocellus.metrics"]; ok { // they are the other network's
-		g.Meta["ocellus.parent_metrics"] = m
-		delete(g.Meta, "ocellus.metrics")
+	// What was measured is the other network's.
+	for key, parent := range map[string]string{"ocellus.metrics": "ocellus.parent_metrics", face.MetaKey: "ocellus.face.parent_calibration"} {
+		if m, ok := g.Meta[key]; ok {
+			g.Meta[parent] = m
+			delete(g.Meta, key)
+		}
 	}
 	g.Meta["ocellus.parent_sha256"] = net.digest
 	text, err := json.Marshal(struct {
@@ -499,22 +529,43 @@ func (q *quantizing) how(p *model.Program, c card.Card, f *feeder) (card.Input, 
 		}
 		return e.Card().Input, nil
 	}
-	if q.task != "" {
+	if f.as = q.task; q.task != "" {
 		return try(q.task)
 	}
-	order := []string{"detect", "segment"}
+	// Any picture of several channels might be a segmentation: that it is one, or what its numbers are, has to be said.
+	in := c.Input
+	said := in.Order != "" || in.Mean != nil || in.Std != nil || in.Fit != ""
+	order := []string{"detect"}
+	if c.Labels != nil && vector(p.Outputs()[0].Shape) {
+		order = append(order, "classify")
+	}
+	if c.Labels != nil || said {
+		order = append(order, "segment")
+	}
 	if c.Labels != nil {
 		order = append(order, "classify")
 	}
 	for _, task := range order {
 		if in, err := try(task); err == nil {
+			f.as = task
 			return in, nil
 		}
 	}
-	if in := c.Input; in.Order != "" || in.Mean != nil || in.Std != nil || in.Fit != "" {
+	if f.as = "card"; said {
 		return in, nil
 	}
 	return card.Input{}, fmt.Errorf("nothing says how pictures are fed to it: give --task %s, a card with --card, or .npy files with --data", strings.Join(ways, ", "))
+}
+
+// vector says whether all dimensions but one are 1.
+func vector(shape []int) bool {
+	n := 0
+	for _, d := range shape {
+		if d != 1 {
+			n++
+		}
+	}
+	return n <= 1
 }
 
 // measure compares two networks on every second file.
@@ -595,6 +646,13 @@ func (r *quantized) print(w io.Writer) error {
 		left = "; left in float32: " + left[2:]
 	}
 	row("8-bit integers", "%s%s", plural(int64(r.Products), "product"), left)
+	switch r.Fed {
+	case "": // no pictures
+	case "card":
+		row("pictures fed", "as its card says")
+	default:
+		row("pictures fed", "as %s does", r.Fed)
+	}
 	row("calibrated on", "%d, measured on %d others", r.Calibrated, r.Measured)
 	row("size", "%s, before %s", bytesText(r.After), bytesText(r.Before))
 	row("written", "%s", r.File)

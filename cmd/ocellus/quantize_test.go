@@ -13,6 +13,7 @@ import (
 
 	"github.com/ocellus-vision/ocellus/cmd/internal/pictures"
 	"github.com/ocellus-vision/ocellus/model"
+	"github.com/ocellus-vision/ocellus/model/layer"
 	"github.com/ocellus-vision/ocellus/model/onnx"
 	"github.com/ocellus-vision/ocellus/model/task/card"
 	"github.com/ocellus-vision/ocellus/model/tensor"
@@ -209,4 +210,37 @@ func digitNet(t *testing.T) *model.Graph {
 		t.Fatal(err)
 	}
 	return g
+}
+
+// TestQuantizeAsks: what makes pictures of pictures might be a segmentation, and how such a network is fed has to be said.
+func TestQuantizeAsks(t *testing.T) {
+	g := &model.Graph{}
+	x := g.Input("x", tensor.Float32, model.Fixed(1, 3, 16, 16)...)
+	w := tensor.New(tensor.Float32, 3, 3, 1, 1)
+	for i := range w.Float32s() {
+		w.Float32s()[i] = float32(i%4) - 1
+	}
+	g.Output(g.Add("y", &layer.Conv{Groups: 1}, x, model.Const("w", w)))
+	b, err := onnx.Write(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	net, out := filepath.Join(dir, "net.onnx"), filepath.Join(dir, "small.onnx")
+	if err := os.WriteFile(net, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	data := drawings(t, 4)
+	if status, _, stderr := call("quantize", net, "--data", data, "-o", out); status != 1 || !strings.Contains(stderr, "nothing says how pictures are fed") {
+		t.Errorf("status %d, %s", status, stderr)
+	}
+	// The same pictures under another name are no others.
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(data, link); err != nil {
+		t.Skip(err)
+	}
+	status, stdout, stderr := call("quantize", net, "--data", data, "--data", link, "-o", out, "--task", "segment")
+	if status != 0 || !strings.Contains(stdout, "as segment does") || !strings.Contains(stdout, "2, measured on 2 others") {
+		t.Errorf("status %d, %s%s", status, stdout, stderr)
+	}
 }

@@ -39,7 +39,7 @@ func Write(g *model.Graph) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}
-	w := &writer{names: map[*model.Value]string{}, used: map[string]bool{}, functions: map[string]bool{}, optionals: map[*model.Value]bool{}}
+	w := &writer{names: map[*model.Value]string{}, used: map[string]bool{}, called: map[string]bool{}, functions: map[string]bool{}, optionals: map[*model.Value]bool{}}
 	for _, v := range g.Inputs {
 		w.fixed(v)
 	}
@@ -301,6 +301,7 @@ func nodeMessage(op, domain, name string, in, out []string, attrs ...[]byte) []b
 type writer struct {
 	names     map[*model.Value]string
 	used      map[string]bool
+	called    map[string]bool // names of nodes, of which some runtimes want no two alike
 	nodes     [][]byte
 	constants [][]byte
 	functions map[string]bool
@@ -380,13 +381,23 @@ func (w *writer) cannot(why string) {
 func (w *writer) put(op string, attrs ...[]byte) { w.putIn(op, "", w.inputs(), attrs...) }
 
 func (w *writer) putIn(op, domain string, in []string, attrs ...[]byte) {
-	w.nodes = append(w.nodes, nodeMessage(op, domain, w.node.Name, in, w.outputs(), attrs...))
+	w.nodes = append(w.nodes, nodeMessage(op, domain, w.nodeName(w.node.Name), in, w.outputs(), attrs...))
+}
+
+// nodeName returns a node's name, or another where it is taken; "" stays.
+func (w *writer) nodeName(name string) string {
+	base := name
+	for i := 2; name != "" && w.called[name]; i++ {
+		name = fmt.Sprintf("%s_%d", base, i)
+	}
+	w.called[name] = true
+	return name
 }
 
 // step writes a node of the writer's own and returns its output.
 func (w *writer) step(op string, in []string, attrs ...[]byte) string {
 	s := w.unique(w.node.Name + ":" + strings.ToLower(op))
-	w.nodes = append(w.nodes, nodeMessage(op, "", s, in, []string{s}, attrs...))
+	w.nodes = append(w.nodes, nodeMessage(op, "", w.nodeName(s), in, []string{s}, attrs...))
 	return s
 }
 

@@ -342,3 +342,22 @@ func TestUnsupportedAllAtOnce(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestNodeNamesAreUnique writes nodes that bear one name.
+func TestNodeNamesAreUnique(t *testing.T) {
+	g := &model.Graph{}
+	x := g.Input("x", tensor.Float32, model.Fixed(2)...)
+	y := g.Add("y", &layer.Unary{Fn: layer.Neg}, g.Add("t", &layer.Unary{Fn: layer.Abs}, x))
+	g.Output(y)
+	g.Nodes[0].Name = "y"
+	b, err := onnx.Write(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g, err = onnx.Read(b); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := g.Nodes[0].Name, g.Nodes[1].Name; a != "y" || b != "y_2" {
+		t.Errorf("%q and %q", a, b)
+	}
+}

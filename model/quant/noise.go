@@ -5,14 +5,24 @@ import "math"
 // Noise compares the outputs of two networks.
 type Noise struct{ signal, noise float64 }
 
-// Add compares numbers of one length with those that are wanted.
+// Add compares numbers of one length with those that are wanted. Where one of two is not finite they count as the same or as different, by the magnitude of
+// what is wanted, and at least by 1.
 func (n *Noise) Add(want, got []float32) {
 	if len(want) != len(got) {
 		panic("quant: outputs of different lengths")
 	}
 	for i, w := range want {
-		d := float64(got[i]) - float64(w)
-		n.signal += float64(float64(w) * float64(w))
+		g := got[i]
+		d, power := float64(g)-float64(w), float64(float64(w)*float64(w))
+		if w-w != 0 {
+			power = 1
+		}
+		if w-w != 0 || g-g != 0 {
+			if d = max(1, math.Sqrt(power)); w == g || w != w && g != g {
+				d = 0
+			}
+		}
+		n.signal += power
 		n.noise += float64(d * d)
 	}
 }

@@ -63,7 +63,7 @@ func newPlan(net *network) *plan {
 			p.put(n.Out[0])
 			p.moved[n.Out[0]] = true
 		case *layer.Binary:
-			if (l.Fn == layer.Add || l.Fn == layer.Sub || l.Fn == layer.Mul) && p.root(n.In[0]) != p.root(n.In[1]) {
+			if (l.Fn == layer.Add || l.Fn == layer.Sub || l.Fn == layer.Mul) && p.root(n.In[0]) != p.root(n.In[1]) && !p.normalises(n.In[0], n.In[1]) {
 				p.put(n.In[0])
 				p.put(n.In[1])
 				p.put(p.activated(n.Out[0]))
@@ -83,6 +83,42 @@ func newPlan(net *network) *plan {
 		}
 	}
 	return p
+}
+
+// normalises says whether one of two values is a statistic of the other, as in x - mean(x): normalisations stay whole, in float32.
+func (p *plan) normalises(a, b *model.Value) bool {
+	return p.statistic(a, b, 9) || p.statistic(b, a, 9)
+}
+
+// statistic says whether v is computed from x by a mean or sum and element-wise functions.
+func (p *plan) statistic(x, v *model.Value, deep int) bool {
+	n := p.maker[v]
+	if n == nil || deep == 0 || v == x {
+		return false
+	}
+	switch n.Op.(type) {
+	case *layer.Reduce, *layer.GlobalPool:
+		return p.leads(x, n.In[0], deep)
+	case *layer.Unary, *layer.Clip, *layer.Binary:
+		return slices.ContainsFunc(n.In, func(w *model.Value) bool { return w != nil && p.statistic(x, w, deep-1) })
+	}
+	return false
+}
+
+// leads says whether v is x, or computed from it by what normalisations are made of.
+func (p *plan) leads(x, v *model.Value, deep int) bool {
+	if v == x {
+		return true
+	}
+	n := p.maker[v]
+	if n == nil || deep == 0 {
+		return false
+	}
+	switch n.Op.(type) {
+	case *layer.Reduce, *layer.GlobalPool, *layer.Unary, *layer.Clip, *layer.Binary:
+		return slices.ContainsFunc(n.In, func(w *model.Value) bool { return w != nil && p.leads(x, w, deep-1) })
+	}
+	return false
 }
 
 func (p *plan) put(v *model.Value) {
@@ -156,6 +192,9 @@ func (p *plan) product(n *model.Node) *product {
 	if biased {
 		if m.bias = p.floats(n.In[2]); len(m.bias) != m.weights.Dim(m.axis) {
 			return nil
+		}
+		if s := p.constant(n.In[2]).Shape(); len(s) > 0 && s[len(s)-1] != len(m.bias) {
+			return nil // one for each row
 		}
 	}
 	for _, v := range m.bias {
@@ -257,7 +296,9 @@ func (p *plan) findRoots() {
 		var of *model.Value
 		switch n.Op.(type) {
 		case *layer.Unary, *layer.Clip:
-			of = n.In[0]
+			if !slices.ContainsFunc(n.In[1:], func(v *model.Value) bool { return v != nil && p.constant(v) == nil }) {
+				of = n.In[0]
+			}
 		case *layer.Binary:
 			a, b := n.In[0], n.In[1]
 			switch {

@@ -43,8 +43,11 @@ type example struct {
 	out []*tensor.Tensor
 }
 
-// keeps is how many examples are kept, the first ones, to try ranges on.
-const keeps = 8
+// To try ranges on, so many examples are kept, the first ones, as long as their outputs take no more than so many bytes.
+const (
+	keeps     = 8
+	keepBytes = 256 << 20
+)
 
 // Report says what was quantised.
 type Report struct {
@@ -96,7 +99,11 @@ func (c *Calibrator) Observe(ctx context.Context, in model.Tensors) error {
 			return fmt.Errorf("quant: %q: %w", v.Name, err)
 		}
 	}
-	if len(c.kept) < keeps {
+	size := 0
+	for i := range c.plan.Outputs {
+		size += len(c.session.Output(len(c.observed) + i).Raw())
+	}
+	if len(c.kept) == 0 || len(c.kept) < keeps && size*(len(c.kept)+1) <= keepBytes {
 		e := example{in: model.Tensors{}}
 		for name, t := range in {
 			e.in[name] = t.Clone()
@@ -178,20 +185,31 @@ func (c *Calibrator) distance(ctx context.Context, g *model.Graph) (float64, err
 	if err != nil {
 		return 0, err
 	}
-	s, noise := prog.NewSession(), make([]Noise, len(g.Outputs))
+	s, noise, sum := prog.NewSession(), make([]Noise, len(g.Outputs)), 0.0
 	for _, e := range c.kept {
 		if err := s.Run(ctx, e.in, nil); err != nil {
 			return 0, err
 		}
 		for i, want := range e.out {
-			if got := s.Output(i); want.DType().IsFloat() && slices.Equal(got.Shape(), want.Shape()) {
+			got := s.Output(i)
+			switch {
+			case !slices.Equal(got.Shape(), want.Shape()): // other detections
+				sum++
+			case want.DType().IsFloat():
 				noise[i].Add(want.Floats(), got.Floats())
+			case want.DType() != tensor.String: // classes: the same or not
+				g := got.Floats()
+				for k, w := range want.Floats() {
+					noise[i].signal++
+					if g[k] != w {
+						noise[i].noise++
+					}
+				}
 			}
 		}
 	}
-	sum := 0.0
 	for _, n := range noise {
-		if n.noise != 0 { // nor NaN
+		if n.noise > 0 {
 			sum += n.noise / max(n.signal, math.SmallestNonzeroFloat64)
 		}
 	}

@@ -337,3 +337,104 @@ func TestRefused(t *testing.T) {
 		t.Errorf("an example with NaN: %v", err)
 	}
 }
+
+// TestNodeNames writes files in which no two nodes bear one name, as ONNX Runtime asks of them.
+func TestNodeNames(t *testing.T) {
+	two, x := newNet(1, 12) // weights that are read along both axes
+	w := two.constant(-1, 1, 12, 12)
+	two.Output(two.add(&layer.Gemm{Alpha: 1, Beta: 1, TransB: true}, two.relu(two.add(&layer.Gemm{Alpha: 1, Beta: 1}, x, w)), w))
+	for _, b := range []*net{small(), two} {
+		for _, n := range b.Nodes {
+			n.Name = n.Out[0].Name
+		}
+		g, _, _ := b.quantise(t, 1, -1, 1)
+		seen := map[string]bool{}
+		for _, n := range reread(t, g).Nodes {
+			if n.Name == "" || seen[n.Name] {
+				t.Errorf("a second node is named %q", n.Name)
+			}
+			seen[n.Name] = true
+		}
+	}
+}
+
+// TestPowerOfOtherOutputs has an output that decides which ranges are taken, and others beside that hold infinite numbers or classes.
+func TestPowerOfOtherOutputs(t *testing.T) {
+	for _, what := range []string{"alone", "infinite", "class"} {
+		b, x := newNet(1, 1, 256, 256)
+		y := b.add(&layer.Conv{Groups: 1}, x, model.Const("w", tensor.Of([]float32{1, 0.5}, 2, 1, 1, 1)), model.Const("b", tensor.Of([]float32{0, -1}, 2)))
+		z := b.add(&layer.GlobalPool{Fn: layer.GlobalMaxPool}, b.relu(y))
+		b.Output(z)
+		switch what {
+		case "infinite":
+			b.Output(b.add(&layer.Unary{Fn: layer.Log}, b.add(&layer.Unary{Fn: layer.Relu}, x)))
+		case "class":
+			b.Output(b.add(&layer.ArgReduce{Max: true, Axis: 1}, z))
+		}
+		c, err := quant.New(&b.Graph, model.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			u := b.uniform(-1, 1, 1, 1, 256, 256)
+			u.Float32s()[77] = 5 // alone reaches the output, and the least squared error cuts it off
+			if err := c.Observe(context.Background(), model.Tensors{"x": u}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, r, err := c.Quantize(context.Background()); err != nil || r.Power == 2 {
+			t.Errorf("%s: power %d, %v", what, r.Power, err)
+		}
+	}
+}
+
+// TestOddNetworks quantises what is easily taken for something else, and asks that the network is still that.
+func TestOddNetworks(t *testing.T) {
+	for name, f := range map[string]func() *net{
+		"a bias for each row": func() *net {
+			b, x := newNet(4, 4)
+			b.Output(b.add(&layer.Gemm{Alpha: 1, Beta: 1, TransB: true}, b.relu(b.add(&layer.MatMul{}, x, b.constant(-1, 1, 4, 4))), b.constant(-1, 1, 4, 4),
+				model.Const("c", tensor.Of([]float32{-30, 10, 20, 50}, 4, 1))))
+			return b
+		},
+		"a bound that is computed": func() *net {
+			b, x := newNet(1, 4, 8, 8)
+			y := b.conv(x, 4, 4, 1, 1)
+			most := b.add(&layer.Gather{Axis: 1}, b.add(&layer.GlobalPool{Fn: layer.GlobalMaxPool}, x), model.Const("i", tensor.Scalar(int64(0))))
+			most = b.add(&layer.Reshape{}, most, model.Const("s", tensor.New(tensor.Int64, 0)))
+			b.Output(b.conv(b.add(&layer.Unary{Fn: layer.Sigmoid}, b.add(&layer.Clip{}, y, nil, most)), 4, 4, 1, 1))
+			return b
+		},
+	} {
+		b := f()
+		g, _, examples := b.quantise(t, 1, -1, 1)
+		var n quant.Noise
+		for _, x := range examples {
+			n.Add(run(t, &b.Graph, x, model.Options{Plain: true}), run(t, g, x, model.Options{}))
+		}
+		if n.Decibels() < 20 {
+			t.Errorf("%s: %.1f dB", name, n.Decibels())
+		}
+	}
+}
+
+// TestNormalisations: one that is written out stays whole.
+func TestNormalisations(t *testing.T) {
+	b, x := newNet(2, 8, 16)
+	y := b.add(&layer.MatMul{}, x, b.constant(-1, 1, 16, 16))
+	mean := func(v *model.Value) *model.Value {
+		return b.add(&layer.Reduce{Fn: layer.ReduceMean, KeepDims: true}, v, model.Const(b.name("axes"), tensor.Of([]int64{-1})))
+	}
+	d := b.add(&layer.Binary{Fn: layer.Sub}, y, mean(y))
+	power := b.add(&layer.Binary{Fn: layer.Add}, mean(b.add(&layer.Binary{Fn: layer.Mul}, d, d)), model.Const("e", tensor.Scalar(float32(1e-5))))
+	y = b.add(&layer.Binary{Fn: layer.Div}, d, b.add(&layer.Unary{Fn: layer.Sqrt}, power))
+	y = b.add(&layer.Binary{Fn: layer.Add}, b.add(&layer.Binary{Fn: layer.Mul}, y, b.constant(0.5, 1.5, 16)), b.constant(-1, 1, 16))
+	b.Output(b.add(&layer.MatMul{}, y, b.constant(-1, 1, 16, 16)))
+	if k := kinds(t, &b.Graph); k["LayerNormalization"] != 1 {
+		t.Fatalf("%v", k)
+	}
+	g, _, _ := b.quantise(t, 1, -1, 1)
+	if k := kinds(t, g); k["LayerNormalization"] != 1 || k["MatMul8"] != 2 || k["Sub8"] != 0 {
+		t.Errorf("%v", k)
+	}
+}
