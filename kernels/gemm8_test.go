@@ -28,6 +28,9 @@ func TestTilesWithoutDotProducts(t *testing.T) {
 				h.Write([]byte(p.Name))
 				solved := ktest.Solve(p, h.Sum64(), ktest.Plain)
 				onEveryISA(t, func(isa kernels.ISA) {
+					if isa == kernels.Generic { // has none anyway
+						return
+					}
 					if d := solved.Check(teams[i%2]); d != "" {
 						t.Errorf("%v: %s: %s", isa, p.Name, d)
 					}
