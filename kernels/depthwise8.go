@@ -29,7 +29,6 @@ const (
 	quadBytes  = quad * laneBlock
 	quadsTile  = 8        // output pixels that tiles compute together
 	bandBytes  = 16 << 10 // of quads in the rows of a band, where these are not too few
-	most8      = 1 << 14  // of a result without its zero point
 	smallBand8 = 512      // outputs of a block of channels that are worth a tile
 )
 
@@ -137,7 +136,7 @@ func (w *Depthwise8Weights) With(bias []int32, q *Requant) *Depthwise8Weights {
 	p := *w
 	p.q, p.scale, p.bias = *q, aligned(len(w.sum)), make([]int32, len(w.sum))
 	p.q.Scale = nil
-	p.narrow = -most8 <= q.Lo && q.Lo <= q.Hi && q.Hi <= most8 && float32(q.Hi-q.Lo) <= 255
+	p.narrow = -mostClip <= q.Lo && q.Lo <= q.Hi && q.Hi <= mostClip && float32(q.Hi-q.Lo) <= 255
 	for at := range p.scale {
 		c := laneOf(at, w.c)
 		if c >= w.c {
@@ -222,14 +221,8 @@ func (d *Depthwise8) Run(t *Team, dst, src []byte, in Bytes, w *Depthwise8Weight
 		k.args.Shift = -128 - int(w.q.Lo)
 		k.args.Point = k.args.Zero - k.args.Shift
 	}
-	zero := in.Zero
-	switch signed := k.tiles.signed(); {
-	case signed == in.Signed:
-	case signed:
-		k.args.Flip, zero = flip, zero-flip
-	default:
-		k.args.Flip, zero = flip, zero+flip
-	}
+	flips, zero := k.tiles.takes(in)
+	k.args.Flip = int(flips)
 	k.start = slices.Grow(k.start[:0], len(w.sum))[:len(w.sum)]
 	for i, sum := range w.sum {
 		k.start[i] = w.bias[i] - zero*sum

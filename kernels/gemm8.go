@@ -44,6 +44,17 @@ func dotTiles() ISA {
 // signed says whether tiles take the bytes of A as signed.
 func (i ISA) signed() bool { return i&^(dot|plain) == NEON }
 
+// takes returns what tiles XOR bytes with that stand for in, and the zero point of what comes out.
+func (i ISA) takes(in Bytes) (flips byte, zero int32) {
+	switch signed := i.signed(); {
+	case signed == in.Signed:
+		return 0, in.Zero
+	case signed:
+		return flip, in.Zero - flip
+	}
+	return flip, in.Zero + flip
+}
+
 // Packed8 is the right operand of a product of 8-bit integers, in the order that the tiles read: panels of 16 columns, [⌈N/16⌉][⌈K/4⌉][16][4], padded with
 // zeros; with its bias, and what becomes of the sums. It does not change after packing, and may be shared.
 type Packed8 struct {
@@ -137,14 +148,8 @@ func fits(in Bytes) bool {
 // dots fills in what 8-bit integers add to the arguments: A's bytes stand for in.
 func (g *gemmTask) dots(p *Packed8, in Bytes) {
 	x := &g.args
-	zero, flips := in.Zero, uint32(flip*0x01010101) // which an int of 32 bits holds as another number
-	switch signed := g.tiles.signed(); {
-	case signed == in.Signed:
-	case signed:
-		x.Flip, zero = int(flips), zero-flip
-	default:
-		x.Flip, zero = int(flips), zero+flip
-	}
+	flips, zero := g.tiles.takes(in)
+	x.Flip = int(uint32(flips) * 0x01010101) // an int of 32 bits holds it as another number
 	n := (p.N + panel - 1) / panel * panel
 	g.start = slices.Grow(g.start[:0], n)[:n]
 	for j, sum := range p.sum {
