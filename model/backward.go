@@ -506,7 +506,7 @@ func (l *layouts) preluGrad(o *op, g *layer.BinaryGrad) bool {
 		return false
 	}
 	run := func(dx, x, dy, row []float32) { kernels.PReLUGrad(dx, dy, x, row) }
-	l.emit(o.name, &mapped{kind: o.op.Kind(), unit: x.shape()[1], rows: run}, []*val{l.channelsLast(x), l.channelsLast(dy), slope}, becomesLast(o.out[0]))
+	l.emit(o.name, &mapped{kind: o.op.Kind(), unit: x.shape()[1], byRow: run}, []*val{l.channelsLast(x), l.channelsLast(dy), slope}, becomesLast(o.out[0]))
 	return true
 }
 

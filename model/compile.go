@@ -38,6 +38,7 @@ type Program struct {
 	steps     []step
 	vals      []slot
 	guards    []guard
+	chains    []*chain
 	inputs    []int // index in vals of each input
 	outputs   []int // and of each output
 	arena     int   // bytes
@@ -52,9 +53,10 @@ type step struct {
 	name    string
 	op      layer.Op
 	in, out []int
-	guard   int  // the branch that it lies in, in guards; -1 for none
-	dynamic bool // shapes are found while running
-	shared  bool // the output's storage is the first input's: nothing to do
+	guard   int    // the branch that it lies in, in guards; -1 for none
+	dynamic bool   // shapes are found while running
+	shared  bool   // the output's storage is the first input's: nothing to do
+	chain   *chain // that the step is a member of, or nil
 	macs    int64
 	params  int64
 }
@@ -237,6 +239,7 @@ func (p *ir) program(g *Graph) *Program {
 		}
 		prog.outs = append(prog.outs, port)
 	}
+	prog.inStripes(p.opt.Threads)
 	prog.plan()
 	return prog
 }
@@ -288,13 +291,14 @@ type StepInfo struct {
 	In, Out  []layer.Info // shapes of inputs that are not constants, and of outputs; no shape where only running tells
 	Params   int64        // parameters among the inputs
 	MACs     int64        // multiply-accumulates
+	Stripes  int          // of steps that go over a picture together, row by row, a number from 1 on; 0 of others
 }
 
 // Steps describes the steps in the order in which they run.
 func (p *Program) Steps() []StepInfo {
 	out := make([]StepInfo, len(p.steps))
 	for i, s := range p.steps {
-		d := StepInfo{Name: s.name, Op: s.op.Kind(), Params: s.params, MACs: s.macs}
+		d := StepInfo{Name: s.name, Op: s.op.Kind(), Params: s.params, MACs: s.macs, Stripes: 1 + slices.Index(p.chains, s.chain)}
 		for _, k := range s.in {
 			if k >= 0 && p.vals[k].info.Value == nil {
 				d.In = append(d.In, p.vals[k].info)

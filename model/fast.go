@@ -232,6 +232,44 @@ func (c *conv) scratch(threads int) int {
 	return c.direct.ScratchLen()
 }
 
+// rows is that of byRows. What Planar computes is small.
+func (c *conv) rows([]int) (r rowWindow, ok bool) {
+	switch {
+	case c.deep != nil:
+		return convRows(c.deep.Shape()), true
+	case c.quick != nil:
+		r = convRows(c.quick.Shape())
+		r.unit = c.quick.TileSize()
+		return r, true
+	case c.direct != nil:
+		return convRows(c.direct.Shape()), true
+	}
+	return r, false
+}
+
+func convRows(s kernels.Conv2D) rowWindow {
+	return rowWindow{pictures: s.N, in: s.H, out: s.OH(), k: s.DH*(s.KH-1) + 1, step: s.SH, pad: s.PT, unit: 1}
+}
+
+func (c *conv) cut(h, top, bottom int) layer.Op {
+	q := *c
+	switch {
+	case c.deep != nil:
+		q.deep = kernels.NewDepthwise(cutConv(c.deep.Shape(), h, top, bottom))
+	case c.quick != nil:
+		q.quick = kernels.NewWinogradTile(cutConv(c.quick.Shape(), h, top, bottom), c.quick.TileSize())
+	default:
+		q.direct = kernels.NewConv(cutConv(c.direct.Shape(), h, top, bottom))
+	}
+	return &q
+}
+
+// cutConv returns the shape of a convolution of h rows of a picture.
+func cutConv(s kernels.Conv2D, h, top, bottom int) kernels.Conv2D {
+	s.N, s.H, s.PT, s.PB = 1, h, top, bottom
+	return s
+}
+
 // local is a locally connected layer with bias and activation, channels last.
 type local struct {
 	fastOp
@@ -317,13 +355,19 @@ func (d *dense) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 // mapped is an element-wise operation. run computes a piece of the output that starts and ends at multiples of unit.
 type mapped struct {
 	fastOp
-	kind string
-	unit int
-	run  func(dst, a, b []float32)
-	rows func(dst, a, b, row []float32) // in place of run: the last input is a row of unit elements, whole for each piece
+	kind  string
+	unit  int
+	run   func(dst, a, b []float32)
+	byRow func(dst, a, b, row []float32) // in place of run: the last input is a row of unit elements, whole for each piece
 }
 
 func (m *mapped) Kind() string { return m.kind }
+
+func (m *mapped) rows(x []int) (r rowWindow, ok bool) {
+	return rowWindow{pictures: x[0], in: x[1], out: x[1], k: 1, step: 1, unit: 1}, m.byRow == nil && x[2]*x[3]%max(1, m.unit) == 0
+}
+
+func (m *mapped) cut(int, int, int) layer.Op { return m }
 
 // inPlace is a mapped operation whose output may lie where its first input was.
 type inPlace struct{ mapped }
@@ -333,7 +377,7 @@ func (*inPlace) InPlace() {}
 func (m *mapped) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 	t := mapTasks.Get().(*mapTask)
 	t.m, t.dst, t.a = m, out[0].Float32s(), in[0].Float32s()
-	if m.rows != nil {
+	if m.byRow != nil {
 		last := len(in) - 1
 		in, t.row = in[:last], in[last].Float32s()
 	}
@@ -365,8 +409,8 @@ func (t *mapTask) Tile(i, _ int) {
 	if b != nil {
 		b = b[from:to]
 	}
-	if t.m.rows != nil {
-		t.m.rows(t.dst[from:to], t.a[from:to], b, t.row)
+	if t.m.byRow != nil {
+		t.m.byRow(t.dst[from:to], t.a[from:to], b, t.row)
 		return
 	}
 	t.m.run(t.dst[from:to], t.a[from:to], b)
@@ -475,7 +519,7 @@ func (l *layouts) binaryFast(o *op, f *layer.Binary, emit func(*inPlace, ...*val
 	}
 	if f.Fn == layer.PRelu && !b.constant() && slices.Equal(a.shape(), shape) && layer.ByChannel(b.shape(), shape) {
 		run := func(dst, a, _, row []float32) { kernels.PReLU(dst, a, row) }
-		return emit(&inPlace{mapped{unit: shape[1], rows: run}}, l.channelsLast(a), b)
+		return emit(&inPlace{mapped{unit: shape[1], byRow: run}}, l.channelsLast(a), b)
 	}
 	if a.constant() == b.constant() {
 		return false

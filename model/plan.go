@@ -20,7 +20,7 @@ func (p *Program) plan() {
 	for i, s := range p.steps {
 		for _, k := range s.in {
 			if k >= 0 {
-				last[k] = i
+				last[k] = max(last[k], s.runs(i))
 			}
 		}
 	}
@@ -43,6 +43,9 @@ func (p *Program) plan() {
 	}
 	for i := range p.steps {
 		s := &p.steps[i]
+		if s.runs(i) != i {
+			continue // what passes between the members of a chain lies in no place of its own
+		}
 		for o, k := range s.out {
 			if k < 0 || !p.vals[k].known {
 				continue

@@ -12,10 +12,28 @@ import (
 type pool struct {
 	fastOp
 	kind string
+	how  kernels.PoolKind
 	plan *kernels.Pool
 }
 
+func newPool(kind string, how kernels.PoolKind, s kernels.Pool2D) *pool {
+	return &pool{kind: kind, how: how, plan: kernels.NewPool(how, s)}
+}
+
 func (p *pool) Kind() string { return p.kind }
+
+// rows is that of byRows. What an average whose last window is not all there divides by depends on where the picture ends.
+func (p *pool) rows([]int) (r rowWindow, ok bool) {
+	s := p.plan.Shape()
+	r = rowWindow{pictures: s.N, in: s.H, out: s.OH(), k: s.DH*(s.KH-1) + 1, step: s.SH, pad: s.PT, unit: 1}
+	return r, p.how == kernels.PoolMax || !s.Ceil
+}
+
+func (p *pool) cut(h, top, bottom int) layer.Op {
+	s := p.plan.Shape()
+	s.N, s.H, s.PT, s.PB = 1, h, top, bottom
+	return newPool(p.kind, p.how, s)
+}
 
 func (p *pool) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 	p.plan.Run(e.Team, out[0].Float32s(), in[0].Float32s())
@@ -124,7 +142,7 @@ func (t *pool8Task) Tile(i, worker int) {
 }
 
 func (l *layouts) emitPool(o *op, kind kernels.PoolKind, s kernels.Pool2D) {
-	l.emit(o.name, &pool{kind: o.op.Kind(), plan: kernels.NewPool(kind, s)}, []*val{l.nhwc(o.in[0])}, becomes(o.out[0]))
+	l.emit(o.name, newPool(o.op.Kind(), kind, s), []*val{l.nhwc(o.in[0])}, becomes(o.out[0]))
 }
 
 // globalPool emits the fast form of a pooling over all positions.
@@ -177,7 +195,7 @@ func (l *layouts) reduce(o *op, r *layer.Reduce) bool {
 	}
 	y := o.out[0]
 	mid := &val{name: y.name + ":pooled", known: true, layout: NHWC, info: layer.Info{DType: tensor.Float32, Shape: []int{s.N, 1, 1, s.C}}}
-	l.emit(o.name, &pool{kind: o.op.Kind(), plan: kernels.NewPool(kernels.PoolAvg, s)}, []*val{x}, mid)
+	l.emit(o.name, newPool(o.op.Kind(), kernels.PoolAvg, s), []*val{x}, mid)
 	l.emit(o.name, &view{}, []*val{mid}, y)
 	return true
 }

@@ -15,15 +15,16 @@ import (
 
 // Session runs a Program in memory of its own. One goroutine uses a Session at a time.
 type Session struct {
-	prog  *Program
-	env   layer.Env
-	arena []byte
-	vals  []*tensor.Tensor // by index of the Program's values; nil while a dynamic one is not computed
-	ops   []layer.Op       // of each step
-	args  []args           // of each step
-	times []time.Duration  // of each step; nil unless timing
-	taken []uint8          // of each guard; see isTaken
-	watch watch
+	prog   *Program
+	env    layer.Env
+	arena  []byte
+	vals   []*tensor.Tensor // by index of the Program's values; nil while a dynamic one is not computed
+	ops    []layer.Op       // of each step
+	args   []args           // of each step
+	times  []time.Duration  // of each step; nil unless timing
+	taken  []uint8          // of each guard; see isTaken
+	chains map[*chain]*chainRun
+	watch  watch
 }
 
 type args struct{ in, out []*tensor.Tensor }
@@ -64,6 +65,12 @@ func (p *Program) NewSession() *Session {
 		s.fill(a.in, st.in)
 		s.fill(a.out, st.out)
 	}
+	if len(p.chains) > 0 {
+		s.chains = make(map[*chain]*chainRun, len(p.chains))
+	}
+	for _, c := range p.chains {
+		s.chains[c] = newChainRun(c, s.env.Team.Threads(), s.args)
+	}
 	s.warm()
 	return s
 }
@@ -78,21 +85,26 @@ type scratcher interface{ scratch(threads int) int }
 func (s *Session) warm() {
 	most := 0
 	for _, st := range s.prog.steps {
-		if o, ok := st.op.(scratcher); ok {
+		if o, ok := st.op.(scratcher); ok && st.chain == nil {
 			most = max(most, o.scratch(s.env.Team.Threads()))
 		}
 	}
-	floats := s.env.Floats(most)
+	touch(s.arena)
+	touch(s.env.Bytes(4 * most))
 	s.env.Reset()
-	const page = 4096
-	for i := 0; i < len(s.arena); i += page {
-		s.arena[i] = 0
-	}
-	for i := 0; i < len(floats); i += page / 4 {
-		floats[i] = 0
+	for _, r := range s.chains {
+		r.warm()
 	}
 	s.env.Team.Begin()
 	s.env.Team.End()
+}
+
+// touch writes to each page.
+func touch(b []byte) {
+	const page = 4096
+	for i := 0; i < len(b); i += page {
+		b[i] = 0
+	}
 }
 
 func (s *Session) fill(t []*tensor.Tensor, index []int) {
@@ -169,6 +181,9 @@ func (s *Session) steps(ctx context.Context) error {
 	clear(s.taken)
 	for i := range s.prog.steps {
 		st, a := &s.prog.steps[i], &s.args[i]
+		if st.runs(i) != i {
+			continue
+		}
 		var begin time.Time
 		if s.times != nil {
 			begin = time.Now()
@@ -176,16 +191,19 @@ func (s *Session) steps(ctx context.Context) error {
 		taken, err := s.isTaken(st.guard)
 		if taken && !st.shared {
 			s.env.Reset()
-			if st.dynamic {
+			switch {
+			case st.chain != nil:
+				err = s.chains[st.chain].run(&s.env, s.times)
+			case st.dynamic:
 				err = s.dynamic(st, s.ops[i], a)
-			} else {
+			default:
 				err = s.ops[i].Forward(&s.env, a.in, a.out)
 			}
 		}
 		if err != nil {
 			return fmt.Errorf("model: node %q (%s): %w", st.name, st.op.Kind(), err)
 		}
-		if s.times != nil {
+		if s.times != nil && st.chain == nil {
 			s.times[i] += time.Since(begin)
 		}
 		if err := ctx.Err(); err != nil {
@@ -256,7 +274,13 @@ func (s *Session) set(st *step, out []*tensor.Tensor) error {
 func (s *Session) Output(i int) *tensor.Tensor { return s.vals[s.prog.outputs[i]] }
 
 // ScratchBytes is the memory beside the arena that steps have asked for so far.
-func (s *Session) ScratchBytes() int { return s.env.ScratchBytes() }
+func (s *Session) ScratchBytes() int {
+	n := s.env.ScratchBytes()
+	for _, r := range s.chains {
+		n += r.memory()
+	}
+	return n
+}
 
 // Time runs the network as Run does and adds what each step took to times, which has one entry per step of the Program.
 func (s *Session) Time(ctx context.Context, inputs, outputs Tensors, times []time.Duration) error {

@@ -80,7 +80,7 @@ func spreadFast(fn layer.Fn, in []*val, z []int) (layer.Op, []*val) {
 	}
 	swapped := []*val{in[1], in[0]}
 	single := func(unit int, rows func(dst, a, b, row []float32)) layer.Op {
-		return &inPlace{mapped{kind: string(fn), unit: unit, rows: rows}}
+		return &inPlace{mapped{kind: string(fn), unit: unit, byRow: rows}}
 	}
 	n := dims[0]
 	switch at := [2]int{steps[0][0], steps[1][0]}; {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -482,6 +483,32 @@ func TestInspectText(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in\n%s", want, out)
 		}
+	}
+}
+
+// TestInspectStripes joins the layers that go over the picture together.
+func TestInspectStripes(t *testing.T) {
+	graph := msg().text(2, "wide").add(11, port("x", 1, 1, 3, 200, 200)).add(5, weights("w", []int{16, 3, 1, 1}, slices.Repeat([]float32{1}, 48)...))
+	graph.add(1, node("Conv", "first", []string{"x", "w"}, []string{"a"}))
+	for i, name := range []string{"a", "b", "c"} {
+		graph.add(1, node("Relu", "", []string{name}, []string{name + "r"}))
+		graph.add(1, node("Sigmoid", "then"+name, []string{name + "r"}, []string{string("bcy"[i])}))
+	}
+	net := file(t, graph.add(12, port("y", 1, 1, 16, 200, 200)))
+	status, out, errOut := call("inspect", net, "--threads", "1", "--json")
+	var r inspection
+	if err := json.Unmarshal([]byte(out), &r); err != nil || status != 0 {
+		t.Fatalf("status %d, %v: %s", status, err, errOut)
+	}
+	var got []string
+	for i, l := range r.Layers {
+		got = append(got, fmt.Sprint(l.Op, l.Stripes, r.mark(i)))
+	}
+	if want := []string{"ToNHWC0 ", "Conv+Relu1┌", "Sigmoid1│", "Relu1│", "Sigmoid1│", "Relu1│", "Sigmoid1└", "ToNCHW0 "}; !slices.Equal(got, want) {
+		t.Errorf("layers %q, want %q", got, want)
+	}
+	if status, out, _ = call("inspect", net, "--threads", "1", "--run", "--runs", "1"); status != 0 || !strings.Contains(out, "\n2┌") || !strings.Contains(out, "\n7└") {
+		t.Errorf("status %d: %s", status, out)
 	}
 }
 

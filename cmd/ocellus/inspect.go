@@ -35,7 +35,9 @@ func newInspect() *cobra.Command {
 with the shape of its output (in the axis order of ONNX), its parameters and its
 multiply-accumulates (MACs), and the memory that the network takes. Layers that are
 computed as one stand in one row (Conv+Relu), those that depend on no input are computed
-beforehand and have none; ToNHWC and ToNCHW change the axis order in memory.
+beforehand and have none; ToNHWC and ToNCHW change the axis order in memory. A line
+beside the numbers joins layers that go over the picture together, some rows at a time:
+what passes between them is not written to memory.
 
 Where operators are not supported it lists all of them with their nodes, and the exit
 status is 1.
@@ -140,7 +142,8 @@ type layerInfo struct {
 	Outputs [][]int  `json:"outputs"` // shapes in the axis order of ONNX; null where only running tells
 	Params  int64    `json:"params"`
 	MACs    int64    `json:"macs"`
-	MS      *float64 `json:"ms,omitempty"` // with --run
+	Stripes int      `json:"stripes,omitempty"` // the same number for layers that go over the picture together
+	MS      *float64 `json:"ms,omitempty"`      // with --run
 	GFLOPS  *float64 `json:"gflops,omitempty"`
 	Share   *float64 `json:"share,omitempty"` // of the time of all layers
 }
@@ -227,7 +230,7 @@ func (r *inspection) describe(prog *model.Program) {
 		}
 	}
 	for _, s := range prog.Steps() {
-		r.Layers = append(r.Layers, layerInfo{Name: s.Name, Op: s.Op, Params: s.Params, MACs: s.MACs, Outputs: [][]int{}})
+		r.Layers = append(r.Layers, layerInfo{Name: s.Name, Op: s.Op, Params: s.Params, MACs: s.MACs, Stripes: s.Stripes, Outputs: [][]int{}})
 	}
 	r.wires = prog.Wires()
 	for _, w := range r.wires {

@@ -158,7 +158,7 @@ func (r *inspection) layers(b *strings.Builder) {
 		}
 	}
 	for i, l := range r.Layers {
-		cells := []string{fmt.Sprint(i + 1), l.Name, l.Op, outputsText(l.Outputs), count(l.Params), count(l.MACs)}
+		cells := []string{fmt.Sprint(i+1) + r.mark(i), l.Name, l.Op, outputsText(l.Outputs), count(l.Params), count(l.MACs)}
 		if timed {
 			cells = append(cells, fmt.Sprintf("%.3f", *l.MS), rate(*l.GFLOPS), fmt.Sprintf("%.1f%%", 100**l.Share))
 		}
@@ -180,6 +180,23 @@ func (r *inspection) layers(b *strings.Builder) {
 	if timed {
 		wrap(b, "runs on", strings.Fields(fmt.Sprintf("%s, %s", plural(int64(r.Threads), "thread"), r.ISA)))
 	}
+}
+
+// mark shows which layers go in stripes together, from the first to the last.
+func (r *inspection) mark(i int) string {
+	of := r.Layers[i].Stripes
+	same := func(l layerInfo) bool { return l.Stripes == of }
+	switch {
+	case !slices.ContainsFunc(r.Layers, func(l layerInfo) bool { return l.Stripes > 0 }):
+		return ""
+	case of == 0:
+		return " "
+	case !slices.ContainsFunc(r.Layers[:i], same):
+		return "┌"
+	case slices.ContainsFunc(r.Layers[i+1:], same):
+		return "│"
+	}
+	return "└"
 }
 
 // count writes a number of things, nothing for none.
