@@ -22,13 +22,17 @@ type Options struct {
 	// Consume lets the Program take over the memory of the Graph's constants, which halves what compiling a large network needs. The Graph
 	// must not be used afterwards.
 	Consume bool
+	// ChannelsLast lets the Program take images in the axis order in which it computes: an input that it would turn from [N,C,H,W] to [N,H,W,C] first, and needs
+	// in no other way, then has the latter shape, and its Port says NHWC.
+	ChannelsLast bool
 }
 
 // Port is an input or output of a Program. Shape is nil for an output whose shape only running tells.
 type Port struct {
-	Name  string
-	DType tensor.DType
-	Shape []int
+	Name   string
+	DType  tensor.DType
+	Shape  []int
+	Layout Layout // of an input; see Options.ChannelsLast
 }
 
 // Program is a Graph compiled for given input sizes: steps in order, their constants and a memory plan. It does not change; any number of
@@ -212,7 +216,7 @@ func (p *ir) program(g *Graph) *Program {
 	}
 	for _, v := range p.inputs {
 		prog.inputs = append(prog.inputs, add(v))
-		prog.ins = append(prog.ins, Port{v.name, v.info.DType, v.info.Shape})
+		prog.ins = append(prog.ins, Port{v.name, v.info.DType, v.info.Shape, v.layout})
 	}
 	places, numbers := p.guards(), map[*layer.Place[*op]]int{}
 	for _, o := range p.ops {

@@ -25,6 +25,9 @@ func (p *ir) optimise(consume bool) {
 	p.quantised()
 	p.integers()
 	p.toNHWC(consume)
+	if p.opt.ChannelsLast {
+		p.takeNHWC()
+	}
 	p.spread()
 	p.prune()
 }

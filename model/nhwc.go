@@ -31,6 +31,22 @@ func (p *ir) toNHWC(consume bool) {
 	p.ops = l.ops
 }
 
+// takeNHWC gives inputs that are only ever turned to [N,H,W,C] that layout; see Options.ChannelsLast.
+func (p *ir) takeNHWC() {
+	e, uses := p.edit(), p.uses()
+	for _, o := range p.ops {
+		r, ok := o.op.(*relayout)
+		if !ok || r.to != NHWC || !slices.Contains(p.inputs, o.in[0]) || uses[o.in[0]] != 1 || len(o.in[0].info.Shape) != 4 {
+			continue
+		}
+		x := o.in[0]
+		x.info.Shape, x.layout = o.out[0].info.Shape, NHWC
+		e.replace[o.out[0]] = x
+		e.drop[o] = true
+	}
+	e.apply()
+}
+
 // static says whether all types and shapes around an operation are known.
 func static(o *op) bool {
 	for _, v := range slices.Concat(o.in, o.out) {

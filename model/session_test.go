@@ -284,3 +284,43 @@ func TestLimits(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestChannelsLast gives networks that take it their input with channels last, and asks for the same bits.
+func TestChannelsLast(t *testing.T) {
+	taken := 0
+	for name, f := range nets {
+		x := testInput(7)
+		want := run(t, build(5, f), model.Options{}, x)
+		p, err := model.Compile(build(5, f), model.Options{ChannelsLast: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, port := x, p.Inputs()[0]
+		if port.Layout == model.NHWC {
+			taken++
+			n, c, h, w := x.Dim(0), x.Dim(1), x.Dim(2), x.Dim(3)
+			in = tensor.New(tensor.Float32, n, h, w, c)
+			for i := range in.Float32s() {
+				in.Float32s()[i] = x.Float32s()[(i/(h*w*c)*c+i%c)*h*w+i/c%(h*w)]
+			}
+			for _, s := range p.Steps() {
+				if s.Op == "ToNHWC" && s.Name == "x" {
+					t.Errorf("%s: the input is turned", name)
+				}
+			}
+		}
+		if !slices.Equal(port.Shape, in.Shape()) {
+			t.Fatalf("%s: input %v, want %v", name, port.Shape, in.Shape())
+		}
+		out := model.Tensors{}
+		if err := p.NewSession().Run(context.Background(), model.Tensors{"x": in}, out); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(out["y"].Raw(), want.Raw()) {
+			t.Errorf("%s: other bits", name)
+		}
+	}
+	if taken < 20 || taken == len(nets) {
+		t.Errorf("%d of %d networks take channels last", taken, len(nets))
+	}
+}

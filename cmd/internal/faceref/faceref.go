@@ -49,7 +49,7 @@ func Open(file string, threads int, sides ...int) (*Reference, error) {
 			continue
 		}
 		last = shape
-		p, err := model.Compile(g, model.Options{Inputs: map[string][]int{g.Inputs[0].Name: shape}, Threads: threads})
+		p, err := model.Compile(g, model.Options{Inputs: map[string][]int{g.Inputs[0].Name: shape}, Threads: threads, ChannelsLast: true})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}

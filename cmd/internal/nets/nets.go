@@ -134,7 +134,7 @@ func (n *Net) compile(g *model.Graph, r Request) error {
 	if r.Smaller && r.Card.Input.Size == "" {
 		n.smaller(g, shape, [2]int{w, h}, r.Threads)
 	}
-	n.Program, err = model.Compile(g, model.Options{Inputs: map[string][]int{g.Inputs[0].Name: shape}, Threads: r.Threads, Consume: true})
+	n.Program, err = model.Compile(g, model.Options{Inputs: map[string][]int{g.Inputs[0].Name: shape}, Threads: r.Threads, Consume: true, ChannelsLast: true})
 	runtime.GC() // what was only needed for compiling goes now, and not during the first runs
 	if err != nil {
 		return fmt.Errorf("%s: %w", n.Name, err)

@@ -35,7 +35,7 @@ func (n *Net) smaller(g *model.Graph, shape []int, full [2]int, threads int) {
 		if err != nil || slices.Equal(small, shape) {
 			return
 		}
-		p, err := model.Compile(g, model.Options{Inputs: map[string][]int{in.Name: small}, Threads: threads})
+		p, err := model.Compile(g, model.Options{Inputs: map[string][]int{in.Name: small}, Threads: threads, ChannelsLast: true})
 		if err == nil && Size(p) == size {
 			n.Smaller, last = append(n.Smaller, p), size
 		}

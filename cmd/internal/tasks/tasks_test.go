@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -16,12 +17,14 @@ import (
 	"github.com/ocellus-vision/ocellus/cmd/internal/nets"
 	"github.com/ocellus-vision/ocellus/kernels"
 	"github.com/ocellus-vision/ocellus/model"
+	"github.com/ocellus-vision/ocellus/model/task/card"
 	"github.com/ocellus-vision/ocellus/model/task/classify"
 	"github.com/ocellus-vision/ocellus/model/task/detect"
 	"github.com/ocellus-vision/ocellus/model/task/digit"
 	"github.com/ocellus-vision/ocellus/model/task/face"
 	"github.com/ocellus-vision/ocellus/model/task/scene"
 	"github.com/ocellus-vision/ocellus/model/tensor"
+	"github.com/ocellus-vision/ocellus/model/zoo"
 )
 
 func TestObject(t *testing.T) {
@@ -266,5 +269,37 @@ func BenchmarkLook(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkBuiltIn looks at frames of a camera with the program's own networks, on one thread: frame to result.
+func BenchmarkBuiltIn(b *testing.B) {
+	pic := kernels.Picture{Format: kernels.YUYV, W: 640, H: 480, Stride: 1280, Pix: make([]uint8, 1280*480)}
+	for i := range pic.Pix {
+		pic.Pix[i] = uint8(i * i >> 8)
+	}
+	for _, c := range []struct {
+		name string
+		task func(*nets.Net) *Task
+	}{{zoo.Pedestrian, Pedestrians}, {zoo.Scene, Scene}} {
+		for _, size := range [][2]int{{480, 352}, {640, 480}} {
+			b.Run(fmt.Sprintf("%s-%dx%d", c.name, size[0], size[1]), func(b *testing.B) {
+				n, err := nets.Load(nets.Request{Default: c.name, Card: card.Card{Input: card.Input{Size: fmt.Sprintf("%dx%d", size[0], size[1])}}, Threads: 1})
+				if err != nil {
+					b.Fatal(err)
+				}
+				w, err := c.task(n).Open(true)
+				if err != nil {
+					b.Fatal(err)
+				}
+				at, r := time.Unix(0, 0), w.New()
+				for b.Loop() {
+					at = at.Add(100 * time.Millisecond)
+					if err := w.Look(context.Background(), pic, at, 0, r); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 	}
 }

@@ -49,7 +49,7 @@ func New(file []byte) (*Eye, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := model.Compile(g, model.Options{Threads: 1})
+	p, err := model.Compile(g, model.Options{Threads: 1, ChannelsLast: true})
 	if err != nil {
 		return nil, err
 	}

@@ -33,13 +33,14 @@ type Net struct {
 }
 
 // layout returns the size and the channels of an input [1,C,H,W] or [1,H,W,C].
-func layout(shape []int) (w, h, c int, nchw, ok bool) {
+func layout(in model.Port) (w, h, c int, nchw, ok bool) {
+	shape := in.Shape
 	if len(shape) != 4 || shape[0] != 1 {
 		return 0, 0, 0, false, false
 	}
 	image := func(c int) bool { return c == 1 || c == 3 }
 	switch {
-	case image(shape[1]):
+	case image(shape[1]) && in.Layout != model.NHWC:
 		return shape[3], shape[2], shape[1], true, shape[2] > 0 && shape[3] > 0
 	case image(shape[3]):
 		return shape[2], shape[1], shape[3], false, shape[1] > 0 && shape[2] > 0
@@ -80,7 +81,7 @@ func InputSize(p *model.Program) (w, h int, err error) {
 		return 0, 0, fmt.Errorf("the network has %d inputs; pictures go to networks of one", len(ports))
 	}
 	in := ports[0]
-	w, h, _, _, ok := layout(in.Shape)
+	w, h, _, _, ok := layout(in)
 	if !ok {
 		return 0, 0, fmt.Errorf("input %q is %s; a picture is [1 C H W] or [1 H W C] with 1 or 3 channels", in.Name, tensor.FormatShape(in.Shape))
 	}
@@ -103,7 +104,7 @@ func New(p *model.Program, in card.Input) (*Net, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	_, _, channels, nchw, _ := layout(n.in.Shape)
+	_, _, channels, nchw, _ := layout(n.in)
 	n.nchw = nchw && channels != 1
 	n.spec = kernels.ResizeSpec{W: w, H: h, Order: kernels.RGB, Area: in.Resample == "area"}
 	switch {

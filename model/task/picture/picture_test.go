@@ -120,6 +120,44 @@ func TestMap(t *testing.T) {
 	}
 }
 
+// TestChannelsLast feeds networks that take pictures as they come, and asks for the outputs of those that want planes.
+func TestChannelsLast(t *testing.T) {
+	for _, shape := range [][]int{{1, 3, 2, 4}, {1, 3, 5, 3}, {1, 3, 3, 3}, {1, 1, 2, 4}} {
+		var want []float32
+		for _, option := range []bool{false, true} {
+			g := &model.Graph{}
+			w := tensor.New(tensor.Float32, 16, shape[1], 2, 2)
+			for i := range w.Float32s() {
+				w.Float32s()[i] = float32(i%7) - 3
+			}
+			conv := &layer.Conv{Groups: 1}
+			g.Output(g.Add("y", conv, g.Input("image", tensor.Float32, model.Fixed(shape...)...), model.Const("w", w)))
+			p, err := model.Compile(g, model.Options{Threads: 1, ChannelsLast: option})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if (p.Inputs()[0].Layout == model.NHWC) != (option && shape[1] > 1) { // of one channel both orders are the same
+				t.Errorf("%v: the input is %v", shape, p.Inputs()[0])
+			}
+			n, err := New(p, card.Input{Mean: []float64{1, 2, 3}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if w, h := n.Size(); w != shape[3] || h != shape[2] {
+				t.Errorf("%v: the picture is %dx%d", shape, w, h)
+			}
+			if err := n.Run(context.Background(), sample()); err != nil {
+				t.Fatal(err)
+			}
+			got := n.Outputs()[0].Float32s()
+			if option && !slices.Equal(got, want) {
+				t.Errorf("%v: %v, want %v", shape, got, want)
+			}
+			want = slices.Clone(got)
+		}
+	}
+}
+
 // TestSizesChange feeds pictures of several sizes and layouts in turn.
 func TestSizesChange(t *testing.T) {
 	n, err := New(echo(t, tensor.Float32, 1, 3, 2, 4), card.Input{})

@@ -70,7 +70,7 @@ func openWindow(file []byte, number, threads int) (*window, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := model.Compile(g, model.Options{Inputs: map[string][]int{g.Inputs[0].Name: shape}, Threads: threads, Consume: true})
+	p, err := model.Compile(g, model.Options{Inputs: map[string][]int{g.Inputs[0].Name: shape}, Threads: threads, Consume: true, ChannelsLast: true})
 	if err != nil {
 		return nil, err
 	}
