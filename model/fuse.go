@@ -18,6 +18,7 @@ func (p *ir) optimise(consume bool) {
 	p.products()
 	p.straighten()
 	p.foldIntoConv()
+	p.dropDenormals()
 	p.dilate()
 	p.recognise()
 	p.fuse()
