@@ -7,3 +7,11 @@ func WithoutDotProducts() (restore func()) {
 	clear(dotProducts[:])
 	return func() { dotProducts = old }
 }
+
+// WithSpreads makes a CPU have units for shuffles beside those for multiply-adds, or not, and returns a function that undoes it. It must not be called while
+// kernels run.
+func WithSpreads(has bool) (restore func()) {
+	old := spreads
+	spreads = has
+	return func() { spreads = old }
+}

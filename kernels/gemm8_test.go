@@ -14,9 +14,23 @@ import (
 // TestTilesWithoutDotProducts runs the lists of products of 8-bit integers on the tiles for CPUs without instructions for them.
 func TestTilesWithoutDotProducts(t *testing.T) {
 	defer kernels.WithoutDotProducts()()
+	runLists(t, func(f ktest.Family) bool { return f.Op == kernels.OpGemm8 })
+}
+
+// TestTilesOfOtherCPUs runs the lists of matrix products on the tiles of CPUs whose shuffles have units of their own, and of those whose do not.
+func TestTilesOfOtherCPUs(t *testing.T) {
+	for _, has := range []bool{false, true} {
+		restore := kernels.WithSpreads(has)
+		runLists(t, func(f ktest.Family) bool { return f.Name == "gemm" })
+		restore()
+	}
+}
+
+// runLists runs the problems of families on every instruction set but plain Go, one thread and several.
+func runLists(t *testing.T, wanted func(f ktest.Family) bool) {
 	teams := []*kernels.Team{nil, kernels.NewTeam(3)}
 	for _, f := range ktest.Families() {
-		if f.Op != kernels.OpGemm8 {
+		if !wanted(f) {
 			continue
 		}
 		t.Run(f.Name, func(t *testing.T) {
@@ -28,7 +42,7 @@ func TestTilesWithoutDotProducts(t *testing.T) {
 				h.Write([]byte(p.Name))
 				solved := ktest.Solve(p, h.Sum64(), ktest.Plain)
 				onEveryISA(t, func(isa kernels.ISA) {
-					if isa == kernels.Generic { // has none anyway
+					if isa == kernels.Generic { // it has one tile
 						return
 					}
 					if d := solved.Check(teams[i%2]); d != "" {

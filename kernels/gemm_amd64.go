@@ -26,12 +26,13 @@ func streamRows(isa ISA, even bool) int {
 	return rows
 }
 
-// narrowRows returns the rows of the largest tile of so few columns, if it is higher than others, or 0. lda is GemmArgs.LDA.
+// narrowRows returns the rows of the largest tile of so few columns, if it is higher than others, or 0. lda is GemmArgs.LDA. That of AVX-512 spreads half its rows by
+// shuffles, which take the multiply-adds' time where they have no units of their own.
 func narrowRows(isa ISA, cols, lda int) int {
 	switch {
 	case isa == AVX2 && cols <= panel/2:
 		return 12
-	case isa == AVX512 && cols <= panel && lda%(2*4*aliased) != 0: // so many rows would evict one another from the first-level cache
+	case isa == AVX512 && spreads && cols <= panel && lda%(2*4*aliased) != 0: // so many rows would evict one another from the first-level cache
 		return 24
 	}
 	return 0

@@ -68,6 +68,7 @@ var (
 	results   []CheckResult // of the self-test
 
 	dotProducts [numISA]bool // whether this CPU adds up products of 8-bit integers to 32 bits with them
+	spreads     bool         // whether this CPU has units for shuffles beside those for multiply-adds
 )
 
 func init() {

@@ -15,5 +15,6 @@ func detect() []ISA {
 	}
 	dotProducts[AVX2] = cpuid.CPU.Supports(cpuid.AVXVNNI)
 	dotProducts[AVX512] = cpuid.CPU.Supports(cpuid.AVX512VNNI)
+	spreads = cpuid.CPU.VendorID != cpuid.Intel
 	return isas
 }
