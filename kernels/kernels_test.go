@@ -5,6 +5,10 @@ import (
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,10 +40,70 @@ func refuses(t *testing.T, want string, f func()) {
 	f()
 }
 
-// TestKernelsReturnTheBitsOfRef runs the whole problem list on every instruction set, alone and with three threads.
+// fills are the kinds of values that problems are filled with. TestDigests has the first, TestKernelsReturnTheBitsOfRef the others.
+var fills = []ktest.Fill{ktest.Plain, ktest.Whole, ktest.Special, ktest.Spread}
+
+// solves says whether ref solves the i-th problem of a family with the j-th kind of values: in short runs with one kind, all kinds over the list.
+func solves(i, j int) bool { return !testing.Short() || j == i%len(fills) }
+
+// posed is a problem of a family's list, filled with values of one kind.
+type posed struct {
+	ktest.Problem
+	fill   int
+	solved bool // by ref
+	team   *kernels.Team
+}
+
+// check runs problems on every instruction set and reports what differs from ref. It calls each, if not nil, with the problems in order, once for each instruction
+// set. Some problems run at a time: the instruction set is of the process, so they change it together.
+func check(t *testing.T, problems []posed, each func(kernels.ISA, *ktest.Solved)) {
+	t.Helper()
+	for some := range slices.Chunk(problems, 16) {
+		solved := make([]*ktest.Solved, len(some))
+		inParallel(len(some), func(i int) {
+			p := some[i]
+			h := fnv.New64a()
+			h.Write([]byte(p.Name))
+			pose := ktest.Unsolved
+			if p.solved {
+				pose = ktest.Solve
+			}
+			solved[i] = pose(p.Problem, h.Sum64()+uint64(p.fill), fills[p.fill])
+		})
+		onEveryISA(t, func(isa kernels.ISA) {
+			inParallel(len(some), func(i int) {
+				if d := solved[i].Check(some[i].team); d != "" {
+					t.Errorf("%v: %s, fill %d: %s", isa, some[i].Name, fills[some[i].fill], d)
+				}
+			})
+			for _, s := range solved {
+				if each != nil {
+					each(isa, s)
+				}
+			}
+		})
+		for _, s := range solved {
+			s.Release()
+		}
+	}
+}
+
+// inParallel calls f with 0 to n-1, on as many goroutines as there are CPUs.
+func inParallel(n int, f func(i int)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				f(i)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestKernelsReturnTheBitsOfRef runs the problem list on every instruction set, alone and with three threads.
 func TestKernelsReturnTheBitsOfRef(t *testing.T) {
-	teams := []*kernels.Team{nil, kernels.NewTeam(3)}
-	fills := []ktest.Fill{ktest.Plain, ktest.Whole, ktest.Special, ktest.Spread}
 	for _, f := range ktest.Families() {
 		t.Run(f.Name, func(t *testing.T) {
 			onEveryISA(t, func(isa kernels.ISA) {
@@ -47,25 +111,15 @@ func TestKernelsReturnTheBitsOfRef(t *testing.T) {
 					t.Fatalf("the self-test replaced %v by %v", isa, kernels.Active(f.Op))
 				}
 			})
+			var problems []posed
 			for i, p := range f.List() {
-				if p.Bench {
-					continue // large; its small relatives are here
-				}
-				h := fnv.New64a()
-				h.Write([]byte(p.Name))
-				for j, fill := range fills {
-					if testing.Short() && j != i%len(fills) {
-						continue // one kind of values for each problem, all kinds over the list
+				for j := range fills {
+					if j > 0 && solves(i, j) && !p.Bench { // those to be timed are large; their small relatives are here
+						problems = append(problems, posed{p, j, true, kernels.NewTeam(1 + 2*((i+j)%2))})
 					}
-					solved := ktest.Solve(p, h.Sum64()+uint64(j), fill)
-					onEveryISA(t, func(isa kernels.ISA) {
-						if d := solved.Check(teams[(i+j)%2]); d != "" {
-							t.Errorf("%v: %s, fill %d: %s", isa, p.Name, fill, d)
-						}
-					})
-					solved.Release()
 				}
 			}
+			check(t, problems, nil)
 		})
 	}
 }

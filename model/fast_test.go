@@ -814,6 +814,10 @@ func TestRunDoesNotAllocate(t *testing.T) {
 	if poolsLeak {
 		t.Skip("the race detector makes pools drop what they hold")
 	}
+	runs := 50
+	if testing.Short() {
+		runs = 20
+	}
 	for name, f := range nets {
 		if name == "dilated means" { // runs as a plain layer, which resolves its window each time
 			continue
@@ -830,7 +834,7 @@ func TestRunDoesNotAllocate(t *testing.T) {
 			}
 		}
 		run()
-		if n := testing.AllocsPerRun(50, run); n >= 1 {
+		if n := testing.AllocsPerRun(runs, run); n >= 1 {
 			t.Errorf("%s: Run allocates %g times", name, n)
 		}
 	}

@@ -27,8 +27,8 @@ func TestVet(t *testing.T) {
 			goCommand(t, root, target(arch), "vet", what)
 		})
 	}
-	t.Run("purego", func(t *testing.T) { goCommand(t, root, nil, "vet", "-tags=purego", packages) })
-	t.Run("gen", func(t *testing.T) { goCommand(t, root+"/gen", nil, "vet", "./...") })
+	t.Run("purego", func(t *testing.T) { goCommand(t, root, target(runtime.GOARCH), "vet", "-tags=purego", packages) })
+	t.Run("gen", func(t *testing.T) { goCommand(t, root+"/gen", target(runtime.GOARCH), "vet", "./...") })
 }
 
 // TestStaticBuild builds the programs and asks for files that load no library: for the architecture that the tests run on, or for every one where

@@ -213,6 +213,7 @@ func differing[T uint8 | int32](name string, got, want []T) string {
 
 // Hash feeds what the kernel wrote to h, every NaN as the same one.
 func (m *Mem) Hash(h hash.Hash) {
+	var b []byte
 	for _, p := range m.pairs {
 		switch got := p.got.(type) {
 		case []float32:
@@ -221,16 +222,17 @@ func (m *Mem) Hash(h hash.Hash) {
 				if v != v {
 					u = 0x7fc00000
 				}
-				h.Write(binary.LittleEndian.AppendUint32(nil, u))
+				b = binary.LittleEndian.AppendUint32(b, u)
 			}
 		case []int32:
 			for _, v := range got {
-				h.Write(binary.LittleEndian.AppendUint32(nil, uint32(v)))
+				b = binary.LittleEndian.AppendUint32(b, uint32(v))
 			}
 		case []uint8:
-			h.Write(got)
+			b = append(b, got...)
 		}
 	}
+	h.Write(b)
 }
 
 // SameBits says whether a and b are the same float32: the same bits, or both NaN.
