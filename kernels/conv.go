@@ -13,7 +13,8 @@ type Conv struct {
 	steps  int // entries of a table per output position
 	k      int // contiguous floats per step
 	merged bool
-	w      int // row length in pixels of what the tables index: W, or with horizontal padding written out
+	copied bool // blocks copy the input rows that they reach, see padding
+	w      int  // row length in pixels of what the tables index: W, or with horizontal padding written out
 	blocks []convBlock
 	zero   []float32
 }
@@ -21,7 +22,7 @@ type Conv struct {
 // convBlock is some whole rows of output positions.
 type convBlock struct {
 	row, rows int // first output position, and how many
-	base      int // floats from the picture's start to what the table counts from
+	first, in int // first input row, from which the table counts, and how many the windows reach
 	stride    int // entries from one step to the next
 	table     []int32
 }
@@ -31,15 +32,19 @@ type convBlock struct {
 const mergeChannels = 16
 
 // NewConv plans a convolution. Depthwise ones (C == O == Groups) have a kernel of their own. It panics on an impossible shape.
-func NewConv(s Conv2D) *Conv {
+func NewConv(s Conv2D) *Conv { return newConv(s, false) }
+
+// newConv plans a convolution. Its blocks copy input rows where copied says so, and where rows are read with padding.
+func newConv(s Conv2D, copied bool) *Conv {
 	checkConv("Conv", &s)
-	c := &Conv{shape: s, oh: s.OH(), ow: s.OW(), w: s.W, taps: count(s.KH * s.KW)}
+	c := &Conv{shape: s, oh: s.OH(), ow: s.OW(), w: s.W, taps: count(s.KH * s.KW), copied: copied}
 	cg := s.C / s.Groups
 	c.steps, c.k = s.KH*s.KW, cg
 	if s.Groups == 1 && s.KW > 1 && s.DW == 1 && s.C <= mergeChannels {
 		c.merged = true
 		c.steps, c.k = s.KH, s.KW*s.C
 		c.w = s.W + s.PL + s.PR
+		c.copied = copied || c.w > s.W
 	}
 	c.zero = make([]float32, c.k)
 	if c.dense() {
@@ -74,25 +79,39 @@ func (c *Conv) dense() bool {
 // Shape returns what the convolution was planned for.
 func (c *Conv) Shape() Conv2D { return c.shape }
 
+// row returns the floats from one input row to the next as the tables count.
+func (c *Conv) row() int { return c.w * c.shape.C }
+
+// copyFloats is how many copied floats leave room for others in the second-level cache.
+const copyFloats = 1 << 16
+
 // tables makes the blocks of output rows, and a table for each pattern of rows outside the picture.
 func (c *Conv) tables() {
 	s := &c.shape
 	type pattern struct{ rows, top, bottom, shift int }
 	shared := map[pattern][]int32{}
-	per := max(1, min(c.oh, blockRows(c.oh*c.ow, s.C*s.SH*s.SW, shortBlock)/c.ow))
+	reach := s.DH*(s.KH-1) + 1
+	per := max(1, blockRows(c.oh*c.ow, s.C*s.SH*s.SW, shortBlock)/c.ow)
+	if c.copied {
+		again := max(0, reach-s.SH)        // input rows that a block and the next one copy
+		twice := (again + s.SH - 1) / s.SH // output rows of blocks that copy a row twice on average
+		per = max(per, twice, min(2*twice, (copyFloats/c.row()-again)/s.SH))
+	}
+	per = min(per, c.oh)
 	// Even blocks, so that threads get equal shares.
 	per = (c.oh + (c.oh+per-1)/per - 1) / ((c.oh + per - 1) / per)
 	for y := 0; y < c.oh; y += per {
 		n := min(per, c.oh-y)
 		top := y*s.SH - s.PT // input row of the block's first kernel row
 		base := max(0, top)
+		end := top + (n-1)*s.SH + reach
 		// Blocks whose windows leave the picture alike share a table.
-		low := max(0, (y+n-1)*s.SH-s.PT+s.DH*(s.KH-1)-(s.H-1))
+		low := max(0, end-s.H)
 		p := pattern{n, base - top, low, 0}
 		if base-top > 0 || low > 0 {
 			p.shift = top // edges may cut differently: keep their own
 		}
-		b := convBlock{row: y * c.ow, rows: n * c.ow, base: base * c.w * s.C, stride: n * c.ow, table: shared[p]}
+		b := convBlock{row: y * c.ow, rows: n * c.ow, first: base, in: max(0, min(end, s.H)-base), stride: n * c.ow, table: shared[p]}
 		if b.table == nil {
 			b.table = c.table(y, n, base)
 			shared[p] = b.table
@@ -188,19 +207,11 @@ func (c *Conv) weights(bias bool) *Weights {
 	return p
 }
 
-// ScratchLen returns how many floats of scratch memory Run needs.
-func (c *Conv) ScratchLen() int {
-	if c.merged && c.shape.PL+c.shape.PR > 0 {
-		return c.shape.N * c.shape.H * c.w * c.shape.C
-	}
-	return 0
-}
-
 // Run computes dst[n,y,x,o] = act(bias[o] + Σ src[n, y·SH+i·DH-PT, x·SW+j·DW-PL, c]·w[o,i,j,c] + res[n,y,x,o]). It returns the bits of
 // ref.Convolve.
 //
-// src is [N,H,W,C], dst and res are [N,OH,OW,O]; res may be nil, or dst itself; scratch has ScratchLen floats. dst, src and scratch do not overlap.
-func (c *Conv) Run(t *Team, dst, src []float32, w *Weights, res []float32, act Act, scratch []float32) {
+// src is [N,H,W,C], dst and res are [N,OH,OW,O]; res may be nil, or dst itself. dst and src do not overlap.
+func (c *Conv) Run(t *Team, dst, src []float32, w *Weights, res []float32, act Act) {
 	s := &c.shape
 	og, cg := s.O/s.Groups, s.C/s.Groups
 	pixels := c.oh * c.ow
@@ -216,18 +227,12 @@ func (c *Conv) Run(t *Team, dst, src []float32, w *Weights, res []float32, act A
 	if len(w.groups) != s.Groups || w.groups[0].K != s.KH*s.KW*cg || w.groups[0].N != og {
 		panic("kernels: Conv.Run: weights packed for another shape")
 	}
-	if len(scratch) < c.ScratchLen() {
-		panic("kernels: Conv.Run: scratch too short")
-	}
 	out, in := dst[:s.N*pixels*s.O], src[:s.N*s.H*s.W*s.C]
 	if !disjoint(out, in) {
 		panic("kernels: Conv.Run: dst overlaps src")
 	}
 	if res != nil && !apart(out, res[:len(out)]) {
 		panic("kernels: Conv.Run: dst overlaps res")
-	}
-	if used := scratch[:c.ScratchLen()]; !disjoint(used, out) || !disjoint(used, in) {
-		panic("kernels: Conv.Run: scratch overlaps dst or src")
 	}
 	if s.N == 0 {
 		return
@@ -242,10 +247,6 @@ func (c *Conv) Run(t *Team, dst, src []float32, w *Weights, res []float32, act A
 		}
 		return
 	}
-	if c.ScratchLen() > 0 {
-		padColumns(t, scratch, src, s)
-		src = scratch
-	}
 	for g, b := range w.groups {
 		task := gemmTasks.Get().(*gemmTask)
 		var r *float32
@@ -259,17 +260,68 @@ func (c *Conv) Run(t *Team, dst, src []float32, w *Weights, res []float32, act A
 		task.setAct(act)
 		task.n, task.packedK = b.N, b.K
 		task.plan, task.blocks = c, len(c.blocks)
-		task.image.src, task.image.dst, task.image.res = 4*s.H*c.w*s.C, 4*pixels*s.O, 4*pixels*s.O
+		if c.copied {
+			task.padding = newPadding(in, s)
+		}
+		task.image.dst, task.image.res = 4*pixels*s.O, 4*pixels*s.O
 		task.tiles, task.size = use[OpGemm], 4
 		task.runBlocks(t, s.N)
 		task.free()
 	}
 }
 
-// padTask writes a picture's rows with zeros at both ends.
+// padding writes rows of pictures anew, with what lies outside at both ends, and pixels as wide as tiles read them.
+type padding struct {
+	src         []byte
+	c, wide     int // bytes of a pixel in src, and as it is written
+	w           int // pixels of a row in src
+	left, right int // pixels outside
+	outside     byte
+}
+
+// newPadding returns the padding of src, [N,H,W,C], to [N,H,PL+W+PR,C] with zeros in the new columns.
+func newPadding(src []float32, s *Conv2D) padding {
+	return padding{src: bytesOf(src), c: 4 * s.C, wide: 4 * s.C, w: s.W, left: s.PL, right: s.PR}
+}
+
+// row returns the bytes of a row as it is written.
+func (p *padding) row() int { return (p.left + p.w + p.right) * p.wide }
+
+// write writes n rows of those of all pictures, from first on.
+func (p *padding) write(dst []byte, first, n int) {
+	row := p.row()
+	for r := range n {
+		d, src := dst[r*row:][:row], p.src[(first+r)*p.w*p.c:][:p.w*p.c]
+		set(d[:p.left*p.wide], p.outside)
+		set(d[(p.left+p.w)*p.wide:], p.outside)
+		d = d[p.left*p.wide:][:p.w*p.wide]
+		if p.c == p.wide {
+			copy(d, src)
+		} else {
+			widen(d, src, p.wide, p.c, p.c)
+		}
+	}
+}
+
+// set fills b with v.
+func set(b []byte, v byte) {
+	if v == 0 {
+		clear(b)
+		return
+	}
+	if len(b) == 0 {
+		return
+	}
+	b[0] = v
+	for n := 1; n < len(b); n *= 2 {
+		copy(b[n:], b[:n])
+	}
+}
+
+// padTask pads whole pictures.
 type padTask struct {
-	dst, src         []float32
-	row, left, right int // floats
+	padding
+	dst []byte
 }
 
 var padTasks = poolOf[padTask]()
@@ -277,7 +329,7 @@ var padTasks = poolOf[padTask]()
 // padColumns copies src, [N,H,W,C], to dst, [N,H,PL+W+PR,C], with zeros in the new columns.
 func padColumns(t *Team, dst, src []float32, s *Conv2D) {
 	p := padTasks.Get().(*padTask)
-	*p = padTask{dst, src, s.W * s.C, s.PL * s.C, s.PR * s.C}
+	*p = padTask{newPadding(src, s), bytesOf(dst)}
 	rows := s.N * s.H
 	t.Run(p, (rows+padRows-1)/padRows)
 	*p = padTask{}
@@ -287,13 +339,8 @@ func padColumns(t *Team, dst, src []float32, s *Conv2D) {
 const padRows = 32
 
 func (p *padTask) Tile(i, _ int) {
-	total := p.left + p.row + p.right
-	for r := i * padRows; r < min((i+1)*padRows, len(p.src)/p.row); r++ {
-		d := p.dst[r*total:][:total]
-		clear(d[:p.left])
-		copy(d[p.left:], p.src[r*p.row:][:p.row])
-		clear(d[p.left+p.row:])
-	}
+	row, first := p.row(), i*padRows
+	p.write(p.dst[first*row:], first, min(padRows, len(p.dst)/row-first))
 }
 
 // Local is a locally connected layer planned for one shape.

@@ -141,13 +141,10 @@ func (g *ConvGrad) ScratchLen(threads int) int {
 }
 
 func (g *ConvGrad) inputScratch(threads int) int {
-	switch {
-	case g.winograd != nil:
-		return g.winograd.ScratchLen(threads)
-	case g.conv != nil:
-		return g.conv.ScratchLen()
+	if g.winograd == nil {
+		return 0
 	}
-	return 0
+	return g.winograd.ScratchLen(threads)
 }
 
 // Input computes dx[n,h,w,c] = Σ dy[n,y,x,o]·w[o,i,j,c] over y·SH + i·DH = h + PT, x·SW + j·DW = w + PL and the outputs o of c's group. It returns the bits
@@ -173,7 +170,7 @@ func (g *ConvGrad) Input(t *Team, dx, dy []float32, w *GradWeights, scratch []fl
 	case g.winograd != nil:
 		g.winograd.Run(t, dx, dy, w.winograd, nil, Act{}, scratch)
 	case g.conv != nil:
-		g.conv.Run(t, dx, dy, w.conv, nil, Act{}, scratch)
+		g.conv.Run(t, dx, dy, w.conv, nil, Act{})
 	default:
 		g.transposed.Run(t, dx, dy, w.transposed, Act{})
 	}

@@ -277,16 +277,24 @@ func (k *depthwise8Task) Tile(i, worker int) {
 	}
 }
 
-// widen copies n bytes of every pixel.
+// widen copies n bytes of every pixel. What is behind them in dst may become anything.
 func widen(dst, src []byte, dstPixel, srcPixel, n int) {
-	pixels := len(src) / srcPixel
-	if n == 8 { // the only such number that networks have
+	pixels, done := len(src)/srcPixel, 0
+	switch {
+	case n == 8: // the only such number that networks have
 		for x := range pixels {
 			*(*[8]byte)(dst[x*dstPixel:]) = [8]byte(src[x*srcPixel:])
 		}
 		return
+	case n == srcPixel && dstPixel == quad && len(src) >= quad:
+		// Whole quads, as long as the pixels behind have enough bytes; what pixels leave meets weights of 0.
+		done = (len(src)-quad)/n + 1
+		to, from := &dst[:done*quad][0], &src[0]
+		for x := range done {
+			*(*[quad]byte)(unsafe.Pointer(add(to, quad*x))) = *(*[quad]byte)(unsafe.Pointer(add(from, n*x)))
+		}
 	}
-	for x := range pixels {
+	for x := done; x < pixels; x++ {
 		copy(dst[x*dstPixel:][:n], src[x*srcPixel:][:n])
 	}
 }

@@ -205,16 +205,20 @@ func aliases(isa ISA, lda, n int) bool {
 func (g *gemmTask) copyRows(worker, m int, a *float32) (*float32, int) {
 	k := g.args.K
 	ld := (k+15)/16*16 + 16
-	buf := g.scratch[worker]
-	if len(buf) < m*ld {
-		buf = aligned(m * ld)
-		g.scratch[worker] = buf
-	}
+	buf := g.room(worker, m*ld)
 	from, to := (*byte)(unsafe.Pointer(a)), (*byte)(unsafe.Pointer(&buf[0]))
 	for r := range m {
 		copy(unsafe.Slice(add(to, 4*r*ld), g.used), unsafe.Slice(add(from, r*g.rowBytes), g.used))
 	}
 	return &buf[0], 4 * ld
+}
+
+// room returns n floats of the worker's scratch.
+func (g *gemmTask) room(worker, n int) []float32 {
+	if len(g.scratch[worker]) < n {
+		g.scratch[worker] = aligned(n)
+	}
+	return g.scratch[worker][:n]
 }
 
 // ptr returns the address of a slice's first element, or nil.
@@ -238,18 +242,19 @@ type gemmTask struct {
 	packedK  int // rows of the packed weights
 	block    int // rows of a block
 	blocks   int
-	groups   int                         // groups of panels
-	width    int                         // panels in a group
-	rowBytes int                         // from one row of A to the next, for dense A
-	used     int                         // bytes of them that are a row's
-	plan     *Conv                       // nil for dense A
-	copies   bool                        // dense A is copied block by block, see copyRows
-	scratch  [][]float32                 // a worker's copy of a block
-	tiles    ISA                         // whose tiles compute it, see dotTiles
-	size     int                         // bytes of a result
-	start    []int32                     // what sums of 8-bit integers start from
-	outside  []byte                      // 8-bit integers that stand for 0
-	image    struct{ src, dst, res int } // bytes from one picture to the next
+	groups   int                    // groups of panels
+	width    int                    // panels in a group
+	rowBytes int                    // from one row of A to the next, for dense A
+	used     int                    // bytes of them that are a row's
+	plan     *Conv                  // nil for dense A
+	copies   bool                   // dense A is copied block by block, see copyRows
+	padding  padding                // what blocks of a plan that copies copy
+	scratch  [][]float32            // a worker's copy of a block
+	tiles    ISA                    // whose tiles compute it, see dotTiles
+	size     int                    // bytes of a result
+	start    []int32                // what sums of 8-bit integers start from
+	outside  []byte                 // 8-bit integers that stand for 0
+	image    struct{ dst, res int } // bytes from one picture to the next
 }
 
 var gemmTasks = poolOf[gemmTask]()
@@ -259,7 +264,7 @@ func poolOf[T any]() *sync.Pool { return &sync.Pool{New: func() any { return new
 
 // free drops the references that the task holds, and gives it back.
 func (g *gemmTask) free() {
-	g.args, g.plan, g.copies = asm.GemmArgs{}, nil, false
+	g.args, g.plan, g.copies, g.padding = asm.GemmArgs{}, nil, false, padding{}
 	gemmTasks.Put(g)
 }
 
@@ -307,7 +312,7 @@ func blockK(isa ISA) int {
 // runBlocks splits the problem into tiles and runs them. pictures is the batch for convolutions.
 func (g *gemmTask) runBlocks(t *Team, pictures int) {
 	g.groups, g.width = panelGroups(t, g.n, g.blocks*pictures)
-	for g.copies && len(g.scratch) < t.Threads() {
+	for (g.copies || g.plan != nil && g.plan.copied) && len(g.scratch) < t.Threads() {
 		g.scratch = append(g.scratch, nil)
 	}
 	t.Run(g, pictures*g.blocks*g.groups)
@@ -352,7 +357,14 @@ func (g *gemmTask) Tile(i, worker int) {
 		rowsBefore, m = b.row, b.rows
 		offs = &b.table[0]
 		x.OffStride, x.OffStep = 4*b.stride, 4*height
-		x.A = add(x.A, picture*g.image.src+b.base*4)
+		first, row := picture*g.plan.shape.H+b.first, g.plan.row()
+		if g.plan.copied {
+			buf := g.room(worker, max(1, b.in*row))
+			g.padding.write(bytesOf(buf), first, b.in)
+			x.A = &buf[0]
+		} else {
+			x.A = add(x.A, 4*first*row)
+		}
 		x.C = add(x.C, picture*g.image.dst)
 		x.Res = add(x.Res, picture*g.image.res)
 	}
@@ -600,7 +612,7 @@ func checkGemm() bool {
 	src, w, bias := r.fill(4*5*17), r.fill(19*9*17), r.fill(19)
 	got, want := make([]float32, 4*5*19), make([]float32, 4*5*19)
 	c := NewConv(s)
-	c.Run(nil, got, src, c.Pack(w, bias), nil, Act{}, nil)
+	c.Run(nil, got, src, c.Pack(w, bias), nil, Act{})
 	ref.Convolve(want, src, w, bias, nil, &s, Act{})
 	if !sameBits(got, want) {
 		return false

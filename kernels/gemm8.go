@@ -229,10 +229,8 @@ func bytesOf[T byte | int32 | float32](s []T) []byte {
 
 // Conv8 is a convolution of 8-bit integers planned for one shape. It does not change, and may be shared.
 type Conv8 struct {
-	shape  Conv2D
-	plan   *Conv // its pixels are quads
-	pixel  int   // bytes of one as the plan reads it
-	copied bool  // pixels are padded to whole quads, or rows with what lies outside
+	shape Conv2D
+	plan  *Conv // its pixels are quads
 }
 
 // Conv8Suits says whether Conv8 computes such convolutions: those of one group, or whose groups have multiples of four channels.
@@ -246,17 +244,7 @@ func NewConv8(s Conv2D) *Conv8 {
 	}
 	q := s
 	q.C = (s.C + quad - 1) / quad
-	c := &Conv8{shape: s, plan: NewConv(q), pixel: q.C * quad}
-	c.copied = !c.plan.dense() && (s.C%quad != 0 || c.plan.ScratchLen() > 0)
-	return c
-}
-
-// ScratchLen returns how many bytes of scratch memory Run needs.
-func (c *Conv8) ScratchLen() int {
-	if !c.copied {
-		return 0
-	}
-	return c.shape.N * c.shape.H * c.plan.w * c.pixel
+	return &Conv8{s, newConv(q, s.C%quad != 0)}
 }
 
 // Weights8 are the weights of a convolution of 8-bit integers, packed.
@@ -315,20 +303,20 @@ func (w *Weights8) With(bias []int32, q *Requant) *Weights8 {
 // Run computes dst[n,y,x,o] = q(bias[o] + Σ in.Of(src[n, y·SH+i·DH-PT, x·SW+j·DW-PL, c])·w[o,i,j,c]); what lies outside src stands for 0. It returns the
 // bytes of ref.Convolve8 and Requant.Apply.
 //
-// src is [N,H,W,C], dst is [N,OH,OW,O], scratch has ScratchLen bytes; they do not overlap.
-func (c *Conv8) Run(t *Team, dst, src []byte, in Bytes, w *Weights8, scratch []byte) {
+// src is [N,H,W,C], dst is [N,OH,OW,O]; they do not overlap.
+func (c *Conv8) Run(t *Team, dst, src []byte, in Bytes, w *Weights8) {
 	if len(w.groups) > 0 && w.groups[0].scale == nil {
 		panic("kernels: Conv8.Run: weights without a scale")
 	}
-	conv8(c, t, dst, 1, src, in, w, scratch)
+	conv8(c, t, dst, 1, src, in, w)
 }
 
 // RunSums is Run that leaves the sums, in int32, which wrap. It returns those of ref.Convolve8.
-func (c *Conv8) RunSums(t *Team, dst []int32, src []byte, in Bytes, w *Weights8, scratch []byte) {
-	conv8(c, t, dst, 4, src, in, w, scratch)
+func (c *Conv8) RunSums(t *Team, dst []int32, src []byte, in Bytes, w *Weights8) {
+	conv8(c, t, dst, 4, src, in, w)
 }
 
-func conv8[T byte | int32](c *Conv8, t *Team, dst []T, size int, src []byte, in Bytes, w *Weights8, scratch []byte) {
+func conv8[T byte | int32](c *Conv8, t *Team, dst []T, size int, src []byte, in Bytes, w *Weights8) {
 	s := &c.shape
 	og, cg := s.O/s.Groups, s.C/s.Groups
 	pixels := c.plan.oh * c.plan.ow
@@ -344,12 +332,9 @@ func conv8[T byte | int32](c *Conv8, t *Team, dst []T, size int, src []byte, in 
 	if !fits(in) {
 		panic("kernels: Conv8.Run: bad zero point")
 	}
-	if len(scratch) < c.ScratchLen() {
-		panic("kernels: Conv8.Run: scratch too short")
-	}
-	dst, src, scratch = dst[:s.N*pixels*s.O], src[:s.N*s.H*s.W*s.C], scratch[:c.ScratchLen()]
-	if out := bytesOf(dst); !disjoint(out, src) || !disjoint(scratch, out) || !disjoint(scratch, src) {
-		panic("kernels: Conv8.Run: dst, src and scratch overlap")
+	dst, src = dst[:s.N*pixels*s.O], src[:s.N*s.H*s.W*s.C]
+	if !disjoint(bytesOf(dst), src) {
+		panic("kernels: Conv8.Run: dst overlaps src")
 	}
 	if s.N == 0 {
 		return
@@ -359,10 +344,6 @@ func conv8[T byte | int32](c *Conv8, t *Team, dst []T, size int, src []byte, in 
 			gemm8(t, dst[g*og:], size, s.O, src[g*cg:], s.C, s.N*pixels, in, b)
 		}
 		return
-	}
-	if c.copied {
-		c.pad(t, scratch, src, byte(in.Zero))
-		src = scratch
 	}
 	for g, b := range w.groups {
 		task := gemmTasks.Get().(*gemmTask)
@@ -376,66 +357,15 @@ func conv8[T byte | int32](c *Conv8, t *Team, dst []T, size int, src []byte, in 
 		task.dots(b, in)
 		task.n, task.packedK = b.N, b.quads
 		task.plan, task.blocks = c.plan, len(c.plan.blocks)
-		task.image.src, task.image.dst = s.H*c.plan.w*c.pixel, size*pixels*s.O
-		task.runBlocks(t, s.N)
-		task.free()
-	}
-}
-
-// pad8Task writes rows of pixels anew, with what lies outside at both ends.
-type pad8Task struct {
-	dst, src    []byte
-	c, wide     int // bytes of a pixel in src and dst
-	w           int // pixels of a row in src
-	left, right int
-	zero        byte
-}
-
-var pad8Tasks = poolOf[pad8Task]()
-
-// pad copies src to dst, [N,H,w,pixel] of the plan.
-func (c *Conv8) pad(t *Team, dst, src []byte, zero byte) {
-	s := &c.shape
-	p := pad8Tasks.Get().(*pad8Task)
-	*p = pad8Task{dst: dst, src: src, c: s.C, wide: c.pixel, w: s.W, zero: zero}
-	if c.plan.merged {
-		p.left, p.right = s.PL, s.PR
-	}
-	t.Run(p, (s.N*s.H+padRows-1)/padRows)
-	*p = pad8Task{}
-	pad8Tasks.Put(p)
-}
-
-func (p *pad8Task) Tile(i, _ int) {
-	row := (p.left + p.w + p.right) * p.wide
-	for r := i * padRows; r < min((i+1)*padRows, len(p.src)/(p.w*p.c)); r++ {
-		d, src := p.dst[r*row:][:row], p.src[r*p.w*p.c:][:p.w*p.c]
-		set(d[:p.left*p.wide], p.zero)
-		set(d[(p.left+p.w)*p.wide:], p.zero)
-		d = d[p.left*p.wide:][:p.w*p.wide]
-		switch p.c {
-		case p.wide:
-			copy(d, src)
-		case 3:
-			for x := range p.w {
-				d, s := d[quad*x:][:quad], src[3*x:][:3]
-				d[0], d[1], d[2], d[3] = s[0], s[1], s[2], 0
-			}
-		default:
-			for x := range p.w {
-				copy(d[x*p.wide:][:p.wide], src[x*p.c:][:p.c]) // what is left there meets weights of 0
+		if c.plan.copied {
+			task.padding = padding{src: src, c: s.C, wide: quad * c.plan.shape.C, w: s.W, outside: byte(in.Zero)}
+			if c.plan.merged {
+				task.padding.left, task.padding.right = s.PL, s.PR
 			}
 		}
-	}
-}
-
-func set(b []byte, v byte) {
-	if len(b) == 0 {
-		return
-	}
-	b[0] = v
-	for n := 1; n < len(b); n *= 2 {
-		copy(b[n:], b[:n])
+		task.image.dst = size * pixels * s.O
+		task.runBlocks(t, s.N)
+		task.free()
 	}
 }
 
@@ -529,7 +459,7 @@ func checkGemm8() bool {
 	c := NewConv8(s)
 	p := c.Pack(w).With(nil, &requant)
 	ref.Convolve8(want, src, in, w, nil, &s)
-	c.RunSums(nil, got, src, in, p, nil)
-	c.Run(nil, bytes, src, in, p, nil)
+	c.RunSums(nil, got, src, in, p)
+	c.Run(nil, bytes, src, in, p)
 	return requantAgrees(&requant, want, got, bytes, 19) && checkDepthwise8()
 }

@@ -92,7 +92,7 @@ func TestGemm8Refuses(t *testing.T) {
 	c := kernels.NewConv8(s)
 	cbare := c.Pack(w[:72])
 	cw := cbare.With(nil, q)
-	src, scratch := make([]byte, 36), make([]byte, c.ScratchLen())
+	src := make([]byte, 36)
 	other := s
 	other.C = 6
 	odd := s
@@ -122,15 +122,14 @@ func TestGemm8Refuses(t *testing.T) {
 		{"kernels: Conv8.Pack: w too short", func() { c.Pack(w[:71]) }},
 		{"kernels: Weights8.With: bias too short", func() { cbare.With(sums[:1], q) }},
 		{"kernels: Weights8.With: scale too short", func() { cbare.With(nil, &kernels.Requant{}) }},
-		{"kernels: Conv8.Run: src too short", func() { c.Run(nil, dst, src[:35], kernels.Bytes{}, cw, scratch) }},
-		{"kernels: Conv8.Run: dst too short", func() { c.Run(nil, dst[:17], src, kernels.Bytes{}, cw, scratch) }},
-		{"kernels: Conv8.Run: dst too short", func() { c.RunSums(nil, sums[:17], src, kernels.Bytes{}, cw, scratch) }},
-		{"kernels: Conv8.Run: scratch too short", func() { c.Run(nil, dst, src, kernels.Bytes{}, cw, scratch[1:]) }},
-		{"kernels: Conv8.Run: dst, src and scratch overlap", func() { c.Run(nil, src, src, kernels.Bytes{}, cw, scratch) }},
-		{"kernels: Conv8.Run: bad zero point", func() { c.Run(nil, dst, src, kernels.Bytes{Zero: -129}, cw, scratch) }},
-		{"kernels: Conv8.Run: weights without a scale", func() { c.Run(nil, dst, src, kernels.Bytes{}, cbare, scratch) }},
+		{"kernels: Conv8.Run: src too short", func() { c.Run(nil, dst, src[:35], kernels.Bytes{}, cw) }},
+		{"kernels: Conv8.Run: dst too short", func() { c.Run(nil, dst[:17], src, kernels.Bytes{}, cw) }},
+		{"kernels: Conv8.Run: dst too short", func() { c.RunSums(nil, sums[:17], src, kernels.Bytes{}, cw) }},
+		{"kernels: Conv8.Run: dst overlaps src", func() { c.Run(nil, src, src, kernels.Bytes{}, cw) }},
+		{"kernels: Conv8.Run: bad zero point", func() { c.Run(nil, dst, src, kernels.Bytes{Zero: -129}, cw) }},
+		{"kernels: Conv8.Run: weights without a scale", func() { c.Run(nil, dst, src, kernels.Bytes{}, cbare) }},
 		{"kernels: Conv8.Run: weights packed for another shape", func() {
-			c.Run(nil, dst, src, kernels.Bytes{}, kernels.NewConv8(other).Pack(w[:108]).With(nil, q), scratch)
+			c.Run(nil, dst, src, kernels.Bytes{}, kernels.NewConv8(other).Pack(w[:108]).With(nil, q))
 		}},
 	} {
 		refuses(t, r.want, r.call)

@@ -86,22 +86,20 @@ func TestConvRefuses(t *testing.T) {
 
 	buf := make([]float32, 1000)
 	c := kernels.NewConv(good)
-	src, dst, scratch := buf[:64], buf[100:164], buf[200:200+c.ScratchLen()]
+	src, dst := buf[:64], buf[100:164]
 	w := c.Pack(make([]float32, 144), nil)
-	run := func(dst, src, res, scratch []float32) func() {
-		return func() { c.Run(nil, dst, src, w, res, kernels.Act{}, scratch) }
+	run := func(dst, src, res []float32) func() {
+		return func() { c.Run(nil, dst, src, w, res, kernels.Act{}) }
 	}
 	refuses(t, "kernels: Conv.Pack: w too short", func() { c.Pack(make([]float32, 143), nil) })
 	refuses(t, "kernels: Conv.Pack: bias too short", func() { c.Pack(make([]float32, 144), make([]float32, 3)) })
-	refuses(t, "kernels: Conv.Run: src too short", run(dst, src[1:], nil, scratch))
-	refuses(t, "kernels: Conv.Run: dst too short", run(dst[1:], src, nil, scratch))
-	refuses(t, "kernels: Conv.Run: res too short", run(dst, src, src[1:], scratch))
-	refuses(t, "kernels: Conv.Run: scratch too short", run(dst, src, nil, scratch[1:]))
-	refuses(t, "kernels: Conv.Run: dst overlaps src", run(buf[63:], src, nil, scratch))
-	refuses(t, "kernels: Conv.Run: dst overlaps res", run(dst, src, buf[101:], scratch))
-	refuses(t, "kernels: Conv.Run: scratch overlaps dst or src", run(dst, src, nil, buf[163:]))
+	refuses(t, "kernels: Conv.Run: src too short", run(dst, src[1:], nil))
+	refuses(t, "kernels: Conv.Run: dst too short", run(dst[1:], src, nil))
+	refuses(t, "kernels: Conv.Run: res too short", run(dst, src, src[1:]))
+	refuses(t, "kernels: Conv.Run: dst overlaps src", run(buf[63:], src, nil))
+	refuses(t, "kernels: Conv.Run: dst overlaps res", run(dst, src, buf[101:]))
 	refuses(t, "kernels: Conv.Run: weights packed for another shape", func() {
-		c.Run(nil, dst, src, kernels.NewConv(grouped).Pack(make([]float32, 72), nil), nil, kernels.Act{}, scratch)
+		c.Run(nil, dst, src, kernels.NewConv(grouped).Pack(make([]float32, 72), nil), nil, kernels.Act{})
 	})
 
 	l := kernels.NewLocal(good)
@@ -120,6 +118,46 @@ func TestConvRefuses(t *testing.T) {
 		if v != 0 {
 			t.Fatalf("element %d was written before a panic", i)
 		}
+	}
+}
+
+// TestConvBlocks runs convolutions that copy input rows in several blocks, some of them all padding, with several numbers of threads.
+func TestConvBlocks(t *testing.T) {
+	for _, s := range []kernels.Conv2D{
+		{N: 2, H: 40, W: 200, C: 3, O: 9, KH: 5, KW: 5, SH: 1, SW: 1, DH: 1, PT: 2, PL: 2, PB: 2, PR: 2},
+		{N: 2, H: 41, W: 211, C: 5, O: 40, KH: 3, KW: 3, SH: 2, SW: 2, DH: 1, PT: 1, PL: 0, PB: 2, PR: 1},
+		{N: 1, H: 60, W: 300, C: 1, O: 17, KH: 3, KW: 2, SH: 1, SW: 1, DH: 7, PT: 7, PL: 1, PB: 6, PR: 0},
+		{N: 2, H: 30, W: 250, C: 3, O: 4, KH: 2, KW: 3, SH: 3, SW: 1, DH: 2, PT: 45, PL: 4, PB: 50, PR: 5},
+		{N: 1, H: 9, W: 4200, C: 16, O: 2, KH: 3, KW: 3, SH: 1, SW: 2, DH: 1, PT: 1, PL: 1, PB: 1, PR: 1},
+		{N: 1, H: 30, W: 150, C: 6, O: 20, KH: 4, KW: 1, SH: 1, SW: 1, DH: 2, PT: 3, PL: 0, PB: 3, PR: 2},
+	} {
+		s.DW, s.Groups = 1, 1
+		in, out, k := s.N*s.H*s.W*s.C, s.N*s.OH()*s.OW()*s.O, s.KH*s.KW*s.C
+		m := ktest.NewMem(1, ktest.Plain)
+		src, w, bias := m.F32(in), m.F32(s.O*k), m.F32(s.O)
+		got, want := m.Out("dst", out)
+		ref.Convolve(want, src, w, bias, nil, &s, kernels.Act{})
+		src8, w8, of := m.U8(in), make([]int8, s.O*k), kernels.Bytes{Zero: 114}
+		for i := range w8 {
+			w8[i] = int8(m.Rand().IntN(256))
+		}
+		got8, want8 := m.OutI32("sums", out)
+		ref.Convolve8(want8, src8, of, w8, nil, &s)
+		onEveryISA(t, func(isa kernels.ISA) {
+			c, c8 := kernels.NewConv(s), kernels.NewConv8(s)
+			packed, packed8 := c.Pack(w, bias), c8.Pack(w8)
+			for _, threads := range []int{1, 3} {
+				team := kernels.NewTeam(threads)
+				clear(got)
+				clear(got8)
+				c.Run(team, got, src, packed, nil, kernels.Act{})
+				c8.RunSums(team, got8, src8, of, packed8)
+				if d := m.Diff(); d != "" {
+					t.Errorf("%v: %s, %d threads: %s", isa, ktest.ShapeName(s), threads, d)
+				}
+			}
+		})
+		m.Release()
 	}
 }
 

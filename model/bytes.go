@@ -33,16 +33,14 @@ type conv8 struct {
 	weights *kernels.Weights8
 }
 
-func (*conv8) Kind() string        { return "Conv8" }
-func (c *conv8) packed() packed    { return c.weights }
-func (c *conv8) scratch(_ int) int { return (c.plan.ScratchLen() + 3) / 4 }
+func (*conv8) Kind() string     { return "Conv8" }
+func (c *conv8) packed() packed { return c.weights }
 
 func (c *conv8) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
-	scratch := e.Bytes(c.plan.ScratchLen())
 	if c.sums {
-		c.plan.RunSums(e.Team, tensor.Data[int32](out[0]), in[0].Raw(), c.of(in), c.weights, scratch)
+		c.plan.RunSums(e.Team, tensor.Data[int32](out[0]), in[0].Raw(), c.of(in), c.weights)
 	} else {
-		c.plan.Run(e.Team, out[0].Raw(), in[0].Raw(), c.of(in), c.weights, scratch)
+		c.plan.Run(e.Team, out[0].Raw(), in[0].Raw(), c.of(in), c.weights)
 	}
 	return nil
 }

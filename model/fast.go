@@ -208,28 +208,24 @@ func (c *conv) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 	if len(in) > 1 {
 		res = in[1].Float32s()
 	}
-	scratch := e.Floats(c.scratch(e.Team.Threads()))
 	x, y := in[0].Float32s(), out[0].Float32s()
 	switch {
 	case c.quick != nil:
-		c.quick.Run(e.Team, y, x, c.turned, res, c.act, scratch)
+		c.quick.Run(e.Team, y, x, c.turned, res, c.act, e.Floats(c.scratch(e.Team.Threads())))
 	case c.planar != nil:
 		c.planar.Run(e.Team, y, x, c.narrow, res, c.act)
 	default:
-		c.direct.Run(e.Team, y, x, c.weights, res, c.act, scratch)
+		c.direct.Run(e.Team, y, x, c.weights, res, c.act)
 	}
 	return nil
 }
 
 // scratch returns how many floats of scratch memory Forward asks for.
 func (c *conv) scratch(threads int) int {
-	switch {
-	case c.deep != nil, c.planar != nil:
+	if c.quick == nil {
 		return 0
-	case c.quick != nil:
-		return c.quick.ScratchLen(threads)
 	}
-	return c.direct.ScratchLen()
+	return c.quick.ScratchLen(threads)
 }
 
 // rows is that of byRows. What Planar computes is small.

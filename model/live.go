@@ -68,29 +68,25 @@ func zeros(wanted bool, n int) []float32 {
 }
 
 func (c *liveConv) scratch(threads int) int {
-	switch {
-	case c.deep != nil:
+	if c.quick == nil {
 		return 0
-	case c.quick != nil:
-		return c.quick.ScratchLen(threads)
 	}
-	return c.direct.ScratchLen()
+	return c.quick.ScratchLen(threads)
 }
 
 func (c *liveConv) Forward(e *layer.Env, in, out []*tensor.Tensor) error {
 	x, w, y := in[0].Float32s(), in[1].Float32s(), out[0].Float32s()
 	bias, res := optional(in, 2), optional(in, 3)
-	scratch := e.Floats(c.scratch(e.Team.Threads()))
 	switch {
 	case c.deep != nil:
 		c.deep.Repack(c.each, w, bias, kernels.OrderONNX)
 		c.deep.Run(e.Team, y, x, c.each, c.act)
 	case c.quick != nil:
 		c.quick.Repack(e.Team, c.turned, w, bias, kernels.OrderONNX)
-		c.quick.Run(e.Team, y, x, c.turned, res, c.act, scratch)
+		c.quick.Run(e.Team, y, x, c.turned, res, c.act, e.Floats(c.scratch(e.Team.Threads())))
 	default:
 		c.direct.Repack(e.Team, c.weights, w, bias, kernels.OrderONNX)
-		c.direct.Run(e.Team, y, x, c.weights, res, c.act, scratch)
+		c.direct.Run(e.Team, y, x, c.weights, res, c.act)
 	}
 	return nil
 }

@@ -66,8 +66,7 @@ func (c conv) problem() Problem {
 	return c.of("conv", func(m *Mem, w, bias []float32) func(t *kernels.Team, dst, src, res []float32) {
 		p := kernels.NewConv(c.s)
 		packed := p.Pack(w, bias)
-		scratch := m.F32(p.ScratchLen())
-		return func(t *kernels.Team, dst, src, res []float32) { p.Run(t, dst, src, packed, res, c.act, scratch) }
+		return func(t *kernels.Team, dst, src, res []float32) { p.Run(t, dst, src, packed, res, c.act) }
 	})
 }
 

@@ -202,7 +202,7 @@ func repackCase(m *Mem, s kernels.Conv2D, g *kernels.ConvGrad, dy []float32, wei
 	p, back := c.Pack(old, oldBias), g.Pack(old, order)
 	dst, wantDst := m.Out("dst", len(dy))
 	dx, wantDX := m.Out("dx", len(x))
-	scratch := scratchFor(m, func(threads int) int { return max(c.ScratchLen(), g.ScratchLen(threads)) })
+	scratch := scratchFor(m, g.ScratchLen)
 	var wino *kernels.Winograd
 	var wp *kernels.WinogradWeights
 	var wdst, wantW []float32
@@ -223,7 +223,7 @@ func repackCase(m *Mem, s kernels.Conv2D, g *kernels.ConvGrad, dy []float32, wei
 			if m.relaxed {
 				return // a benchmark times the packing alone
 			}
-			c.Run(t, dst, x, p, nil, kernels.Act{}, scratch[t.Threads()])
+			c.Run(t, dst, x, p, nil, kernels.Act{})
 			g.Input(t, dx, dy, back, scratch[t.Threads()])
 			if wino != nil {
 				wino.Run(t, wdst, x, wp, nil, kernels.Act{}, wscratch[t.Threads()])

@@ -179,11 +179,10 @@ func (c conv8) problem() Problem {
 			return c.quantised.problem(m, s.O, out, k, func(w []int8, bias []int32, r *kernels.Requant, sums []int32, bytes []byte) func(t *kernels.Team) {
 				p := kernels.NewConv8(s)
 				packed := p.Pack(w).With(bias, r)
-				scratch := m.U8(p.ScratchLen())
 				return func(t *kernels.Team) {
-					p.Run(t, bytes, src, c.in, packed, scratch)
+					p.Run(t, bytes, src, c.in, packed)
 					if !c.bytesOnly {
-						p.RunSums(t, sums, src, c.in, packed, scratch)
+						p.RunSums(t, sums, src, c.in, packed)
 					}
 				}
 			}, func(w []int8, bias, sums []int32) { ref.Convolve8(sums, src, c.in, w, bias, &s) })
