@@ -8,10 +8,10 @@ func WithoutDotProducts() (restore func()) {
 	return func() { dotProducts = old }
 }
 
-// WithSpreads makes a CPU have units for shuffles beside those for multiply-adds, or not, and returns a function that undoes it. It must not be called while
-// kernels run.
-func WithSpreads(has bool) (restore func()) {
-	old := spreads
-	spreads = has
-	return func() { spreads = old }
+// WithTraits makes the CPU one that has units for shuffles beside those for multiply-adds, or not, and one whose first-level cache loses rows a large power of two
+// apart, or not; it returns a function that undoes it. It must not be called while kernels run.
+func WithTraits(hasSpreads, doesEvict bool) (restore func()) {
+	s, e := spreads, evicts
+	spreads, evicts = hasSpreads, doesEvict
+	return func() { spreads, evicts = s, e }
 }

@@ -196,9 +196,9 @@ const aliased = 512
 // aliases says whether rows of A are copied, with another length, before they are used: they evict one another, and n columns make up for it.
 func aliases(isa ISA, lda, n int) bool {
 	if isa == AVX512 {
-		return lda%(2*aliased) == 0 && n >= 256
+		return evicts && lda%(2*aliased) == 0 && n >= 256
 	}
-	return lda%aliased == 0 && n >= 64
+	return evicts && lda%aliased == 0 && n >= 64
 }
 
 // copyRows copies m rows of A to the worker's scratch and returns where, and the bytes from row to row.

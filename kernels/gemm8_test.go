@@ -17,10 +17,10 @@ func TestTilesWithoutDotProducts(t *testing.T) {
 	runLists(t, func(f ktest.Family) bool { return f.Op == kernels.OpGemm8 })
 }
 
-// TestTilesOfOtherCPUs runs the lists of matrix products on the tiles of CPUs whose shuffles have units of their own, and of those whose do not.
+// TestTilesOfOtherCPUs runs the lists of matrix products as CPUs run them that differ in what WithTraits says.
 func TestTilesOfOtherCPUs(t *testing.T) {
 	for _, has := range []bool{false, true} {
-		restore := kernels.WithSpreads(has)
+		restore := kernels.WithTraits(has, has)
 		runLists(t, func(f ktest.Family) bool { return f.Name == "gemm" })
 		restore()
 	}

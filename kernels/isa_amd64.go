@@ -15,6 +15,8 @@ func detect() []ISA {
 	}
 	dotProducts[AVX2] = cpuid.CPU.Supports(cpuid.AVXVNNI)
 	dotProducts[AVX512] = cpuid.CPU.Supports(cpuid.AVX512VNNI)
-	spreads = cpuid.CPU.VendorID != cpuid.Intel
+	intel := cpuid.CPU.VendorID == cpuid.Intel
+	spreads = !intel
+	evicts = !intel || cpuid.CPU.Cache.L1D < 48<<10 // twelve ways keep what their tiles read
 	return isas
 }
