@@ -4,6 +4,6 @@ package model
 // it returns what takes that back.
 func WithStripes(value, kept, rows int) (undo func()) {
 	was := stripeSize
-	stripeSize = stripeSizes{value, kept, 1 << 30, rows}
+	stripeSize = stripeSizes{value, kept, 1 << 30, rows, 1 << 30}
 	return func() { stripeSize = was }
 }

@@ -39,16 +39,18 @@ func (r rowWindow) under(from, to int) (in0, in1, top, bottom int) {
 
 // stripeSizes decides what goes in stripes.
 type stripeSizes struct {
-	value   int // bytes per picture from which on it pays not to write a value to memory
-	kept    int // bytes of the rows between the layers, at most if one row each is less
-	weights int // most bytes of a layer's weights, which each stripe reads again
-	rows    int // fewest rows of the result for each thread: at the border of its rows a thread computes again what its neighbour has
+	value   int     // bytes per picture from which on it pays not to write a value to memory
+	kept    int     // bytes of the rows between the layers, at most if one row each is less
+	weights int     // most bytes of a layer's weights, which each stripe reads again
+	rows    int     // fewest rows of the result for each thread
+	again   float64 // most of the work that may be done twice, where the rows of two segments meet; double that if a thread has one
 }
 
-var stripeSize = stripeSizes{value: 512 << 10, kept: 256 << 10, weights: 256 << 10, rows: 8}
+var stripeSize = stripeSizes{value: 512 << 10, kept: 256 << 10, weights: 256 << 10, rows: 8, again: 0.06}
 
 const (
 	longestChain = 16
+	mostSegments = 4       // for each thread
 	mostPasses   = 1 << 20 // of a program
 )
 
@@ -66,14 +68,15 @@ type chain struct {
 type level struct {
 	rowWindow
 	op            byRows
+	macs          int64
 	rowIn, rowOut int // bytes
 	parts         []part
 }
 
 // part is a level's operation for so many rows.
 type part struct {
-	op                   layer.Op
-	in, out, top, bottom int // rows
+	op                   layer.Op // for a chain that is used
+	in, out, top, bottom int      // rows
 }
 
 // pass is one call of a part. Places are in bytes: in a ring, or from the start of a picture.
@@ -174,33 +177,27 @@ func (p *Program) newChain(members []int, threads int) *chain {
 		op := s.op.(byRows)
 		x, y := s.in[0], s.out[0]
 		r, _ := op.rows(p.vals[x].info.Shape)
-		c.levels = append(c.levels, level{rowWindow: r, op: op, rowIn: p.bytes(x) / (r.pictures * r.in), rowOut: p.bytes(y) / (r.pictures * r.out)})
+		c.levels = append(c.levels, level{rowWindow: r, op: op, macs: s.macs, rowIn: p.bytes(x) / (r.pictures * r.in), rowOut: p.bytes(y) / (r.pictures * r.out)})
 		c.pictures = r.pictures
 		if j < len(members)-1 {
 			saved += p.bytes(y)
 		}
 	}
-	last := &c.levels[len(c.levels)-1]
-	each := min(2, last.out/(stripeSize.rows*threads)) // segments for each thread
-	if each == 0 {
+	if !c.share(threads) {
 		return nil
 	}
-	if threads == 1 {
-		each = 1
-	}
-	segment := (last.out + each*threads - 1) / (each * threads)
-	segment = (segment + last.unit - 1) / last.unit * last.unit
-	stripe := c.stripe(segment)
-	count := len(c.levels) * each * threads * ((segment + stripe - 1) / stripe)
+	count := c.count()
 	for _, q := range p.chains {
 		count += q.count()
 	}
 	if count > mostPasses {
 		return nil
 	}
-	for y := 0; y < last.out; y += segment {
-		if !c.cut(y, min(y+segment, last.out), stripe) {
-			return nil
+	for j := range c.levels {
+		l := &c.levels[j]
+		for k := range l.parts {
+			q := &l.parts[k]
+			q.op = l.op.cut(q.in, q.top, q.bottom)
 		}
 	}
 	// The rings so far hold their sizes.
@@ -213,6 +210,55 @@ func (p *Program) newChain(members []int, threads int) *chain {
 		return nil
 	}
 	return c
+}
+
+// share cuts the picture into segments, or returns false where that does not pay. The more of them each thread has, the better they even out, and the more is
+// computed twice.
+func (c *chain) share(threads int) bool {
+	last := &c.levels[len(c.levels)-1]
+	for each := min(mostSegments, last.out/(stripeSize.rows*threads)); each > 0; each-- {
+		if threads == 1 {
+			each = 1
+		}
+		segment := (last.out + each*threads - 1) / (each * threads)
+		segment = (segment + last.unit - 1) / last.unit * last.unit
+		stripe := c.stripe(segment)
+		if len(c.levels)*each*threads*((segment+stripe-1)/stripe) > mostPasses {
+			return false
+		}
+		c.segments, c.rings = nil, nil
+		for j := range c.levels {
+			c.levels[j].parts = nil
+		}
+		for y := 0; y < last.out; y += segment {
+			if !c.cut(y, min(y+segment, last.out), stripe) {
+				return false
+			}
+		}
+		if again := c.again(); again <= stripeSize.again || each == 1 && again <= 2*stripeSize.again {
+			return true
+		}
+	}
+	return false
+}
+
+// again is the share of the work that is done twice.
+func (c *chain) again() float64 {
+	done, once := 0.0, 0.0
+	for j := range c.levels {
+		l := &c.levels[j]
+		rows := 0
+		for _, s := range c.segments {
+			for _, q := range s {
+				if q.level == j {
+					rows += l.parts[q.part].out
+				}
+			}
+		}
+		cost := float64(l.macs)/float64(l.pictures*l.out) + float64(l.rowOut)
+		done, once = done+float64(cost*float64(rows)), once+float64(cost*float64(l.out))
+	}
+	return done/once - 1
 }
 
 // count is the number of passes over a picture.
@@ -303,7 +349,7 @@ func (l *level) part(in, out, top, bottom int) int {
 			return i
 		}
 	}
-	l.parts = append(l.parts, part{l.op.cut(in, top, bottom), in, out, top, bottom})
+	l.parts = append(l.parts, part{in: in, out: out, top: top, bottom: bottom})
 	return len(l.parts) - 1
 }
 
