@@ -23,7 +23,7 @@ type Winograd struct {
 	taps             []int
 }
 
-// NewWinograd plans a convolution, with the tile that WinogradTile gives, or the largest. Windows are 3x3 or 5x5 and stride, dilation and groups
+// NewWinograd plans a convolution, with the tile that WinogradTile gives, or the largest. Windows are 3x3 or 5x5, and stride and groups
 // are 1: it panics on other shapes.
 func NewWinograd(s Conv2D) *Winograd {
 	m := WinogradTile(s)
@@ -41,23 +41,51 @@ func NewWinogradTile(s Conv2D, m int) *Winograd {
 	checkConv("Winograd", &s)
 	switch {
 	case !winogradShape(&s):
-		panic("kernels: Winograd: window must be 3x3 or 5x5, stride, dilation and groups 1")
+		panic("kernels: Winograd: window must be 3x3 or 5x5, stride and groups 1")
 	case m != 2 && (m != 4 || s.KH == 5):
 		panic("kernels: Winograd: tile must be 2, or 4 for 3x3 windows")
 	}
 	w := &Winograd{shape: s, m: m, n: m + s.KH - 1, oh: s.OH(), ow: s.OW()}
-	w.ty, w.tx = (w.oh+m-1)/m, (w.ow+m-1)/m
-	w.inRows = offsets(w.ty, w.n, m, 1, s.PT, s.H, 4*s.W*s.C)
-	w.inCols = offsets(w.tx, w.n, m, 1, s.PL, s.W, 4*s.C)
-	w.outRows = offsets(w.ty, m, m, 1, 0, w.oh, 4*w.ow*s.O)
-	w.outCols = offsets(w.tx, m, m, 1, 0, w.ow, 4*s.O)
+	rows, cols := winogradStarts(w.oh, m, s.DH), winogradStarts(w.ow, m, s.DW)
+	w.ty, w.tx = len(rows), len(cols)
+	w.inRows = winogradOffsets(rows, w.n, s.DH, s.PT, s.H, 4*s.W*s.C)
+	w.inCols = winogradOffsets(cols, w.n, s.DW, s.PL, s.W, 4*s.C)
+	w.outRows = winogradOffsets(rows, m, s.DH, 0, w.oh, 4*w.ow*s.O)
+	w.outCols = winogradOffsets(cols, m, s.DW, 0, w.ow, 4*s.O)
 	w.zero = zeros(s.C)
 	w.taps = count(s.KH * s.KW)
 	return w
 }
 
 func winogradShape(s *Conv2D) bool {
-	return (s.KH == 3 || s.KH == 5) && s.KW == s.KH && s.SH == 1 && s.SW == 1 && s.DH == 1 && s.DW == 1 && s.Groups == 1
+	return (s.KH == 3 || s.KH == 5) && s.KW == s.KH && s.SH == 1 && s.SW == 1 && s.Groups == 1
+}
+
+// winogradStarts returns the first output row, or column, of each tile of m, of n outputs in all. With a dilation a tile has every second (third, ...) row: the rows
+// between belong to tiles of their own.
+func winogradStarts(n, m, dilation int) []int {
+	var starts []int
+	for first := range min(n, dilation) {
+		for at := first; at < n; at += m * dilation {
+			starts = append(starts, at)
+		}
+	}
+	return starts
+}
+
+// winogradTiles is how many tiles there are.
+func winogradTiles(n, m, dilation int64) int64 {
+	each, more := n/dilation, n%dilation // outputs of a phase, and phases that have one more
+	return more*((each+m)/m) + (dilation-more)*((each+m-1)/m)
+}
+
+// winogradOffsets returns the byte offsets of k rows or columns from each start on, pad before it, or far.
+func winogradOffsets(starts []int, k, dilation, pad, size, bytes int) []int64 {
+	t := make([]int64, 0, len(starts)*k)
+	for _, at := range starts {
+		t = append(t, offsets(1, k, 1, dilation, pad-at, size, bytes)...)
+	}
+	return t
 }
 
 // WinogradSuits says whether Winograd is faster than Conv for a shape. Pictures of a batch are convolved as one picture alone: N has no part in it.
@@ -83,7 +111,7 @@ func WinogradTile(s Conv2D) int {
 		if t == 4 && s.KH == 5 {
 			continue
 		}
-		tiles := ((oh + t - 1) / t) * ((ow + t - 1) / t)
+		tiles := winogradTiles(oh, t, int64(s.DH)) * winogradTiles(ow, t, int64(s.DW))
 		n := t + int64(s.KH) - 1
 		if cost := n * n * (tiles*(c*o+transforming*(c+o)) + reading*c*o); cost < best {
 			best, m = cost, int(t)
@@ -216,7 +244,7 @@ type winogradTask struct {
 
 var winogradTasks = poolOf[winogradTask]()
 
-// Run computes dst[n,y,x,o] = act(bias[o] + Σ src[n, y+i-PT, x+j-PL, c]·w[o,i,j,c] + res[n,y,x,o]) by Winograd's algorithm. It returns the
+// Run computes dst[n,y,x,o] = act(bias[o] + Σ src[n, y+i·DH-PT, x+j·DW-PL, c]·w[o,i,j,c] + res[n,y,x,o]) by Winograd's algorithm. It returns the
 // bits of ref.Winograd, which rounds differently from ref.Convolve.
 //
 // src is [N,H,W,C], dst and res are [N,OH,OW,O]; res may be nil, or dst itself; scratch has ScratchLen(t.Threads()) floats. dst, src and

@@ -213,13 +213,58 @@ func TestWinogradTile(t *testing.T) {
 			}
 		}
 		for name, change := range map[string]func(*kernels.Conv2D){
-			"stride": func(s *kernels.Conv2D) { s.SW = 2 }, "dilation": func(s *kernels.Conv2D) { s.DH = 2 },
+			"stride": func(s *kernels.Conv2D) { s.SW = 2 },
 			"groups": func(s *kernels.Conv2D) { s.Groups = 2 }, "window": func(s *kernels.Conv2D) { s.KH = 5 },
 		} {
 			other := s
 			change(&other)
 			if kernels.WinogradSuits(other) {
 				t.Errorf("%s: suits with another %s", ktest.ShapeName(other), name)
+			}
+		}
+	}
+}
+
+// TestDilatedWinogradTile asks for the choice with dilations: each phase has its own tiles.
+func TestDilatedWinogradTile(t *testing.T) {
+	for _, c := range []struct{ h, w, dilation, want int }{{30, 40, 1, 4}, {30, 40, 2, 4}, {30, 40, 4, 4}, {12, 12, 6, 2}, {9, 9, 9, 0}} {
+		s := kernels.Conv2D{N: 1, H: c.h, W: c.w, C: 128, O: 128, KH: 3, KW: 3, SH: 1, SW: 1, DH: c.dilation, DW: c.dilation,
+			PT: c.dilation, PL: c.dilation, PB: c.dilation, PR: c.dilation, Groups: 1}
+		if got := kernels.WinogradTile(s); got != c.want {
+			t.Errorf("%s: tiles of %d, want %d", ktest.ShapeName(s), got, c.want)
+		}
+	}
+}
+
+// TestDilatedWinograd convolves small whole numbers by the definition of Winograd's algorithm and by sums. With tiles of 2 and windows of 3 both are exact; elsewhere they
+// differ by roundings of sums of less than 4000.
+func TestDilatedWinograd(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 6))
+	for i := range 200 {
+		s := kernels.Conv2D{N: 1 + i%2, H: 1 + r.IntN(17), W: 1 + r.IntN(17), C: 1 + r.IntN(3), O: 1 + r.IntN(3), KH: 3, KW: 3, SH: 1, SW: 1, DH: 1 + r.IntN(5), DW: 1 + r.IntN(5),
+			PT: r.IntN(4), PL: r.IntN(4), Groups: 1}
+		m, bound := 2+i%3/2*2, 0.0
+		if i%3 == 1 {
+			s.KH, s.KW = 5, 5
+		}
+		if i%3 > 0 {
+			bound = 4000 * 20 * 0x1p-24
+		}
+		s.PB, s.PR = r.IntN(4)+max(0, s.DH*(s.KH-1)+1-s.H-s.PT), r.IntN(4)+max(0, s.DW*(s.KW-1)+1-s.W-s.PL)
+		whole := func(n int) []float32 {
+			x := make([]float32, n)
+			for i := range x {
+				x[i] = float32(r.IntN(13) - 6)
+			}
+			return x
+		}
+		src, w, bias := whole(s.N*s.H*s.W*s.C), whole(s.O*s.KH*s.KW*s.C), whole(s.O)
+		got, want := make([]float32, s.N*s.OH()*s.OW()*s.O), make([]float32, s.N*s.OH()*s.OW()*s.O)
+		ref.Winograd(got, src, w, bias, nil, &s, m, kernels.Act{})
+		ref.Convolve(want, src, w, bias, nil, &s, kernels.Act{})
+		for j, v := range want {
+			if d := math.Abs(float64(got[j] - v)); !(d <= bound) {
+				t.Fatalf("%+v, tiles of %d: dst[%d] = %g, want %g", s, m, j, got[j], v)
 			}
 		}
 	}
@@ -234,17 +279,17 @@ func TestWinogradPanics(t *testing.T) {
 	strided := s
 	strided.SW = 2
 	for want, f := range map[string]func(){
-		"kernels: Winograd: window must be 3x3 or 5x5, stride, dilation and groups 1": func() { kernels.NewWinograd(strided) },
-		"kernels: Winograd: tile must be 2, or 4 for 3x3 windows":                     func() { kernels.NewWinogradTile(s, 3) },
-		"kernels: Winograd.Pack: w too short":                                         func() { p.Pack(w[1:], nil) },
-		"kernels: Winograd.Pack: bias too short":                                      func() { p.Pack(w, x[:7]) },
-		"kernels: Winograd.Run: src too short":                                        func() { p.Run(nil, x, x[1:], packed, nil, kernels.Act{}, scratch) },
-		"kernels: Winograd.Run: dst too short":                                        func() { p.Run(nil, x[1:], x, packed, nil, kernels.Act{}, scratch) },
-		"kernels: Winograd.Run: res too short":                                        func() { p.Run(nil, x, x, packed, x[1:], kernels.Act{}, scratch) },
-		"kernels: Winograd.Run: scratch too short":                                    func() { p.Run(nil, x, x, packed, nil, kernels.Act{}, scratch[1:]) },
-		"kernels: Winograd.Run: dst overlaps src":                                     func() { p.Run(nil, x, x, packed, nil, kernels.Act{}, scratch) },
-		"kernels: Winograd.Run: dst overlaps res":                                     func() { p.Run(nil, big, x, packed, big[1:], kernels.Act{}, scratch) },
-		"kernels: Winograd.Run: scratch overlaps dst or src":                          func() { p.Run(nil, scratch, x, packed, nil, kernels.Act{}, scratch) },
+		"kernels: Winograd: window must be 3x3 or 5x5, stride and groups 1": func() { kernels.NewWinograd(strided) },
+		"kernels: Winograd: tile must be 2, or 4 for 3x3 windows":           func() { kernels.NewWinogradTile(s, 3) },
+		"kernels: Winograd.Pack: w too short":                               func() { p.Pack(w[1:], nil) },
+		"kernels: Winograd.Pack: bias too short":                            func() { p.Pack(w, x[:7]) },
+		"kernels: Winograd.Run: src too short":                              func() { p.Run(nil, x, x[1:], packed, nil, kernels.Act{}, scratch) },
+		"kernels: Winograd.Run: dst too short":                              func() { p.Run(nil, x[1:], x, packed, nil, kernels.Act{}, scratch) },
+		"kernels: Winograd.Run: res too short":                              func() { p.Run(nil, x, x, packed, x[1:], kernels.Act{}, scratch) },
+		"kernels: Winograd.Run: scratch too short":                          func() { p.Run(nil, x, x, packed, nil, kernels.Act{}, scratch[1:]) },
+		"kernels: Winograd.Run: dst overlaps src":                           func() { p.Run(nil, x, x, packed, nil, kernels.Act{}, scratch) },
+		"kernels: Winograd.Run: dst overlaps res":                           func() { p.Run(nil, big, x, packed, big[1:], kernels.Act{}, scratch) },
+		"kernels: Winograd.Run: scratch overlaps dst or src":                func() { p.Run(nil, scratch, x, packed, nil, kernels.Act{}, scratch) },
 		"kernels: Winograd.Run: weights packed for another shape": func() {
 			p.Run(nil, x, x, kernels.NewWinogradTile(s, 2).Pack(w, nil), nil, kernels.Act{}, scratch)
 		},

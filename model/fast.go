@@ -235,7 +235,7 @@ func (c *conv) rows([]int) (r rowWindow, ok bool) {
 		return convRows(c.deep.Shape()), true
 	case c.quick != nil:
 		r = convRows(c.quick.Shape())
-		r.unit = c.quick.TileSize()
+		r.unit = c.quick.TileSize() * c.quick.Shape().DH
 		return r, true
 	case c.direct != nil:
 		return convRows(c.direct.Shape()), true

@@ -62,7 +62,8 @@ func stack(seed uint64, n, c, h, w int) *model.Graph {
 		}
 		switch b.rng.IntN(8) {
 		case 0, 1: // by Winograd's algorithm where it suits
-			k, win = 3, pads(b.rng.IntN(2))
+			d, pad := 1+b.rng.IntN(2), b.rng.IntN(3)
+			k, win = 3, layer.Window{Pads: []int{pad, pad, pad, pad}, Strides: []int{1, 1}, Dilations: []int{d, d}}
 			y = b.conv(y, c, 16, k, win, 1)
 			c = 16
 		case 2:

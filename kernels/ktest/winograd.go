@@ -97,6 +97,18 @@ func winogradFamily() Family {
 				}
 				add(square(30, 16, 40, k, 1), m)
 				add(square(9, 130, 130, k, 1), m)
+				for d := 1; d <= 4; d++ { // dilations, some larger than the picture
+					for _, more := range []int{0, 1, 5} {
+						s := square(d*(k-1)+1+more, 5, 17, k, 1)
+						s.DH, s.DW, s.N = d, 5-d, 1+more%2
+						s.PT, s.PL, s.PB, s.PR = d*(k-1)/2, (5-d)*(k-1)/2, d*(k-1)/2, (5-d)*(k-1)-1
+						add(s, m)
+					}
+				}
+				wide := square(2, 4, 6, k, 1)
+				wide.DH, wide.DW = 7, 9
+				wide.PT, wide.PL, wide.PB, wide.PR = 7*(k-1), 9, 7, 9*(k-1)
+				add(wide, m)
 				none := square(4, 3, 3, k, 1)
 				none.N = 0
 				add(none, m)
@@ -117,25 +129,27 @@ func winogradFamily() Family {
 		},
 		Random: func(r *rand.Rand) Problem {
 			s := kernels.Conv2D{
-				N: 1 + r.IntN(2), H: 1 + r.IntN(14), W: 1 + r.IntN(20), C: 1 + r.IntN(40), O: 1 + r.IntN(50), KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1,
-				PT: r.IntN(3), PL: r.IntN(3), PB: r.IntN(3), PR: r.IntN(3), Groups: 1,
+				N: 1 + r.IntN(2), H: 1 + r.IntN(14), W: 1 + r.IntN(20), C: 1 + r.IntN(40), O: 1 + r.IntN(50), KH: 3, KW: 3, SH: 1, SW: 1,
+				DH: 1 + r.IntN(3), DW: 1 + r.IntN(3), PT: r.IntN(3), PL: r.IntN(3), PB: r.IntN(3), PR: r.IntN(3), Groups: 1,
 			}
 			m := 2 + 2*r.IntN(2)
 			if r.IntN(3) == 0 {
 				s.KH, s.KW, m = 5, 5, 2
 			}
-			s.PB += max(0, s.KH-s.H-s.PT-s.PB)
-			s.PR += max(0, s.KW-s.W-s.PL-s.PR)
+			s.PB += max(0, s.DH*(s.KH-1)+1-s.H-s.PT-s.PB)
+			s.PR += max(0, s.DW*(s.KW-1)+1-s.W-s.PL-s.PR)
 			inPlace := r.IntN(3) == 0
 			return winograd{s, m, r.IntN(2) == 0, inPlace || r.IntN(2) == 0, inPlace, acts[r.IntN(4)]}.problem()
 		},
 	}
 }
 
-// winogradBench are layers of ResNet-18, ResNet-50, VGG-16 and AlexNet at 224x224, and of a pedestrian detector at 640x480; each is timed beside the direct convolution.
+// winogradBench are layers of ResNet-18, ResNet-50, VGG-16 and AlexNet at 224x224, of a pedestrian detector at 640x480 and of a network that labels scenes; each is timed
+// beside the direct convolution.
 var winogradBench = []kernels.Conv2D{
 	square(224, 64, 64, 3, 1), square(112, 64, 128, 3, 1), square(112, 128, 128, 3, 1), square(56, 128, 256, 3, 1), square(56, 256, 256, 3, 1),
 	square(56, 64, 64, 3, 1), square(28, 128, 128, 3, 1), square(28, 256, 512, 3, 1), square(28, 512, 512, 3, 1), square(14, 256, 256, 3, 1),
 	square(14, 512, 512, 3, 1), square(7, 512, 512, 3, 1), square(27, 64, 192, 5, 1),
 	{N: 1, H: 240, W: 320, C: 16, O: 32, KH: 5, KW: 5, SH: 1, SW: 1, DH: 1, DW: 1, PT: 2, PL: 2, PB: 2, PR: 2, Groups: 1},
+	{N: 1, H: 30, W: 40, C: 128, O: 128, KH: 3, KW: 3, SH: 1, SW: 1, DH: 2, DW: 2, PT: 2, PL: 2, PB: 2, PR: 2, Groups: 1},
 }

@@ -9,11 +9,12 @@ const (
 	wsum     = wa2 + wb2
 )
 
-// Winograd computes the convolution of Convolve for windows of r x r without stride, dilation and groups, by Winograd's minimal filtering
+// Winograd computes the convolution of Convolve for windows of r x r without stride and groups, by Winograd's minimal filtering
 // F(m x m, r x r) (Lavin, Gray: Fast algorithms for convolutional neural networks, CVPR 2016): r 3 and m 2 or 4, or r 5 and m 2. It rounds
 // differently from Convolve.
 //
-// The output is cut into tiles of m x m from its first row and column on; each depends on n x n inputs, n = m+r-1. For every tile:
+// The output is cut into tiles of m x m from its first row and column on; each depends on n x n inputs, n = m+r-1. With a dilation d a tile has every d-th row (column), from
+// each of the first d on. For every tile:
 //   - v[c] = WinogradInput of the inputs of channel c. Positions outside src count as +0.
 //   - p[o][i] = Σ v[c][i]·u[o,c][i] by FMA32 from +0, c ascending, for each of the n·n elements i, where u[o,c] = WinogradWeights of w[o,:,:,c]
 //   - y[o] = WinogradOutput of p[o]; dst = act((y + bias[o]) + res); the bias counts as +0 where it is nil, the residual is left out where it is nil.
@@ -41,12 +42,12 @@ func Winograd(dst, src, w, bias, res []float32, s *Conv2D, m int, act Act) {
 	d, v := make([]float32, n*n), make([]float32, s.C*n*n)
 	p, out := make([]float32, n*n), make([]float32, m*m)
 	for b := range s.N {
-		for ty := 0; ty < oh; ty += m {
-			for tx := 0; tx < ow; tx += m {
+		for ty := 0; ty < oh; ty = nextTile(ty, oh, m, s.DH) {
+			for tx := 0; tx < ow; tx = nextTile(tx, ow, m, s.DW) {
 				for c := range s.C {
 					for i := range n {
 						for j := range n {
-							y, x := ty+i-s.PT, tx+j-s.PL
+							y, x := ty+i*s.DH-s.PT, tx+j*s.DW-s.PL
 							d[i*n+j] = 0
 							if y >= 0 && y < s.H && x >= 0 && x < s.W {
 								d[i*n+j] = src[((b*s.H+y)*s.W+x)*s.C+c]
@@ -67,9 +68,13 @@ func Winograd(dst, src, w, bias, res []float32, s *Conv2D, m int, act Act) {
 					if bias != nil {
 						add = bias[o]
 					}
-					for i := range min(m, oh-ty) {
-						for j := range min(m, ow-tx) {
-							at := ((b*oh+ty+i)*ow+tx+j)*s.O + o
+					for i := range m {
+						for j := range m {
+							oy, ox := ty+i*s.DH, tx+j*s.DW
+							if oy >= oh || ox >= ow {
+								continue
+							}
+							at := ((b*oh+oy)*ow+ox)*s.O + o
 							y := out[i*m+j] + add
 							if res != nil {
 								y += res[at]
@@ -81,6 +86,17 @@ func Winograd(dst, src, w, bias, res []float32, s *Conv2D, m int, act Act) {
 			}
 		}
 	}
+}
+
+// nextTile returns the first row of the tile after the one from at on: of the same rows modulo the dilation, or the first of the next. Behind the last it is n or more.
+func nextTile(at, n, m, dilation int) int {
+	if next := at + m*dilation; next < n {
+		return next
+	}
+	if first := at%dilation + 1; first < dilation {
+		return first
+	}
+	return n
 }
 
 // WinogradInput computes v = Bᵀ·d·B, both [n][n]: each column of d is transformed, then each row of the result, one step
