@@ -82,8 +82,10 @@ func (c *Conv) Shape() Conv2D { return c.shape }
 // row returns the floats from one input row to the next as the tables count.
 func (c *Conv) row() int { return c.w * c.shape.C }
 
-// copyFloats is how many copied floats leave room for others in the second-level cache.
-const copyFloats = 1 << 16
+const (
+	copyFloats   = 1 << 16 // copied floats that leave room for others in the second-level cache
+	tableEntries = 1 << 18 // of a block's table, if one row has not more
+)
 
 // tables makes the blocks of output rows, and a table for each pattern of rows outside the picture.
 func (c *Conv) tables() {
@@ -95,7 +97,8 @@ func (c *Conv) tables() {
 	if c.copied {
 		again := max(0, reach-s.SH)        // input rows that a block and the next one copy
 		twice := (again + s.SH - 1) / s.SH // output rows of blocks that copy a row twice on average
-		per = max(per, twice, min(2*twice, (copyFloats/c.row()-again)/s.SH))
+		higher := max(twice, min(2*twice, (copyFloats/c.row()-again)/s.SH))
+		per = max(per, min(higher, tableEntries/(c.steps*c.ow)))
 	}
 	per = min(per, c.oh)
 	// Even blocks, so that threads get equal shares.
@@ -111,7 +114,7 @@ func (c *Conv) tables() {
 		if base-top > 0 || low > 0 {
 			p.shift = top // edges may cut differently: keep their own
 		}
-		b := convBlock{row: y * c.ow, rows: n * c.ow, first: base, in: max(0, min(end, s.H)-base), stride: n * c.ow, table: shared[p]}
+		b := convBlock{row: y * c.ow, rows: n * c.ow, first: min(base, s.H-1), in: max(0, min(end, s.H)-base), stride: n * c.ow, table: shared[p]}
 		if b.table == nil {
 			b.table = c.table(y, n, base)
 			shared[p] = b.table

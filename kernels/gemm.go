@@ -201,11 +201,14 @@ func aliases(isa ISA, lda, n int) bool {
 	return evicts && lda%aliased == 0 && n >= 64
 }
 
-// copyRows copies m rows of A to the worker's scratch and returns where, and the bytes from row to row.
-func (g *gemmTask) copyRows(worker, m int, a *float32) (*float32, int) {
+// copyRows copies the m rows of A of a block to the worker's scratch, if they are not there, and returns where, and the bytes from row to row.
+func (g *gemmTask) copyRows(worker, block, m int, a *float32) (*float32, int) {
 	k := g.args.K
 	ld := (k+15)/16*16 + 16
-	buf := g.room(worker, m*ld)
+	buf, there := g.room(worker, block, m*ld)
+	if there {
+		return &buf[0], 4 * ld
+	}
 	from, to := (*byte)(unsafe.Pointer(a)), (*byte)(unsafe.Pointer(&buf[0]))
 	for r := range m {
 		copy(unsafe.Slice(add(to, 4*r*ld), g.used), unsafe.Slice(add(from, r*g.rowBytes), g.used))
@@ -213,12 +216,21 @@ func (g *gemmTask) copyRows(worker, m int, a *float32) (*float32, int) {
 	return &buf[0], 4 * ld
 }
 
-// room returns n floats of the worker's scratch.
-func (g *gemmTask) room(worker, n int) []float32 {
-	if len(g.scratch[worker]) < n {
-		g.scratch[worker] = aligned(n)
+// blockCopy is a worker's copy of a block.
+type blockCopy struct {
+	floats []float32
+	of     int // the block and its picture, or -1
+}
+
+// room returns n floats of the worker's scratch for a copy of a block, and whether it holds that: one block after the other is multiplied with all groups of panels.
+func (g *gemmTask) room(worker, block, n int) (buf []float32, there bool) {
+	c := &g.scratch[worker]
+	there = c.of == block
+	c.of = block
+	if len(c.floats) < n {
+		c.floats = aligned(n)
 	}
-	return g.scratch[worker][:n]
+	return c.floats[:n], there
 }
 
 // ptr returns the address of a slice's first element, or nil.
@@ -249,7 +261,7 @@ type gemmTask struct {
 	plan     *Conv                  // nil for dense A
 	copies   bool                   // dense A is copied block by block, see copyRows
 	padding  padding                // what blocks of a plan that copies copy
-	scratch  [][]float32            // a worker's copy of a block
+	scratch  []blockCopy            // of each worker
 	tiles    ISA                    // whose tiles compute it, see dotTiles
 	size     int                    // bytes of a result
 	start    []int32                // what sums of 8-bit integers start from
@@ -313,7 +325,10 @@ func blockK(isa ISA) int {
 func (g *gemmTask) runBlocks(t *Team, pictures int) {
 	g.groups, g.width = panelGroups(t, g.n, g.blocks*pictures)
 	for (g.copies || g.plan != nil && g.plan.copied) && len(g.scratch) < t.Threads() {
-		g.scratch = append(g.scratch, nil)
+		g.scratch = append(g.scratch, blockCopy{})
+	}
+	for i := range g.scratch {
+		g.scratch[i].of = -1
 	}
 	t.Run(g, pictures*g.blocks*g.groups)
 }
@@ -359,8 +374,10 @@ func (g *gemmTask) Tile(i, worker int) {
 		x.OffStride, x.OffStep = 4*b.stride, 4*height
 		first, row := picture*g.plan.shape.H+b.first, g.plan.row()
 		if g.plan.copied {
-			buf := g.room(worker, max(1, b.in*row))
-			g.padding.write(bytesOf(buf), first, b.in)
+			buf, there := g.room(worker, i, max(1, b.in*row))
+			if !there {
+				g.padding.write(bytesOf(buf), first, b.in)
+			}
 			x.A = &buf[0]
 		} else {
 			x.A = add(x.A, 4*first*row)
@@ -382,7 +399,7 @@ func (g *gemmTask) Tile(i, worker int) {
 	var table [maxRows]int32
 	if g.copies {
 		var ld int
-		x.A, ld = g.copyRows(worker, m, x.A)
+		x.A, ld = g.copyRows(worker, i, m, x.A)
 		x.AStep, x.LDA, offs = ld*height, ld, &table[0]
 		for r := range table {
 			table[r] = int32(r * ld / 4)

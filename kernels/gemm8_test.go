@@ -22,6 +22,25 @@ func TestTilesOfOtherCPUs(t *testing.T) {
 	for _, has := range []bool{false, true} {
 		restore := kernels.WithTraits(has, has)
 		runLists(t, func(f ktest.Family) bool { return f.Name == "gemm" })
+		// Rows a large power of two apart.
+		for i, c := range [][4]int{{29, 300, 1024, 1024}, {29, 70, 700, 1024}, {25, 16, 40, 2048}, {5, 257, 1021, 1024}, {700, 260, 33, 1024}} {
+			m, n, k, lda := c[0], c[1], c[2], c[3]
+			mem := ktest.NewMem(uint64(i), ktest.Plain)
+			a, b, bias := mem.F32((m-1)*lda+k), mem.F32(k*n), mem.F32(n)
+			got, want := mem.Out("dst", m*n)
+			ref.Gemm(want, n, a, lda, b, n, bias, nil, 0, m, n, k, kernels.Act{})
+			packed := kernels.PackB(b, n, k, n, bias)
+			onEveryISA(t, func(isa kernels.ISA) {
+				for _, threads := range []int{1, 3} {
+					clear(got)
+					kernels.Gemm(kernels.NewTeam(threads), got, n, a, lda, m, packed, nil, 0, kernels.Act{})
+					if d := mem.Diff(); d != "" {
+						t.Errorf("%v: %v, %d threads: %s", isa, c, threads, d)
+					}
+				}
+			})
+			mem.Release()
+		}
 		restore()
 	}
 }
@@ -34,6 +53,11 @@ func runLists(t *testing.T, wanted func(f ktest.Family) bool) {
 			continue
 		}
 		t.Run(f.Name, func(t *testing.T) {
+			onEveryISA(t, func(isa kernels.ISA) {
+				if kernels.Active(f.Op) != isa {
+					t.Fatalf("the self-test replaced %v by %v", isa, kernels.Active(f.Op))
+				}
+			})
 			for i, p := range f.List() {
 				if p.Bench {
 					continue
