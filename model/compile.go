@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 
 	"github.com/ocellus-vision/ocellus/model/layer"
@@ -13,7 +14,7 @@ type Options struct {
 	// Inputs gives shapes to inputs by name. It may leave out inputs whose declared shape is fixed but for the first dimension,
 	// which then is 1.
 	Inputs map[string][]int
-	// Threads is the most threads that a Session uses; 0 means one per CPU.
+	// Threads is the most threads that a Session uses; 0 means one per CPU that Go may use now.
 	Threads int
 	// MaxBytes is the most memory that any one value and that the arena may take; 0 means 4 GiB.
 	MaxBytes int64
@@ -43,6 +44,7 @@ type Program struct {
 	vals      []slot
 	guards    []guard
 	chains    []*chain
+	rings     int   // bytes that each thread needs for them
 	inputs    []int // index in vals of each input
 	outputs   []int // and of each output
 	arena     int   // bytes
@@ -80,6 +82,9 @@ func Compile(g *Graph, opt Options) (*Program, error) {
 	if opt.MaxBytes <= 0 {
 		opt.MaxBytes = 4 << 30
 	}
+	if opt.Threads <= 0 {
+		opt.Threads = runtime.GOMAXPROCS(0) // one number for all that is compiled, whatever becomes of it
+	}
 	if int64(int(opt.MaxBytes)) != opt.MaxBytes {
 		opt.MaxBytes = 1<<31 - 1
 	}
@@ -113,11 +118,10 @@ func (p *ir) compile(g *Graph) (*Program, error) {
 		p.optimise(p.opt.Consume && !p.loops) // bodies of Loops may use the same constants
 	}
 	prog := p.program(g)
-	prog.threads = p.opt.Threads
 	prog.limit = p.opt.MaxBytes
 	prog.work = work
-	if int64(prog.arena) > p.opt.MaxBytes {
-		return nil, fmt.Errorf("model: the network needs %d bytes of working memory, more than the limit of %d", prog.arena, p.opt.MaxBytes)
+	if need := prog.memory(); int64(need) > p.opt.MaxBytes {
+		return nil, fmt.Errorf("model: the network needs %d bytes of working memory, more than the limit of %d", need, p.opt.MaxBytes)
 	}
 	return prog, nil
 }
@@ -200,7 +204,7 @@ func inputNames(g *Graph) string {
 
 // program numbers the values, plans memory and writes the steps down.
 func (p *ir) program(g *Graph) *Program {
-	prog := &Program{params: params(g.Constants()...)}
+	prog := &Program{params: params(g.Constants()...), threads: p.opt.Threads}
 	number := map[*val]int{}
 	add := func(v *val) int {
 		if v == nil {
@@ -243,7 +247,7 @@ func (p *ir) program(g *Graph) *Program {
 		}
 		prog.outs = append(prog.outs, port)
 	}
-	prog.inStripes(p.opt.Threads)
+	prog.inStripes(p.left)
 	prog.plan()
 	return prog
 }
@@ -298,11 +302,14 @@ type StepInfo struct {
 	Stripes  int          // of steps that go over a picture together, row by row, a number from 1 on; 0 of others
 }
 
+// memory is the working memory of a Session in bytes: the arena, and behind it what each thread needs for stripes.
+func (p *Program) memory() int { return p.arena + p.threads*p.rings }
+
 // Steps describes the steps in the order in which they run.
 func (p *Program) Steps() []StepInfo {
 	out := make([]StepInfo, len(p.steps))
 	for i, s := range p.steps {
-		d := StepInfo{Name: s.name, Op: s.op.Kind(), Params: s.params, MACs: s.macs, Stripes: 1 + slices.Index(p.chains, s.chain)}
+		d := StepInfo{Name: s.name, Op: s.op.Kind(), Params: s.params, MACs: s.macs, Stripes: s.chain.order()}
 		for _, k := range s.in {
 			if k >= 0 && p.vals[k].info.Value == nil {
 				d.In = append(d.In, p.vals[k].info)
@@ -346,7 +353,7 @@ func params(values ...*Value) int64 {
 
 // Size sums the Program up.
 func (p *Program) Size() Size {
-	z := Size{Steps: len(p.steps), Params: p.params, ArenaBytes: int64(p.arena), Work: p.work}
+	z := Size{Steps: len(p.steps), Params: p.params, ArenaBytes: int64(p.memory()), Work: p.work}
 	seen := map[packed]bool{}
 	for _, s := range p.steps {
 		z.MACs += s.macs

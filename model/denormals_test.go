@@ -47,6 +47,16 @@ func TestDenormalWeightsAreZero(t *testing.T) {
 			}
 		}
 	}
+	// A variance is no factor of a sum.
+	norm := func(plain bool) float32 {
+		return run(t, build(5, func(b *net, x *model.Value) *model.Value {
+			faint := b.weights(0x1p-130, 0x1p-130, 6)
+			return b.Add("norm", &layer.BatchNorm{}, x, b.weights(0.5, 2, 6), b.weights(-1, 1, 6), b.weights(-1, 1, 6), faint)
+		}), model.Options{Plain: plain}, testInput(7)).Float32s()[0]
+	}
+	if got, want := float64(norm(false)), float64(norm(true)); !(math.Abs(got-want) < 1e-5*math.Abs(want)) {
+		t.Errorf("with a faint variance %g, plain layers give %g", got, want)
+	}
 	// The smallest normal numbers count.
 	normal := func(w float32) *tensor.Tensor {
 		return run(t, build(5, func(b *net, x *model.Value) *model.Value {

@@ -494,6 +494,8 @@ func (l *layouts) elementwiseFast(o *op) bool {
 		for i := range a {
 			a[i], b[i] = float32(scale[i]), float32(shift[i])
 		}
+		normalOnly(a)
+		normalOnly(b)
 		if len(x.shape()) > 2 {
 			x = l.nhwc(x)
 		}

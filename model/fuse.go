@@ -18,7 +18,7 @@ func (p *ir) optimise(consume bool) {
 	p.products()
 	p.straighten()
 	p.foldIntoConv()
-	p.dropDenormals()
+	p.dropDenormals(consume)
 	p.dilate()
 	p.recognise()
 	p.fuse()

@@ -72,6 +72,7 @@ type left struct {
 	bodies int   // and bodies that are compiled
 	lists  int   // bytes for what sequences hold
 	again  int   // bytes of weights that are packed more than once, and of what comes with them
+	passes int   // that may be tried to find what goes in stripes
 
 	paid  map[*val]bool   // weights that have been packed
 	packs map[packing]any // what they have become
@@ -128,14 +129,14 @@ func once[T any](l *left, k packing, pack func() T) (packed T, ok bool) {
 }
 
 func newIR(opt Options) *ir {
-	return &ir{consts: map[*Value]*val{}, opt: opt, left: &left{fold: 24 << 20, work: 1 << 31, unroll: 8000, bodies: 100000, lists: 16 << 20, again: 24 << 20,
+	return &ir{consts: map[*Value]*val{}, opt: opt, left: &left{fold: 24 << 20, work: 1 << 31, unroll: 8000, bodies: 100000, lists: 16 << 20, again: 24 << 20, passes: 1 << 18,
 		paid: map[*val]bool{}, packs: map[packing]any{}}}
 }
 
 // inner returns a program for the body of a Loop.
 func (p *ir) inner() *ir {
 	q := &ir{consts: p.consts, left: p.left, opt: p.opt}
-	q.opt.Consume = false
+	q.opt.Consume, q.opt.ChannelsLast = false, false
 	return q
 }
 

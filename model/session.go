@@ -24,6 +24,7 @@ type Session struct {
 	times  []time.Duration  // of each step; nil unless timing
 	taken  []uint8          // of each guard; see isTaken
 	chains map[*chain]*chainRun
+	crew   []chainWorker // for all chains, which run one after the other
 	watch  watch
 }
 
@@ -31,7 +32,7 @@ type args struct{ in, out []*tensor.Tensor }
 
 // NewSession returns a Session with its memory allocated.
 func (p *Program) NewSession() *Session {
-	s := &Session{prog: p, arena: tensor.Bytes(p.arena), vals: make([]*tensor.Tensor, len(p.vals)), args: make([]args, len(p.steps)),
+	s := &Session{prog: p, arena: tensor.Bytes(p.memory()), vals: make([]*tensor.Tensor, len(p.vals)), args: make([]args, len(p.steps)),
 		ops: make([]layer.Op, len(p.steps)), taken: make([]uint8, len(p.guards))}
 	s.env.Team = kernels.NewTeam(p.threads)
 	s.watch.team = s.env.Team
@@ -66,10 +67,13 @@ func (p *Program) NewSession() *Session {
 		s.fill(a.out, st.out)
 	}
 	if len(p.chains) > 0 {
-		s.chains = make(map[*chain]*chainRun, len(p.chains))
+		s.chains, s.crew = make(map[*chain]*chainRun, len(p.chains)), make([]chainWorker, p.threads)
+		for i := range s.crew {
+			s.crew[i].rings = s.arena[p.arena+i*p.rings:][:p.rings]
+		}
 	}
 	for _, c := range p.chains {
-		s.chains[c] = newChainRun(c, s.env.Team.Threads(), s.args)
+		s.chains[c] = newChainRun(c, s.crew, s.args)
 	}
 	s.warm()
 	return s
@@ -92,8 +96,13 @@ func (s *Session) warm() {
 	touch(s.arena)
 	touch(s.env.Bytes(4 * most))
 	s.env.Reset()
-	for _, r := range s.chains {
-		r.warm()
+	most = 0
+	for _, c := range s.prog.chains {
+		most = max(most, c.scratch())
+	}
+	for i := range s.crew {
+		touch(s.crew[i].env.Bytes(4 * most))
+		s.crew[i].env.Reset()
 	}
 	s.env.Team.Begin()
 	s.env.Team.End()
@@ -276,8 +285,8 @@ func (s *Session) Output(i int) *tensor.Tensor { return s.vals[s.prog.outputs[i]
 // ScratchBytes is the memory beside the arena that steps have asked for so far.
 func (s *Session) ScratchBytes() int {
 	n := s.env.ScratchBytes()
-	for _, r := range s.chains {
-		n += r.memory()
+	for i := range s.crew {
+		n += s.crew[i].env.ScratchBytes()
 	}
 	return n
 }

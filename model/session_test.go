@@ -324,3 +324,40 @@ func TestChannelsLast(t *testing.T) {
 		t.Errorf("%d of %d networks take channels last", taken, len(nets))
 	}
 }
+
+// TestChannelsLastOfLoops: a Loop binds its values to the inputs of its body as they are.
+func TestChannelsLastOfLoops(t *testing.T) {
+	for _, side := range []int{8, 5} { // where channels are as many as rows and columns, and where not
+		graph := func() *model.Graph {
+			body := newNet(3)
+			body.Input("i", tensor.Int64)
+			going := body.Input("going", tensor.Bool)
+			carried := body.Input("carried", tensor.Float32, model.Fixed(1, 8, side, side)...)
+			body.Output(body.Add("again", &layer.Identity{}, going), body.unary(layer.Tanh, body.conv(carried, 8, 8, 3, pads(1), 1)))
+			b := newNet(4)
+			x, n := b.Input("x", tensor.Float32, model.Fixed(1, 8, side, side)...), b.Input("n", tensor.Int64, model.Fixed(1)...)
+			b.Output(b.Add("y", &model.Loop{Body: body.Graph, Carried: 1}, n, nil, x))
+			return b.Graph
+		}
+		x := tensor.New(tensor.Float32, 1, 8, side, side)
+		for i := range x.Float32s() {
+			x.Float32s()[i] = float32(i%17) - 8
+		}
+		var want []float32
+		for _, option := range []bool{false, true} {
+			p, err := model.Compile(graph(), model.Options{ChannelsLast: option})
+			if err != nil {
+				t.Fatal(err)
+			}
+			out := model.Tensors{}
+			if err := p.NewSession().Run(context.Background(), model.Tensors{"x": x, "n": tensor.Of([]int64{5}, 1)}, out); err != nil {
+				t.Fatal(err)
+			}
+			if got := out[p.Outputs()[0].Name].Float32s(); option && !slices.Equal(got, want) {
+				t.Errorf("side %d: other bits", side)
+			} else {
+				want = slices.Clone(got)
+			}
+		}
+	}
+}

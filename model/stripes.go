@@ -1,7 +1,6 @@
 package model
 
 import (
-	"runtime"
 	"slices"
 	"time"
 
@@ -40,7 +39,7 @@ func (r rowWindow) under(from, to int) (in0, in1, top, bottom int) {
 // stripeSizes decides what goes in stripes.
 type stripeSizes struct {
 	value   int     // bytes per picture from which on it pays not to write a value to memory
-	kept    int     // bytes of the rows between the layers, at most if one row each is less
+	kept    int     // most bytes of the rows between the layers, unless the lowest stripe has more
 	weights int     // most bytes of a layer's weights, which each stripe reads again
 	rows    int     // fewest rows of the result for each thread
 	again   float64 // most of the work that may be done twice, where the rows of two segments meet; double that if a thread has one
@@ -50,12 +49,15 @@ var stripeSize = stripeSizes{value: 512 << 10, kept: 256 << 10, weights: 256 << 
 
 const (
 	longestChain = 16
-	mostSegments = 4       // for each thread
-	mostPasses   = 1 << 20 // of a program
+	mostSegments = 4  // for each thread
+	mostParts    = 32 // of a level
+	highest      = 64 // rows of a window
+	mostThreads  = 1 << 10
 )
 
 // chain is steps that go in stripes.
 type chain struct {
+	number   int   // from 1 on
 	steps    []int // the members, in order; the chain runs in place of the last
 	levels   []level
 	pictures int
@@ -87,10 +89,18 @@ type pass struct {
 	from, keep  int // where rows of the output that are still needed lie; they move to their ring's start first
 }
 
+// order is the chain's number, or 0 where there is none.
+func (c *chain) order() int {
+	if c == nil {
+		return 0
+	}
+	return c.number
+}
+
 // inStripes finds chains among the steps.
-func (p *Program) inStripes(threads int) {
-	if threads <= 0 {
-		threads = runtime.GOMAXPROCS(0)
+func (p *Program) inStripes(left *left) {
+	if p.threads > mostThreads {
+		return
 	}
 	readers := make([][]int, len(p.vals)) // steps
 	for i, s := range p.steps {
@@ -123,12 +133,14 @@ func (p *Program) inStripes(threads int) {
 			at = next
 		}
 		// What cannot go in stripes as a whole may without its end.
-		for ; len(members) > 1; members = members[:len(members)-1] {
-			if c := p.newChain(members, threads); c != nil {
+		for ; len(members) > 1 && left.passes > 0; members = members[:len(members)-1] {
+			if c := p.newChain(members, left); c != nil {
 				for _, m := range members {
 					p.steps[m].chain = c
 				}
 				p.chains = append(p.chains, c)
+				c.number = len(p.chains)
+				p.rings = max(p.rings, c.bytes)
 				break
 			}
 		}
@@ -154,7 +166,7 @@ func (p *Program) cuttable(i int) bool {
 	if p.vals[s.in[0]].layout != NHWC || p.vals[s.out[0]].layout != NHWC || len(x) != 4 || len(y.Shape) != 4 {
 		return false
 	}
-	if r, ok := op.rows(x); !ok || x[0] == 0 || r.pictures != x[0] || r.in != x[1] || r.out != y.Shape[1] {
+	if r, ok := op.rows(x); !ok || x[0] == 0 || r.pictures != x[0] || r.in != x[1] || r.out != y.Shape[1] || r.k > highest {
 		return false
 	}
 	if f, ok := s.op.(interface{ packed() packed }); ok && f.packed().Bytes() > stripeSize.weights {
@@ -169,7 +181,7 @@ func (p *Program) cuttable(i int) bool {
 }
 
 // newChain makes a chain of steps, or returns nil where that would not pay.
-func (p *Program) newChain(members []int, threads int) *chain {
+func (p *Program) newChain(members []int, left *left) *chain {
 	c := &chain{steps: members}
 	saved := 0
 	for j, m := range members {
@@ -183,14 +195,7 @@ func (p *Program) newChain(members []int, threads int) *chain {
 			saved += p.bytes(y)
 		}
 	}
-	if !c.share(threads) {
-		return nil
-	}
-	count := c.count()
-	for _, q := range p.chains {
-		count += q.count()
-	}
-	if count > mostPasses {
+	if !c.share(p.threads, left) {
 		return nil
 	}
 	for j := range c.levels {
@@ -206,7 +211,7 @@ func (p *Program) newChain(members []int, threads int) *chain {
 		c.rings[i] = c.bytes
 		c.bytes += n
 	}
-	if c.bytes*threads > saved {
+	if c.bytes*p.threads > saved {
 		return nil
 	}
 	return c
@@ -214,7 +219,7 @@ func (p *Program) newChain(members []int, threads int) *chain {
 
 // share cuts the picture into segments, or returns false where that does not pay. The more of them each thread has, the better they even out, and the more is
 // computed twice.
-func (c *chain) share(threads int) bool {
+func (c *chain) share(threads int, left *left) bool {
 	last := &c.levels[len(c.levels)-1]
 	for each := min(mostSegments, last.out/(stripeSize.rows*threads)); each > 0; each-- {
 		if threads == 1 {
@@ -223,7 +228,8 @@ func (c *chain) share(threads int) bool {
 		segment := (last.out + each*threads - 1) / (each * threads)
 		segment = (segment + last.unit - 1) / last.unit * last.unit
 		stripe := c.stripe(segment)
-		if len(c.levels)*each*threads*((segment+stripe-1)/stripe) > mostPasses {
+		left.passes -= len(c.levels) * each * threads * ((segment + stripe - 1) / stripe)
+		if left.passes < 0 {
 			return false
 		}
 		c.segments, c.rings = nil, nil
@@ -244,30 +250,19 @@ func (c *chain) share(threads int) bool {
 
 // again is the share of the work that is done twice.
 func (c *chain) again() float64 {
+	rows := make([]int, len(c.levels))
+	for _, s := range c.segments {
+		for _, q := range s {
+			rows[q.level] += c.levels[q.level].parts[q.part].out
+		}
+	}
 	done, once := 0.0, 0.0
 	for j := range c.levels {
 		l := &c.levels[j]
-		rows := 0
-		for _, s := range c.segments {
-			for _, q := range s {
-				if q.level == j {
-					rows += l.parts[q.part].out
-				}
-			}
-		}
 		cost := float64(l.macs)/float64(l.pictures*l.out) + float64(l.rowOut)
-		done, once = done+float64(cost*float64(rows)), once+float64(cost*float64(l.out))
+		done, once = done+float64(cost*float64(rows[j])), once+float64(cost*float64(l.out))
 	}
 	return done/once - 1
-}
-
-// count is the number of passes over a picture.
-func (c *chain) count() int {
-	n := 0
-	for _, s := range c.segments {
-		n += len(s)
-	}
-	return n
 }
 
 // stripe returns how many rows of the result to compute at once.
@@ -291,7 +286,7 @@ func (c *chain) stripe(segment int) int {
 	return (rows + unit - 1) / unit * unit
 }
 
-// cut adds the segment of rows y0 to y1 of the result, or returns false where a window lies in the padding alone.
+// cut adds the segment of rows y0 to y1 of the result, or returns false where a window lies in the padding alone, or where too many parts differ.
 func (c *chain) cut(y0, y1, stripe int) bool {
 	n := len(c.levels)
 	if c.rings == nil {
@@ -321,10 +316,14 @@ func (c *chain) cut(y0, y1, stripe int) bool {
 				continue
 			}
 			in0, in1, top, bottom := l.under(from, to)
-			if in1 <= in0 || in0 < lo[j] {
+			if in1 <= in0 {
 				return false
 			}
-			q := pass{level: j, part: l.part(in1-in0, to-from, top, bottom), src: (in0 - lo[j]) * l.rowIn, dst: from * l.rowOut, res: from * l.rowOut}
+			part, ok := l.part(in1-in0, to-from, top, bottom)
+			if !ok {
+				return false
+			}
+			q := pass{level: j, part: part, src: (in0 - lo[j]) * l.rowIn, dst: from * l.rowOut, res: from * l.rowOut}
 			if j+1 < n {
 				needed, _, _, _ := c.levels[j+1].under(hi[j+2], hi[j+2]+1)
 				if needed = min(needed, from); needed > lo[j+1] {
@@ -342,45 +341,55 @@ func (c *chain) cut(y0, y1, stripe int) bool {
 	return true
 }
 
-// part returns the index of the level's operation for rows of that kind.
-func (l *level) part(in, out, top, bottom int) int {
-	for i, q := range l.parts {
-		if q.in == in && q.out == out && q.top == top && q.bottom == bottom {
-			return i
+// part returns the index of the level's operation for rows of that kind; ok is false where there are too many.
+func (l *level) part(in, out, top, bottom int) (index int, ok bool) {
+	q := part{in: in, out: out, top: top, bottom: bottom}
+	if i := slices.Index(l.parts, q); i >= 0 {
+		return i, true
+	}
+	l.parts = append(l.parts, q)
+	return len(l.parts) - 1, len(l.parts) <= mostParts
+}
+
+// scratch returns how many floats of scratch memory a worker will ask for.
+func (c *chain) scratch() int {
+	most := 0
+	for i := range c.levels {
+		for _, q := range c.levels[i].parts {
+			if o, ok := q.op.(scratcher); ok {
+				most = max(most, o.scratch(1))
+			}
 		}
 	}
-	l.parts = append(l.parts, part{in: in, out: out, top: top, bottom: bottom})
-	return len(l.parts) - 1
+	return most
 }
 
 // chainRun is a chain in a Session.
 type chainRun struct {
 	*chain
-	workers []chainWorker
-	team    *kernels.Team
-	timing  bool
-	at      []*args // of the members
+	crew   []chainWorker
+	parts  [][][]args // of each worker, by level
+	team   *kernels.Team
+	timing bool
+	at     []*args // of the members
 }
 
-// chainWorker is what a thread needs for itself.
+// chainWorker is what a thread has for itself.
 type chainWorker struct {
 	env   layer.Env
 	rings []byte
-	parts [][]args // by level
-	times []time.Duration
+	times [longestChain]time.Duration
 	err   error
 }
 
-// newChainRun makes room for a chain in a Session; args are those of the steps.
-func newChainRun(c *chain, threads int, all []args) *chainRun {
-	r := &chainRun{chain: c, workers: make([]chainWorker, threads)}
+// newChainRun returns a chain for a Session; all are the arguments of the Session's steps.
+func newChainRun(c *chain, crew []chainWorker, all []args) *chainRun {
+	r := &chainRun{chain: c, crew: crew}
 	for _, m := range c.steps {
 		r.at = append(r.at, &all[m])
 	}
-	for i := range r.workers {
-		w := &r.workers[i]
-		w.rings = tensor.Bytes(c.bytes)
-		w.times = make([]time.Duration, len(c.levels))
+	for range crew {
+		var levels [][]args
 		for j := range c.levels {
 			l := &c.levels[j]
 			parts := make([]args, len(l.parts))
@@ -392,8 +401,9 @@ func newChainRun(c *chain, threads int, all []args) *chainRun {
 					parts[k].in = append(parts[k].in, stripeOf(y, q.out))
 				}
 			}
-			w.parts = append(w.parts, parts)
+			levels = append(levels, parts)
 		}
+		r.parts = append(r.parts, levels)
 	}
 	return r
 }
@@ -405,51 +415,24 @@ func stripeOf(t *tensor.Tensor, rows int) *tensor.Tensor {
 	return tensor.View(t.DType(), s...)
 }
 
-// warm makes the system provide the memory.
-func (r *chainRun) warm() {
-	most := 0
-	for i := range r.levels {
-		for _, q := range r.levels[i].parts {
-			if o, ok := q.op.(scratcher); ok {
-				most = max(most, o.scratch(1))
-			}
-		}
-	}
-	for i := range r.workers {
-		w := &r.workers[i]
-		touch(w.rings)
-		touch(w.env.Bytes(4 * most))
-		w.env.Reset()
-	}
-}
-
-// memory is what the workers hold, in bytes.
-func (r *chainRun) memory() int {
-	n := 0
-	for i := range r.workers {
-		n += len(r.workers[i].rings) + r.workers[i].env.ScratchBytes()
-	}
-	return n
-}
-
 // run computes the chain's result, and adds to times, if they are not nil, what each member took.
 func (r *chainRun) run(e *layer.Env, times []time.Duration) error {
-	for i := range r.workers {
-		r.workers[i].err = nil
-		clear(r.workers[i].times)
+	for i := range r.crew {
+		r.crew[i].err = nil
+		clear(r.crew[i].times[:])
 	}
 	r.team, r.timing = e.Team, times != nil
 	tiles := r.pictures * len(r.segments)
 	e.Team.Run(r, tiles)
 	var err error
-	for i := range r.workers {
-		w := &r.workers[i]
+	for i := range r.crew {
+		w := &r.crew[i]
 		if err == nil {
 			err = w.err
 		}
 		for j, m := range r.steps {
 			if times != nil {
-				times[m] += w.times[j] / time.Duration(min(tiles, len(r.workers)))
+				times[m] += w.times[j] / time.Duration(min(tiles, len(r.crew)))
 			}
 		}
 	}
@@ -458,7 +441,7 @@ func (r *chainRun) run(e *layer.Env, times []time.Duration) error {
 
 // Tile computes a segment of a picture.
 func (r *chainRun) Tile(i, worker int) {
-	w := &r.workers[worker]
+	w := &r.crew[worker]
 	picture, segment := i/len(r.segments), r.segments[i%len(r.segments)]
 	last := len(r.levels) - 1
 	for k := range segment {
@@ -472,7 +455,7 @@ func (r *chainRun) Tile(i, worker int) {
 		}
 		l := &r.levels[q.level]
 		p := &l.parts[q.part]
-		a := &w.parts[q.level][q.part]
+		a := &r.parts[worker][q.level][q.part]
 		var src, dst []byte
 		if q.level == 0 {
 			src = r.at[0].in[0].Raw()[picture*l.in*l.rowIn:]

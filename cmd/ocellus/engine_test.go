@@ -502,7 +502,7 @@ func TestInspectStripes(t *testing.T) {
 	}
 	var got []string
 	for i, l := range r.Layers {
-		got = append(got, fmt.Sprint(l.Op, l.Stripes, r.mark(i)))
+		got = append(got, fmt.Sprint(l.Op, l.Stripes, r.marks()[i]))
 	}
 	if want := []string{"ToNHWC0 ", "Conv+Relu1┌", "Sigmoid1│", "Relu1│", "Sigmoid1│", "Relu1│", "Sigmoid1└", "ToNCHW0 "}; !slices.Equal(got, want) {
 		t.Errorf("layers %q, want %q", got, want)

@@ -157,8 +157,9 @@ func (r *inspection) layers(b *strings.Builder) {
 			columns[i].cells = append(columns[i].cells, s)
 		}
 	}
+	marks := r.marks()
 	for i, l := range r.Layers {
-		cells := []string{fmt.Sprint(i+1) + r.mark(i), l.Name, l.Op, outputsText(l.Outputs), count(l.Params), count(l.MACs)}
+		cells := []string{fmt.Sprint(i+1) + marks[i], l.Name, l.Op, outputsText(l.Outputs), count(l.Params), count(l.MACs)}
 		if timed {
 			cells = append(cells, fmt.Sprintf("%.3f", *l.MS), rate(*l.GFLOPS), fmt.Sprintf("%.1f%%", 100**l.Share))
 		}
@@ -182,21 +183,33 @@ func (r *inspection) layers(b *strings.Builder) {
 	}
 }
 
-// mark shows which layers go in stripes together, from the first to the last.
-func (r *inspection) mark(i int) string {
-	of := r.Layers[i].Stripes
-	same := func(l layerInfo) bool { return l.Stripes == of }
-	switch {
-	case !slices.ContainsFunc(r.Layers, func(l layerInfo) bool { return l.Stripes > 0 }):
-		return ""
-	case of == 0:
-		return " "
-	case !slices.ContainsFunc(r.Layers[:i], same):
-		return "┌"
-	case slices.ContainsFunc(r.Layers[i+1:], same):
-		return "│"
+// marks show which layers go in stripes together, from the first to the last of each.
+func (r *inspection) marks() []string {
+	marks := make([]string, len(r.Layers))
+	last := map[int]int{}
+	for i, l := range r.Layers {
+		if l.Stripes > 0 {
+			last[l.Stripes] = i
+		}
 	}
-	return "└"
+	if len(last) == 0 {
+		return marks
+	}
+	begun := map[int]bool{}
+	for i, l := range r.Layers {
+		switch {
+		case l.Stripes == 0:
+			marks[i] = " "
+		case !begun[l.Stripes]:
+			marks[i] = "┌"
+		case i == last[l.Stripes]:
+			marks[i] = "└"
+		default:
+			marks[i] = "│"
+		}
+		begun[l.Stripes] = true
+	}
+	return marks
 }
 
 // count writes a number of things, nothing for none.

@@ -45,7 +45,7 @@ var grey = card.Input{Order: "grey", Fit: "stretch", Std: []float64{255}}
 // New returns a Classifier for a Program of one output, [1,classes] with perhaps more dimensions of 1.
 func New(p *model.Program, c card.Card) (*Classifier, error) {
 	under := defaults
-	if in := p.Inputs(); len(in) == 1 && len(in[0].Shape) == 4 && (in[0].Shape[1] == 1 || in[0].Shape[3] == 1) {
+	if picture.Grey(p) {
 		under = grey
 	}
 	c.Input = c.Input.Over(under)

@@ -28,7 +28,7 @@ var defaults = card.Input{Order: "rgb", Fit: "crop", Mean: []float64{127.5}, Std
 // New returns an Embedder for a Program of one output, whose elements are the vector.
 func New(p *model.Program, c card.Card) (*Embedder, error) {
 	c.Input = c.Input.Over(defaults)
-	if in := p.Inputs(); len(in) == 1 && len(in[0].Shape) == 4 && (in[0].Shape[1] == 1 || in[0].Shape[3] == 1) {
+	if picture.Grey(p) {
 		c.Input.Order = "grey"
 	}
 	net, err := picture.New(p, c.Input)

@@ -93,6 +93,16 @@ func InputSize(p *model.Program) (w, h int, err error) {
 	return w, h, nil
 }
 
+// Grey says whether a Program takes pictures of one channel.
+func Grey(p *model.Program) bool {
+	in := p.Inputs()
+	if len(in) != 1 {
+		return false
+	}
+	_, _, channels, _, ok := layout(in[0])
+	return ok && channels == 1
+}
+
 // New returns a Net for a Program of one input, [1,C,H,W] or [1,H,W,C] with 1 or 3 channels.
 func New(p *model.Program, in card.Input) (*Net, error) {
 	w, h, err := InputSize(p)

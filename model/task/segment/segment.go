@@ -47,7 +47,7 @@ var defaults = card.Input{
 // [1,h,w] or [1,1,h,w] integers.
 func New(p *model.Program, c card.Card) (*Segmenter, error) {
 	c.Input = c.Input.Over(defaults)
-	if in := p.Inputs(); len(in) == 1 && len(in[0].Shape) == 4 && (in[0].Shape[1] == 1 || in[0].Shape[3] == 1) {
+	if picture.Grey(p) {
 		c.Input.Order = "grey"
 	}
 	net, err := picture.New(p, c.Input)
