@@ -284,7 +284,7 @@ func TestStripesAreFoundCheaply(t *testing.T) {
 			return b.Add(b.name("max"), &layer.MaxPool{Window: w}, y)
 		}),
 	} {
-		for _, threads := range []int{1, 2, 1 << 40} {
+		for _, threads := range []int{1, 2, 1 << 30} {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			compile(t, graph, threads)
