@@ -1,9 +1,11 @@
 package model
 
 import (
+	"encoding/binary"
 	"slices"
 
 	"github.com/ocellus-vision/ocellus/model/layer"
+	"github.com/ocellus-vision/ocellus/model/tensor"
 )
 
 // least is the smallest normal float32.
@@ -25,8 +27,7 @@ func (p *ir) dropDenormals(consume bool) {
 			continue
 		}
 		for i, v := range o.in {
-			w := v.floats()
-			if w == nil || !slices.ContainsFunc(w, denormal) {
+			if v.floats() == nil || !anyDenormal(v.info.Value) {
 				continue
 			}
 			if clean[v] == nil {
@@ -41,6 +42,25 @@ func (p *ir) dropDenormals(consume bool) {
 			o.in[i] = clean[v]
 		}
 	}
+}
+
+// anyDenormal says whether an element of a float32 constant is denormal. It is asked of all weights of a network, so it takes them two by two, and looks closer only where
+// an exponent is 0, as that of zero is.
+func anyDenormal(t *tensor.Tensor) bool {
+	const exponents, ones = 0x7f800000_7f800000, 0x00800000_00800000
+	var a, b uint64 // the first bit of a half is set by an exponent of 0
+	raw := t.Raw()
+	for ; len(raw) >= 32; raw = raw[32:] {
+		a |= binary.LittleEndian.Uint64(raw)&exponents - ones
+		b |= binary.LittleEndian.Uint64(raw[8:])&exponents - ones
+		a |= binary.LittleEndian.Uint64(raw[16:])&exponents - ones
+		b |= binary.LittleEndian.Uint64(raw[24:])&exponents - ones
+	}
+	w := t.Float32s()
+	if (a|b)&0x80000000_80000000 == 0 {
+		w = w[len(w)-len(raw)/4:]
+	}
+	return slices.ContainsFunc(w, denormal)
 }
 
 // normalOnly makes denormal elements zero.
