@@ -24,6 +24,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ocellus-vision/ocellus/cmd/internal/pictures"
 	"github.com/ocellus-vision/ocellus/cmd/internal/sources"
 	"github.com/ocellus-vision/ocellus/cmd/internal/tasks"
@@ -265,6 +267,9 @@ func TestInterruptTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
+	if _, err := unix.FcntlInt(w.Fd(), unix.F_SETPIPE_SZ, 4096); err != nil { // a few frames fill it
+		t.Fatal(err)
+	}
 	cmd.Stdout = w
 	begin(t, cmd)
 	w.Close()
