@@ -23,8 +23,8 @@ type Session struct {
 	args   []args           // of each step
 	times  []time.Duration  // of each step; nil unless timing
 	taken  []uint8          // of each guard; see isTaken
-	chains map[*chain]*chainRun
-	crew   []chainWorker // for all chains, which run one after the other
+	chains []*chainRun      // of the Program's chains
+	crew   []chainWorker    // for all chains, which run one after the other
 	watch  watch
 }
 
@@ -67,13 +67,13 @@ func (p *Program) NewSession() *Session {
 		s.fill(a.out, st.out)
 	}
 	if len(p.chains) > 0 {
-		s.chains, s.crew = make(map[*chain]*chainRun, len(p.chains)), make([]chainWorker, p.threads)
+		s.crew = make([]chainWorker, p.threads)
 		for i := range s.crew {
 			s.crew[i].rings = s.arena[p.arena+i*p.rings:][:p.rings]
 		}
 	}
 	for _, c := range p.chains {
-		s.chains[c] = newChainRun(c, s.crew, s.args)
+		s.chains = append(s.chains, newChainRun(c, s.crew, s.args))
 	}
 	s.warm()
 	return s
@@ -202,7 +202,7 @@ func (s *Session) steps(ctx context.Context) error {
 			s.env.Reset()
 			switch {
 			case st.chain != nil:
-				err = s.chains[st.chain].run(&s.env, s.times)
+				err = s.chains[st.chain.number-1].run(&s.env, s.times)
 			case st.dynamic:
 				err = s.dynamic(st, s.ops[i], a)
 			default:
