@@ -9,7 +9,7 @@ package asm
 //go:noescape
 func Depthwise3x3S1x7F32AVX512(args *DepthwiseArgs)
 
-// Depthwise3x3S1Downx7F32AVX512 computes Blocks blocks of 16 channels of depthwise convolution with a 3x3 window, stride 1 along the row; see DepthwiseArgs. The weights of blocks lie 640 bytes apart. A window leaves the picture by at most 1 at the left or right. Its strides along rows and columns are the same.
+// Depthwise3x3S1Downx7F32AVX512 computes Blocks blocks of 16 channels of depthwise convolution with a 3x3 window, stride 1 along the row; see DepthwiseArgs. The weights of blocks lie 640 bytes apart. A window leaves the picture by at most 1 at the left or right. Its strides along rows and columns are the same, and so are Pixel and DstPixel.
 //
 //go:noescape
 func Depthwise3x3S1Downx7F32AVX512(args *DepthwiseArgs)
@@ -19,7 +19,7 @@ func Depthwise3x3S1Downx7F32AVX512(args *DepthwiseArgs)
 //go:noescape
 func Depthwise3x3S2x7F32AVX512(args *DepthwiseArgs)
 
-// Depthwise3x3S2Downx7F32AVX512 computes Blocks blocks of 16 channels of depthwise convolution with a 3x3 window, stride 2 along the row; see DepthwiseArgs. The weights of blocks lie 640 bytes apart. A window leaves the picture by at most 1 at the left or right. Its strides along rows and columns are the same.
+// Depthwise3x3S2Downx7F32AVX512 computes Blocks blocks of 16 channels of depthwise convolution with a 3x3 window, stride 2 along the row; see DepthwiseArgs. The weights of blocks lie 640 bytes apart. A window leaves the picture by at most 1 at the left or right. Its strides along rows and columns are the same, and so are Pixel and DstPixel.
 //
 //go:noescape
 func Depthwise3x3S2Downx7F32AVX512(args *DepthwiseArgs)

@@ -84,7 +84,9 @@ const (
 	zeroSpan   = 17             // input pixels under the widest tile of asm
 	smallTaps  = 1 << 12        // taps of a block of channels that are worth a tile
 	largeTaps  = 12 * smallTaps // and as many as it should have: some tens of microseconds
-	downTaps   = 32 * smallTaps // and where it goes down the rows: the farther the better
+	downTaps   = 32 * smallTaps // and where it goes down the rows
+	bandRows   = 28             // output rows of such a tile: more would touch more pages than prefetchers follow
+	splitRows  = 7              // and where blocks share cache lines, which have to wait for the next block
 )
 
 // zeroFloats is a run of zeros that all plans read.
@@ -224,21 +226,30 @@ func checkWindow(name string, s *Conv2D) {
 // split cuts the work of a picture into tiles that take some microseconds: by channels as long as the pieces of a pixel stay long, then by
 // rows. It returns how many groups of channels there are, and the rows of a band.
 //
-// Tiles that go down the rows do so as far as the threads allow. Elsewhere the input of a tile fits in a second-level cache.
+// Tiles that go down the rows do so for bandRows or splitRows, and share a band's channels where there are threads that lack work. Elsewhere the input of a tile
+// fits in a second-level cache, and where the picture does not, pixels stay whole: memory is read faster in order.
 func (d *Depthwise) split(down bool, n, threads int) (groups, perBand int) {
 	s := &d.shape
 	const cache = 256 << 10
 	blocks := (s.C + laneBlock - 1) / laneBlock
-	row := d.ow * s.KH * s.KW * blocks
-	groups = max(1, min(d.oh*row/smallTaps, blocks/4))
-	bands := d.oh * row / groups / largeTaps
+	taps := d.oh * d.ow * s.KH * s.KW * blocks
+	groups = max(1, min(taps/smallTaps, blocks/4))
+	if 4*s.C*(s.H*s.W+d.oh*d.ow) > 4*cache {
+		groups = 1
+	}
+	bands := max(taps/groups/largeTaps, d.oh*s.SH*s.W*4*s.C/groups/cache)
 	if down {
-		bands = d.oh * row / groups / downTaps
-		if threads > 1 {
-			bands = max(bands, min(d.oh*row/groups/smallTaps, (4*threads-1)/(groups*n)+1))
+		rows := bandRows
+		if s.C%laneBlock != 0 {
+			rows = splitRows
 		}
-	} else {
-		bands = max(bands, d.oh*s.SH*s.W*4*s.C/groups/cache)
+		bands = (d.oh + rows - 1) / rows
+		tiles := 1
+		if threads > 1 {
+			tiles = min(taps/smallTaps, (4*threads-1)/n+1)
+		}
+		groups = max(1, min(tiles/bands, blocks/4))
+		bands = max(bands, tiles/groups)
 	}
 	bands = max(1, min(d.oh, bands))
 	return groups, (d.oh + bands - 1) / bands
@@ -361,7 +372,7 @@ func (d *Depthwise) Run(t *Team, dst, src []float32, w *DepthwiseWeights, act Ac
 // run computes n pictures.
 func (k *depthwiseTask) run(t *Team, n int) {
 	d := k.plan
-	k.down = d.downWindow != windowAny && depthwiseDown(k.isa)
+	k.down = d.downWindow != windowAny && depthwiseDown(k.isa) && (strides || d.shape.SH == 1 || d.shape.C%(2*laneBlock) != 0)
 	k.groups, k.perBand = d.split(k.down, n, t.Threads())
 	k.bands = (d.oh + k.perBand - 1) / k.perBand
 	t.Run(k, n*k.bands*k.groups)

@@ -8,10 +8,10 @@ func WithoutDotProducts() (restore func()) {
 	return func() { dotProducts = old }
 }
 
-// WithTraits makes the CPU one that has units for shuffles beside those for multiply-adds, or not, and one whose first-level cache loses rows a large power of two
-// apart, or not; it returns a function that undoes it. It must not be called while kernels run.
-func WithTraits(hasSpreads, doesEvict bool) (restore func()) {
-	s, e := spreads, evicts
-	spreads, evicts = hasSpreads, doesEvict
-	return func() { spreads, evicts = s, e }
+// WithTraits makes the CPU one that has all of the traits by which CPUs of one instruction set differ (spreads, strides, evicts), or none; it returns a function that
+// undoes it. It must not be called while kernels run.
+func WithTraits(has bool) (restore func()) {
+	a, b, c := spreads, strides, evicts
+	spreads, strides, evicts = has, has, has
+	return func() { spreads, strides, evicts = a, b, c }
 }

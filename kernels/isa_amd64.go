@@ -16,7 +16,7 @@ func detect() []ISA {
 	dotProducts[AVX2] = cpuid.CPU.Supports(cpuid.AVXVNNI)
 	dotProducts[AVX512] = cpuid.CPU.Supports(cpuid.AVX512VNNI)
 	intel := cpuid.CPU.VendorID == cpuid.Intel
-	spreads = !intel
+	spreads, strides = !intel, !intel
 	evicts = !intel || cpuid.CPU.Cache.L1D < 48<<10 // twelve ways keep what their tiles read
 	return isas
 }

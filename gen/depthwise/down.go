@@ -14,7 +14,7 @@ import (
 //
 // It is for vectors of a cache line: nothing else of the line is needed soon.
 func (t target) down(win window) {
-	start(win.downName(t.name), win.runsDoc(win.downName(t.name), t.lanes)+" Its strides along rows and columns are the same.", 0)
+	start(win.downName(t.name), win.runsDoc(win.downName(t.name), t.lanes)+" Its strides along rows and columns are the same, and so are Pixel and DstPixel.", 0)
 	local := func() Mem { return AllocLocal(8) }
 	rows, rowStep, ys := local(), local(), local()
 	blocks, top := local(), local() // blocks left; the block's first output
@@ -82,20 +82,25 @@ func (t target) down(win window) {
 			ADDQ(src, r)
 			CMOVQLT(zero, r)
 		}
+		// prefetch fetches input q of the row that tmp leads to, inside the picture or not, and the q-th of the outputs to be stored. Where a pixel
+		// spans two lines, the channels before have fetched the first. With a step there are more lines than cache that can wait for them.
+		prefetch := func(q int) {
+			if win.sw == 1 && q < p {
+				PREFETCHT0(pixels.From(dst, q).Offset(tap - 1))
+			}
+			if win.sw == 1 || 0 < q && q < min(last, 8) {
+				PREFETCHT0(pixels.From(tmp, q).Offset(tap - 1))
+			}
+		}
 		// multiply adds the products of that kernel row, and those of the same inputs in the other rows of outputs.
 		multiply := func(i, outputs int) {
 			address(i, false, row)
 			if last > 8 {
 				LEAQ(Mem{Base: row, Index: s1, Scale: 8}, row8)
 			}
-			if outputs == sets && i >= win.kw-win.sw {
+			ahead := outputs == sets && i >= win.kw-win.sw // the row is under the next outputs, and not under these
+			if ahead {
 				address(i, true, tmp)
-				for q := 1; q < min(last, 8); q++ {
-					// Where a pixel spans two lines, the channels before have fetched the first.
-					m := pixel(tmp, nil, q)
-					m.Disp += tap - 1
-					PREFETCHT0(m)
-				}
 			}
 			if o := i / win.sw; i%win.sw == 0 && o < outputs {
 				VMOVUPS(Mem{Base: w}, acc(o)[0])
@@ -104,6 +109,9 @@ func (t target) down(win window) {
 				}
 			}
 			for q := range last + 1 {
+				if ahead {
+					prefetch(q)
+				}
 				in := free[q%len(free)]
 				switch q {
 				case 0:
@@ -128,7 +136,9 @@ func (t target) down(win window) {
 				multiply(i, outputs)
 			}
 			t.act(fmt.Sprintf("%sleft%d", label, outputs), acc(0), free)
-			at.store(acc(0))
+			for x, a := range acc(0) {
+				VMOVUPS(a, pixels.From(dst, x))
+			}
 			ADDQ(at.dstRow, dst)
 			ADDQ(rowStep, table)
 			for o := range outputs - 1 {

@@ -1,5 +1,5 @@
 // Command benchtable reads the output of the kernels' benchmarks and prints Markdown tables: for each instruction set a row for each problem, with its
-// rate on one thread, its share of the multiply-add peak or the bytes that it moves, and how much faster two threads are.
+// rate on one thread, its share of the multiply-add peak or the bytes that it moves, its time over that of its bound, and how much faster two threads are.
 //
 //	go test -run '^$' -bench Kernels ./kernels | go run ./internal/benchtable
 package main
@@ -18,6 +18,7 @@ import (
 type row struct {
 	name                string
 	peak, gflops, bytes float64 // on one thread: percent, GFLOP/s, GB/s
+	bound               float64 // time over that of what bounds it; 0 where it was not measured
 	two                 float64 // rate of two threads over that of one; 0 where it was not measured
 }
 
@@ -56,7 +57,7 @@ func parse(r io.Reader) (isas []string, rows map[string][]*row, err error) {
 		x := find(isa, name)
 		switch threads {
 		case "1":
-			x.peak, x.gflops, x.bytes = values["%peak"], values["GFLOP/s"], values["GB/s"]
+			x.peak, x.gflops, x.bytes, x.bound = values["%peak"], values["GFLOP/s"], values["GB/s"], values["xbound"]
 		case "2":
 			if x.bytes > 0 {
 				x.two = values["GB/s"] / x.bytes
@@ -69,16 +70,19 @@ func parse(r io.Reader) (isas []string, rows map[string][]*row, err error) {
 // write prints a table for each instruction set.
 func write(w io.Writer, isas []string, rows map[string][]*row) {
 	for _, isa := range isas {
-		fmt.Fprintf(w, "\n%s\n\n| kernel and shape | GFLOP/s | of peak | GB/s | two threads |\n|---|---:|---:|---:|---:|\n", isa)
+		fmt.Fprintf(w, "\n%s\n\n| kernel and shape | GFLOP/s | of peak | GB/s | over bound | two threads |\n|---|---:|---:|---:|---:|---:|\n", isa)
 		for _, x := range rows[isa] {
-			flops, peak, two := "", "", ""
+			flops, peak, bound, two := "", "", "", ""
 			if x.gflops > 0 {
 				flops, peak = fmt.Sprintf("%.0f", x.gflops), fmt.Sprintf("%.0f %%", x.peak)
+			}
+			if x.bound > 0 {
+				bound = fmt.Sprintf("%.2fx", x.bound)
 			}
 			if x.two > 0 {
 				two = fmt.Sprintf("%.2fx", x.two)
 			}
-			fmt.Fprintf(w, "| %s | %s | %s | %.0f | %s |\n", x.name, flops, peak, x.bytes, two)
+			fmt.Fprintf(w, "| %s | %s | %s | %.0f | %s | %s |\n", x.name, flops, peak, x.bytes, bound, two)
 		}
 	}
 }

@@ -20,23 +20,23 @@ func channelCases() []channelCase {
 		{"ChannelSum", 1, func(m *Mem, rows, c int) Case {
 			src := m.F32(rows * c)
 			got, want := m.Out("dst", c)
-			return Case{func(t *kernels.Team) { kernels.ChannelSum(t, got, src) }, func() { ref.ChannelSum(want, src) }}
+			return Case{Fast: func(t *kernels.Team) { kernels.ChannelSum(t, got, src) }, Ref: func() { ref.ChannelSum(want, src) }}
 		}},
 		{"ChannelDot", 2, func(m *Mem, rows, c int) Case {
 			a, b := m.F32(rows*c), m.F32(rows*c)
 			got, want := m.Out("dst", c)
-			return Case{func(t *kernels.Team) { kernels.ChannelDot(t, got, a, b) }, func() { ref.ChannelDot(want, a, b) }}
+			return Case{Fast: func(t *kernels.Team) { kernels.ChannelDot(t, got, a, b) }, Ref: func() { ref.ChannelDot(want, a, b) }}
 		}},
 		{"PReLUSlopeGrad", 2, func(m *Mem, rows, c int) Case {
 			dy, x := m.F32(rows*c), m.F32(rows*c)
 			got, want := m.Out("dslope", c)
-			return Case{func(t *kernels.Team) { kernels.PReLUSlopeGrad(t, got, dy, x) }, func() { ref.PReLUSlopeGrad(want, dy, x) }}
+			return Case{Fast: func(t *kernels.Team) { kernels.PReLUSlopeGrad(t, got, dy, x) }, Ref: func() { ref.PReLUSlopeGrad(want, dy, x) }}
 		}},
 		{"BatchNormStats", 1, func(m *Mem, rows, c int) Case {
 			src := m.F32(rows * c)
 			mean, wantMean := m.Out("mean", c)
 			variance, wantVariance := m.Out("variance", c)
-			return Case{func(t *kernels.Team) { kernels.BatchNormStats(t, mean, variance, src) }, func() { ref.BatchNormStats(wantMean, wantVariance, src) }}
+			return Case{Fast: func(t *kernels.Team) { kernels.BatchNormStats(t, mean, variance, src) }, Ref: func() { ref.BatchNormStats(wantMean, wantVariance, src) }}
 		}},
 	}
 	for _, act := range []kernels.Act{acts[0], relu, relu6, leaky} {
@@ -50,16 +50,16 @@ func channelCases() []channelCase {
 				sum, wantSum := m.Out("sum", c)
 				dot, wantDot := m.Out("dot", c)
 				return Case{
-					func(t *kernels.Team) { kernels.BatchNormGradSums(t, sum, dot, dy, x, y, mean, act) },
-					func() { ref.BatchNormGradSums(wantSum, wantDot, dy, x, y, mean, act) },
+					Fast: func(t *kernels.Team) { kernels.BatchNormGradSums(t, sum, dot, dy, x, y, mean, act) },
+					Ref:  func() { ref.BatchNormGradSums(wantSum, wantDot, dy, x, y, mean, act) },
 				}
 			}},
 			channelCase{"BatchNormGradInput" + actName(act), streams + 1, func(m *Mem, rows, c int) Case {
 				dy, x, y, a, b, k := m.F32(rows*c), m.F32(rows*c), actResult(m, rows*c, act), m.F32(c), m.F32(c), m.F32(c)
 				got, want := m.Out("dx", rows*c)
 				return Case{
-					func(t *kernels.Team) { kernels.BatchNormGradInput(t, got, dy, x, y, a, b, k, act) },
-					func() { ref.BatchNormGradInput(want, dy, x, y, a, b, k, act) },
+					Fast: func(t *kernels.Team) { kernels.BatchNormGradInput(t, got, dy, x, y, a, b, k, act) },
+					Ref:  func() { ref.BatchNormGradInput(want, dy, x, y, a, b, k, act) },
 				}
 			}},
 			channelCase{"BatchNormGrad" + actName(act), streams + 1, func(m *Mem, rows, c int) Case {
@@ -69,10 +69,10 @@ func channelCases() []channelCase {
 				dgain, wantGain := m.Out("dgain", c)
 				dbias, wantBias := m.Out("dbias", c)
 				return Case{
-					func(t *kernels.Team) {
+					Fast: func(t *kernels.Team) {
 						kernels.BatchNormGrad(t, dx, dgain, dbias, dy, x, y, act, gain, mean, variance, 1e-5)
 					},
-					func() { ref.BatchNormGrad(wantDx, wantGain, wantBias, dy, x, y, act, gain, mean, variance, 1e-5) },
+					Ref: func() { ref.BatchNormGrad(wantDx, wantGain, wantBias, dy, x, y, act, gain, mean, variance, 1e-5) },
 				}
 			}})
 	}

@@ -49,6 +49,7 @@ func depthwiseProblem(s kernels.Conv2D, bias bool, act kernels.Act) Problem {
 			return Case{
 				Fast: func(t *kernels.Team) { d.Run(t, got, src, p, act) },
 				Ref:  func() { ref.Depthwise(want, src, w, b, &s, act) },
+				Move: moved(got, src, w),
 			}
 		},
 	}

@@ -19,10 +19,12 @@ type Problem struct {
 	Build func(m *Mem) Case
 }
 
-// Case is a built problem. Fast runs the kernel through dispatch; Ref runs the plain definition on outputs of its own.
+// Case is a built problem. Fast runs the kernel through dispatch; Ref runs the plain definition on outputs of its own. Move, which few have, reads Fast's
+// inputs and writes its outputs once, and computes nothing.
 type Case struct {
 	Fast func(t *kernels.Team)
 	Ref  func()
+	Move func()
 }
 
 // Family is the part of the list that belongs to one kernel.

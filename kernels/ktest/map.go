@@ -80,6 +80,7 @@ func (f unaryMap) problem(n, offset int, inPlace bool) Problem {
 			}
 			return Case{
 				Fast: func(*kernels.Team) { f.fast(got, from) },
+				Move: moved(got, from),
 				Ref: func() {
 					for i, x := range src {
 						want[i] = f.ref(x)
@@ -134,6 +135,7 @@ func (f binaryMap) problem(n int, inPlace bool) Problem {
 			}
 			return Case{
 				Fast: func(*kernels.Team) { f.fast(got, a, from) },
+				Move: moved(got, a, from),
 				Ref: func() {
 					for i := range want {
 						want[i] = f.ref(a[i], b[i])

@@ -21,7 +21,7 @@ func optimCases() []optimCase {
 			w, wantW := m.InOut("w", n)
 			v, wantV := m.InOut("v", n)
 			g := m.F32(n)
-			return Case{func(t *kernels.Team) { kernels.SGDStep(t, w, v, g, s) }, func() { s.Step(wantW, wantV, g) }}
+			return Case{Fast: func(t *kernels.Team) { kernels.SGDStep(t, w, v, g, s) }, Ref: func() { s.Step(wantW, wantV, g) }}
 		}}
 	}
 	return []optimCase{
@@ -37,12 +37,12 @@ func optimCases() []optimCase {
 				v[i] = ref.Abs(v[i])
 				wantV[i] = v[i]
 			}
-			return Case{func(t *kernels.Team) { kernels.AdamWStep(t, w, a, v, g, s) }, func() { s.Step(wantW, wantA, wantV, g) }}
+			return Case{Fast: func(t *kernels.Team) { kernels.AdamWStep(t, w, a, v, g, s) }, Ref: func() { s.Step(wantW, wantA, wantV, g) }}
 		}},
 		{"Lerp", 3, func(m *Mem, n int) Case {
 			dst, want := m.InOut("dst", n)
 			src := m.F32(n)
-			return Case{func(t *kernels.Team) { kernels.Lerp(t, dst, src, 1e-3) }, func() { ref.Lerp(want, src, 1e-3) }}
+			return Case{Fast: func(t *kernels.Team) { kernels.Lerp(t, dst, src, 1e-3) }, Ref: func() { ref.Lerp(want, src, 1e-3) }}
 		}},
 		{"SumSquares", 1, func(m *Mem, n int) Case {
 			x := m.F32(n)
@@ -51,7 +51,7 @@ func optimCases() []optimCase {
 				d[0] = float32(s)
 				d[1] = float32(s - float64(d[0]))
 			}
-			return Case{func(t *kernels.Team) { split(got, kernels.SumSquares(t, x)) }, func() { split(want, ref.SumSquares(x)) }}
+			return Case{Fast: func(t *kernels.Team) { split(got, kernels.SumSquares(t, x)) }, Ref: func() { split(want, ref.SumSquares(x)) }}
 		}},
 	}
 }

@@ -38,6 +38,7 @@ func poolProblem(kind kernels.PoolKind, s kernels.Pool2D) Problem {
 			return Case{
 				Fast: func(t *kernels.Team) { p.Run(t, got, src) },
 				Ref:  func() { ref.Pool(want, src, kind, &s) },
+				Move: moved(got, src),
 			}
 		},
 	}
