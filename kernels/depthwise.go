@@ -249,7 +249,7 @@ func (d *Depthwise) split(down bool, n, threads int) (groups, perBand int) {
 			tiles = min(taps/smallTaps, (4*threads-1)/n+1)
 		}
 		groups = max(1, min(tiles/bands, blocks/4))
-		bands = max(bands, tiles/groups)
+		bands = max(bands, (tiles+groups-1)/groups)
 	}
 	bands = max(1, min(d.oh, bands))
 	return groups, (d.oh + bands - 1) / bands
