@@ -50,7 +50,7 @@ GLOBL gemmEvenBytes<>(SB), RODATA|NOPTR, $32
 
 // func Gemm6x16I8AVXVNNI(args *GemmArgs)
 // Requires: AVX, AVX2, CMOV, MMX+
-TEXT ·Gemm6x16I8AVXVNNI(SB), NOSPLIT, $168-8
+TEXT ·Gemm6x16I8AVXVNNI(SB), NOSPLIT, $176-8
 	MOVQ args+0(FP), AX
 	MOVQ (AX), BX
 	MOVQ BX, (SP)
@@ -62,6 +62,8 @@ TEXT ·Gemm6x16I8AVXVNNI(SB), NOSPLIT, $168-8
 	MOVQ BX, 24(SP)
 	MOVQ 136(AX), BX
 	MOVQ BX, 32(SP)
+	MOVQ 184(AX), BX
+	MOVQ BX, 40(SP)
 	MOVQ 128(AX), CX
 	MOVQ 120(AX), DX
 	CMPQ CX, $0x10
@@ -155,7 +157,7 @@ tile6x16start:
 	TESTQ        BP, BP
 	JEQ          tile6x16table
 	MOVQ         80(AX), R15
-	MOVQ         184(AX), R13
+	MOVQ         40(SP), R13
 	ADDQ         R14, R13
 	MOVQ         (SP), AX
 	LEAQ         (AX)(R15*4), AX
@@ -170,19 +172,19 @@ tile6x16start:
 tile6x16table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile6x16end
 
 tile6x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -208,7 +210,7 @@ tile6x16step:
 	LEAQ    (BP)(DI*4), DI
 	CMOVQLT R15, DI
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -368,7 +370,6 @@ tile6x16ks:
 	BYTE         $0x6d
 	BYTE         $0x50
 	BYTE         $0xf9
-	PREFETCHT1   64(R13)
 	VMOVUPS      128(R14), Y0
 	VMOVUPS      160(R14), Y1
 	VPBROADCASTD 8(AX)(R15*4), Y2
@@ -443,7 +444,6 @@ tile6x16ks:
 	BYTE         $0x6d
 	BYTE         $0x50
 	BYTE         $0xf9
-	PREFETCHT1   128(R13)
 	VMOVUPS      192(R14), Y0
 	VMOVUPS      224(R14), Y1
 	VPBROADCASTD 12(AX)(R15*4), Y2
@@ -518,8 +518,7 @@ tile6x16ks:
 	BYTE         $0x6d
 	BYTE         $0x50
 	BYTE         $0xf9
-	PREFETCHT1   192(R13)
-	ADDQ         $+256, R13
+	ADDQ         $0x40, R13
 	ADDQ         $+256, R14
 	ADDQ         $0x04, R15
 	CMPQ         R15, $-4
@@ -604,8 +603,6 @@ tile6x16k:
 	BYTE         $0x6d
 	BYTE         $0x50
 	BYTE         $0xf9
-	PREFETCHT1   (R13)
-	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile6x16k
@@ -615,8 +612,8 @@ tile6x16summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile6x16end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile6x16step
 
@@ -783,6 +780,9 @@ tile6x16next:
 	ADDQ DX, (SP)
 	MOVQ 112(AX), DX
 	ADDQ DX, 8(SP)
+	MOVQ 80(AX), DX
+	SHLQ $0x04, DX
+	ADDQ DX, 40(SP)
 	DECQ 32(SP)
 	JNZ  tile6x16
 	JMP  done
@@ -844,7 +844,7 @@ tile5x16start:
 	TESTQ        BP, BP
 	JEQ          tile5x16table
 	MOVQ         80(AX), R15
-	MOVQ         184(AX), R13
+	MOVQ         40(SP), R13
 	ADDQ         R14, R13
 	MOVQ         (SP), AX
 	LEAQ         (AX)(R15*4), AX
@@ -858,19 +858,19 @@ tile5x16start:
 tile5x16table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile5x16end
 
 tile5x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -892,7 +892,7 @@ tile5x16step:
 	LEAQ    (BP)(SI*4), SI
 	CMOVQLT R15, SI
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -1239,8 +1239,8 @@ tile5x16summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile5x16end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile5x16step
 
@@ -1438,7 +1438,7 @@ tile4x16start:
 	TESTQ        BP, BP
 	JEQ          tile4x16table
 	MOVQ         80(AX), R15
-	MOVQ         184(AX), R13
+	MOVQ         40(SP), R13
 	ADDQ         R14, R13
 	MOVQ         (SP), AX
 	LEAQ         (AX)(R15*4), AX
@@ -1451,19 +1451,19 @@ tile4x16start:
 tile4x16table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile4x16end
 
 tile4x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -1481,7 +1481,7 @@ tile4x16step:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -1768,8 +1768,8 @@ tile4x16summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile4x16end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile4x16step
 
@@ -1937,7 +1937,7 @@ tile3x16start:
 	TESTQ        BP, BP
 	JEQ          tile3x16table
 	MOVQ         80(AX), R15
-	MOVQ         184(AX), R13
+	MOVQ         40(SP), R13
 	ADDQ         R14, R13
 	MOVQ         (SP), AX
 	LEAQ         (AX)(R15*4), AX
@@ -1949,19 +1949,19 @@ tile3x16start:
 tile3x16table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile3x16end
 
 tile3x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -1975,7 +1975,7 @@ tile3x16step:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -2202,8 +2202,8 @@ tile3x16summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile3x16end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile3x16step
 
@@ -2341,7 +2341,7 @@ tile2x16start:
 	TESTQ        BP, BP
 	JEQ          tile2x16table
 	MOVQ         80(AX), R15
-	MOVQ         184(AX), R13
+	MOVQ         40(SP), R13
 	ADDQ         R14, R13
 	MOVQ         (SP), AX
 	LEAQ         (AX)(R15*4), AX
@@ -2352,19 +2352,19 @@ tile2x16start:
 tile2x16table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile2x16end
 
 tile2x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -2374,7 +2374,7 @@ tile2x16step:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -2541,8 +2541,8 @@ tile2x16summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile2x16end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile2x16step
 
@@ -2650,7 +2650,7 @@ tile1x16start:
 	TESTQ        BP, BP
 	JEQ          tile1x16table
 	MOVQ         80(AX), R15
-	MOVQ         184(AX), R13
+	MOVQ         40(SP), R13
 	ADDQ         R14, R13
 	MOVQ         (SP), AX
 	LEAQ         (AX)(R15*4), AX
@@ -2660,25 +2660,25 @@ tile1x16start:
 tile1x16table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile1x16end
 
 tile1x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -2785,8 +2785,8 @@ tile1x16summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile1x16end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile1x16step
 
@@ -2911,7 +2911,7 @@ tile6x16raggedstart:
 	TESTQ        BP, BP
 	JEQ          tile6x16raggedtable
 	MOVQ         80(AX), R15
-	MOVQ         184(AX), R13
+	MOVQ         40(SP), R13
 	ADDQ         R14, R13
 	MOVQ         (SP), AX
 	LEAQ         (AX)(R15*4), AX
@@ -2926,19 +2926,19 @@ tile6x16raggedstart:
 tile6x16raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile6x16raggedend
 
 tile6x16raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -2964,7 +2964,7 @@ tile6x16raggedstep:
 	LEAQ    (BP)(DI*4), DI
 	CMOVQLT R15, DI
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -3124,7 +3124,6 @@ tile6x16raggedks:
 	BYTE         $0x6d
 	BYTE         $0x50
 	BYTE         $0xf9
-	PREFETCHT1   64(R13)
 	VMOVUPS      128(R14), Y0
 	VMOVUPS      160(R14), Y1
 	VPBROADCASTD 8(AX)(R15*4), Y2
@@ -3199,7 +3198,6 @@ tile6x16raggedks:
 	BYTE         $0x6d
 	BYTE         $0x50
 	BYTE         $0xf9
-	PREFETCHT1   128(R13)
 	VMOVUPS      192(R14), Y0
 	VMOVUPS      224(R14), Y1
 	VPBROADCASTD 12(AX)(R15*4), Y2
@@ -3274,8 +3272,7 @@ tile6x16raggedks:
 	BYTE         $0x6d
 	BYTE         $0x50
 	BYTE         $0xf9
-	PREFETCHT1   192(R13)
-	ADDQ         $+256, R13
+	ADDQ         $0x40, R13
 	ADDQ         $+256, R14
 	ADDQ         $0x04, R15
 	CMPQ         R15, $-4
@@ -3360,8 +3357,6 @@ tile6x16raggedk:
 	BYTE         $0x6d
 	BYTE         $0x50
 	BYTE         $0xf9
-	PREFETCHT1   (R13)
-	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile6x16raggedk
@@ -3371,8 +3366,8 @@ tile6x16raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile6x16raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile6x16raggedstep
 
@@ -3498,13 +3493,13 @@ tile6x16raggedend:
 	MOVQ         64(AX), CX
 	MOVQ         args+0(FP), DX
 	MOVQ         128(DX), DX
-	VMOVDQU      X4, 72(SP)
-	VMOVDQU      X6, 88(SP)
-	VMOVDQU      X8, 104(SP)
-	VMOVDQU      X10, 120(SP)
-	VMOVDQU      X12, 136(SP)
-	VMOVDQU      X14, 152(SP)
-	LEAQ         72(SP), R8
+	VMOVDQU      X4, 80(SP)
+	VMOVDQU      X6, 96(SP)
+	VMOVDQU      X8, 112(SP)
+	VMOVDQU      X10, 128(SP)
+	VMOVDQU      X12, 144(SP)
+	VMOVDQU      X14, 160(SP)
+	LEAQ         80(SP), R8
 	MOVL         $0x00000006, R9
 
 tile6x16raggedbytes:
@@ -3582,6 +3577,9 @@ tile6x16raggednext:
 	ADDQ DX, (SP)
 	MOVQ 112(AX), DX
 	ADDQ DX, 8(SP)
+	MOVQ 80(AX), DX
+	SHLQ $0x04, DX
+	ADDQ DX, 40(SP)
 	DECQ 32(SP)
 	JNZ  tile6x16ragged
 	JMP  done
@@ -3648,7 +3646,7 @@ tile5x16raggedstart:
 	TESTQ        BP, BP
 	JEQ          tile5x16raggedtable
 	MOVQ         80(AX), R15
-	MOVQ         184(AX), R13
+	MOVQ         40(SP), R13
 	ADDQ         R14, R13
 	MOVQ         (SP), AX
 	LEAQ         (AX)(R15*4), AX
@@ -3662,19 +3660,19 @@ tile5x16raggedstart:
 tile5x16raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile5x16raggedend
 
 tile5x16raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -3696,7 +3694,7 @@ tile5x16raggedstep:
 	LEAQ    (BP)(SI*4), SI
 	CMOVQLT R15, SI
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -4043,8 +4041,8 @@ tile5x16raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile5x16raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile5x16raggedstep
 
@@ -4152,12 +4150,12 @@ tile5x16raggedend:
 	MOVQ         64(AX), CX
 	MOVQ         args+0(FP), DX
 	MOVQ         128(DX), DX
-	VMOVDQU      X4, 72(SP)
-	VMOVDQU      X6, 88(SP)
-	VMOVDQU      X8, 104(SP)
-	VMOVDQU      X10, 120(SP)
-	VMOVDQU      X12, 136(SP)
-	LEAQ         72(SP), R8
+	VMOVDQU      X4, 80(SP)
+	VMOVDQU      X6, 96(SP)
+	VMOVDQU      X8, 112(SP)
+	VMOVDQU      X10, 128(SP)
+	VMOVDQU      X12, 144(SP)
+	LEAQ         80(SP), R8
 	MOVL         $0x00000005, R9
 
 tile5x16raggedbytes:
@@ -4291,7 +4289,7 @@ tile4x16raggedstart:
 	TESTQ        BP, BP
 	JEQ          tile4x16raggedtable
 	MOVQ         80(AX), R15
-	MOVQ         184(AX), R13
+	MOVQ         40(SP), R13
 	ADDQ         R14, R13
 	MOVQ         (SP), AX
 	LEAQ         (AX)(R15*4), AX
@@ -4304,19 +4302,19 @@ tile4x16raggedstart:
 tile4x16raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile4x16raggedend
 
 tile4x16raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -4334,7 +4332,7 @@ tile4x16raggedstep:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -4621,8 +4619,8 @@ tile4x16raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile4x16raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile4x16raggedstep
 
@@ -4712,11 +4710,11 @@ tile4x16raggedend:
 	MOVQ         64(AX), CX
 	MOVQ         args+0(FP), DX
 	MOVQ         128(DX), DX
-	VMOVDQU      X4, 72(SP)
-	VMOVDQU      X6, 88(SP)
-	VMOVDQU      X8, 104(SP)
-	VMOVDQU      X10, 120(SP)
-	LEAQ         72(SP), R8
+	VMOVDQU      X4, 80(SP)
+	VMOVDQU      X6, 96(SP)
+	VMOVDQU      X8, 112(SP)
+	VMOVDQU      X10, 128(SP)
+	LEAQ         80(SP), R8
 	MOVL         $0x00000004, R9
 
 tile4x16raggedbytes:
@@ -4840,7 +4838,7 @@ tile3x16raggedstart:
 	TESTQ        BP, BP
 	JEQ          tile3x16raggedtable
 	MOVQ         80(AX), R15
-	MOVQ         184(AX), R13
+	MOVQ         40(SP), R13
 	ADDQ         R14, R13
 	MOVQ         (SP), AX
 	LEAQ         (AX)(R15*4), AX
@@ -4852,19 +4850,19 @@ tile3x16raggedstart:
 tile3x16raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile3x16raggedend
 
 tile3x16raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -4878,7 +4876,7 @@ tile3x16raggedstep:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -5105,8 +5103,8 @@ tile3x16raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile3x16raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile3x16raggedstep
 
@@ -5178,10 +5176,10 @@ tile3x16raggedend:
 	MOVQ         64(AX), CX
 	MOVQ         args+0(FP), DX
 	MOVQ         128(DX), DX
-	VMOVDQU      X4, 72(SP)
-	VMOVDQU      X6, 88(SP)
-	VMOVDQU      X8, 104(SP)
-	LEAQ         72(SP), R8
+	VMOVDQU      X4, 80(SP)
+	VMOVDQU      X6, 96(SP)
+	VMOVDQU      X8, 112(SP)
+	LEAQ         80(SP), R8
 	MOVL         $0x00000003, R9
 
 tile3x16raggedbytes:
@@ -5295,7 +5293,7 @@ tile2x16raggedstart:
 	TESTQ        BP, BP
 	JEQ          tile2x16raggedtable
 	MOVQ         80(AX), R15
-	MOVQ         184(AX), R13
+	MOVQ         40(SP), R13
 	ADDQ         R14, R13
 	MOVQ         (SP), AX
 	LEAQ         (AX)(R15*4), AX
@@ -5306,19 +5304,19 @@ tile2x16raggedstart:
 tile2x16raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile2x16raggedend
 
 tile2x16raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -5328,7 +5326,7 @@ tile2x16raggedstep:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -5495,8 +5493,8 @@ tile2x16raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile2x16raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile2x16raggedstep
 
@@ -5550,9 +5548,9 @@ tile2x16raggedend:
 	MOVQ         64(AX), CX
 	MOVQ         args+0(FP), DX
 	MOVQ         128(DX), DX
-	VMOVDQU      X4, 72(SP)
-	VMOVDQU      X6, 88(SP)
-	LEAQ         72(SP), R8
+	VMOVDQU      X4, 80(SP)
+	VMOVDQU      X6, 96(SP)
+	LEAQ         80(SP), R8
 	MOVL         $0x00000002, R9
 
 tile2x16raggedbytes:
@@ -5656,7 +5654,7 @@ tile1x16raggedstart:
 	TESTQ        BP, BP
 	JEQ          tile1x16raggedtable
 	MOVQ         80(AX), R15
-	MOVQ         184(AX), R13
+	MOVQ         40(SP), R13
 	ADDQ         R14, R13
 	MOVQ         (SP), AX
 	LEAQ         (AX)(R15*4), AX
@@ -5666,25 +5664,25 @@ tile1x16raggedstart:
 tile1x16raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile1x16raggedend
 
 tile1x16raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -5791,8 +5789,8 @@ tile1x16raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile1x16raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile1x16raggedstep
 
@@ -5828,8 +5826,8 @@ tile1x16raggedend:
 	MOVQ         64(AX), CX
 	MOVQ         args+0(FP), DX
 	MOVQ         128(DX), DX
-	VMOVDQU      X4, 72(SP)
-	LEAQ         72(SP), R8
+	VMOVDQU      X4, 80(SP)
+	LEAQ         80(SP), R8
 	MOVL         $0x00000001, R9
 
 tile1x16raggedbytes:
@@ -5901,7 +5899,7 @@ done:
 
 // func Gemm4x16I8AVX2(args *GemmArgs)
 // Requires: AVX, AVX2, CMOV, MMX+
-TEXT ·Gemm4x16I8AVX2(SB), NOSPLIT, $136-8
+TEXT ·Gemm4x16I8AVX2(SB), NOSPLIT, $144-8
 	MOVQ args+0(FP), AX
 	MOVQ (AX), BX
 	MOVQ BX, (SP)
@@ -5913,6 +5911,8 @@ TEXT ·Gemm4x16I8AVX2(SB), NOSPLIT, $136-8
 	MOVQ BX, 24(SP)
 	MOVQ 136(AX), BX
 	MOVQ BX, 32(SP)
+	MOVQ 184(AX), BX
+	MOVQ BX, 40(SP)
 	MOVQ 128(AX), CX
 	MOVQ 120(AX), DX
 	CMPQ CX, $0x10
@@ -5984,7 +5984,7 @@ tile4x16start:
 	TESTQ        BP, BP
 	JEQ          tile4x16table
 	MOVQ         80(AX), R15
-	MOVQ         184(AX), R13
+	MOVQ         40(SP), R13
 	ADDQ         R14, R13
 	MOVQ         (SP), AX
 	LEAQ         (AX)(R15*4), AX
@@ -5997,19 +5997,19 @@ tile4x16start:
 tile4x16table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile4x16end
 
 tile4x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -6027,7 +6027,7 @@ tile4x16step:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -6151,7 +6151,6 @@ tile4x16ks:
 	VPADDD       Y6, Y15, Y15
 	VPMADDWD     Y3, Y4, Y6
 	VPADDD       Y6, Y15, Y15
-	PREFETCHT1   64(R13)
 	VMOVDQU      128(R14), Y1
 	VPSLLW       $0x08, Y1, Y0
 	VPSRAW       $0x08, Y0, Y0
@@ -6208,7 +6207,6 @@ tile4x16ks:
 	VPADDD       Y6, Y15, Y15
 	VPMADDWD     Y3, Y4, Y6
 	VPADDD       Y6, Y15, Y15
-	PREFETCHT1   128(R13)
 	VMOVDQU      192(R14), Y1
 	VPSLLW       $0x08, Y1, Y0
 	VPSRAW       $0x08, Y0, Y0
@@ -6265,8 +6263,7 @@ tile4x16ks:
 	VPADDD       Y6, Y15, Y15
 	VPMADDWD     Y3, Y4, Y6
 	VPADDD       Y6, Y15, Y15
-	PREFETCHT1   192(R13)
-	ADDQ         $+256, R13
+	ADDQ         $0x40, R13
 	ADDQ         $+256, R14
 	ADDQ         $0x04, R15
 	CMPQ         R15, $-4
@@ -6333,8 +6330,6 @@ tile4x16k:
 	VPADDD       Y6, Y15, Y15
 	VPMADDWD     Y3, Y4, Y6
 	VPADDD       Y6, Y15, Y15
-	PREFETCHT1   (R13)
-	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile4x16k
@@ -6344,8 +6339,8 @@ tile4x16summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile4x16end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile4x16step
 
@@ -6466,6 +6461,9 @@ tile4x16next:
 	ADDQ DX, (SP)
 	MOVQ 112(AX), DX
 	ADDQ DX, 8(SP)
+	MOVQ 80(AX), DX
+	SHLQ $0x04, DX
+	ADDQ DX, 40(SP)
 	DECQ 32(SP)
 	JNZ  tile4x16
 	JMP  done
@@ -6513,7 +6511,7 @@ tile3x16start:
 	TESTQ        BP, BP
 	JEQ          tile3x16table
 	MOVQ         80(AX), R15
-	MOVQ         184(AX), R13
+	MOVQ         40(SP), R13
 	ADDQ         R14, R13
 	MOVQ         (SP), AX
 	LEAQ         (AX)(R15*4), AX
@@ -6525,19 +6523,19 @@ tile3x16start:
 tile3x16table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile3x16end
 
 tile3x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -6551,7 +6549,7 @@ tile3x16step:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -6808,8 +6806,8 @@ tile3x16summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile3x16end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile3x16step
 
@@ -6947,7 +6945,7 @@ tile2x16start:
 	TESTQ        BP, BP
 	JEQ          tile2x16table
 	MOVQ         80(AX), R15
-	MOVQ         184(AX), R13
+	MOVQ         40(SP), R13
 	ADDQ         R14, R13
 	MOVQ         (SP), AX
 	LEAQ         (AX)(R15*4), AX
@@ -6958,19 +6956,19 @@ tile2x16start:
 tile2x16table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile2x16end
 
 tile2x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -6980,7 +6978,7 @@ tile2x16step:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -7177,8 +7175,8 @@ tile2x16summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile2x16end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile2x16step
 
@@ -7286,7 +7284,7 @@ tile1x16start:
 	TESTQ        BP, BP
 	JEQ          tile1x16table
 	MOVQ         80(AX), R15
-	MOVQ         184(AX), R13
+	MOVQ         40(SP), R13
 	ADDQ         R14, R13
 	MOVQ         (SP), AX
 	LEAQ         (AX)(R15*4), AX
@@ -7296,25 +7294,25 @@ tile1x16start:
 tile1x16table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile1x16end
 
 tile1x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -7451,8 +7449,8 @@ tile1x16summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile1x16end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile1x16step
 
@@ -7563,7 +7561,7 @@ tile4x16raggedstart:
 	TESTQ        BP, BP
 	JEQ          tile4x16raggedtable
 	MOVQ         80(AX), R15
-	MOVQ         184(AX), R13
+	MOVQ         40(SP), R13
 	ADDQ         R14, R13
 	MOVQ         (SP), AX
 	LEAQ         (AX)(R15*4), AX
@@ -7576,19 +7574,19 @@ tile4x16raggedstart:
 tile4x16raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile4x16raggedend
 
 tile4x16raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -7606,7 +7604,7 @@ tile4x16raggedstep:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -7730,7 +7728,6 @@ tile4x16raggedks:
 	VPADDD       Y6, Y15, Y15
 	VPMADDWD     Y3, Y4, Y6
 	VPADDD       Y6, Y15, Y15
-	PREFETCHT1   64(R13)
 	VMOVDQU      128(R14), Y1
 	VPSLLW       $0x08, Y1, Y0
 	VPSRAW       $0x08, Y0, Y0
@@ -7787,7 +7784,6 @@ tile4x16raggedks:
 	VPADDD       Y6, Y15, Y15
 	VPMADDWD     Y3, Y4, Y6
 	VPADDD       Y6, Y15, Y15
-	PREFETCHT1   128(R13)
 	VMOVDQU      192(R14), Y1
 	VPSLLW       $0x08, Y1, Y0
 	VPSRAW       $0x08, Y0, Y0
@@ -7844,8 +7840,7 @@ tile4x16raggedks:
 	VPADDD       Y6, Y15, Y15
 	VPMADDWD     Y3, Y4, Y6
 	VPADDD       Y6, Y15, Y15
-	PREFETCHT1   192(R13)
-	ADDQ         $+256, R13
+	ADDQ         $0x40, R13
 	ADDQ         $+256, R14
 	ADDQ         $0x04, R15
 	CMPQ         R15, $-4
@@ -7912,8 +7907,6 @@ tile4x16raggedk:
 	VPADDD       Y6, Y15, Y15
 	VPMADDWD     Y3, Y4, Y6
 	VPADDD       Y6, Y15, Y15
-	PREFETCHT1   (R13)
-	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile4x16raggedk
@@ -7923,8 +7916,8 @@ tile4x16raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile4x16raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile4x16raggedstep
 
@@ -8014,11 +8007,11 @@ tile4x16raggedend:
 	MOVQ         64(AX), CX
 	MOVQ         args+0(FP), DX
 	MOVQ         128(DX), DX
-	VMOVDQU      X8, 72(SP)
-	VMOVDQU      X10, 88(SP)
-	VMOVDQU      X12, 104(SP)
-	VMOVDQU      X14, 120(SP)
-	LEAQ         72(SP), R8
+	VMOVDQU      X8, 80(SP)
+	VMOVDQU      X10, 96(SP)
+	VMOVDQU      X12, 112(SP)
+	VMOVDQU      X14, 128(SP)
+	LEAQ         80(SP), R8
 	MOVL         $0x00000004, R9
 
 tile4x16raggedbytes:
@@ -8090,6 +8083,9 @@ tile4x16raggednext:
 	ADDQ DX, (SP)
 	MOVQ 112(AX), DX
 	ADDQ DX, 8(SP)
+	MOVQ 80(AX), DX
+	SHLQ $0x04, DX
+	ADDQ DX, 40(SP)
 	DECQ 32(SP)
 	JNZ  tile4x16ragged
 	JMP  done
@@ -8142,7 +8138,7 @@ tile3x16raggedstart:
 	TESTQ        BP, BP
 	JEQ          tile3x16raggedtable
 	MOVQ         80(AX), R15
-	MOVQ         184(AX), R13
+	MOVQ         40(SP), R13
 	ADDQ         R14, R13
 	MOVQ         (SP), AX
 	LEAQ         (AX)(R15*4), AX
@@ -8154,19 +8150,19 @@ tile3x16raggedstart:
 tile3x16raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile3x16raggedend
 
 tile3x16raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -8180,7 +8176,7 @@ tile3x16raggedstep:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -8437,8 +8433,8 @@ tile3x16raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile3x16raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile3x16raggedstep
 
@@ -8510,10 +8506,10 @@ tile3x16raggedend:
 	MOVQ         64(AX), CX
 	MOVQ         args+0(FP), DX
 	MOVQ         128(DX), DX
-	VMOVDQU      X8, 72(SP)
-	VMOVDQU      X10, 88(SP)
-	VMOVDQU      X12, 104(SP)
-	LEAQ         72(SP), R8
+	VMOVDQU      X8, 80(SP)
+	VMOVDQU      X10, 96(SP)
+	VMOVDQU      X12, 112(SP)
+	LEAQ         80(SP), R8
 	MOVL         $0x00000003, R9
 
 tile3x16raggedbytes:
@@ -8627,7 +8623,7 @@ tile2x16raggedstart:
 	TESTQ        BP, BP
 	JEQ          tile2x16raggedtable
 	MOVQ         80(AX), R15
-	MOVQ         184(AX), R13
+	MOVQ         40(SP), R13
 	ADDQ         R14, R13
 	MOVQ         (SP), AX
 	LEAQ         (AX)(R15*4), AX
@@ -8638,19 +8634,19 @@ tile2x16raggedstart:
 tile2x16raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile2x16raggedend
 
 tile2x16raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -8660,7 +8656,7 @@ tile2x16raggedstep:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -8857,8 +8853,8 @@ tile2x16raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile2x16raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile2x16raggedstep
 
@@ -8912,9 +8908,9 @@ tile2x16raggedend:
 	MOVQ         64(AX), CX
 	MOVQ         args+0(FP), DX
 	MOVQ         128(DX), DX
-	VMOVDQU      X8, 72(SP)
-	VMOVDQU      X10, 88(SP)
-	LEAQ         72(SP), R8
+	VMOVDQU      X8, 80(SP)
+	VMOVDQU      X10, 96(SP)
+	LEAQ         80(SP), R8
 	MOVL         $0x00000002, R9
 
 tile2x16raggedbytes:
@@ -9018,7 +9014,7 @@ tile1x16raggedstart:
 	TESTQ        BP, BP
 	JEQ          tile1x16raggedtable
 	MOVQ         80(AX), R15
-	MOVQ         184(AX), R13
+	MOVQ         40(SP), R13
 	ADDQ         R14, R13
 	MOVQ         (SP), AX
 	LEAQ         (AX)(R15*4), AX
@@ -9028,25 +9024,25 @@ tile1x16raggedstart:
 tile1x16raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile1x16raggedend
 
 tile1x16raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -9183,8 +9179,8 @@ tile1x16raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile1x16raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile1x16raggedstep
 
@@ -9220,8 +9216,8 @@ tile1x16raggedend:
 	MOVQ         64(AX), CX
 	MOVQ         args+0(FP), DX
 	MOVQ         128(DX), DX
-	VMOVDQU      X8, 72(SP)
-	LEAQ         72(SP), R8
+	VMOVDQU      X8, 80(SP)
+	LEAQ         80(SP), R8
 	MOVL         $0x00000001, R9
 
 tile1x16raggedbytes:

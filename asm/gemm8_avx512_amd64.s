@@ -6,7 +6,7 @@
 
 // func Gemm12x32I8AVX512VNNI(args *GemmArgs)
 // Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·Gemm12x32I8AVX512VNNI(SB), NOSPLIT, $72-8
+TEXT ·Gemm12x32I8AVX512VNNI(SB), NOSPLIT, $80-8
 	MOVQ  args+0(FP), AX
 	MOVQ  (AX), BX
 	MOVQ  BX, (SP)
@@ -18,6 +18,8 @@ TEXT ·Gemm12x32I8AVX512VNNI(SB), NOSPLIT, $72-8
 	MOVQ  BX, 24(SP)
 	MOVQ  136(AX), BX
 	MOVQ  BX, 32(SP)
+	MOVQ  184(AX), BX
+	MOVQ  BX, 40(SP)
 	MOVQ  128(AX), CX
 	MOVQ  120(AX), DX
 	CMPQ  CX, $0x10
@@ -184,19 +186,19 @@ tile12x32start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile12x32end
 
 tile12x32step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -308,8 +310,8 @@ tile12x32k:
 	JNZ          tile12x32k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile12x32step
 
@@ -655,19 +657,19 @@ tile11x32start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile11x32end
 
 tile11x32step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -713,13 +715,15 @@ tile11x32step:
 	LEAQ    (BP)(R12*4), R12
 	CMOVQLT R15, R12
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
+	CMPQ    R15, $-4
+	JGT     tile11x32rest
 
-tile11x32k:
+tile11x32ks:
 	VMOVUPS      (R14), Z0
 	VMOVUPS      (R14)(BP*1), Z1
 	PREFETCHT0   512(R14)
@@ -770,16 +774,220 @@ tile11x32k:
 	VPDPBUSD     Z1, Z4, Z29
 	PREFETCHT1   (R13)
 	PREFETCHT1   (R13)(BP*1)
+	VMOVUPS      64(R14), Z0
+	VMOVUPS      64(R14)(BP*1), Z1
+	PREFETCHT0   576(R14)
+	PREFETCHT0   576(R14)(BP*1)
+	VPBROADCASTD 4(AX)(R15*4), Z2
+	VPXORD       Z6, Z2, Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VPDPBUSD     Z1, Z2, Z9
+	VPBROADCASTD 4(BX)(R15*4), Z3
+	VPXORD       Z6, Z3, Z3
+	VPDPBUSD     Z0, Z3, Z10
+	VPDPBUSD     Z1, Z3, Z11
+	VPBROADCASTD 4(CX)(R15*4), Z4
+	VPXORD       Z6, Z4, Z4
+	VPDPBUSD     Z0, Z4, Z12
+	VPDPBUSD     Z1, Z4, Z13
+	VPBROADCASTD 4(DX)(R15*4), Z5
+	VPXORD       Z6, Z5, Z5
+	VPDPBUSD     Z0, Z5, Z14
+	VPDPBUSD     Z1, Z5, Z15
+	VPBROADCASTD 4(SI)(R15*4), Z2
+	VPXORD       Z6, Z2, Z2
+	VPDPBUSD     Z0, Z2, Z16
+	VPDPBUSD     Z1, Z2, Z17
+	VPBROADCASTD 4(DI)(R15*4), Z3
+	VPXORD       Z6, Z3, Z3
+	VPDPBUSD     Z0, Z3, Z18
+	VPDPBUSD     Z1, Z3, Z19
+	VPBROADCASTD 4(R8)(R15*4), Z4
+	VPXORD       Z6, Z4, Z4
+	VPDPBUSD     Z0, Z4, Z20
+	VPDPBUSD     Z1, Z4, Z21
+	VPBROADCASTD 4(R9)(R15*4), Z5
+	VPXORD       Z6, Z5, Z5
+	VPDPBUSD     Z0, Z5, Z22
+	VPDPBUSD     Z1, Z5, Z23
+	VPBROADCASTD 4(R10)(R15*4), Z2
+	VPXORD       Z6, Z2, Z2
+	VPDPBUSD     Z0, Z2, Z24
+	VPDPBUSD     Z1, Z2, Z25
+	VPBROADCASTD 4(R11)(R15*4), Z3
+	VPXORD       Z6, Z3, Z3
+	VPDPBUSD     Z0, Z3, Z26
+	VPDPBUSD     Z1, Z3, Z27
+	VPBROADCASTD 4(R12)(R15*4), Z4
+	VPXORD       Z6, Z4, Z4
+	VPDPBUSD     Z0, Z4, Z28
+	VPDPBUSD     Z1, Z4, Z29
+	VMOVUPS      128(R14), Z0
+	VMOVUPS      128(R14)(BP*1), Z1
+	PREFETCHT0   640(R14)
+	PREFETCHT0   640(R14)(BP*1)
+	VPBROADCASTD 8(AX)(R15*4), Z2
+	VPXORD       Z6, Z2, Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VPDPBUSD     Z1, Z2, Z9
+	VPBROADCASTD 8(BX)(R15*4), Z3
+	VPXORD       Z6, Z3, Z3
+	VPDPBUSD     Z0, Z3, Z10
+	VPDPBUSD     Z1, Z3, Z11
+	VPBROADCASTD 8(CX)(R15*4), Z4
+	VPXORD       Z6, Z4, Z4
+	VPDPBUSD     Z0, Z4, Z12
+	VPDPBUSD     Z1, Z4, Z13
+	VPBROADCASTD 8(DX)(R15*4), Z5
+	VPXORD       Z6, Z5, Z5
+	VPDPBUSD     Z0, Z5, Z14
+	VPDPBUSD     Z1, Z5, Z15
+	VPBROADCASTD 8(SI)(R15*4), Z2
+	VPXORD       Z6, Z2, Z2
+	VPDPBUSD     Z0, Z2, Z16
+	VPDPBUSD     Z1, Z2, Z17
+	VPBROADCASTD 8(DI)(R15*4), Z3
+	VPXORD       Z6, Z3, Z3
+	VPDPBUSD     Z0, Z3, Z18
+	VPDPBUSD     Z1, Z3, Z19
+	VPBROADCASTD 8(R8)(R15*4), Z4
+	VPXORD       Z6, Z4, Z4
+	VPDPBUSD     Z0, Z4, Z20
+	VPDPBUSD     Z1, Z4, Z21
+	VPBROADCASTD 8(R9)(R15*4), Z5
+	VPXORD       Z6, Z5, Z5
+	VPDPBUSD     Z0, Z5, Z22
+	VPDPBUSD     Z1, Z5, Z23
+	VPBROADCASTD 8(R10)(R15*4), Z2
+	VPXORD       Z6, Z2, Z2
+	VPDPBUSD     Z0, Z2, Z24
+	VPDPBUSD     Z1, Z2, Z25
+	VPBROADCASTD 8(R11)(R15*4), Z3
+	VPXORD       Z6, Z3, Z3
+	VPDPBUSD     Z0, Z3, Z26
+	VPDPBUSD     Z1, Z3, Z27
+	VPBROADCASTD 8(R12)(R15*4), Z4
+	VPXORD       Z6, Z4, Z4
+	VPDPBUSD     Z0, Z4, Z28
+	VPDPBUSD     Z1, Z4, Z29
+	VMOVUPS      192(R14), Z0
+	VMOVUPS      192(R14)(BP*1), Z1
+	PREFETCHT0   704(R14)
+	PREFETCHT0   704(R14)(BP*1)
+	VPBROADCASTD 12(AX)(R15*4), Z2
+	VPXORD       Z6, Z2, Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VPDPBUSD     Z1, Z2, Z9
+	VPBROADCASTD 12(BX)(R15*4), Z3
+	VPXORD       Z6, Z3, Z3
+	VPDPBUSD     Z0, Z3, Z10
+	VPDPBUSD     Z1, Z3, Z11
+	VPBROADCASTD 12(CX)(R15*4), Z4
+	VPXORD       Z6, Z4, Z4
+	VPDPBUSD     Z0, Z4, Z12
+	VPDPBUSD     Z1, Z4, Z13
+	VPBROADCASTD 12(DX)(R15*4), Z5
+	VPXORD       Z6, Z5, Z5
+	VPDPBUSD     Z0, Z5, Z14
+	VPDPBUSD     Z1, Z5, Z15
+	VPBROADCASTD 12(SI)(R15*4), Z2
+	VPXORD       Z6, Z2, Z2
+	VPDPBUSD     Z0, Z2, Z16
+	VPDPBUSD     Z1, Z2, Z17
+	VPBROADCASTD 12(DI)(R15*4), Z3
+	VPXORD       Z6, Z3, Z3
+	VPDPBUSD     Z0, Z3, Z18
+	VPDPBUSD     Z1, Z3, Z19
+	VPBROADCASTD 12(R8)(R15*4), Z4
+	VPXORD       Z6, Z4, Z4
+	VPDPBUSD     Z0, Z4, Z20
+	VPDPBUSD     Z1, Z4, Z21
+	VPBROADCASTD 12(R9)(R15*4), Z5
+	VPXORD       Z6, Z5, Z5
+	VPDPBUSD     Z0, Z5, Z22
+	VPDPBUSD     Z1, Z5, Z23
+	VPBROADCASTD 12(R10)(R15*4), Z2
+	VPXORD       Z6, Z2, Z2
+	VPDPBUSD     Z0, Z2, Z24
+	VPDPBUSD     Z1, Z2, Z25
+	VPBROADCASTD 12(R11)(R15*4), Z3
+	VPXORD       Z6, Z3, Z3
+	VPDPBUSD     Z0, Z3, Z26
+	VPDPBUSD     Z1, Z3, Z27
+	VPBROADCASTD 12(R12)(R15*4), Z4
+	VPXORD       Z6, Z4, Z4
+	VPDPBUSD     Z0, Z4, Z28
+	VPDPBUSD     Z1, Z4, Z29
 	ADDQ         $0x40, R13
+	ADDQ         $+256, R14
+	ADDQ         $0x04, R15
+	CMPQ         R15, $-4
+	JLE          tile11x32ks
+
+tile11x32rest:
+	TESTQ R15, R15
+	JEQ   tile11x32summed
+
+tile11x32k:
+	VMOVUPS      (R14), Z0
+	VMOVUPS      (R14)(BP*1), Z1
+	PREFETCHT0   512(R14)
+	PREFETCHT0   512(R14)(BP*1)
+	VPBROADCASTD (AX)(R15*4), Z2
+	VPXORD       Z6, Z2, Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VPDPBUSD     Z1, Z2, Z9
+	VPBROADCASTD (BX)(R15*4), Z3
+	VPXORD       Z6, Z3, Z3
+	VPDPBUSD     Z0, Z3, Z10
+	VPDPBUSD     Z1, Z3, Z11
+	VPBROADCASTD (CX)(R15*4), Z4
+	VPXORD       Z6, Z4, Z4
+	VPDPBUSD     Z0, Z4, Z12
+	VPDPBUSD     Z1, Z4, Z13
+	VPBROADCASTD (DX)(R15*4), Z5
+	VPXORD       Z6, Z5, Z5
+	VPDPBUSD     Z0, Z5, Z14
+	VPDPBUSD     Z1, Z5, Z15
+	VPBROADCASTD (SI)(R15*4), Z2
+	VPXORD       Z6, Z2, Z2
+	VPDPBUSD     Z0, Z2, Z16
+	VPDPBUSD     Z1, Z2, Z17
+	VPBROADCASTD (DI)(R15*4), Z3
+	VPXORD       Z6, Z3, Z3
+	VPDPBUSD     Z0, Z3, Z18
+	VPDPBUSD     Z1, Z3, Z19
+	VPBROADCASTD (R8)(R15*4), Z4
+	VPXORD       Z6, Z4, Z4
+	VPDPBUSD     Z0, Z4, Z20
+	VPDPBUSD     Z1, Z4, Z21
+	VPBROADCASTD (R9)(R15*4), Z5
+	VPXORD       Z6, Z5, Z5
+	VPDPBUSD     Z0, Z5, Z22
+	VPDPBUSD     Z1, Z5, Z23
+	VPBROADCASTD (R10)(R15*4), Z2
+	VPXORD       Z6, Z2, Z2
+	VPDPBUSD     Z0, Z2, Z24
+	VPDPBUSD     Z1, Z2, Z25
+	VPBROADCASTD (R11)(R15*4), Z3
+	VPXORD       Z6, Z3, Z3
+	VPDPBUSD     Z0, Z3, Z26
+	VPDPBUSD     Z1, Z3, Z27
+	VPBROADCASTD (R12)(R15*4), Z4
+	VPXORD       Z6, Z4, Z4
+	VPDPBUSD     Z0, Z4, Z28
+	VPDPBUSD     Z1, Z4, Z29
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile11x32k
-	MOVQ         args+0(FP), AX
-	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
-	DECQ         BX
-	JNZ          tile11x32step
+
+tile11x32summed:
+	MOVQ args+0(FP), AX
+	MOVQ 96(AX), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
+	DECQ BX
+	JNZ  tile11x32step
 
 tile11x32end:
 	MOVQ         args+0(FP), AX
@@ -1004,6 +1212,9 @@ tile11x32next:
 	ADDQ DX, (SP)
 	MOVQ 112(AX), DX
 	ADDQ DX, 8(SP)
+	MOVQ 80(AX), DX
+	SHLQ $0x04, DX
+	ADDQ DX, 40(SP)
 	DECQ 32(SP)
 	JNZ  tile11x32
 	JMP  done
@@ -1098,19 +1309,19 @@ tile10x32start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile10x32end
 
 tile10x32step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -1152,7 +1363,7 @@ tile10x32step:
 	LEAQ    (BP)(R11*4), R11
 	CMOVQLT R15, R11
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -1211,8 +1422,8 @@ tile10x32k:
 	JNZ          tile10x32k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile10x32step
 
@@ -1508,19 +1719,19 @@ tile9x32start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile9x32end
 
 tile9x32step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -1558,7 +1769,7 @@ tile9x32step:
 	LEAQ    (BP)(R10*4), R10
 	CMOVQLT R15, R10
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -1613,8 +1824,8 @@ tile9x32k:
 	JNZ          tile9x32k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile9x32step
 
@@ -1885,19 +2096,19 @@ tile8x32start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile8x32end
 
 tile8x32step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -1931,7 +2142,7 @@ tile8x32step:
 	LEAQ    (BP)(R9*4), R9
 	CMOVQLT R15, R9
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -1982,8 +2193,8 @@ tile8x32k:
 	JNZ          tile8x32k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile8x32step
 
@@ -2229,19 +2440,19 @@ tile7x32start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile7x32end
 
 tile7x32step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -2271,7 +2482,7 @@ tile7x32step:
 	LEAQ    (BP)(R8*4), R8
 	CMOVQLT R15, R8
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -2318,8 +2529,8 @@ tile7x32k:
 	JNZ          tile7x32k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile7x32step
 
@@ -2540,19 +2751,19 @@ tile6x32start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile6x32end
 
 tile6x32step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -2578,7 +2789,7 @@ tile6x32step:
 	LEAQ    (BP)(DI*4), DI
 	CMOVQLT R15, DI
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -2621,8 +2832,8 @@ tile6x32k:
 	JNZ          tile6x32k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile6x32step
 
@@ -2818,19 +3029,19 @@ tile5x32start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile5x32end
 
 tile5x32step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -2852,7 +3063,7 @@ tile5x32step:
 	LEAQ    (BP)(SI*4), SI
 	CMOVQLT R15, SI
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -2891,8 +3102,8 @@ tile5x32k:
 	JNZ          tile5x32k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile5x32step
 
@@ -3063,19 +3274,19 @@ tile4x32start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile4x32end
 
 tile4x32step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -3093,7 +3304,7 @@ tile4x32step:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -3128,8 +3339,8 @@ tile4x32k:
 	JNZ          tile4x32k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile4x32step
 
@@ -3275,19 +3486,19 @@ tile3x32start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile3x32end
 
 tile3x32step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -3301,7 +3512,7 @@ tile3x32step:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -3332,8 +3543,8 @@ tile3x32k:
 	JNZ          tile3x32k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile3x32step
 
@@ -3454,19 +3665,19 @@ tile2x32start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile2x32end
 
 tile2x32step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -3476,7 +3687,7 @@ tile2x32step:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -3503,8 +3714,8 @@ tile2x32k:
 	JNZ          tile2x32k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile2x32step
 
@@ -3600,25 +3811,25 @@ tile1x32start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile1x32end
 
 tile1x32step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -3641,8 +3852,8 @@ tile1x32k:
 	JNZ          tile1x32k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile1x32step
 
@@ -3761,19 +3972,19 @@ tile12x16start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile12x16end
 
 tile12x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -3870,8 +4081,8 @@ tile12x16k:
 	JNZ          tile12x16k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile12x16step
 
@@ -4087,19 +4298,19 @@ tile11x16start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile11x16end
 
 tile11x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -4145,7 +4356,7 @@ tile11x16step:
 	LEAQ    (BP)(R12*4), R12
 	CMOVQLT R15, R12
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -4186,15 +4397,13 @@ tile11x16k:
 	VPBROADCASTD (R12)(R15*4), Z4
 	VPXORD       Z6, Z4, Z4
 	VPDPBUSD     Z0, Z4, Z18
-	PREFETCHT1   (R13)
-	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile11x16k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile11x16step
 
@@ -4332,6 +4541,9 @@ tile11x16next:
 	ADDQ DX, (SP)
 	MOVQ 112(AX), DX
 	ADDQ DX, 8(SP)
+	MOVQ 80(AX), DX
+	SHLQ $0x04, DX
+	ADDQ DX, 40(SP)
 	DECQ 32(SP)
 	JNZ  tile11x16
 	JMP  done
@@ -4396,19 +4608,19 @@ tile10x16start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile10x16end
 
 tile10x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -4450,7 +4662,7 @@ tile10x16step:
 	LEAQ    (BP)(R11*4), R11
 	CMOVQLT R15, R11
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -4495,8 +4707,8 @@ tile10x16k:
 	JNZ          tile10x16k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile10x16step
 
@@ -4684,19 +4896,19 @@ tile9x16start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile9x16end
 
 tile9x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -4734,7 +4946,7 @@ tile9x16step:
 	LEAQ    (BP)(R10*4), R10
 	CMOVQLT R15, R10
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -4776,8 +4988,8 @@ tile9x16k:
 	JNZ          tile9x16k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile9x16step
 
@@ -4951,19 +5163,19 @@ tile8x16start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile8x16end
 
 tile8x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -4997,7 +5209,7 @@ tile8x16step:
 	LEAQ    (BP)(R9*4), R9
 	CMOVQLT R15, R9
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -5036,8 +5248,8 @@ tile8x16k:
 	JNZ          tile8x16k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile8x16step
 
@@ -5197,19 +5409,19 @@ tile7x16start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile7x16end
 
 tile7x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -5239,7 +5451,7 @@ tile7x16step:
 	LEAQ    (BP)(R8*4), R8
 	CMOVQLT R15, R8
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -5275,8 +5487,8 @@ tile7x16k:
 	JNZ          tile7x16k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile7x16step
 
@@ -5422,19 +5634,19 @@ tile6x16start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile6x16end
 
 tile6x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -5460,7 +5672,7 @@ tile6x16step:
 	LEAQ    (BP)(DI*4), DI
 	CMOVQLT R15, DI
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -5493,8 +5705,8 @@ tile6x16k:
 	JNZ          tile6x16k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile6x16step
 
@@ -5626,19 +5838,19 @@ tile5x16start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile5x16end
 
 tile5x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -5660,7 +5872,7 @@ tile5x16step:
 	LEAQ    (BP)(SI*4), SI
 	CMOVQLT R15, SI
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -5690,8 +5902,8 @@ tile5x16k:
 	JNZ          tile5x16k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile5x16step
 
@@ -5809,19 +6021,19 @@ tile4x16start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile4x16end
 
 tile4x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -5839,7 +6051,7 @@ tile4x16step:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -5866,8 +6078,8 @@ tile4x16k:
 	JNZ          tile4x16k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile4x16step
 
@@ -5971,19 +6183,19 @@ tile3x16start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile3x16end
 
 tile3x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -5997,7 +6209,7 @@ tile3x16step:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -6021,8 +6233,8 @@ tile3x16k:
 	JNZ          tile3x16k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile3x16step
 
@@ -6112,19 +6324,19 @@ tile2x16start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile2x16end
 
 tile2x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -6134,7 +6346,7 @@ tile2x16step:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -6155,8 +6367,8 @@ tile2x16k:
 	JNZ          tile2x16k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile2x16step
 
@@ -6232,25 +6444,25 @@ tile1x16start:
 	MOVQ         24(AX), R14
 	MOVQ         88(AX), BX
 	MOVQ         8(SP), CX
-	MOVQ         CX, 48(SP)
+	MOVQ         CX, 56(SP)
 	TESTQ        BX, BX
 	JEQ          tile1x16end
 
 tile1x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -6268,8 +6480,8 @@ tile1x16k:
 	JNZ          tile1x16k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile1x16step
 

@@ -33,7 +33,7 @@ type GemmArgs struct {
 	Flip      int      // of 8-bit integers: a byte, in each of the lower four
 	Point     int      // the zero point of the results, for an Act of 3
 	Act       int      // 0 none, 1 clip: y = Lo > y ? Lo : y, then Hi < y ? Hi : y, 2 leaky: y = y > 0 ? y : Alpha*y
-	Ahead     int      // bytes from a step's B to what will be read when the tiles are done: tiles with a register to spare prefetch it; 0 for nothing
+	Ahead     int      // bytes from a step's B to what will be read when the tiles are done: tiles with a register to spare prefetch it, the highest of them every fourth line, and each other ones; 0 for nothing
 	LDA       int      // bytes from one row of A to the next where Steps is 1 and that is all that Offs says, else 0; tiles may do without it
 	Lo        float32
 	Hi        float32

@@ -40,7 +40,7 @@ GLOBL gemmMask<>(SB), RODATA|NOPTR, $128
 
 // func Gemm6x16F32AVX2(args *GemmArgs)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·Gemm6x16F32AVX2(SB), NOSPLIT, $72-8
+TEXT ·Gemm6x16F32AVX2(SB), NOSPLIT, $80-8
 	MOVQ args+0(FP), AX
 	MOVQ (AX), BX
 	MOVQ BX, (SP)
@@ -52,6 +52,8 @@ TEXT ·Gemm6x16F32AVX2(SB), NOSPLIT, $72-8
 	MOVQ BX, 24(SP)
 	MOVQ 136(AX), BX
 	MOVQ BX, 32(SP)
+	MOVQ 184(AX), BX
+	MOVQ BX, 40(SP)
 	MOVQ 128(AX), CX
 	MOVQ 120(AX), DX
 	CMPQ CX, $0x08
@@ -198,7 +200,7 @@ tile6x16start:
 	TESTQ BP, BP
 	JEQ   tile6x16table
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -213,19 +215,19 @@ tile6x16start:
 tile6x16table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile6x16end
 
 tile6x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -251,7 +253,7 @@ tile6x16step:
 	LEAQ    (BP)(DI*4), DI
 	CMOVQLT R15, DI
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -303,7 +305,6 @@ tile6x16ks:
 	VBROADCASTSS 4(DI)(R15*4), Y3
 	VFMADD231PS  Y0, Y3, Y14
 	VFMADD231PS  Y1, Y3, Y15
-	PREFETCHT1   64(R13)
 	VMOVUPS      128(R14), Y0
 	VMOVUPS      160(R14), Y1
 	VBROADCASTSS 8(AX)(R15*4), Y2
@@ -324,7 +325,6 @@ tile6x16ks:
 	VBROADCASTSS 8(DI)(R15*4), Y3
 	VFMADD231PS  Y0, Y3, Y14
 	VFMADD231PS  Y1, Y3, Y15
-	PREFETCHT1   128(R13)
 	VMOVUPS      192(R14), Y0
 	VMOVUPS      224(R14), Y1
 	VBROADCASTSS 12(AX)(R15*4), Y2
@@ -345,8 +345,7 @@ tile6x16ks:
 	VBROADCASTSS 12(DI)(R15*4), Y3
 	VFMADD231PS  Y0, Y3, Y14
 	VFMADD231PS  Y1, Y3, Y15
-	PREFETCHT1   192(R13)
-	ADDQ         $+256, R13
+	ADDQ         $0x40, R13
 	ADDQ         $+256, R14
 	ADDQ         $0x04, R15
 	CMPQ         R15, $-4
@@ -377,8 +376,6 @@ tile6x16k:
 	VBROADCASTSS (DI)(R15*4), Y3
 	VFMADD231PS  Y0, Y3, Y14
 	VFMADD231PS  Y1, Y3, Y15
-	PREFETCHT1   (R13)
-	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile6x16k
@@ -388,8 +385,8 @@ tile6x16summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile6x16end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile6x16step
 
@@ -518,6 +515,9 @@ tile6x16store:
 	ADDQ    DX, (SP)
 	MOVQ    112(AX), DX
 	ADDQ    DX, 8(SP)
+	MOVQ    80(AX), DX
+	SHLQ    $0x04, DX
+	ADDQ    DX, 40(SP)
 	DECQ    32(SP)
 	JNZ     tile6x16
 	JMP     done
@@ -578,7 +578,7 @@ tile5x16start:
 	TESTQ BP, BP
 	JEQ   tile5x16table
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -592,19 +592,19 @@ tile5x16start:
 tile5x16table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile5x16end
 
 tile5x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -626,7 +626,7 @@ tile5x16step:
 	LEAQ    (BP)(SI*4), SI
 	CMOVQLT R15, SI
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -748,8 +748,8 @@ tile5x16summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile5x16end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile5x16step
 
@@ -915,7 +915,7 @@ tile4x16start:
 	TESTQ BP, BP
 	JEQ   tile4x16table
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -928,19 +928,19 @@ tile4x16start:
 tile4x16table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile4x16end
 
 tile4x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -958,7 +958,7 @@ tile4x16step:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -1065,8 +1065,8 @@ tile4x16summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile4x16end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile4x16step
 
@@ -1209,7 +1209,7 @@ tile3x16start:
 	TESTQ BP, BP
 	JEQ   tile3x16table
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -1221,19 +1221,19 @@ tile3x16start:
 tile3x16table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile3x16end
 
 tile3x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -1247,7 +1247,7 @@ tile3x16step:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -1339,8 +1339,8 @@ tile3x16summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile3x16end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile3x16step
 
@@ -1460,7 +1460,7 @@ tile2x16start:
 	TESTQ BP, BP
 	JEQ   tile2x16table
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -1471,19 +1471,19 @@ tile2x16start:
 tile2x16table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile2x16end
 
 tile2x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -1493,7 +1493,7 @@ tile2x16step:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -1570,8 +1570,8 @@ tile2x16summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile2x16end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile2x16step
 
@@ -1668,7 +1668,7 @@ tile1x16start:
 	TESTQ BP, BP
 	JEQ   tile1x16table
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -1678,25 +1678,25 @@ tile1x16start:
 tile1x16table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile1x16end
 
 tile1x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -1758,8 +1758,8 @@ tile1x16summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile1x16end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile1x16step
 
@@ -1880,7 +1880,7 @@ tile6x16raggedstart:
 	TESTQ BP, BP
 	JEQ   tile6x16raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -1895,19 +1895,19 @@ tile6x16raggedstart:
 tile6x16raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile6x16raggedend
 
 tile6x16raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -1933,7 +1933,7 @@ tile6x16raggedstep:
 	LEAQ    (BP)(DI*4), DI
 	CMOVQLT R15, DI
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -1985,7 +1985,6 @@ tile6x16raggedks:
 	VBROADCASTSS 4(DI)(R15*4), Y3
 	VFMADD231PS  Y0, Y3, Y14
 	VFMADD231PS  Y1, Y3, Y15
-	PREFETCHT1   64(R13)
 	VMOVUPS      128(R14), Y0
 	VMOVUPS      160(R14), Y1
 	VBROADCASTSS 8(AX)(R15*4), Y2
@@ -2006,7 +2005,6 @@ tile6x16raggedks:
 	VBROADCASTSS 8(DI)(R15*4), Y3
 	VFMADD231PS  Y0, Y3, Y14
 	VFMADD231PS  Y1, Y3, Y15
-	PREFETCHT1   128(R13)
 	VMOVUPS      192(R14), Y0
 	VMOVUPS      224(R14), Y1
 	VBROADCASTSS 12(AX)(R15*4), Y2
@@ -2027,8 +2025,7 @@ tile6x16raggedks:
 	VBROADCASTSS 12(DI)(R15*4), Y3
 	VFMADD231PS  Y0, Y3, Y14
 	VFMADD231PS  Y1, Y3, Y15
-	PREFETCHT1   192(R13)
-	ADDQ         $+256, R13
+	ADDQ         $0x40, R13
 	ADDQ         $+256, R14
 	ADDQ         $0x04, R15
 	CMPQ         R15, $-4
@@ -2059,8 +2056,6 @@ tile6x16raggedk:
 	VBROADCASTSS (DI)(R15*4), Y3
 	VFMADD231PS  Y0, Y3, Y14
 	VFMADD231PS  Y1, Y3, Y15
-	PREFETCHT1   (R13)
-	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile6x16raggedk
@@ -2070,8 +2065,8 @@ tile6x16raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile6x16raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile6x16raggedstep
 
@@ -2222,6 +2217,9 @@ tile6x16raggedstore:
 	ADDQ       DX, (SP)
 	MOVQ       112(AX), DX
 	ADDQ       DX, 8(SP)
+	MOVQ       80(AX), DX
+	SHLQ       $0x04, DX
+	ADDQ       DX, 40(SP)
 	DECQ       32(SP)
 	JNZ        tile6x16ragged
 	JMP        done
@@ -2287,7 +2285,7 @@ tile5x16raggedstart:
 	TESTQ BP, BP
 	JEQ   tile5x16raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -2301,19 +2299,19 @@ tile5x16raggedstart:
 tile5x16raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile5x16raggedend
 
 tile5x16raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -2335,7 +2333,7 @@ tile5x16raggedstep:
 	LEAQ    (BP)(SI*4), SI
 	CMOVQLT R15, SI
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -2457,8 +2455,8 @@ tile5x16raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile5x16raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile5x16raggedstep
 
@@ -2649,7 +2647,7 @@ tile4x16raggedstart:
 	TESTQ BP, BP
 	JEQ   tile4x16raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -2662,19 +2660,19 @@ tile4x16raggedstart:
 tile4x16raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile4x16raggedend
 
 tile4x16raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -2692,7 +2690,7 @@ tile4x16raggedstep:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -2799,8 +2797,8 @@ tile4x16raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile4x16raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile4x16raggedstep
 
@@ -2966,7 +2964,7 @@ tile3x16raggedstart:
 	TESTQ BP, BP
 	JEQ   tile3x16raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -2978,19 +2976,19 @@ tile3x16raggedstart:
 tile3x16raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile3x16raggedend
 
 tile3x16raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -3004,7 +3002,7 @@ tile3x16raggedstep:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -3096,8 +3094,8 @@ tile3x16raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile3x16raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile3x16raggedstep
 
@@ -3238,7 +3236,7 @@ tile2x16raggedstart:
 	TESTQ BP, BP
 	JEQ   tile2x16raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -3249,19 +3247,19 @@ tile2x16raggedstart:
 tile2x16raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile2x16raggedend
 
 tile2x16raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -3271,7 +3269,7 @@ tile2x16raggedstep:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -3348,8 +3346,8 @@ tile2x16raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile2x16raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile2x16raggedstep
 
@@ -3465,7 +3463,7 @@ tile1x16raggedstart:
 	TESTQ BP, BP
 	JEQ   tile1x16raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -3475,25 +3473,25 @@ tile1x16raggedstart:
 tile1x16raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile1x16raggedend
 
 tile1x16raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -3555,8 +3553,8 @@ tile1x16raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile1x16raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile1x16raggedstep
 
@@ -3709,19 +3707,19 @@ tile12x8start:
 tile12x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile12x8end
 
 tile12x8step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -3924,8 +3922,8 @@ tile12x8summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile12x8end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile12x8step
 
@@ -4135,7 +4133,7 @@ tile11x8start:
 	TESTQ BP, BP
 	JEQ   tile11x8table
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -4155,19 +4153,19 @@ tile11x8start:
 tile11x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile11x8end
 
 tile11x8step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -4213,7 +4211,7 @@ tile11x8step:
 	LEAQ    (BP)(R12*4), R12
 	CMOVQLT R15, R12
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -4271,7 +4269,6 @@ tile11x8ks:
 	VFMADD231PS  Y0, Y3, Y13
 	VBROADCASTSS 4(R12)(R15*4), Y2
 	VFMADD231PS  Y0, Y2, Y14
-	PREFETCHT1   64(R13)
 	VMOVUPS      128(R14), Y0
 	VBROADCASTSS 8(AX)(R15*4), Y2
 	VFMADD231PS  Y0, Y2, Y4
@@ -4295,7 +4292,6 @@ tile11x8ks:
 	VFMADD231PS  Y0, Y3, Y13
 	VBROADCASTSS 8(R12)(R15*4), Y2
 	VFMADD231PS  Y0, Y2, Y14
-	PREFETCHT1   128(R13)
 	VMOVUPS      192(R14), Y0
 	VBROADCASTSS 12(AX)(R15*4), Y2
 	VFMADD231PS  Y0, Y2, Y4
@@ -4319,8 +4315,7 @@ tile11x8ks:
 	VFMADD231PS  Y0, Y3, Y13
 	VBROADCASTSS 12(R12)(R15*4), Y2
 	VFMADD231PS  Y0, Y2, Y14
-	PREFETCHT1   192(R13)
-	ADDQ         $+256, R13
+	ADDQ         $0x40, R13
 	ADDQ         $+256, R14
 	ADDQ         $0x04, R15
 	CMPQ         R15, $-4
@@ -4354,8 +4349,6 @@ tile11x8k:
 	VFMADD231PS  Y0, Y3, Y13
 	VBROADCASTSS (R12)(R15*4), Y2
 	VFMADD231PS  Y0, Y2, Y14
-	PREFETCHT1   (R13)
-	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile11x8k
@@ -4365,8 +4358,8 @@ tile11x8summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile11x8end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile11x8step
 
@@ -4498,6 +4491,9 @@ tile11x8store:
 	ADDQ    DX, (SP)
 	MOVQ    112(AX), DX
 	ADDQ    DX, 8(SP)
+	MOVQ    80(AX), DX
+	SHLQ    $0x04, DX
+	ADDQ    DX, 40(SP)
 	DECQ    32(SP)
 	JNZ     tile11x8
 	JMP     done
@@ -4563,7 +4559,7 @@ tile10x8start:
 	TESTQ BP, BP
 	JEQ   tile10x8table
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -4582,19 +4578,19 @@ tile10x8start:
 tile10x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile10x8end
 
 tile10x8step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -4636,7 +4632,7 @@ tile10x8step:
 	LEAQ    (BP)(R11*4), R11
 	CMOVQLT R15, R11
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -4778,8 +4774,8 @@ tile10x8summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile10x8end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile10x8step
 
@@ -4963,7 +4959,7 @@ tile9x8start:
 	TESTQ BP, BP
 	JEQ   tile9x8table
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -4981,19 +4977,19 @@ tile9x8start:
 tile9x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile9x8end
 
 tile9x8step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -5031,7 +5027,7 @@ tile9x8step:
 	LEAQ    (BP)(R10*4), R10
 	CMOVQLT R15, R10
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -5163,8 +5159,8 @@ tile9x8summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile9x8end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile9x8step
 
@@ -5335,7 +5331,7 @@ tile8x8start:
 	TESTQ BP, BP
 	JEQ   tile8x8table
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -5352,19 +5348,19 @@ tile8x8start:
 tile8x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile8x8end
 
 tile8x8step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -5398,7 +5394,7 @@ tile8x8step:
 	LEAQ    (BP)(R9*4), R9
 	CMOVQLT R15, R9
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -5520,8 +5516,8 @@ tile8x8summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile8x8end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile8x8step
 
@@ -5679,7 +5675,7 @@ tile7x8start:
 	TESTQ BP, BP
 	JEQ   tile7x8table
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -5695,19 +5691,19 @@ tile7x8start:
 tile7x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile7x8end
 
 tile7x8step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -5737,7 +5733,7 @@ tile7x8step:
 	LEAQ    (BP)(R8*4), R8
 	CMOVQLT R15, R8
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -5849,8 +5845,8 @@ tile7x8summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile7x8end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile7x8step
 
@@ -5995,7 +5991,7 @@ tile6x8start:
 	TESTQ BP, BP
 	JEQ   tile6x8table
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -6010,19 +6006,19 @@ tile6x8start:
 tile6x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile6x8end
 
 tile6x8step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -6048,7 +6044,7 @@ tile6x8step:
 	LEAQ    (BP)(DI*4), DI
 	CMOVQLT R15, DI
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -6086,7 +6082,6 @@ tile6x8ks:
 	VFMADD231PS  Y0, Y2, Y8
 	VBROADCASTSS 4(DI)(R15*4), Y3
 	VFMADD231PS  Y0, Y3, Y9
-	PREFETCHT1   64(R13)
 	VMOVUPS      128(R14), Y0
 	VBROADCASTSS 8(AX)(R15*4), Y2
 	VFMADD231PS  Y0, Y2, Y4
@@ -6100,7 +6095,6 @@ tile6x8ks:
 	VFMADD231PS  Y0, Y2, Y8
 	VBROADCASTSS 8(DI)(R15*4), Y3
 	VFMADD231PS  Y0, Y3, Y9
-	PREFETCHT1   128(R13)
 	VMOVUPS      192(R14), Y0
 	VBROADCASTSS 12(AX)(R15*4), Y2
 	VFMADD231PS  Y0, Y2, Y4
@@ -6114,8 +6108,7 @@ tile6x8ks:
 	VFMADD231PS  Y0, Y2, Y8
 	VBROADCASTSS 12(DI)(R15*4), Y3
 	VFMADD231PS  Y0, Y3, Y9
-	PREFETCHT1   192(R13)
-	ADDQ         $+256, R13
+	ADDQ         $0x40, R13
 	ADDQ         $+256, R14
 	ADDQ         $0x04, R15
 	CMPQ         R15, $-4
@@ -6139,8 +6132,6 @@ tile6x8k:
 	VFMADD231PS  Y0, Y2, Y8
 	VBROADCASTSS (DI)(R15*4), Y3
 	VFMADD231PS  Y0, Y3, Y9
-	PREFETCHT1   (R13)
-	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile6x8k
@@ -6150,8 +6141,8 @@ tile6x8summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile6x8end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile6x8step
 
@@ -6238,6 +6229,9 @@ tile6x8store:
 	ADDQ    DX, (SP)
 	MOVQ    112(AX), DX
 	ADDQ    DX, 8(SP)
+	MOVQ    80(AX), DX
+	SHLQ    $0x04, DX
+	ADDQ    DX, 40(SP)
 	DECQ    32(SP)
 	JNZ     tile6x8
 	JMP     done
@@ -6283,7 +6277,7 @@ tile5x8start:
 	TESTQ BP, BP
 	JEQ   tile5x8table
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -6297,19 +6291,19 @@ tile5x8start:
 tile5x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile5x8end
 
 tile5x8step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -6331,7 +6325,7 @@ tile5x8step:
 	LEAQ    (BP)(SI*4), SI
 	CMOVQLT R15, SI
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -6423,8 +6417,8 @@ tile5x8summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile5x8end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile5x8step
 
@@ -6543,7 +6537,7 @@ tile4x8start:
 	TESTQ BP, BP
 	JEQ   tile4x8table
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -6556,19 +6550,19 @@ tile4x8start:
 tile4x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile4x8end
 
 tile4x8step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -6586,7 +6580,7 @@ tile4x8step:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -6668,8 +6662,8 @@ tile4x8summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile4x8end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile4x8step
 
@@ -6775,7 +6769,7 @@ tile3x8start:
 	TESTQ BP, BP
 	JEQ   tile3x8table
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -6787,19 +6781,19 @@ tile3x8start:
 tile3x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile3x8end
 
 tile3x8step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -6813,7 +6807,7 @@ tile3x8step:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -6885,8 +6879,8 @@ tile3x8summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile3x8end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile3x8step
 
@@ -6979,7 +6973,7 @@ tile2x8start:
 	TESTQ BP, BP
 	JEQ   tile2x8table
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -6990,19 +6984,19 @@ tile2x8start:
 tile2x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile2x8end
 
 tile2x8step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -7012,7 +7006,7 @@ tile2x8step:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -7074,8 +7068,8 @@ tile2x8summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile2x8end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile2x8step
 
@@ -7155,7 +7149,7 @@ tile1x8start:
 	TESTQ BP, BP
 	JEQ   tile1x8table
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -7165,25 +7159,25 @@ tile1x8start:
 tile1x8table:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile1x8end
 
 tile1x8step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -7235,8 +7229,8 @@ tile1x8summed:
 	CMPQ 192(AX), $0x00
 	JNE  tile1x8end
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile1x8step
 
@@ -7375,19 +7369,19 @@ tile12x8raggedstart:
 tile12x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile12x8raggedend
 
 tile12x8raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -7590,8 +7584,8 @@ tile12x8raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile12x8raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile12x8raggedstep
 
@@ -7828,7 +7822,7 @@ tile11x8raggedstart:
 	TESTQ BP, BP
 	JEQ   tile11x8raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -7848,19 +7842,19 @@ tile11x8raggedstart:
 tile11x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile11x8raggedend
 
 tile11x8raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -7906,7 +7900,7 @@ tile11x8raggedstep:
 	LEAQ    (BP)(R12*4), R12
 	CMOVQLT R15, R12
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -7964,7 +7958,6 @@ tile11x8raggedks:
 	VFMADD231PS  Y0, Y3, Y13
 	VBROADCASTSS 4(R12)(R15*4), Y2
 	VFMADD231PS  Y0, Y2, Y14
-	PREFETCHT1   64(R13)
 	VMOVUPS      128(R14), Y0
 	VBROADCASTSS 8(AX)(R15*4), Y2
 	VFMADD231PS  Y0, Y2, Y4
@@ -7988,7 +7981,6 @@ tile11x8raggedks:
 	VFMADD231PS  Y0, Y3, Y13
 	VBROADCASTSS 8(R12)(R15*4), Y2
 	VFMADD231PS  Y0, Y2, Y14
-	PREFETCHT1   128(R13)
 	VMOVUPS      192(R14), Y0
 	VBROADCASTSS 12(AX)(R15*4), Y2
 	VFMADD231PS  Y0, Y2, Y4
@@ -8012,8 +8004,7 @@ tile11x8raggedks:
 	VFMADD231PS  Y0, Y3, Y13
 	VBROADCASTSS 12(R12)(R15*4), Y2
 	VFMADD231PS  Y0, Y2, Y14
-	PREFETCHT1   192(R13)
-	ADDQ         $+256, R13
+	ADDQ         $0x40, R13
 	ADDQ         $+256, R14
 	ADDQ         $0x04, R15
 	CMPQ         R15, $-4
@@ -8047,8 +8038,6 @@ tile11x8raggedk:
 	VFMADD231PS  Y0, Y3, Y13
 	VBROADCASTSS (R12)(R15*4), Y2
 	VFMADD231PS  Y0, Y2, Y14
-	PREFETCHT1   (R13)
-	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile11x8raggedk
@@ -8058,8 +8047,8 @@ tile11x8raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile11x8raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile11x8raggedstep
 
@@ -8212,6 +8201,9 @@ tile11x8raggedstore:
 	ADDQ       DX, (SP)
 	MOVQ       112(AX), DX
 	ADDQ       DX, 8(SP)
+	MOVQ       80(AX), DX
+	SHLQ       $0x04, DX
+	ADDQ       DX, 40(SP)
 	DECQ       32(SP)
 	JNZ        tile11x8ragged
 	JMP        done
@@ -8282,7 +8274,7 @@ tile10x8raggedstart:
 	TESTQ BP, BP
 	JEQ   tile10x8raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -8301,19 +8293,19 @@ tile10x8raggedstart:
 tile10x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile10x8raggedend
 
 tile10x8raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -8355,7 +8347,7 @@ tile10x8raggedstep:
 	LEAQ    (BP)(R11*4), R11
 	CMOVQLT R15, R11
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -8497,8 +8489,8 @@ tile10x8raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile10x8raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile10x8raggedstep
 
@@ -8707,7 +8699,7 @@ tile9x8raggedstart:
 	TESTQ BP, BP
 	JEQ   tile9x8raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -8725,19 +8717,19 @@ tile9x8raggedstart:
 tile9x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile9x8raggedend
 
 tile9x8raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -8775,7 +8767,7 @@ tile9x8raggedstep:
 	LEAQ    (BP)(R10*4), R10
 	CMOVQLT R15, R10
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -8907,8 +8899,8 @@ tile9x8raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile9x8raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile9x8raggedstep
 
@@ -9103,7 +9095,7 @@ tile8x8raggedstart:
 	TESTQ BP, BP
 	JEQ   tile8x8raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -9120,19 +9112,19 @@ tile8x8raggedstart:
 tile8x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile8x8raggedend
 
 tile8x8raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -9166,7 +9158,7 @@ tile8x8raggedstep:
 	LEAQ    (BP)(R9*4), R9
 	CMOVQLT R15, R9
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -9288,8 +9280,8 @@ tile8x8raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile8x8raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile8x8raggedstep
 
@@ -9470,7 +9462,7 @@ tile7x8raggedstart:
 	TESTQ BP, BP
 	JEQ   tile7x8raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -9486,19 +9478,19 @@ tile7x8raggedstart:
 tile7x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile7x8raggedend
 
 tile7x8raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -9528,7 +9520,7 @@ tile7x8raggedstep:
 	LEAQ    (BP)(R8*4), R8
 	CMOVQLT R15, R8
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -9640,8 +9632,8 @@ tile7x8raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile7x8raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile7x8raggedstep
 
@@ -9808,7 +9800,7 @@ tile6x8raggedstart:
 	TESTQ BP, BP
 	JEQ   tile6x8raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -9823,19 +9815,19 @@ tile6x8raggedstart:
 tile6x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile6x8raggedend
 
 tile6x8raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -9861,7 +9853,7 @@ tile6x8raggedstep:
 	LEAQ    (BP)(DI*4), DI
 	CMOVQLT R15, DI
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -9899,7 +9891,6 @@ tile6x8raggedks:
 	VFMADD231PS  Y0, Y2, Y8
 	VBROADCASTSS 4(DI)(R15*4), Y3
 	VFMADD231PS  Y0, Y3, Y9
-	PREFETCHT1   64(R13)
 	VMOVUPS      128(R14), Y0
 	VBROADCASTSS 8(AX)(R15*4), Y2
 	VFMADD231PS  Y0, Y2, Y4
@@ -9913,7 +9904,6 @@ tile6x8raggedks:
 	VFMADD231PS  Y0, Y2, Y8
 	VBROADCASTSS 8(DI)(R15*4), Y3
 	VFMADD231PS  Y0, Y3, Y9
-	PREFETCHT1   128(R13)
 	VMOVUPS      192(R14), Y0
 	VBROADCASTSS 12(AX)(R15*4), Y2
 	VFMADD231PS  Y0, Y2, Y4
@@ -9927,8 +9917,7 @@ tile6x8raggedks:
 	VFMADD231PS  Y0, Y2, Y8
 	VBROADCASTSS 12(DI)(R15*4), Y3
 	VFMADD231PS  Y0, Y3, Y9
-	PREFETCHT1   192(R13)
-	ADDQ         $+256, R13
+	ADDQ         $0x40, R13
 	ADDQ         $+256, R14
 	ADDQ         $0x04, R15
 	CMPQ         R15, $-4
@@ -9952,8 +9941,6 @@ tile6x8raggedk:
 	VFMADD231PS  Y0, Y2, Y8
 	VBROADCASTSS (DI)(R15*4), Y3
 	VFMADD231PS  Y0, Y3, Y9
-	PREFETCHT1   (R13)
-	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile6x8raggedk
@@ -9963,8 +9950,8 @@ tile6x8raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile6x8raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile6x8raggedstep
 
@@ -10067,6 +10054,9 @@ tile6x8raggedstore:
 	ADDQ       DX, (SP)
 	MOVQ       112(AX), DX
 	ADDQ       DX, 8(SP)
+	MOVQ       80(AX), DX
+	SHLQ       $0x04, DX
+	ADDQ       DX, 40(SP)
 	DECQ       32(SP)
 	JNZ        tile6x8ragged
 	JMP        done
@@ -10117,7 +10107,7 @@ tile5x8raggedstart:
 	TESTQ BP, BP
 	JEQ   tile5x8raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -10131,19 +10121,19 @@ tile5x8raggedstart:
 tile5x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile5x8raggedend
 
 tile5x8raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -10165,7 +10155,7 @@ tile5x8raggedstep:
 	LEAQ    (BP)(SI*4), SI
 	CMOVQLT R15, SI
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -10257,8 +10247,8 @@ tile5x8raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile5x8raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile5x8raggedstep
 
@@ -10397,7 +10387,7 @@ tile4x8raggedstart:
 	TESTQ BP, BP
 	JEQ   tile4x8raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -10410,19 +10400,19 @@ tile4x8raggedstart:
 tile4x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile4x8raggedend
 
 tile4x8raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -10440,7 +10430,7 @@ tile4x8raggedstep:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -10522,8 +10512,8 @@ tile4x8raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile4x8raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile4x8raggedstep
 
@@ -10648,7 +10638,7 @@ tile3x8raggedstart:
 	TESTQ BP, BP
 	JEQ   tile3x8raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -10660,19 +10650,19 @@ tile3x8raggedstart:
 tile3x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile3x8raggedend
 
 tile3x8raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -10686,7 +10676,7 @@ tile3x8raggedstep:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -10758,8 +10748,8 @@ tile3x8raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile3x8raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile3x8raggedstep
 
@@ -10870,7 +10860,7 @@ tile2x8raggedstart:
 	TESTQ BP, BP
 	JEQ   tile2x8raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -10881,19 +10871,19 @@ tile2x8raggedstart:
 tile2x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile2x8raggedend
 
 tile2x8raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -10903,7 +10893,7 @@ tile2x8raggedstep:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -10965,8 +10955,8 @@ tile2x8raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile2x8raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile2x8raggedstep
 
@@ -11063,7 +11053,7 @@ tile1x8raggedstart:
 	TESTQ BP, BP
 	JEQ   tile1x8raggedtable
 	MOVQ  80(AX), R15
-	MOVQ  184(AX), R13
+	MOVQ  40(SP), R13
 	ADDQ  R14, R13
 	MOVQ  (SP), AX
 	LEAQ  (AX)(R15*4), AX
@@ -11073,25 +11063,25 @@ tile1x8raggedstart:
 tile1x8raggedtable:
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile1x8raggedend
 
 tile1x8raggedstep:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -11143,8 +11133,8 @@ tile1x8raggedsummed:
 	CMPQ 192(AX), $0x00
 	JNE  tile1x8raggedend
 	MOVQ 96(AX), BX
-	ADDQ BX, 48(SP)
-	MOVQ 40(SP), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
 	DECQ BX
 	JNZ  tile1x8raggedstep
 

@@ -6,7 +6,7 @@
 
 // func Gemm12x32F32AVX512(args *GemmArgs)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, CMOV, MMX+
-TEXT ·Gemm12x32F32AVX512(SB), NOSPLIT, $72-8
+TEXT ·Gemm12x32F32AVX512(SB), NOSPLIT, $80-8
 	MOVQ  args+0(FP), AX
 	MOVQ  (AX), BX
 	MOVQ  BX, (SP)
@@ -18,6 +18,8 @@ TEXT ·Gemm12x32F32AVX512(SB), NOSPLIT, $72-8
 	MOVQ  BX, 24(SP)
 	MOVQ  136(AX), BX
 	MOVQ  BX, 32(SP)
+	MOVQ  184(AX), BX
+	MOVQ  BX, 40(SP)
 	MOVQ  128(AX), CX
 	MOVQ  120(AX), DX
 	CMPQ  CX, $0x18
@@ -217,12 +219,12 @@ tile12x32start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile12x32end
 
 tile12x32step:
-	MOVQ BX, 40(SP)
+	MOVQ BX, 48(SP)
 	MOVQ args+0(FP), AX
 	MOVQ 80(AX), DX
 	XORL CX, CX
@@ -238,14 +240,14 @@ tile12x32step:
 	SUBQ CX, DX
 
 tile12x32whole:
-	MOVQ    CX, 64(SP)
-	MOVQ    DX, 56(SP)
-	MOVQ    56(SP), BX
+	MOVQ    CX, 72(SP)
+	MOVQ    DX, 64(SP)
+	MOVQ    64(SP), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -295,7 +297,7 @@ tile12x32whole:
 	LEAQ    (BP)(R13*4), R13
 	CMOVQLT R15, R13
 	MOVQ    args+0(FP), BP
-	MOVQ    56(SP), R15
+	MOVQ    64(SP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
 
@@ -343,12 +345,12 @@ tile12x32k:
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile12x32k
-	CMPQ         64(SP), $0x00
+	CMPQ         72(SP), $0x00
 	JNE          tile12x32tail
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile12x32step
 
@@ -1092,19 +1094,19 @@ tile11x32start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile11x32end
 
 tile11x32step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -1150,13 +1152,15 @@ tile11x32step:
 	LEAQ    (BP)(R12*4), R12
 	CMOVQLT R15, R12
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
+	CMPQ    R15, $-4
+	JGT     tile11x32rest
 
-tile11x32k:
+tile11x32ks:
 	VMOVUPS      (R14), Z0
 	VMOVUPS      (R14)(BP*1), Z1
 	PREFETCHT0   512(R14)
@@ -1196,16 +1200,176 @@ tile11x32k:
 	VFMADD231PS  Z1, Z4, Z29
 	PREFETCHT1   (R13)
 	PREFETCHT1   (R13)(BP*1)
+	VMOVUPS      64(R14), Z0
+	VMOVUPS      64(R14)(BP*1), Z1
+	PREFETCHT0   576(R14)
+	PREFETCHT0   576(R14)(BP*1)
+	VBROADCASTSS 4(AX)(R15*4), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(BX)(R15*4), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 4(CX)(R15*4), Z4
+	VFMADD231PS  Z0, Z4, Z12
+	VFMADD231PS  Z1, Z4, Z13
+	VBROADCASTSS 4(DX)(R15*4), Z5
+	VFMADD231PS  Z0, Z5, Z14
+	VFMADD231PS  Z1, Z5, Z15
+	VBROADCASTSS 4(SI)(R15*4), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 4(DI)(R15*4), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 4(R8)(R15*4), Z4
+	VFMADD231PS  Z0, Z4, Z20
+	VFMADD231PS  Z1, Z4, Z21
+	VBROADCASTSS 4(R9)(R15*4), Z5
+	VFMADD231PS  Z0, Z5, Z22
+	VFMADD231PS  Z1, Z5, Z23
+	VBROADCASTSS 4(R10)(R15*4), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS 4(R11)(R15*4), Z3
+	VFMADD231PS  Z0, Z3, Z26
+	VFMADD231PS  Z1, Z3, Z27
+	VBROADCASTSS 4(R12)(R15*4), Z4
+	VFMADD231PS  Z0, Z4, Z28
+	VFMADD231PS  Z1, Z4, Z29
+	VMOVUPS      128(R14), Z0
+	VMOVUPS      128(R14)(BP*1), Z1
+	PREFETCHT0   640(R14)
+	PREFETCHT0   640(R14)(BP*1)
+	VBROADCASTSS 8(AX)(R15*4), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 8(BX)(R15*4), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 8(CX)(R15*4), Z4
+	VFMADD231PS  Z0, Z4, Z12
+	VFMADD231PS  Z1, Z4, Z13
+	VBROADCASTSS 8(DX)(R15*4), Z5
+	VFMADD231PS  Z0, Z5, Z14
+	VFMADD231PS  Z1, Z5, Z15
+	VBROADCASTSS 8(SI)(R15*4), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 8(DI)(R15*4), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 8(R8)(R15*4), Z4
+	VFMADD231PS  Z0, Z4, Z20
+	VFMADD231PS  Z1, Z4, Z21
+	VBROADCASTSS 8(R9)(R15*4), Z5
+	VFMADD231PS  Z0, Z5, Z22
+	VFMADD231PS  Z1, Z5, Z23
+	VBROADCASTSS 8(R10)(R15*4), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS 8(R11)(R15*4), Z3
+	VFMADD231PS  Z0, Z3, Z26
+	VFMADD231PS  Z1, Z3, Z27
+	VBROADCASTSS 8(R12)(R15*4), Z4
+	VFMADD231PS  Z0, Z4, Z28
+	VFMADD231PS  Z1, Z4, Z29
+	VMOVUPS      192(R14), Z0
+	VMOVUPS      192(R14)(BP*1), Z1
+	PREFETCHT0   704(R14)
+	PREFETCHT0   704(R14)(BP*1)
+	VBROADCASTSS 12(AX)(R15*4), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(BX)(R15*4), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 12(CX)(R15*4), Z4
+	VFMADD231PS  Z0, Z4, Z12
+	VFMADD231PS  Z1, Z4, Z13
+	VBROADCASTSS 12(DX)(R15*4), Z5
+	VFMADD231PS  Z0, Z5, Z14
+	VFMADD231PS  Z1, Z5, Z15
+	VBROADCASTSS 12(SI)(R15*4), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 12(DI)(R15*4), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 12(R8)(R15*4), Z4
+	VFMADD231PS  Z0, Z4, Z20
+	VFMADD231PS  Z1, Z4, Z21
+	VBROADCASTSS 12(R9)(R15*4), Z5
+	VFMADD231PS  Z0, Z5, Z22
+	VFMADD231PS  Z1, Z5, Z23
+	VBROADCASTSS 12(R10)(R15*4), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS 12(R11)(R15*4), Z3
+	VFMADD231PS  Z0, Z3, Z26
+	VFMADD231PS  Z1, Z3, Z27
+	VBROADCASTSS 12(R12)(R15*4), Z4
+	VFMADD231PS  Z0, Z4, Z28
+	VFMADD231PS  Z1, Z4, Z29
 	ADDQ         $0x40, R13
+	ADDQ         $+256, R14
+	ADDQ         $0x04, R15
+	CMPQ         R15, $-4
+	JLE          tile11x32ks
+
+tile11x32rest:
+	TESTQ R15, R15
+	JEQ   tile11x32summed
+
+tile11x32k:
+	VMOVUPS      (R14), Z0
+	VMOVUPS      (R14)(BP*1), Z1
+	PREFETCHT0   512(R14)
+	PREFETCHT0   512(R14)(BP*1)
+	VBROADCASTSS (AX)(R15*4), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (BX)(R15*4), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (CX)(R15*4), Z4
+	VFMADD231PS  Z0, Z4, Z12
+	VFMADD231PS  Z1, Z4, Z13
+	VBROADCASTSS (DX)(R15*4), Z5
+	VFMADD231PS  Z0, Z5, Z14
+	VFMADD231PS  Z1, Z5, Z15
+	VBROADCASTSS (SI)(R15*4), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (DI)(R15*4), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS (R8)(R15*4), Z4
+	VFMADD231PS  Z0, Z4, Z20
+	VFMADD231PS  Z1, Z4, Z21
+	VBROADCASTSS (R9)(R15*4), Z5
+	VFMADD231PS  Z0, Z5, Z22
+	VFMADD231PS  Z1, Z5, Z23
+	VBROADCASTSS (R10)(R15*4), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS (R11)(R15*4), Z3
+	VFMADD231PS  Z0, Z3, Z26
+	VFMADD231PS  Z1, Z3, Z27
+	VBROADCASTSS (R12)(R15*4), Z4
+	VFMADD231PS  Z0, Z4, Z28
+	VFMADD231PS  Z1, Z4, Z29
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile11x32k
-	MOVQ         args+0(FP), AX
-	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
-	DECQ         BX
-	JNZ          tile11x32step
+
+tile11x32summed:
+	MOVQ args+0(FP), AX
+	MOVQ 96(AX), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
+	DECQ BX
+	JNZ  tile11x32step
 
 tile11x32end:
 	MOVQ      args+0(FP), AX
@@ -1456,6 +1620,9 @@ tile11x32store:
 	ADDQ    DX, (SP)
 	MOVQ    112(AX), DX
 	ADDQ    DX, 8(SP)
+	MOVQ    80(AX), DX
+	SHLQ    $0x04, DX
+	ADDQ    DX, 40(SP)
 	DECQ    32(SP)
 	JNZ     tile11x32
 	JMP     done
@@ -1549,19 +1716,19 @@ tile10x32start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile10x32end
 
 tile10x32step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -1603,7 +1770,7 @@ tile10x32step:
 	LEAQ    (BP)(R11*4), R11
 	CMOVQLT R15, R11
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -1652,8 +1819,8 @@ tile10x32k:
 	JNZ          tile10x32k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile10x32step
 
@@ -1972,19 +2139,19 @@ tile9x32start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile9x32end
 
 tile9x32step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -2022,7 +2189,7 @@ tile9x32step:
 	LEAQ    (BP)(R10*4), R10
 	CMOVQLT R15, R10
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -2068,8 +2235,8 @@ tile9x32k:
 	JNZ          tile9x32k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile9x32step
 
@@ -2361,19 +2528,19 @@ tile8x32start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile8x32end
 
 tile8x32step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -2407,7 +2574,7 @@ tile8x32step:
 	LEAQ    (BP)(R9*4), R9
 	CMOVQLT R15, R9
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -2450,8 +2617,8 @@ tile8x32k:
 	JNZ          tile8x32k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile8x32step
 
@@ -2716,19 +2883,19 @@ tile7x32start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile7x32end
 
 tile7x32step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -2758,7 +2925,7 @@ tile7x32step:
 	LEAQ    (BP)(R8*4), R8
 	CMOVQLT R15, R8
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -2798,8 +2965,8 @@ tile7x32k:
 	JNZ          tile7x32k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile7x32step
 
@@ -3037,19 +3204,19 @@ tile6x32start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile6x32end
 
 tile6x32step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -3075,7 +3242,7 @@ tile6x32step:
 	LEAQ    (BP)(DI*4), DI
 	CMOVQLT R15, DI
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -3112,8 +3279,8 @@ tile6x32k:
 	JNZ          tile6x32k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile6x32step
 
@@ -3324,19 +3491,19 @@ tile5x32start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile5x32end
 
 tile5x32step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -3358,7 +3525,7 @@ tile5x32step:
 	LEAQ    (BP)(SI*4), SI
 	CMOVQLT R15, SI
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -3392,8 +3559,8 @@ tile5x32k:
 	JNZ          tile5x32k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile5x32step
 
@@ -3577,19 +3744,19 @@ tile4x32start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile4x32end
 
 tile4x32step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -3607,7 +3774,7 @@ tile4x32step:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -3638,8 +3805,8 @@ tile4x32k:
 	JNZ          tile4x32k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile4x32step
 
@@ -3796,19 +3963,19 @@ tile3x32start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile3x32end
 
 tile3x32step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -3822,7 +3989,7 @@ tile3x32step:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -3850,8 +4017,8 @@ tile3x32k:
 	JNZ          tile3x32k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile3x32step
 
@@ -3981,19 +4148,19 @@ tile2x32start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile2x32end
 
 tile2x32step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -4003,7 +4170,7 @@ tile2x32step:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -4028,8 +4195,8 @@ tile2x32k:
 	JNZ          tile2x32k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile2x32step
 
@@ -4132,25 +4299,25 @@ tile1x32start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile1x32end
 
 tile1x32step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -4172,8 +4339,8 @@ tile1x32k:
 	JNZ          tile1x32k
 	MOVQ         args+0(FP), AX
 	MOVQ         96(AX), BX
-	ADDQ         BX, 48(SP)
-	MOVQ         40(SP), BX
+	ADDQ         BX, 56(SP)
+	MOVQ         48(SP), BX
 	DECQ         BX
 	JNZ          tile1x32step
 
@@ -4327,19 +4494,19 @@ tile12x24start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile12x24end
 
 tile12x24step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -4439,8 +4606,8 @@ tile12x24k:
 	JNZ             tile12x24k
 	MOVQ            args+0(FP), AX
 	MOVQ            96(AX), BX
-	ADDQ            BX, 48(SP)
-	MOVQ            40(SP), BX
+	ADDQ            BX, 56(SP)
+	MOVQ            48(SP), BX
 	DECQ            BX
 	JNZ             tile12x24step
 
@@ -4778,19 +4945,19 @@ tile11x24start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile11x24end
 
 tile11x24step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -4836,13 +5003,15 @@ tile11x24step:
 	LEAQ    (BP)(R12*4), R12
 	CMOVQLT R15, R12
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
 	NEGQ    R15
+	CMPQ    R15, $-4
+	JGT     tile11x24rest
 
-tile11x24k:
+tile11x24ks:
 	VMOVUPS         (R14), Z0
 	VBROADCASTF32X8 (R14)(BP*1), Z1
 	PREFETCHT0      512(R14)
@@ -4882,16 +5051,176 @@ tile11x24k:
 	VFMADD231PS     Z1, Z4, Z24
 	PREFETCHT1      (R13)
 	PREFETCHT1      (R13)(BP*1)
+	VMOVUPS         64(R14), Z0
+	VBROADCASTF32X8 64(R14)(BP*1), Z1
+	PREFETCHT0      576(R14)
+	PREFETCHT0      576(R14)(BP*1)
+	VBROADCASTSS    4(AX)(R15*4), Z2
+	VFMADD231PS     Z0, Z2, Z8
+	VBROADCASTSS    4(BX)(R15*4), Z3
+	VFMADD231PS     Z0, Z3, Z9
+	VBLENDMPS       Z3, Z2, K2, Z6
+	VFMADD231PS     Z1, Z6, Z19
+	VBROADCASTSS    4(CX)(R15*4), Z4
+	VFMADD231PS     Z0, Z4, Z10
+	VBROADCASTSS    4(DX)(R15*4), Z5
+	VFMADD231PS     Z0, Z5, Z11
+	VBLENDMPS       Z5, Z4, K2, Z7
+	VFMADD231PS     Z1, Z7, Z20
+	VBROADCASTSS    4(SI)(R15*4), Z2
+	VFMADD231PS     Z0, Z2, Z12
+	VBROADCASTSS    4(DI)(R15*4), Z3
+	VFMADD231PS     Z0, Z3, Z13
+	VBLENDMPS       Z3, Z2, K2, Z6
+	VFMADD231PS     Z1, Z6, Z21
+	VBROADCASTSS    4(R8)(R15*4), Z4
+	VFMADD231PS     Z0, Z4, Z14
+	VBROADCASTSS    4(R9)(R15*4), Z5
+	VFMADD231PS     Z0, Z5, Z15
+	VBLENDMPS       Z5, Z4, K2, Z7
+	VFMADD231PS     Z1, Z7, Z22
+	VBROADCASTSS    4(R10)(R15*4), Z2
+	VFMADD231PS     Z0, Z2, Z16
+	VBROADCASTSS    4(R11)(R15*4), Z3
+	VFMADD231PS     Z0, Z3, Z17
+	VBLENDMPS       Z3, Z2, K2, Z6
+	VFMADD231PS     Z1, Z6, Z23
+	VBROADCASTSS    4(R12)(R15*4), Z4
+	VFMADD231PS     Z0, Z4, Z18
+	VFMADD231PS     Z1, Z4, Z24
+	VMOVUPS         128(R14), Z0
+	VBROADCASTF32X8 128(R14)(BP*1), Z1
+	PREFETCHT0      640(R14)
+	PREFETCHT0      640(R14)(BP*1)
+	VBROADCASTSS    8(AX)(R15*4), Z2
+	VFMADD231PS     Z0, Z2, Z8
+	VBROADCASTSS    8(BX)(R15*4), Z3
+	VFMADD231PS     Z0, Z3, Z9
+	VBLENDMPS       Z3, Z2, K2, Z6
+	VFMADD231PS     Z1, Z6, Z19
+	VBROADCASTSS    8(CX)(R15*4), Z4
+	VFMADD231PS     Z0, Z4, Z10
+	VBROADCASTSS    8(DX)(R15*4), Z5
+	VFMADD231PS     Z0, Z5, Z11
+	VBLENDMPS       Z5, Z4, K2, Z7
+	VFMADD231PS     Z1, Z7, Z20
+	VBROADCASTSS    8(SI)(R15*4), Z2
+	VFMADD231PS     Z0, Z2, Z12
+	VBROADCASTSS    8(DI)(R15*4), Z3
+	VFMADD231PS     Z0, Z3, Z13
+	VBLENDMPS       Z3, Z2, K2, Z6
+	VFMADD231PS     Z1, Z6, Z21
+	VBROADCASTSS    8(R8)(R15*4), Z4
+	VFMADD231PS     Z0, Z4, Z14
+	VBROADCASTSS    8(R9)(R15*4), Z5
+	VFMADD231PS     Z0, Z5, Z15
+	VBLENDMPS       Z5, Z4, K2, Z7
+	VFMADD231PS     Z1, Z7, Z22
+	VBROADCASTSS    8(R10)(R15*4), Z2
+	VFMADD231PS     Z0, Z2, Z16
+	VBROADCASTSS    8(R11)(R15*4), Z3
+	VFMADD231PS     Z0, Z3, Z17
+	VBLENDMPS       Z3, Z2, K2, Z6
+	VFMADD231PS     Z1, Z6, Z23
+	VBROADCASTSS    8(R12)(R15*4), Z4
+	VFMADD231PS     Z0, Z4, Z18
+	VFMADD231PS     Z1, Z4, Z24
+	VMOVUPS         192(R14), Z0
+	VBROADCASTF32X8 192(R14)(BP*1), Z1
+	PREFETCHT0      704(R14)
+	PREFETCHT0      704(R14)(BP*1)
+	VBROADCASTSS    12(AX)(R15*4), Z2
+	VFMADD231PS     Z0, Z2, Z8
+	VBROADCASTSS    12(BX)(R15*4), Z3
+	VFMADD231PS     Z0, Z3, Z9
+	VBLENDMPS       Z3, Z2, K2, Z6
+	VFMADD231PS     Z1, Z6, Z19
+	VBROADCASTSS    12(CX)(R15*4), Z4
+	VFMADD231PS     Z0, Z4, Z10
+	VBROADCASTSS    12(DX)(R15*4), Z5
+	VFMADD231PS     Z0, Z5, Z11
+	VBLENDMPS       Z5, Z4, K2, Z7
+	VFMADD231PS     Z1, Z7, Z20
+	VBROADCASTSS    12(SI)(R15*4), Z2
+	VFMADD231PS     Z0, Z2, Z12
+	VBROADCASTSS    12(DI)(R15*4), Z3
+	VFMADD231PS     Z0, Z3, Z13
+	VBLENDMPS       Z3, Z2, K2, Z6
+	VFMADD231PS     Z1, Z6, Z21
+	VBROADCASTSS    12(R8)(R15*4), Z4
+	VFMADD231PS     Z0, Z4, Z14
+	VBROADCASTSS    12(R9)(R15*4), Z5
+	VFMADD231PS     Z0, Z5, Z15
+	VBLENDMPS       Z5, Z4, K2, Z7
+	VFMADD231PS     Z1, Z7, Z22
+	VBROADCASTSS    12(R10)(R15*4), Z2
+	VFMADD231PS     Z0, Z2, Z16
+	VBROADCASTSS    12(R11)(R15*4), Z3
+	VFMADD231PS     Z0, Z3, Z17
+	VBLENDMPS       Z3, Z2, K2, Z6
+	VFMADD231PS     Z1, Z6, Z23
+	VBROADCASTSS    12(R12)(R15*4), Z4
+	VFMADD231PS     Z0, Z4, Z18
+	VFMADD231PS     Z1, Z4, Z24
 	ADDQ            $0x40, R13
+	ADDQ            $+256, R14
+	ADDQ            $0x04, R15
+	CMPQ            R15, $-4
+	JLE             tile11x24ks
+
+tile11x24rest:
+	TESTQ R15, R15
+	JEQ   tile11x24summed
+
+tile11x24k:
+	VMOVUPS         (R14), Z0
+	VBROADCASTF32X8 (R14)(BP*1), Z1
+	PREFETCHT0      512(R14)
+	PREFETCHT0      512(R14)(BP*1)
+	VBROADCASTSS    (AX)(R15*4), Z2
+	VFMADD231PS     Z0, Z2, Z8
+	VBROADCASTSS    (BX)(R15*4), Z3
+	VFMADD231PS     Z0, Z3, Z9
+	VBLENDMPS       Z3, Z2, K2, Z6
+	VFMADD231PS     Z1, Z6, Z19
+	VBROADCASTSS    (CX)(R15*4), Z4
+	VFMADD231PS     Z0, Z4, Z10
+	VBROADCASTSS    (DX)(R15*4), Z5
+	VFMADD231PS     Z0, Z5, Z11
+	VBLENDMPS       Z5, Z4, K2, Z7
+	VFMADD231PS     Z1, Z7, Z20
+	VBROADCASTSS    (SI)(R15*4), Z2
+	VFMADD231PS     Z0, Z2, Z12
+	VBROADCASTSS    (DI)(R15*4), Z3
+	VFMADD231PS     Z0, Z3, Z13
+	VBLENDMPS       Z3, Z2, K2, Z6
+	VFMADD231PS     Z1, Z6, Z21
+	VBROADCASTSS    (R8)(R15*4), Z4
+	VFMADD231PS     Z0, Z4, Z14
+	VBROADCASTSS    (R9)(R15*4), Z5
+	VFMADD231PS     Z0, Z5, Z15
+	VBLENDMPS       Z5, Z4, K2, Z7
+	VFMADD231PS     Z1, Z7, Z22
+	VBROADCASTSS    (R10)(R15*4), Z2
+	VFMADD231PS     Z0, Z2, Z16
+	VBROADCASTSS    (R11)(R15*4), Z3
+	VFMADD231PS     Z0, Z3, Z17
+	VBLENDMPS       Z3, Z2, K2, Z6
+	VFMADD231PS     Z1, Z6, Z23
+	VBROADCASTSS    (R12)(R15*4), Z4
+	VFMADD231PS     Z0, Z4, Z18
+	VFMADD231PS     Z1, Z4, Z24
 	ADDQ            $0x40, R14
 	INCQ            R15
 	JNZ             tile11x24k
-	MOVQ            args+0(FP), AX
-	MOVQ            96(AX), BX
-	ADDQ            BX, 48(SP)
-	MOVQ            40(SP), BX
-	DECQ            BX
-	JNZ             tile11x24step
+
+tile11x24summed:
+	MOVQ args+0(FP), AX
+	MOVQ 96(AX), BX
+	ADDQ BX, 56(SP)
+	MOVQ 48(SP), BX
+	DECQ BX
+	JNZ  tile11x24step
 
 tile11x24end:
 	MOVQ         args+0(FP), AX
@@ -5117,6 +5446,9 @@ tile11x24store:
 	ADDQ          DX, (SP)
 	MOVQ          112(AX), DX
 	ADDQ          DX, 8(SP)
+	MOVQ          80(AX), DX
+	SHLQ          $0x04, DX
+	ADDQ          DX, 40(SP)
 	DECQ          32(SP)
 	JNZ           tile11x24
 	JMP           done
@@ -5205,19 +5537,19 @@ tile10x24start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile10x24end
 
 tile10x24step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -5259,7 +5591,7 @@ tile10x24step:
 	LEAQ    (BP)(R11*4), R11
 	CMOVQLT R15, R11
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -5308,8 +5640,8 @@ tile10x24k:
 	JNZ             tile10x24k
 	MOVQ            args+0(FP), AX
 	MOVQ            96(AX), BX
-	ADDQ            BX, 48(SP)
-	MOVQ            40(SP), BX
+	ADDQ            BX, 56(SP)
+	MOVQ            48(SP), BX
 	DECQ            BX
 	JNZ             tile10x24step
 
@@ -5599,19 +5931,19 @@ tile9x24start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile9x24end
 
 tile9x24step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -5649,7 +5981,7 @@ tile9x24step:
 	LEAQ    (BP)(R10*4), R10
 	CMOVQLT R15, R10
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -5695,8 +6027,8 @@ tile9x24k:
 	JNZ             tile9x24k
 	MOVQ            args+0(FP), AX
 	MOVQ            96(AX), BX
-	ADDQ            BX, 48(SP)
-	MOVQ            40(SP), BX
+	ADDQ            BX, 56(SP)
+	MOVQ            48(SP), BX
 	DECQ            BX
 	JNZ             tile9x24step
 
@@ -5964,19 +6296,19 @@ tile8x24start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile8x24end
 
 tile8x24step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -6010,7 +6342,7 @@ tile8x24step:
 	LEAQ    (BP)(R9*4), R9
 	CMOVQLT R15, R9
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -6053,8 +6385,8 @@ tile8x24k:
 	JNZ             tile8x24k
 	MOVQ            args+0(FP), AX
 	MOVQ            96(AX), BX
-	ADDQ            BX, 48(SP)
-	MOVQ            40(SP), BX
+	ADDQ            BX, 56(SP)
+	MOVQ            48(SP), BX
 	DECQ            BX
 	JNZ             tile8x24step
 
@@ -6296,19 +6628,19 @@ tile7x24start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile7x24end
 
 tile7x24step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -6338,7 +6670,7 @@ tile7x24step:
 	LEAQ    (BP)(R8*4), R8
 	CMOVQLT R15, R8
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -6378,8 +6710,8 @@ tile7x24k:
 	JNZ             tile7x24k
 	MOVQ            args+0(FP), AX
 	MOVQ            96(AX), BX
-	ADDQ            BX, 48(SP)
-	MOVQ            40(SP), BX
+	ADDQ            BX, 56(SP)
+	MOVQ            48(SP), BX
 	DECQ            BX
 	JNZ             tile7x24step
 
@@ -6599,19 +6931,19 @@ tile6x24start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile6x24end
 
 tile6x24step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -6637,7 +6969,7 @@ tile6x24step:
 	LEAQ    (BP)(DI*4), DI
 	CMOVQLT R15, DI
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -6674,8 +7006,8 @@ tile6x24k:
 	JNZ             tile6x24k
 	MOVQ            args+0(FP), AX
 	MOVQ            96(AX), BX
-	ADDQ            BX, 48(SP)
-	MOVQ            40(SP), BX
+	ADDQ            BX, 56(SP)
+	MOVQ            48(SP), BX
 	DECQ            BX
 	JNZ             tile6x24step
 
@@ -6869,19 +7201,19 @@ tile5x24start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile5x24end
 
 tile5x24step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -6903,7 +7235,7 @@ tile5x24step:
 	LEAQ    (BP)(SI*4), SI
 	CMOVQLT R15, SI
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -6937,8 +7269,8 @@ tile5x24k:
 	JNZ             tile5x24k
 	MOVQ            args+0(FP), AX
 	MOVQ            96(AX), BX
-	ADDQ            BX, 48(SP)
-	MOVQ            40(SP), BX
+	ADDQ            BX, 56(SP)
+	MOVQ            48(SP), BX
 	DECQ            BX
 	JNZ             tile5x24step
 
@@ -7110,19 +7442,19 @@ tile4x24start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile4x24end
 
 tile4x24step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -7140,7 +7472,7 @@ tile4x24step:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -7171,8 +7503,8 @@ tile4x24k:
 	JNZ             tile4x24k
 	MOVQ            args+0(FP), AX
 	MOVQ            96(AX), BX
-	ADDQ            BX, 48(SP)
-	MOVQ            40(SP), BX
+	ADDQ            BX, 56(SP)
+	MOVQ            48(SP), BX
 	DECQ            BX
 	JNZ             tile4x24step
 
@@ -7318,19 +7650,19 @@ tile3x24start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile3x24end
 
 tile3x24step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -7344,7 +7676,7 @@ tile3x24step:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -7372,8 +7704,8 @@ tile3x24k:
 	JNZ             tile3x24k
 	MOVQ            args+0(FP), AX
 	MOVQ            96(AX), BX
-	ADDQ            BX, 48(SP)
-	MOVQ            40(SP), BX
+	ADDQ            BX, 56(SP)
+	MOVQ            48(SP), BX
 	DECQ            BX
 	JNZ             tile3x24step
 
@@ -7497,19 +7829,19 @@ tile2x24start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile2x24end
 
 tile2x24step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -7519,7 +7851,7 @@ tile2x24step:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -7544,8 +7876,8 @@ tile2x24k:
 	JNZ             tile2x24k
 	MOVQ            args+0(FP), AX
 	MOVQ            96(AX), BX
-	ADDQ            BX, 48(SP)
-	MOVQ            40(SP), BX
+	ADDQ            BX, 56(SP)
+	MOVQ            48(SP), BX
 	DECQ            BX
 	JNZ             tile2x24step
 
@@ -7643,25 +7975,25 @@ tile1x24start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile1x24end
 
 tile1x24step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -7683,8 +8015,8 @@ tile1x24k:
 	JNZ             tile1x24k
 	MOVQ            args+0(FP), AX
 	MOVQ            96(AX), BX
-	ADDQ            BX, 48(SP)
-	MOVQ            40(SP), BX
+	ADDQ            BX, 56(SP)
+	MOVQ            48(SP), BX
 	DECQ            BX
 	JNZ             tile1x24step
 
@@ -7808,19 +8140,19 @@ tile12x16start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile12x16end
 
 tile12x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -7893,8 +8225,8 @@ tile12x16k:
 	JNZ              tile12x16k
 	MOVQ             args+0(FP), AX
 	MOVQ             96(AX), BX
-	ADDQ             BX, 48(SP)
-	MOVQ             40(SP), BX
+	ADDQ             BX, 56(SP)
+	MOVQ             48(SP), BX
 	DECQ             BX
 	JNZ              tile12x16step
 
@@ -8126,19 +8458,19 @@ tile11x16start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile11x16end
 
 tile11x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -8184,7 +8516,7 @@ tile11x16step:
 	LEAQ    (BP)(R12*4), R12
 	CMOVQLT R15, R12
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -8203,15 +8535,13 @@ tile11x16k:
 	VFMADD231PS.BCST (R10)(R15*4), Z0, Z16
 	VFMADD231PS.BCST (R11)(R15*4), Z0, Z17
 	VFMADD231PS.BCST (R12)(R15*4), Z0, Z18
-	PREFETCHT1       (R13)
-	ADDQ             $0x40, R13
 	ADDQ             $0x40, R14
 	INCQ             R15
 	JNZ              tile11x16k
 	MOVQ             args+0(FP), AX
 	MOVQ             96(AX), BX
-	ADDQ             BX, 48(SP)
-	MOVQ             40(SP), BX
+	ADDQ             BX, 56(SP)
+	MOVQ             48(SP), BX
 	DECQ             BX
 	JNZ              tile11x16step
 
@@ -8365,6 +8695,9 @@ tile11x16store:
 	ADDQ    DX, (SP)
 	MOVQ    112(AX), DX
 	ADDQ    DX, 8(SP)
+	MOVQ    80(AX), DX
+	SHLQ    $0x04, DX
+	ADDQ    DX, 40(SP)
 	DECQ    32(SP)
 	JNZ     tile11x16
 	JMP     done
@@ -8428,19 +8761,19 @@ tile10x16start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile10x16end
 
 tile10x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -8482,7 +8815,7 @@ tile10x16step:
 	LEAQ    (BP)(R11*4), R11
 	CMOVQLT R15, R11
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -8507,8 +8840,8 @@ tile10x16k:
 	JNZ              tile10x16k
 	MOVQ             args+0(FP), AX
 	MOVQ             96(AX), BX
-	ADDQ             BX, 48(SP)
-	MOVQ             40(SP), BX
+	ADDQ             BX, 56(SP)
+	MOVQ             48(SP), BX
 	DECQ             BX
 	JNZ              tile10x16step
 
@@ -8710,19 +9043,19 @@ tile9x16start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile9x16end
 
 tile9x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -8760,7 +9093,7 @@ tile9x16step:
 	LEAQ    (BP)(R10*4), R10
 	CMOVQLT R15, R10
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -8784,8 +9117,8 @@ tile9x16k:
 	JNZ              tile9x16k
 	MOVQ             args+0(FP), AX
 	MOVQ             96(AX), BX
-	ADDQ             BX, 48(SP)
-	MOVQ             40(SP), BX
+	ADDQ             BX, 56(SP)
+	MOVQ             48(SP), BX
 	DECQ             BX
 	JNZ              tile9x16step
 
@@ -8972,19 +9305,19 @@ tile8x16start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile8x16end
 
 tile8x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -9018,7 +9351,7 @@ tile8x16step:
 	LEAQ    (BP)(R9*4), R9
 	CMOVQLT R15, R9
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -9041,8 +9374,8 @@ tile8x16k:
 	JNZ              tile8x16k
 	MOVQ             args+0(FP), AX
 	MOVQ             96(AX), BX
-	ADDQ             BX, 48(SP)
-	MOVQ             40(SP), BX
+	ADDQ             BX, 56(SP)
+	MOVQ             48(SP), BX
 	DECQ             BX
 	JNZ              tile8x16step
 
@@ -9214,19 +9547,19 @@ tile7x16start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile7x16end
 
 tile7x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -9256,7 +9589,7 @@ tile7x16step:
 	LEAQ    (BP)(R8*4), R8
 	CMOVQLT R15, R8
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -9278,8 +9611,8 @@ tile7x16k:
 	JNZ              tile7x16k
 	MOVQ             args+0(FP), AX
 	MOVQ             96(AX), BX
-	ADDQ             BX, 48(SP)
-	MOVQ             40(SP), BX
+	ADDQ             BX, 56(SP)
+	MOVQ             48(SP), BX
 	DECQ             BX
 	JNZ              tile7x16step
 
@@ -9436,19 +9769,19 @@ tile6x16start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile6x16end
 
 tile6x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -9474,7 +9807,7 @@ tile6x16step:
 	LEAQ    (BP)(DI*4), DI
 	CMOVQLT R15, DI
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -9495,8 +9828,8 @@ tile6x16k:
 	JNZ              tile6x16k
 	MOVQ             args+0(FP), AX
 	MOVQ             96(AX), BX
-	ADDQ             BX, 48(SP)
-	MOVQ             40(SP), BX
+	ADDQ             BX, 56(SP)
+	MOVQ             48(SP), BX
 	DECQ             BX
 	JNZ              tile6x16step
 
@@ -9638,19 +9971,19 @@ tile5x16start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile5x16end
 
 tile5x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -9672,7 +10005,7 @@ tile5x16step:
 	LEAQ    (BP)(SI*4), SI
 	CMOVQLT R15, SI
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -9692,8 +10025,8 @@ tile5x16k:
 	JNZ              tile5x16k
 	MOVQ             args+0(FP), AX
 	MOVQ             96(AX), BX
-	ADDQ             BX, 48(SP)
-	MOVQ             40(SP), BX
+	ADDQ             BX, 56(SP)
+	MOVQ             48(SP), BX
 	DECQ             BX
 	JNZ              tile5x16step
 
@@ -9820,19 +10153,19 @@ tile4x16start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile4x16end
 
 tile4x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -9850,7 +10183,7 @@ tile4x16step:
 	LEAQ    (BP)(DX*4), DX
 	CMOVQLT R15, DX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -9869,8 +10202,8 @@ tile4x16k:
 	JNZ              tile4x16k
 	MOVQ             args+0(FP), AX
 	MOVQ             96(AX), BX
-	ADDQ             BX, 48(SP)
-	MOVQ             40(SP), BX
+	ADDQ             BX, 56(SP)
+	MOVQ             48(SP), BX
 	DECQ             BX
 	JNZ              tile4x16step
 
@@ -9982,19 +10315,19 @@ tile3x16start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile3x16end
 
 tile3x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -10008,7 +10341,7 @@ tile3x16step:
 	LEAQ    (BP)(CX*4), CX
 	CMOVQLT R15, CX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -10026,8 +10359,8 @@ tile3x16k:
 	JNZ              tile3x16k
 	MOVQ             args+0(FP), AX
 	MOVQ             96(AX), BX
-	ADDQ             BX, 48(SP)
-	MOVQ             40(SP), BX
+	ADDQ             BX, 56(SP)
+	MOVQ             48(SP), BX
 	DECQ             BX
 	JNZ              tile3x16step
 
@@ -10124,19 +10457,19 @@ tile2x16start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile2x16end
 
 tile2x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
@@ -10146,7 +10479,7 @@ tile2x16step:
 	LEAQ    (BP)(BX*4), BX
 	CMOVQLT R15, BX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -10163,8 +10496,8 @@ tile2x16k:
 	JNZ              tile2x16k
 	MOVQ             args+0(FP), AX
 	MOVQ             96(AX), BX
-	ADDQ             BX, 48(SP)
-	MOVQ             40(SP), BX
+	ADDQ             BX, 56(SP)
+	MOVQ             48(SP), BX
 	DECQ             BX
 	JNZ              tile2x16step
 
@@ -10246,25 +10579,25 @@ tile1x16start:
 	MOVQ  24(AX), R14
 	MOVQ  88(AX), BX
 	MOVQ  8(SP), CX
-	MOVQ  CX, 48(SP)
+	MOVQ  CX, 56(SP)
 	TESTQ BX, BX
 	JEQ   tile1x16end
 
 tile1x16step:
-	MOVQ    BX, 40(SP)
+	MOVQ    BX, 48(SP)
 	MOVQ    args+0(FP), AX
 	MOVQ    80(AX), BX
 	MOVQ    (SP), BP
 	LEAQ    (BP)(BX*4), BP
 	MOVQ    16(AX), R15
 	LEAQ    (R15)(BX*4), R15
-	MOVQ    48(SP), R13
+	MOVQ    56(SP), R13
 	MOVLQSX (R13), AX
 	TESTQ   AX, AX
 	LEAQ    (BP)(AX*4), AX
 	CMOVQLT R15, AX
 	MOVQ    args+0(FP), BP
-	MOVQ    184(BP), R13
+	MOVQ    40(SP), R13
 	ADDQ    R14, R13
 	MOVQ    80(BP), R15
 	MOVQ    32(BP), BP
@@ -10280,8 +10613,8 @@ tile1x16k:
 	JNZ              tile1x16k
 	MOVQ             args+0(FP), AX
 	MOVQ             96(AX), BX
-	ADDQ             BX, 48(SP)
-	MOVQ             40(SP), BX
+	ADDQ             BX, 56(SP)
+	MOVQ             48(SP), BX
 	DECQ             BX
 	JNZ              tile1x16step
 
@@ -10333,8 +10666,8 @@ done:
 	RET
 
 // func GemmDense12x32F32AVX512(args *GemmArgs)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·GemmDense12x32F32AVX512(SB), NOSPLIT, $72-8
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·GemmDense12x32F32AVX512(SB), NOSPLIT, $80-8
 	MOVQ args+0(FP), AX
 	MOVQ (AX), BX
 	MOVQ BX, (SP)
@@ -10346,6 +10679,8 @@ TEXT ·GemmDense12x32F32AVX512(SB), NOSPLIT, $72-8
 	MOVQ BX, 24(SP)
 	MOVQ 136(AX), BX
 	MOVQ BX, 32(SP)
+	MOVQ 184(AX), BX
+	MOVQ BX, 40(SP)
 	MOVQ 192(AX), R8
 	LEAQ (R8)(R8*2), R9
 	LEAQ (R8)(R8*4), R10
@@ -10362,21 +10697,19 @@ TEXT ·GemmDense12x32F32AVX512(SB), NOSPLIT, $72-8
 	SUBQ DX, R15
 
 whole:
-	MOVQ  DX, 64(SP)
-	MOVQ  R15, 56(SP)
+	MOVQ  DX, 72(SP)
+	MOVQ  R15, 64(SP)
 	MOVQ  128(AX), CX
-	CMPQ  CX, $0x10
-	JLE   high
 	SUBQ  $0x10, CX
 	MOVQ  $-1, BX
 	SHLQ  CL, BX
 	NOTQ  BX
 	KMOVW BX, K1
 
-tile12x32:
+tile:
 	MOVQ      args+0(FP), AX
 	CMPQ      144(AX), $0x00
-	JEQ       tile12x32bias
+	JEQ       tilebias
 	MOVQ      16(SP), BX
 	MOVQ      64(AX), CX
 	VMOVUPS   (BX), Z8
@@ -10414,12 +10747,12 @@ tile12x32:
 	ADDQ      CX, BX
 	VMOVUPS   (BX), Z30
 	VMOVUPS.Z 64(BX), K1, Z31
-	JMP       tile12x32start
+	JMP       tilestart
 
-tile12x32bias:
+tilebias:
 	MOVQ    40(AX), BX
 	TESTQ   BX, BX
-	JEQ     tile12x32zero
+	JEQ     tilezero
 	VMOVUPS (BX), Z8
 	VMOVAPS Z8, Z10
 	VMOVAPS Z8, Z12
@@ -10444,9 +10777,9 @@ tile12x32bias:
 	VMOVAPS Z9, Z27
 	VMOVAPS Z9, Z29
 	VMOVAPS Z9, Z31
-	JMP     tile12x32start
+	JMP     tilestart
 
-tile12x32zero:
+tilezero:
 	VXORPS X8, X8, X8
 	VXORPS X9, X9, X9
 	VXORPS X10, X10, X10
@@ -10472,59 +10805,28 @@ tile12x32zero:
 	VXORPS X30, X30, X30
 	VXORPS X31, X31, X31
 
-tile12x32start:
-	CMPQ       80(AX), $0x00000400
-	JLT        tile12x32short
-	MOVQ       16(SP), BX
-	MOVQ       64(AX), CX
-	PREFETCHT0 (BX)
-	PREFETCHT0 64(BX)
-	ADDQ       CX, BX
-	PREFETCHT0 (BX)
-	PREFETCHT0 64(BX)
-	ADDQ       CX, BX
-	PREFETCHT0 (BX)
-	PREFETCHT0 64(BX)
-	ADDQ       CX, BX
-	PREFETCHT0 (BX)
-	PREFETCHT0 64(BX)
-	ADDQ       CX, BX
-	PREFETCHT0 (BX)
-	PREFETCHT0 64(BX)
-	ADDQ       CX, BX
-	PREFETCHT0 (BX)
-	PREFETCHT0 64(BX)
-	ADDQ       CX, BX
-	PREFETCHT0 (BX)
-	PREFETCHT0 64(BX)
-	ADDQ       CX, BX
-	PREFETCHT0 (BX)
-	PREFETCHT0 64(BX)
-	ADDQ       CX, BX
-	PREFETCHT0 (BX)
-	PREFETCHT0 64(BX)
-	ADDQ       CX, BX
-	PREFETCHT0 (BX)
-	PREFETCHT0 64(BX)
-	ADDQ       CX, BX
-	PREFETCHT0 (BX)
-	PREFETCHT0 64(BX)
-	ADDQ       CX, BX
-	PREFETCHT0 (BX)
-	PREFETCHT0 64(BX)
+tilestart:
+	MOVQ   16(SP), R13
+	MOVQ   64(AX), SI
+	IMUL3Q $0x0b, SI, DI
+	CMPQ   80(AX), $0x00000080
+	JGT    tileown
+	ADDQ   DI, R13
+	ADDQ   SI, R13
 
-tile12x32short:
+tileown:
+	ADDQ R13, DI
 	MOVQ 24(AX), R14
 	MOVQ 32(AX), BP
-	MOVQ 184(AX), R12
+	MOVQ 40(SP), R12
 	ADDQ R14, R12
 	MOVQ (SP), BX
 	LEAQ (BX)(R8*8), CX
-	MOVQ 56(SP), R15
+	MOVQ 64(SP), R15
 	SUBQ $0x04, R15
-	JL   tile12x32rest
+	JL   tilerest
 
-tile12x32ks:
+tileks:
 	VMOVUPS      (R14), Z0
 	VMOVUPS      (R14)(BP*1), Z1
 	PREFETCHT0   512(R14)
@@ -10565,8 +10867,11 @@ tile12x32ks:
 	VBROADCASTSS (CX)(R9*1), Z5
 	VFMADD231PS  Z0, Z5, Z30
 	VFMADD231PS  Z1, Z5, Z31
-	PREFETCHT1   (R12)
-	PREFETCHT1   (R12)(BP*1)
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
+	ADDQ         SI, R13
+	CMPQ         R13, DI
+	CMOVQHI      DI, R13
 	VMOVUPS      64(R14), Z0
 	VMOVUPS      64(R14)(BP*1), Z1
 	PREFETCHT0   576(R14)
@@ -10607,8 +10912,11 @@ tile12x32ks:
 	VBROADCASTSS 4(CX)(R9*1), Z5
 	VFMADD231PS  Z0, Z5, Z30
 	VFMADD231PS  Z1, Z5, Z31
-	PREFETCHT1   64(R12)
-	PREFETCHT1   64(R12)(BP*1)
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
+	ADDQ         SI, R13
+	CMPQ         R13, DI
+	CMOVQHI      DI, R13
 	VMOVUPS      128(R14), Z0
 	VMOVUPS      128(R14)(BP*1), Z1
 	PREFETCHT0   640(R14)
@@ -10649,8 +10957,11 @@ tile12x32ks:
 	VBROADCASTSS 8(CX)(R9*1), Z5
 	VFMADD231PS  Z0, Z5, Z30
 	VFMADD231PS  Z1, Z5, Z31
-	PREFETCHT1   128(R12)
-	PREFETCHT1   128(R12)(BP*1)
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
+	ADDQ         SI, R13
+	CMPQ         R13, DI
+	CMOVQHI      DI, R13
 	VMOVUPS      192(R14), Z0
 	VMOVUPS      192(R14)(BP*1), Z1
 	PREFETCHT0   704(R14)
@@ -10691,20 +11002,20 @@ tile12x32ks:
 	VBROADCASTSS 12(CX)(R9*1), Z5
 	VFMADD231PS  Z0, Z5, Z30
 	VFMADD231PS  Z1, Z5, Z31
-	PREFETCHT1   192(R12)
-	PREFETCHT1   192(R12)(BP*1)
+	PREFETCHT1   (R12)
+	PREFETCHT1   (R12)(BP*1)
+	ADDQ         $0x40, R12
 	ADDQ         $0x10, BX
 	ADDQ         $0x10, CX
 	ADDQ         $+256, R14
-	ADDQ         $+256, R12
 	SUBQ         $0x04, R15
-	JGE          tile12x32ks
+	JGE          tileks
 
-tile12x32rest:
+tilerest:
 	ADDQ $0x04, R15
-	JZ   tile12x32summed
+	JZ   tilesummed
 
-tile12x32k:
+tilek:
 	VMOVUPS      (R14), Z0
 	VMOVUPS      (R14)(BP*1), Z1
 	PREFETCHT0   512(R14)
@@ -10745,18 +11056,15 @@ tile12x32k:
 	VBROADCASTSS (CX)(R9*1), Z5
 	VFMADD231PS  Z0, Z5, Z30
 	VFMADD231PS  Z1, Z5, Z31
-	PREFETCHT1   (R12)
-	PREFETCHT1   (R12)(BP*1)
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, CX
 	ADDQ         $+64, R14
-	ADDQ         $+64, R12
 	DECQ         R15
-	JNZ          tile12x32k
+	JNZ          tilek
 
-tile12x32summed:
-	CMPQ             64(SP), $0x00
-	JEQ              tile12x32end
+tilesummed:
+	CMPQ             72(SP), $0x00
+	JEQ              tileend
 	VMOVUPS          (R14), Z0
 	VMOVUPS          64(R14), Z1
 	VMOVUPS          128(R14), Z2
@@ -10765,7 +11073,7 @@ tile12x32summed:
 	MOVQ             args+0(FP), BP
 	MOVQ             64(BP), R15
 	CMPQ             176(BP), $0x00
-	JEQ              tile12x32plain
+	JEQ              tileplain
 	VBROADCASTSS     200(BP), Z6
 	VBROADCASTSS     204(BP), Z7
 	MOVQ             16(SP), BP
@@ -10968,9 +11276,9 @@ tile12x32summed:
 	ADDQ             R15, BP
 	MOVQ             BP, 16(SP)
 	MOVQ             args+0(FP), AX
-	JMP              tile12x32next
+	JMP              tilenext
 
-tile12x32plain:
+tileplain:
 	MOVQ             16(SP), BP
 	VFMADD231PS.BCST (BX), Z0, Z8
 	VFMADD231PS.BCST 4(BX), Z1, Z8
@@ -11123,13 +11431,13 @@ tile12x32plain:
 	ADDQ             R15, BP
 	MOVQ             BP, 16(SP)
 	MOVQ             args+0(FP), AX
-	JMP              tile12x32next
+	JMP              tilenext
 
-tile12x32end:
+tileend:
 	MOVQ      args+0(FP), AX
 	MOVQ      24(SP), BX
 	TESTQ     BX, BX
-	JEQ       tile12x32act
+	JEQ       tileact
 	MOVQ      72(AX), CX
 	VMOVUPS   (BX), Z0
 	VADDPS    Z0, Z8, Z8
@@ -11193,11 +11501,11 @@ tile12x32end:
 	ADDQ      CX, BX
 	MOVQ      BX, 24(SP)
 
-tile12x32act:
+tileact:
 	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
-	JLT          tile12x32store
-	JGT          tile12x32leaky
+	JLT          tilestore
+	JGT          tileleaky
 	VBROADCASTSS 200(AX), Z0
 	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
@@ -11248,9 +11556,9 @@ tile12x32act:
 	VMINPS       Z30, Z1, Z30
 	VMAXPS       Z31, Z0, Z31
 	VMINPS       Z31, Z1, Z31
-	JMP          tile12x32store
+	JMP          tilestore
 
-tile12x32leaky:
+tileleaky:
 	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
@@ -11350,7 +11658,7 @@ tile12x32leaky:
 	VMOVAPS      Z31, K3, Z2
 	VMOVAPS      Z2, Z31
 
-tile12x32store:
+tilestore:
 	MOVQ    16(SP), BX
 	MOVQ    64(AX), CX
 	VMOVUPS Z8, (BX)
@@ -11391,24 +11699,61 @@ tile12x32store:
 	ADDQ    CX, BX
 	MOVQ    BX, 16(SP)
 
-tile12x32next:
+tilenext:
 	MOVQ 104(AX), DX
 	ADDQ DX, (SP)
+	MOVQ 80(AX), DX
+	SHLQ $0x04, DX
+	ADDQ DX, 40(SP)
 	DECQ 32(SP)
-	JNZ  tile12x32
+	JNZ  tile
 	VZEROUPPER
 	RET
 
-high:
+// func GemmDense24x16F32AVX512(args *GemmArgs)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·GemmDense24x16F32AVX512(SB), NOSPLIT, $80-8
+	MOVQ args+0(FP), AX
+	MOVQ (AX), BX
+	MOVQ BX, (SP)
+	MOVQ 8(AX), BX
+	MOVQ BX, 8(SP)
+	MOVQ 48(AX), BX
+	MOVQ BX, 16(SP)
+	MOVQ 56(AX), BX
+	MOVQ BX, 24(SP)
+	MOVQ 136(AX), BX
+	MOVQ BX, 32(SP)
+	MOVQ 184(AX), BX
+	MOVQ BX, 40(SP)
+	MOVQ 192(AX), R8
+	LEAQ (R8)(R8*2), R9
+	LEAQ (R8)(R8*4), R10
+	LEAQ (R9)(R8*4), R11
+	MOVQ 80(AX), R15
+	XORL DX, DX
+	CMPQ R15, $0x04
+	JLE  whole
+	CMPQ 176(AX), $0x01
+	JGT  whole
+	CMPQ 24(SP), $0x00
+	JNE  whole
+	MOVL $0x00000004, DX
+	SUBQ DX, R15
+
+whole:
+	MOVQ  DX, 72(SP)
+	MOVQ  R15, 64(SP)
+	MOVQ  128(AX), CX
 	MOVQ  $-1, BX
 	SHLQ  CL, BX
 	NOTQ  BX
 	KMOVW BX, K1
 
-tile24x16:
+tile:
 	MOVQ      args+0(FP), AX
 	CMPQ      144(AX), $0x00
-	JEQ       tile24x16bias
+	JEQ       tilebias
 	MOVQ      16(SP), BX
 	MOVQ      64(AX), CX
 	VMOVUPS.Z (BX), K1, Z8
@@ -11458,12 +11803,12 @@ tile24x16:
 	VMOVUPS.Z (BX), K1, Z30
 	ADDQ      CX, BX
 	VMOVUPS.Z (BX), K1, Z31
-	JMP       tile24x16start
+	JMP       tilestart
 
-tile24x16bias:
+tilebias:
 	MOVQ    40(AX), BX
 	TESTQ   BX, BX
-	JEQ     tile24x16zero
+	JEQ     tilezero
 	VMOVUPS (BX), Z8
 	VMOVAPS Z8, Z9
 	VMOVAPS Z8, Z10
@@ -11488,9 +11833,9 @@ tile24x16bias:
 	VMOVAPS Z8, Z29
 	VMOVAPS Z8, Z30
 	VMOVAPS Z8, Z31
-	JMP     tile24x16start
+	JMP     tilestart
 
-tile24x16zero:
+tilezero:
 	VXORPS X8, X8, X8
 	VXORPS X9, X9, X9
 	VXORPS X10, X10, X10
@@ -11516,16 +11861,1005 @@ tile24x16zero:
 	VXORPS X30, X30, X30
 	VXORPS X31, X31, X31
 
-tile24x16start:
+tilestart:
+	MOVQ   16(SP), R13
+	MOVQ   64(AX), SI
+	IMUL3Q $0x17, SI, DI
+	CMPQ   80(AX), $0x00000080
+	JGT    tileown
+	ADDQ   DI, R13
+	ADDQ   SI, R13
+
+tileown:
+	ADDQ R13, DI
 	MOVQ 24(AX), R14
 	MOVQ (SP), BX
 	LEAQ (BX)(R8*8), CX
 	LEAQ (CX)(R8*8), DX
-	MOVQ 56(SP), R15
+	MOVQ 64(SP), R15
 	SUBQ $0x04, R15
-	JL   tile24x16rest
+	JL   tilerest
 
-tile24x16ks:
+tileks:
+	VMOVUPS          (R14), Z0
+	VFMADD231PS.BCST (BX), Z0, Z8
+	VFMADD231PS.BCST (BX)(R8*1), Z0, Z9
+	VFMADD231PS.BCST (BX)(R8*2), Z0, Z10
+	VFMADD231PS.BCST (BX)(R9*1), Z0, Z11
+	VFMADD231PS.BCST (BX)(R8*4), Z0, Z12
+	VFMADD231PS.BCST (BX)(R10*1), Z0, Z13
+	VFMADD231PS.BCST (BX)(R9*2), Z0, Z14
+	VFMADD231PS.BCST (BX)(R11*1), Z0, Z15
+	VFMADD231PS.BCST (CX), Z0, Z16
+	VFMADD231PS.BCST (CX)(R8*1), Z0, Z17
+	VFMADD231PS.BCST (CX)(R8*2), Z0, Z18
+	VFMADD231PS.BCST (CX)(R9*1), Z0, Z19
+	VFMADD231PS.BCST (CX)(R8*4), Z0, Z20
+	VFMADD231PS.BCST (CX)(R10*1), Z0, Z21
+	VFMADD231PS.BCST (CX)(R9*2), Z0, Z22
+	VFMADD231PS.BCST (CX)(R11*1), Z0, Z23
+	VFMADD231PS.BCST (DX), Z0, Z24
+	VFMADD231PS.BCST (DX)(R8*1), Z0, Z25
+	VFMADD231PS.BCST (DX)(R8*2), Z0, Z26
+	VFMADD231PS.BCST (DX)(R9*1), Z0, Z27
+	VFMADD231PS.BCST (DX)(R8*4), Z0, Z28
+	VFMADD231PS.BCST (DX)(R10*1), Z0, Z29
+	VFMADD231PS.BCST (DX)(R9*2), Z0, Z30
+	VFMADD231PS.BCST (DX)(R11*1), Z0, Z31
+	PREFETCHT0       (R13)
+	ADDQ             SI, R13
+	CMPQ             R13, DI
+	CMOVQHI          DI, R13
+	VMOVUPS          64(R14), Z0
+	VFMADD231PS.BCST 4(BX), Z0, Z8
+	VFMADD231PS.BCST 4(BX)(R8*1), Z0, Z9
+	VFMADD231PS.BCST 4(BX)(R8*2), Z0, Z10
+	VFMADD231PS.BCST 4(BX)(R9*1), Z0, Z11
+	VFMADD231PS.BCST 4(BX)(R8*4), Z0, Z12
+	VFMADD231PS.BCST 4(BX)(R10*1), Z0, Z13
+	VFMADD231PS.BCST 4(BX)(R9*2), Z0, Z14
+	VFMADD231PS.BCST 4(BX)(R11*1), Z0, Z15
+	VFMADD231PS.BCST 4(CX), Z0, Z16
+	VFMADD231PS.BCST 4(CX)(R8*1), Z0, Z17
+	VFMADD231PS.BCST 4(CX)(R8*2), Z0, Z18
+	VFMADD231PS.BCST 4(CX)(R9*1), Z0, Z19
+	VFMADD231PS.BCST 4(CX)(R8*4), Z0, Z20
+	VFMADD231PS.BCST 4(CX)(R10*1), Z0, Z21
+	VFMADD231PS.BCST 4(CX)(R9*2), Z0, Z22
+	VFMADD231PS.BCST 4(CX)(R11*1), Z0, Z23
+	VFMADD231PS.BCST 4(DX), Z0, Z24
+	VFMADD231PS.BCST 4(DX)(R8*1), Z0, Z25
+	VFMADD231PS.BCST 4(DX)(R8*2), Z0, Z26
+	VFMADD231PS.BCST 4(DX)(R9*1), Z0, Z27
+	VFMADD231PS.BCST 4(DX)(R8*4), Z0, Z28
+	VFMADD231PS.BCST 4(DX)(R10*1), Z0, Z29
+	VFMADD231PS.BCST 4(DX)(R9*2), Z0, Z30
+	VFMADD231PS.BCST 4(DX)(R11*1), Z0, Z31
+	PREFETCHT0       (R13)
+	ADDQ             SI, R13
+	CMPQ             R13, DI
+	CMOVQHI          DI, R13
+	VMOVUPS          128(R14), Z0
+	VFMADD231PS.BCST 8(BX), Z0, Z8
+	VFMADD231PS.BCST 8(BX)(R8*1), Z0, Z9
+	VFMADD231PS.BCST 8(BX)(R8*2), Z0, Z10
+	VFMADD231PS.BCST 8(BX)(R9*1), Z0, Z11
+	VFMADD231PS.BCST 8(BX)(R8*4), Z0, Z12
+	VFMADD231PS.BCST 8(BX)(R10*1), Z0, Z13
+	VFMADD231PS.BCST 8(BX)(R9*2), Z0, Z14
+	VFMADD231PS.BCST 8(BX)(R11*1), Z0, Z15
+	VFMADD231PS.BCST 8(CX), Z0, Z16
+	VFMADD231PS.BCST 8(CX)(R8*1), Z0, Z17
+	VFMADD231PS.BCST 8(CX)(R8*2), Z0, Z18
+	VFMADD231PS.BCST 8(CX)(R9*1), Z0, Z19
+	VFMADD231PS.BCST 8(CX)(R8*4), Z0, Z20
+	VFMADD231PS.BCST 8(CX)(R10*1), Z0, Z21
+	VFMADD231PS.BCST 8(CX)(R9*2), Z0, Z22
+	VFMADD231PS.BCST 8(CX)(R11*1), Z0, Z23
+	VFMADD231PS.BCST 8(DX), Z0, Z24
+	VFMADD231PS.BCST 8(DX)(R8*1), Z0, Z25
+	VFMADD231PS.BCST 8(DX)(R8*2), Z0, Z26
+	VFMADD231PS.BCST 8(DX)(R9*1), Z0, Z27
+	VFMADD231PS.BCST 8(DX)(R8*4), Z0, Z28
+	VFMADD231PS.BCST 8(DX)(R10*1), Z0, Z29
+	VFMADD231PS.BCST 8(DX)(R9*2), Z0, Z30
+	VFMADD231PS.BCST 8(DX)(R11*1), Z0, Z31
+	PREFETCHT0       (R13)
+	ADDQ             SI, R13
+	CMPQ             R13, DI
+	CMOVQHI          DI, R13
+	VMOVUPS          192(R14), Z0
+	VFMADD231PS.BCST 12(BX), Z0, Z8
+	VFMADD231PS.BCST 12(BX)(R8*1), Z0, Z9
+	VFMADD231PS.BCST 12(BX)(R8*2), Z0, Z10
+	VFMADD231PS.BCST 12(BX)(R9*1), Z0, Z11
+	VFMADD231PS.BCST 12(BX)(R8*4), Z0, Z12
+	VFMADD231PS.BCST 12(BX)(R10*1), Z0, Z13
+	VFMADD231PS.BCST 12(BX)(R9*2), Z0, Z14
+	VFMADD231PS.BCST 12(BX)(R11*1), Z0, Z15
+	VFMADD231PS.BCST 12(CX), Z0, Z16
+	VFMADD231PS.BCST 12(CX)(R8*1), Z0, Z17
+	VFMADD231PS.BCST 12(CX)(R8*2), Z0, Z18
+	VFMADD231PS.BCST 12(CX)(R9*1), Z0, Z19
+	VFMADD231PS.BCST 12(CX)(R8*4), Z0, Z20
+	VFMADD231PS.BCST 12(CX)(R10*1), Z0, Z21
+	VFMADD231PS.BCST 12(CX)(R9*2), Z0, Z22
+	VFMADD231PS.BCST 12(CX)(R11*1), Z0, Z23
+	VFMADD231PS.BCST 12(DX), Z0, Z24
+	VFMADD231PS.BCST 12(DX)(R8*1), Z0, Z25
+	VFMADD231PS.BCST 12(DX)(R8*2), Z0, Z26
+	VFMADD231PS.BCST 12(DX)(R9*1), Z0, Z27
+	VFMADD231PS.BCST 12(DX)(R8*4), Z0, Z28
+	VFMADD231PS.BCST 12(DX)(R10*1), Z0, Z29
+	VFMADD231PS.BCST 12(DX)(R9*2), Z0, Z30
+	VFMADD231PS.BCST 12(DX)(R11*1), Z0, Z31
+	PREFETCHT0       (R13)
+	ADDQ             SI, R13
+	CMPQ             R13, DI
+	CMOVQHI          DI, R13
+	ADDQ             $0x10, BX
+	ADDQ             $0x10, CX
+	ADDQ             $0x10, DX
+	ADDQ             $+256, R14
+	SUBQ             $0x04, R15
+	JGE              tileks
+
+tilerest:
+	ADDQ $0x04, R15
+	JZ   tilesummed
+
+tilek:
+	VMOVUPS          (R14), Z0
+	VFMADD231PS.BCST (BX), Z0, Z8
+	VFMADD231PS.BCST (BX)(R8*1), Z0, Z9
+	VFMADD231PS.BCST (BX)(R8*2), Z0, Z10
+	VFMADD231PS.BCST (BX)(R9*1), Z0, Z11
+	VFMADD231PS.BCST (BX)(R8*4), Z0, Z12
+	VFMADD231PS.BCST (BX)(R10*1), Z0, Z13
+	VFMADD231PS.BCST (BX)(R9*2), Z0, Z14
+	VFMADD231PS.BCST (BX)(R11*1), Z0, Z15
+	VFMADD231PS.BCST (CX), Z0, Z16
+	VFMADD231PS.BCST (CX)(R8*1), Z0, Z17
+	VFMADD231PS.BCST (CX)(R8*2), Z0, Z18
+	VFMADD231PS.BCST (CX)(R9*1), Z0, Z19
+	VFMADD231PS.BCST (CX)(R8*4), Z0, Z20
+	VFMADD231PS.BCST (CX)(R10*1), Z0, Z21
+	VFMADD231PS.BCST (CX)(R9*2), Z0, Z22
+	VFMADD231PS.BCST (CX)(R11*1), Z0, Z23
+	VFMADD231PS.BCST (DX), Z0, Z24
+	VFMADD231PS.BCST (DX)(R8*1), Z0, Z25
+	VFMADD231PS.BCST (DX)(R8*2), Z0, Z26
+	VFMADD231PS.BCST (DX)(R9*1), Z0, Z27
+	VFMADD231PS.BCST (DX)(R8*4), Z0, Z28
+	VFMADD231PS.BCST (DX)(R10*1), Z0, Z29
+	VFMADD231PS.BCST (DX)(R9*2), Z0, Z30
+	VFMADD231PS.BCST (DX)(R11*1), Z0, Z31
+	ADDQ             $0x04, BX
+	ADDQ             $0x04, CX
+	ADDQ             $0x04, DX
+	ADDQ             $+64, R14
+	DECQ             R15
+	JNZ              tilek
+
+tilesummed:
+	CMPQ             72(SP), $0x00
+	JEQ              tileend
+	VMOVUPS          (R14), Z0
+	VMOVUPS          64(R14), Z1
+	VMOVUPS          128(R14), Z2
+	VMOVUPS          192(R14), Z3
+	MOVQ             args+0(FP), BP
+	MOVQ             64(BP), R15
+	CMPQ             176(BP), $0x00
+	JEQ              tileplain
+	VBROADCASTSS     200(BP), Z6
+	VBROADCASTSS     204(BP), Z7
+	MOVQ             16(SP), BP
+	VFMADD231PS.BCST (BX), Z0, Z8
+	VFMADD231PS.BCST 4(BX), Z1, Z8
+	VFMADD231PS.BCST 8(BX), Z2, Z8
+	VFMADD231PS.BCST 12(BX), Z3, Z8
+	VMAXPS           Z8, Z6, Z8
+	VMINPS           Z8, Z7, Z8
+	VMOVUPS          Z8, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R8*1), Z0, Z9
+	VFMADD231PS.BCST 4(BX)(R8*1), Z1, Z9
+	VFMADD231PS.BCST 8(BX)(R8*1), Z2, Z9
+	VFMADD231PS.BCST 12(BX)(R8*1), Z3, Z9
+	VMAXPS           Z9, Z6, Z9
+	VMINPS           Z9, Z7, Z9
+	VMOVUPS          Z9, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R8*2), Z0, Z10
+	VFMADD231PS.BCST 4(BX)(R8*2), Z1, Z10
+	VFMADD231PS.BCST 8(BX)(R8*2), Z2, Z10
+	VFMADD231PS.BCST 12(BX)(R8*2), Z3, Z10
+	VMAXPS           Z10, Z6, Z10
+	VMINPS           Z10, Z7, Z10
+	VMOVUPS          Z10, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R9*1), Z0, Z11
+	VFMADD231PS.BCST 4(BX)(R9*1), Z1, Z11
+	VFMADD231PS.BCST 8(BX)(R9*1), Z2, Z11
+	VFMADD231PS.BCST 12(BX)(R9*1), Z3, Z11
+	VMAXPS           Z11, Z6, Z11
+	VMINPS           Z11, Z7, Z11
+	VMOVUPS          Z11, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R8*4), Z0, Z12
+	VFMADD231PS.BCST 4(BX)(R8*4), Z1, Z12
+	VFMADD231PS.BCST 8(BX)(R8*4), Z2, Z12
+	VFMADD231PS.BCST 12(BX)(R8*4), Z3, Z12
+	VMAXPS           Z12, Z6, Z12
+	VMINPS           Z12, Z7, Z12
+	VMOVUPS          Z12, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R10*1), Z0, Z13
+	VFMADD231PS.BCST 4(BX)(R10*1), Z1, Z13
+	VFMADD231PS.BCST 8(BX)(R10*1), Z2, Z13
+	VFMADD231PS.BCST 12(BX)(R10*1), Z3, Z13
+	VMAXPS           Z13, Z6, Z13
+	VMINPS           Z13, Z7, Z13
+	VMOVUPS          Z13, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R9*2), Z0, Z14
+	VFMADD231PS.BCST 4(BX)(R9*2), Z1, Z14
+	VFMADD231PS.BCST 8(BX)(R9*2), Z2, Z14
+	VFMADD231PS.BCST 12(BX)(R9*2), Z3, Z14
+	VMAXPS           Z14, Z6, Z14
+	VMINPS           Z14, Z7, Z14
+	VMOVUPS          Z14, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R11*1), Z0, Z15
+	VFMADD231PS.BCST 4(BX)(R11*1), Z1, Z15
+	VFMADD231PS.BCST 8(BX)(R11*1), Z2, Z15
+	VFMADD231PS.BCST 12(BX)(R11*1), Z3, Z15
+	VMAXPS           Z15, Z6, Z15
+	VMINPS           Z15, Z7, Z15
+	VMOVUPS          Z15, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX), Z0, Z16
+	VFMADD231PS.BCST 4(CX), Z1, Z16
+	VFMADD231PS.BCST 8(CX), Z2, Z16
+	VFMADD231PS.BCST 12(CX), Z3, Z16
+	VMAXPS           Z16, Z6, Z16
+	VMINPS           Z16, Z7, Z16
+	VMOVUPS          Z16, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R8*1), Z0, Z17
+	VFMADD231PS.BCST 4(CX)(R8*1), Z1, Z17
+	VFMADD231PS.BCST 8(CX)(R8*1), Z2, Z17
+	VFMADD231PS.BCST 12(CX)(R8*1), Z3, Z17
+	VMAXPS           Z17, Z6, Z17
+	VMINPS           Z17, Z7, Z17
+	VMOVUPS          Z17, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R8*2), Z0, Z18
+	VFMADD231PS.BCST 4(CX)(R8*2), Z1, Z18
+	VFMADD231PS.BCST 8(CX)(R8*2), Z2, Z18
+	VFMADD231PS.BCST 12(CX)(R8*2), Z3, Z18
+	VMAXPS           Z18, Z6, Z18
+	VMINPS           Z18, Z7, Z18
+	VMOVUPS          Z18, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R9*1), Z0, Z19
+	VFMADD231PS.BCST 4(CX)(R9*1), Z1, Z19
+	VFMADD231PS.BCST 8(CX)(R9*1), Z2, Z19
+	VFMADD231PS.BCST 12(CX)(R9*1), Z3, Z19
+	VMAXPS           Z19, Z6, Z19
+	VMINPS           Z19, Z7, Z19
+	VMOVUPS          Z19, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R8*4), Z0, Z20
+	VFMADD231PS.BCST 4(CX)(R8*4), Z1, Z20
+	VFMADD231PS.BCST 8(CX)(R8*4), Z2, Z20
+	VFMADD231PS.BCST 12(CX)(R8*4), Z3, Z20
+	VMAXPS           Z20, Z6, Z20
+	VMINPS           Z20, Z7, Z20
+	VMOVUPS          Z20, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R10*1), Z0, Z21
+	VFMADD231PS.BCST 4(CX)(R10*1), Z1, Z21
+	VFMADD231PS.BCST 8(CX)(R10*1), Z2, Z21
+	VFMADD231PS.BCST 12(CX)(R10*1), Z3, Z21
+	VMAXPS           Z21, Z6, Z21
+	VMINPS           Z21, Z7, Z21
+	VMOVUPS          Z21, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R9*2), Z0, Z22
+	VFMADD231PS.BCST 4(CX)(R9*2), Z1, Z22
+	VFMADD231PS.BCST 8(CX)(R9*2), Z2, Z22
+	VFMADD231PS.BCST 12(CX)(R9*2), Z3, Z22
+	VMAXPS           Z22, Z6, Z22
+	VMINPS           Z22, Z7, Z22
+	VMOVUPS          Z22, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R11*1), Z0, Z23
+	VFMADD231PS.BCST 4(CX)(R11*1), Z1, Z23
+	VFMADD231PS.BCST 8(CX)(R11*1), Z2, Z23
+	VFMADD231PS.BCST 12(CX)(R11*1), Z3, Z23
+	VMAXPS           Z23, Z6, Z23
+	VMINPS           Z23, Z7, Z23
+	VMOVUPS          Z23, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX), Z0, Z24
+	VFMADD231PS.BCST 4(DX), Z1, Z24
+	VFMADD231PS.BCST 8(DX), Z2, Z24
+	VFMADD231PS.BCST 12(DX), Z3, Z24
+	VMAXPS           Z24, Z6, Z24
+	VMINPS           Z24, Z7, Z24
+	VMOVUPS          Z24, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R8*1), Z0, Z25
+	VFMADD231PS.BCST 4(DX)(R8*1), Z1, Z25
+	VFMADD231PS.BCST 8(DX)(R8*1), Z2, Z25
+	VFMADD231PS.BCST 12(DX)(R8*1), Z3, Z25
+	VMAXPS           Z25, Z6, Z25
+	VMINPS           Z25, Z7, Z25
+	VMOVUPS          Z25, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R8*2), Z0, Z26
+	VFMADD231PS.BCST 4(DX)(R8*2), Z1, Z26
+	VFMADD231PS.BCST 8(DX)(R8*2), Z2, Z26
+	VFMADD231PS.BCST 12(DX)(R8*2), Z3, Z26
+	VMAXPS           Z26, Z6, Z26
+	VMINPS           Z26, Z7, Z26
+	VMOVUPS          Z26, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R9*1), Z0, Z27
+	VFMADD231PS.BCST 4(DX)(R9*1), Z1, Z27
+	VFMADD231PS.BCST 8(DX)(R9*1), Z2, Z27
+	VFMADD231PS.BCST 12(DX)(R9*1), Z3, Z27
+	VMAXPS           Z27, Z6, Z27
+	VMINPS           Z27, Z7, Z27
+	VMOVUPS          Z27, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R8*4), Z0, Z28
+	VFMADD231PS.BCST 4(DX)(R8*4), Z1, Z28
+	VFMADD231PS.BCST 8(DX)(R8*4), Z2, Z28
+	VFMADD231PS.BCST 12(DX)(R8*4), Z3, Z28
+	VMAXPS           Z28, Z6, Z28
+	VMINPS           Z28, Z7, Z28
+	VMOVUPS          Z28, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R10*1), Z0, Z29
+	VFMADD231PS.BCST 4(DX)(R10*1), Z1, Z29
+	VFMADD231PS.BCST 8(DX)(R10*1), Z2, Z29
+	VFMADD231PS.BCST 12(DX)(R10*1), Z3, Z29
+	VMAXPS           Z29, Z6, Z29
+	VMINPS           Z29, Z7, Z29
+	VMOVUPS          Z29, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R9*2), Z0, Z30
+	VFMADD231PS.BCST 4(DX)(R9*2), Z1, Z30
+	VFMADD231PS.BCST 8(DX)(R9*2), Z2, Z30
+	VFMADD231PS.BCST 12(DX)(R9*2), Z3, Z30
+	VMAXPS           Z30, Z6, Z30
+	VMINPS           Z30, Z7, Z30
+	VMOVUPS          Z30, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R11*1), Z0, Z31
+	VFMADD231PS.BCST 4(DX)(R11*1), Z1, Z31
+	VFMADD231PS.BCST 8(DX)(R11*1), Z2, Z31
+	VFMADD231PS.BCST 12(DX)(R11*1), Z3, Z31
+	VMAXPS           Z31, Z6, Z31
+	VMINPS           Z31, Z7, Z31
+	VMOVUPS          Z31, K1, (BP)
+	ADDQ             R15, BP
+	MOVQ             BP, 16(SP)
+	MOVQ             args+0(FP), AX
+	JMP              tilenext
+
+tileplain:
+	MOVQ             16(SP), BP
+	VFMADD231PS.BCST (BX), Z0, Z8
+	VFMADD231PS.BCST 4(BX), Z1, Z8
+	VFMADD231PS.BCST 8(BX), Z2, Z8
+	VFMADD231PS.BCST 12(BX), Z3, Z8
+	VMOVUPS          Z8, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R8*1), Z0, Z9
+	VFMADD231PS.BCST 4(BX)(R8*1), Z1, Z9
+	VFMADD231PS.BCST 8(BX)(R8*1), Z2, Z9
+	VFMADD231PS.BCST 12(BX)(R8*1), Z3, Z9
+	VMOVUPS          Z9, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R8*2), Z0, Z10
+	VFMADD231PS.BCST 4(BX)(R8*2), Z1, Z10
+	VFMADD231PS.BCST 8(BX)(R8*2), Z2, Z10
+	VFMADD231PS.BCST 12(BX)(R8*2), Z3, Z10
+	VMOVUPS          Z10, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R9*1), Z0, Z11
+	VFMADD231PS.BCST 4(BX)(R9*1), Z1, Z11
+	VFMADD231PS.BCST 8(BX)(R9*1), Z2, Z11
+	VFMADD231PS.BCST 12(BX)(R9*1), Z3, Z11
+	VMOVUPS          Z11, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R8*4), Z0, Z12
+	VFMADD231PS.BCST 4(BX)(R8*4), Z1, Z12
+	VFMADD231PS.BCST 8(BX)(R8*4), Z2, Z12
+	VFMADD231PS.BCST 12(BX)(R8*4), Z3, Z12
+	VMOVUPS          Z12, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R10*1), Z0, Z13
+	VFMADD231PS.BCST 4(BX)(R10*1), Z1, Z13
+	VFMADD231PS.BCST 8(BX)(R10*1), Z2, Z13
+	VFMADD231PS.BCST 12(BX)(R10*1), Z3, Z13
+	VMOVUPS          Z13, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R9*2), Z0, Z14
+	VFMADD231PS.BCST 4(BX)(R9*2), Z1, Z14
+	VFMADD231PS.BCST 8(BX)(R9*2), Z2, Z14
+	VFMADD231PS.BCST 12(BX)(R9*2), Z3, Z14
+	VMOVUPS          Z14, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R11*1), Z0, Z15
+	VFMADD231PS.BCST 4(BX)(R11*1), Z1, Z15
+	VFMADD231PS.BCST 8(BX)(R11*1), Z2, Z15
+	VFMADD231PS.BCST 12(BX)(R11*1), Z3, Z15
+	VMOVUPS          Z15, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX), Z0, Z16
+	VFMADD231PS.BCST 4(CX), Z1, Z16
+	VFMADD231PS.BCST 8(CX), Z2, Z16
+	VFMADD231PS.BCST 12(CX), Z3, Z16
+	VMOVUPS          Z16, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R8*1), Z0, Z17
+	VFMADD231PS.BCST 4(CX)(R8*1), Z1, Z17
+	VFMADD231PS.BCST 8(CX)(R8*1), Z2, Z17
+	VFMADD231PS.BCST 12(CX)(R8*1), Z3, Z17
+	VMOVUPS          Z17, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R8*2), Z0, Z18
+	VFMADD231PS.BCST 4(CX)(R8*2), Z1, Z18
+	VFMADD231PS.BCST 8(CX)(R8*2), Z2, Z18
+	VFMADD231PS.BCST 12(CX)(R8*2), Z3, Z18
+	VMOVUPS          Z18, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R9*1), Z0, Z19
+	VFMADD231PS.BCST 4(CX)(R9*1), Z1, Z19
+	VFMADD231PS.BCST 8(CX)(R9*1), Z2, Z19
+	VFMADD231PS.BCST 12(CX)(R9*1), Z3, Z19
+	VMOVUPS          Z19, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R8*4), Z0, Z20
+	VFMADD231PS.BCST 4(CX)(R8*4), Z1, Z20
+	VFMADD231PS.BCST 8(CX)(R8*4), Z2, Z20
+	VFMADD231PS.BCST 12(CX)(R8*4), Z3, Z20
+	VMOVUPS          Z20, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R10*1), Z0, Z21
+	VFMADD231PS.BCST 4(CX)(R10*1), Z1, Z21
+	VFMADD231PS.BCST 8(CX)(R10*1), Z2, Z21
+	VFMADD231PS.BCST 12(CX)(R10*1), Z3, Z21
+	VMOVUPS          Z21, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R9*2), Z0, Z22
+	VFMADD231PS.BCST 4(CX)(R9*2), Z1, Z22
+	VFMADD231PS.BCST 8(CX)(R9*2), Z2, Z22
+	VFMADD231PS.BCST 12(CX)(R9*2), Z3, Z22
+	VMOVUPS          Z22, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R11*1), Z0, Z23
+	VFMADD231PS.BCST 4(CX)(R11*1), Z1, Z23
+	VFMADD231PS.BCST 8(CX)(R11*1), Z2, Z23
+	VFMADD231PS.BCST 12(CX)(R11*1), Z3, Z23
+	VMOVUPS          Z23, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX), Z0, Z24
+	VFMADD231PS.BCST 4(DX), Z1, Z24
+	VFMADD231PS.BCST 8(DX), Z2, Z24
+	VFMADD231PS.BCST 12(DX), Z3, Z24
+	VMOVUPS          Z24, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R8*1), Z0, Z25
+	VFMADD231PS.BCST 4(DX)(R8*1), Z1, Z25
+	VFMADD231PS.BCST 8(DX)(R8*1), Z2, Z25
+	VFMADD231PS.BCST 12(DX)(R8*1), Z3, Z25
+	VMOVUPS          Z25, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R8*2), Z0, Z26
+	VFMADD231PS.BCST 4(DX)(R8*2), Z1, Z26
+	VFMADD231PS.BCST 8(DX)(R8*2), Z2, Z26
+	VFMADD231PS.BCST 12(DX)(R8*2), Z3, Z26
+	VMOVUPS          Z26, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R9*1), Z0, Z27
+	VFMADD231PS.BCST 4(DX)(R9*1), Z1, Z27
+	VFMADD231PS.BCST 8(DX)(R9*1), Z2, Z27
+	VFMADD231PS.BCST 12(DX)(R9*1), Z3, Z27
+	VMOVUPS          Z27, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R8*4), Z0, Z28
+	VFMADD231PS.BCST 4(DX)(R8*4), Z1, Z28
+	VFMADD231PS.BCST 8(DX)(R8*4), Z2, Z28
+	VFMADD231PS.BCST 12(DX)(R8*4), Z3, Z28
+	VMOVUPS          Z28, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R10*1), Z0, Z29
+	VFMADD231PS.BCST 4(DX)(R10*1), Z1, Z29
+	VFMADD231PS.BCST 8(DX)(R10*1), Z2, Z29
+	VFMADD231PS.BCST 12(DX)(R10*1), Z3, Z29
+	VMOVUPS          Z29, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R9*2), Z0, Z30
+	VFMADD231PS.BCST 4(DX)(R9*2), Z1, Z30
+	VFMADD231PS.BCST 8(DX)(R9*2), Z2, Z30
+	VFMADD231PS.BCST 12(DX)(R9*2), Z3, Z30
+	VMOVUPS          Z30, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R11*1), Z0, Z31
+	VFMADD231PS.BCST 4(DX)(R11*1), Z1, Z31
+	VFMADD231PS.BCST 8(DX)(R11*1), Z2, Z31
+	VFMADD231PS.BCST 12(DX)(R11*1), Z3, Z31
+	VMOVUPS          Z31, K1, (BP)
+	ADDQ             R15, BP
+	MOVQ             BP, 16(SP)
+	MOVQ             args+0(FP), AX
+	JMP              tilenext
+
+tileend:
+	MOVQ      args+0(FP), AX
+	MOVQ      24(SP), BX
+	TESTQ     BX, BX
+	JEQ       tileact
+	MOVQ      72(AX), CX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z8, Z8
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z9, Z9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z10, Z10
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z11, Z11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z12, Z12
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z13, Z13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z14, Z14
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z15, Z15
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z16, Z16
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z17, Z17
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z18, Z18
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z19, Z19
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z20, Z20
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z21, Z21
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z22, Z22
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z23, Z23
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z24, Z24
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z25, Z25
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z26, Z26
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z27, Z27
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z28, Z28
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z29, Z29
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z30, Z30
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z0
+	VADDPS    Z0, Z31, Z31
+	ADDQ      CX, BX
+	MOVQ      BX, 24(SP)
+
+tileact:
+	MOVQ         176(AX), DX
+	CMPQ         DX, $0x01
+	JLT          tilestore
+	JGT          tileleaky
+	VBROADCASTSS 200(AX), Z0
+	VBROADCASTSS 204(AX), Z1
+	VMAXPS       Z8, Z0, Z8
+	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
+	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
+	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
+	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
+	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z13, Z0, Z13
+	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
+	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z15, Z0, Z15
+	VMINPS       Z15, Z1, Z15
+	VMAXPS       Z16, Z0, Z16
+	VMINPS       Z16, Z1, Z16
+	VMAXPS       Z17, Z0, Z17
+	VMINPS       Z17, Z1, Z17
+	VMAXPS       Z18, Z0, Z18
+	VMINPS       Z18, Z1, Z18
+	VMAXPS       Z19, Z0, Z19
+	VMINPS       Z19, Z1, Z19
+	VMAXPS       Z20, Z0, Z20
+	VMINPS       Z20, Z1, Z20
+	VMAXPS       Z21, Z0, Z21
+	VMINPS       Z21, Z1, Z21
+	VMAXPS       Z22, Z0, Z22
+	VMINPS       Z22, Z1, Z22
+	VMAXPS       Z23, Z0, Z23
+	VMINPS       Z23, Z1, Z23
+	VMAXPS       Z24, Z0, Z24
+	VMINPS       Z24, Z1, Z24
+	VMAXPS       Z25, Z0, Z25
+	VMINPS       Z25, Z1, Z25
+	VMAXPS       Z26, Z0, Z26
+	VMINPS       Z26, Z1, Z26
+	VMAXPS       Z27, Z0, Z27
+	VMINPS       Z27, Z1, Z27
+	VMAXPS       Z28, Z0, Z28
+	VMINPS       Z28, Z1, Z28
+	VMAXPS       Z29, Z0, Z29
+	VMINPS       Z29, Z1, Z29
+	VMAXPS       Z30, Z0, Z30
+	VMINPS       Z30, Z1, Z30
+	VMAXPS       Z31, Z0, Z31
+	VMINPS       Z31, Z1, Z31
+	JMP          tilestore
+
+tileleaky:
+	VBROADCASTSS 208(AX), Z0
+	VXORPS       X1, X1, X1
+	VMULPS       Z0, Z8, Z2
+	VCMPPS       $0x1e, Z1, Z8, K3
+	VMOVAPS      Z8, K3, Z2
+	VMOVAPS      Z2, Z8
+	VMULPS       Z0, Z9, Z2
+	VCMPPS       $0x1e, Z1, Z9, K3
+	VMOVAPS      Z9, K3, Z2
+	VMOVAPS      Z2, Z9
+	VMULPS       Z0, Z10, Z2
+	VCMPPS       $0x1e, Z1, Z10, K3
+	VMOVAPS      Z10, K3, Z2
+	VMOVAPS      Z2, Z10
+	VMULPS       Z0, Z11, Z2
+	VCMPPS       $0x1e, Z1, Z11, K3
+	VMOVAPS      Z11, K3, Z2
+	VMOVAPS      Z2, Z11
+	VMULPS       Z0, Z12, Z2
+	VCMPPS       $0x1e, Z1, Z12, K3
+	VMOVAPS      Z12, K3, Z2
+	VMOVAPS      Z2, Z12
+	VMULPS       Z0, Z13, Z2
+	VCMPPS       $0x1e, Z1, Z13, K3
+	VMOVAPS      Z13, K3, Z2
+	VMOVAPS      Z2, Z13
+	VMULPS       Z0, Z14, Z2
+	VCMPPS       $0x1e, Z1, Z14, K3
+	VMOVAPS      Z14, K3, Z2
+	VMOVAPS      Z2, Z14
+	VMULPS       Z0, Z15, Z2
+	VCMPPS       $0x1e, Z1, Z15, K3
+	VMOVAPS      Z15, K3, Z2
+	VMOVAPS      Z2, Z15
+	VMULPS       Z0, Z16, Z2
+	VCMPPS       $0x1e, Z1, Z16, K3
+	VMOVAPS      Z16, K3, Z2
+	VMOVAPS      Z2, Z16
+	VMULPS       Z0, Z17, Z2
+	VCMPPS       $0x1e, Z1, Z17, K3
+	VMOVAPS      Z17, K3, Z2
+	VMOVAPS      Z2, Z17
+	VMULPS       Z0, Z18, Z2
+	VCMPPS       $0x1e, Z1, Z18, K3
+	VMOVAPS      Z18, K3, Z2
+	VMOVAPS      Z2, Z18
+	VMULPS       Z0, Z19, Z2
+	VCMPPS       $0x1e, Z1, Z19, K3
+	VMOVAPS      Z19, K3, Z2
+	VMOVAPS      Z2, Z19
+	VMULPS       Z0, Z20, Z2
+	VCMPPS       $0x1e, Z1, Z20, K3
+	VMOVAPS      Z20, K3, Z2
+	VMOVAPS      Z2, Z20
+	VMULPS       Z0, Z21, Z2
+	VCMPPS       $0x1e, Z1, Z21, K3
+	VMOVAPS      Z21, K3, Z2
+	VMOVAPS      Z2, Z21
+	VMULPS       Z0, Z22, Z2
+	VCMPPS       $0x1e, Z1, Z22, K3
+	VMOVAPS      Z22, K3, Z2
+	VMOVAPS      Z2, Z22
+	VMULPS       Z0, Z23, Z2
+	VCMPPS       $0x1e, Z1, Z23, K3
+	VMOVAPS      Z23, K3, Z2
+	VMOVAPS      Z2, Z23
+	VMULPS       Z0, Z24, Z2
+	VCMPPS       $0x1e, Z1, Z24, K3
+	VMOVAPS      Z24, K3, Z2
+	VMOVAPS      Z2, Z24
+	VMULPS       Z0, Z25, Z2
+	VCMPPS       $0x1e, Z1, Z25, K3
+	VMOVAPS      Z25, K3, Z2
+	VMOVAPS      Z2, Z25
+	VMULPS       Z0, Z26, Z2
+	VCMPPS       $0x1e, Z1, Z26, K3
+	VMOVAPS      Z26, K3, Z2
+	VMOVAPS      Z2, Z26
+	VMULPS       Z0, Z27, Z2
+	VCMPPS       $0x1e, Z1, Z27, K3
+	VMOVAPS      Z27, K3, Z2
+	VMOVAPS      Z2, Z27
+	VMULPS       Z0, Z28, Z2
+	VCMPPS       $0x1e, Z1, Z28, K3
+	VMOVAPS      Z28, K3, Z2
+	VMOVAPS      Z2, Z28
+	VMULPS       Z0, Z29, Z2
+	VCMPPS       $0x1e, Z1, Z29, K3
+	VMOVAPS      Z29, K3, Z2
+	VMOVAPS      Z2, Z29
+	VMULPS       Z0, Z30, Z2
+	VCMPPS       $0x1e, Z1, Z30, K3
+	VMOVAPS      Z30, K3, Z2
+	VMOVAPS      Z2, Z30
+	VMULPS       Z0, Z31, Z2
+	VCMPPS       $0x1e, Z1, Z31, K3
+	VMOVAPS      Z31, K3, Z2
+	VMOVAPS      Z2, Z31
+
+tilestore:
+	MOVQ    16(SP), BX
+	MOVQ    64(AX), CX
+	VMOVUPS Z8, K1, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Z9, K1, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Z10, K1, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Z11, K1, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Z12, K1, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Z13, K1, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Z14, K1, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Z15, K1, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Z16, K1, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Z17, K1, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Z18, K1, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Z19, K1, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Z20, K1, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Z21, K1, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Z22, K1, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Z23, K1, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Z24, K1, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Z25, K1, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Z26, K1, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Z27, K1, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Z28, K1, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Z29, K1, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Z30, K1, (BX)
+	ADDQ    CX, BX
+	VMOVUPS Z31, K1, (BX)
+	ADDQ    CX, BX
+	MOVQ    BX, 16(SP)
+
+tilenext:
+	MOVQ 104(AX), DX
+	ADDQ DX, (SP)
+	DECQ 32(SP)
+	JNZ  tile
+	VZEROUPPER
+	RET
+
+// func GemmDenseSpread24x16F32AVX512(args *GemmArgs)
+// Requires: AVX, AVX512F
+TEXT ·GemmDenseSpread24x16F32AVX512(SB), NOSPLIT, $80-8
+	MOVQ args+0(FP), AX
+	MOVQ (AX), BX
+	MOVQ BX, (SP)
+	MOVQ 8(AX), BX
+	MOVQ BX, 8(SP)
+	MOVQ 48(AX), BX
+	MOVQ BX, 16(SP)
+	MOVQ 56(AX), BX
+	MOVQ BX, 24(SP)
+	MOVQ 136(AX), BX
+	MOVQ BX, 32(SP)
+	MOVQ 184(AX), BX
+	MOVQ BX, 40(SP)
+	MOVQ 192(AX), R8
+	LEAQ (R8)(R8*2), R9
+	LEAQ (R8)(R8*4), R10
+	LEAQ (R9)(R8*4), R11
+	MOVQ 80(AX), R15
+	XORL DX, DX
+	CMPQ R15, $0x04
+	JLE  whole
+	CMPQ 176(AX), $0x01
+	JGT  whole
+	CMPQ 24(SP), $0x00
+	JNE  whole
+	MOVL $0x00000004, DX
+	SUBQ DX, R15
+
+whole:
+	MOVQ  DX, 72(SP)
+	MOVQ  R15, 64(SP)
+	MOVQ  128(AX), CX
+	MOVQ  $-1, BX
+	SHLQ  CL, BX
+	NOTQ  BX
+	KMOVW BX, K1
+
+tile:
+	MOVQ      args+0(FP), AX
+	CMPQ      144(AX), $0x00
+	JEQ       tilebias
+	MOVQ      16(SP), BX
+	MOVQ      64(AX), CX
+	VMOVUPS.Z (BX), K1, Z8
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z10
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z12
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z14
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z15
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z17
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z18
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z19
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z20
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z21
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z22
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z23
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z24
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z25
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z26
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z27
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z28
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z29
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z30
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z31
+	JMP       tilestart
+
+tilebias:
+	MOVQ    40(AX), BX
+	TESTQ   BX, BX
+	JEQ     tilezero
+	VMOVUPS (BX), Z8
+	VMOVAPS Z8, Z9
+	VMOVAPS Z8, Z10
+	VMOVAPS Z8, Z11
+	VMOVAPS Z8, Z12
+	VMOVAPS Z8, Z13
+	VMOVAPS Z8, Z14
+	VMOVAPS Z8, Z15
+	VMOVAPS Z8, Z16
+	VMOVAPS Z8, Z17
+	VMOVAPS Z8, Z18
+	VMOVAPS Z8, Z19
+	VMOVAPS Z8, Z20
+	VMOVAPS Z8, Z21
+	VMOVAPS Z8, Z22
+	VMOVAPS Z8, Z23
+	VMOVAPS Z8, Z24
+	VMOVAPS Z8, Z25
+	VMOVAPS Z8, Z26
+	VMOVAPS Z8, Z27
+	VMOVAPS Z8, Z28
+	VMOVAPS Z8, Z29
+	VMOVAPS Z8, Z30
+	VMOVAPS Z8, Z31
+	JMP     tilestart
+
+tilezero:
+	VXORPS X8, X8, X8
+	VXORPS X9, X9, X9
+	VXORPS X10, X10, X10
+	VXORPS X11, X11, X11
+	VXORPS X12, X12, X12
+	VXORPS X13, X13, X13
+	VXORPS X14, X14, X14
+	VXORPS X15, X15, X15
+	VXORPS X16, X16, X16
+	VXORPS X17, X17, X17
+	VXORPS X18, X18, X18
+	VXORPS X19, X19, X19
+	VXORPS X20, X20, X20
+	VXORPS X21, X21, X21
+	VXORPS X22, X22, X22
+	VXORPS X23, X23, X23
+	VXORPS X24, X24, X24
+	VXORPS X25, X25, X25
+	VXORPS X26, X26, X26
+	VXORPS X27, X27, X27
+	VXORPS X28, X28, X28
+	VXORPS X29, X29, X29
+	VXORPS X30, X30, X30
+	VXORPS X31, X31, X31
+
+tilestart:
+	MOVQ 24(AX), R14
+	MOVQ (SP), BX
+	LEAQ (BX)(R8*8), CX
+	LEAQ (CX)(R8*8), DX
+	MOVQ 64(SP), R15
+	SUBQ $0x04, R15
+	JL   tilerest
+
+tileks:
 	VMOVUPS          (R14), Z0
 	VMOVUPS          64(R14), Z1
 	VMOVUPS          128(R14), Z2
@@ -11691,13 +13025,13 @@ tile24x16ks:
 	ADDQ             $0x10, DX
 	ADDQ             $+256, R14
 	SUBQ             $0x04, R15
-	JGE              tile24x16ks
+	JGE              tileks
 
-tile24x16rest:
+tilerest:
 	ADDQ $0x04, R15
-	JZ   tile24x16summed
+	JZ   tilesummed
 
-tile24x16k:
+tilek:
 	VMOVUPS          (R14), Z0
 	VFMADD231PS.BCST (BX), Z0, Z8
 	VFMADD231PS.BCST (BX)(R8*1), Z0, Z9
@@ -11728,11 +13062,11 @@ tile24x16k:
 	ADDQ             $0x04, DX
 	ADDQ             $+64, R14
 	DECQ             R15
-	JNZ              tile24x16k
+	JNZ              tilek
 
-tile24x16summed:
-	CMPQ             64(SP), $0x00
-	JEQ              tile24x16end
+tilesummed:
+	CMPQ             72(SP), $0x00
+	JEQ              tileend
 	VMOVUPS          (R14), Z0
 	VMOVUPS          64(R14), Z1
 	VMOVUPS          128(R14), Z2
@@ -11740,7 +13074,7 @@ tile24x16summed:
 	MOVQ             args+0(FP), BP
 	MOVQ             64(BP), R15
 	CMPQ             176(BP), $0x00
-	JEQ              tile24x16plain
+	JEQ              tileplain
 	VBROADCASTSS     200(BP), Z6
 	VBROADCASTSS     204(BP), Z7
 	MOVQ             16(SP), BP
@@ -11938,9 +13272,9 @@ tile24x16summed:
 	ADDQ             R15, BP
 	MOVQ             BP, 16(SP)
 	MOVQ             args+0(FP), AX
-	JMP              tile24x16next
+	JMP              tilenext
 
-tile24x16plain:
+tileplain:
 	MOVQ             16(SP), BP
 	VFMADD231PS.BCST (BX), Z0, Z8
 	VFMADD231PS.BCST 4(BX), Z1, Z8
@@ -12088,13 +13422,13 @@ tile24x16plain:
 	ADDQ             R15, BP
 	MOVQ             BP, 16(SP)
 	MOVQ             args+0(FP), AX
-	JMP              tile24x16next
+	JMP              tilenext
 
-tile24x16end:
+tileend:
 	MOVQ      args+0(FP), AX
 	MOVQ      24(SP), BX
 	TESTQ     BX, BX
-	JEQ       tile24x16act
+	JEQ       tileact
 	MOVQ      72(AX), CX
 	VMOVUPS.Z (BX), K1, Z0
 	VADDPS    Z0, Z8, Z8
@@ -12170,11 +13504,11 @@ tile24x16end:
 	ADDQ      CX, BX
 	MOVQ      BX, 24(SP)
 
-tile24x16act:
+tileact:
 	MOVQ         176(AX), DX
 	CMPQ         DX, $0x01
-	JLT          tile24x16store
-	JGT          tile24x16leaky
+	JLT          tilestore
+	JGT          tileleaky
 	VBROADCASTSS 200(AX), Z0
 	VBROADCASTSS 204(AX), Z1
 	VMAXPS       Z8, Z0, Z8
@@ -12225,9 +13559,9 @@ tile24x16act:
 	VMINPS       Z30, Z1, Z30
 	VMAXPS       Z31, Z0, Z31
 	VMINPS       Z31, Z1, Z31
-	JMP          tile24x16store
+	JMP          tilestore
 
-tile24x16leaky:
+tileleaky:
 	VBROADCASTSS 208(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
@@ -12327,7 +13661,7 @@ tile24x16leaky:
 	VMOVAPS      Z31, K3, Z2
 	VMOVAPS      Z2, Z31
 
-tile24x16store:
+tilestore:
 	MOVQ    16(SP), BX
 	MOVQ    64(AX), CX
 	VMOVUPS Z8, K1, (BX)
@@ -12380,10 +13714,10 @@ tile24x16store:
 	ADDQ    CX, BX
 	MOVQ    BX, 16(SP)
 
-tile24x16next:
+tilenext:
 	MOVQ 104(AX), DX
 	ADDQ DX, (SP)
 	DECQ 32(SP)
-	JNZ  tile24x16
+	JNZ  tile
 	VZEROUPPER
 	RET

@@ -483,6 +483,9 @@ const streamed = 1 << 17
 // nearAhead is how many bytes ahead a single row prefetches.
 const nearAhead = 8 << 10
 
+// sharing is how many tiles of full height share what is to be prefetched.
+const sharing = 4
+
 // callSteps bounds the rows times the steps along K of one call of a tile: some tens of microseconds.
 const callSteps = 1 << 15
 
@@ -525,6 +528,9 @@ func rowStrips(isa ISA, x *asm.GemmArgs, m, height int) {
 		case full > 0:
 			y.Rows, y.Tiles = height, min(full, most)
 			full -= y.Tiles
+			if x.Ahead != 0 {
+				y.Ahead += row / height % sharing * 4 * panel / sharing * x.K
+			}
 		case tail > 0:
 			y.Rows, y.Tiles, tail = tail, 1, 0
 		default:

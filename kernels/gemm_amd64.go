@@ -26,13 +26,12 @@ func streamRows(isa ISA, even bool) int {
 	return rows
 }
 
-// narrowRows returns the rows of the largest tile of so few columns, if it is higher than others, or 0. lda is GemmArgs.LDA. That of AVX-512 spreads half its rows by
-// shuffles, which take the multiply-adds' time where they have no units of their own.
+// narrowRows returns the rows of the largest tile of so few columns, if it is higher than others, or 0. lda is GemmArgs.LDA.
 func narrowRows(isa ISA, cols, lda int) int {
 	switch {
 	case isa == AVX2 && cols <= panel/2:
 		return 12
-	case isa == AVX512 && spreads && cols <= panel && lda%(2*4*aliased) != 0: // so many rows would evict one another from the first-level cache
+	case isa == AVX512 && cols <= panel && lda%(2*4*aliased) != 0: // so many rows would evict one another from the first-level cache
 		return 24
 	}
 	return 0
@@ -41,10 +40,15 @@ func narrowRows(isa ISA, cols, lda int) int {
 func gemmTile(isa ISA, args *asm.GemmArgs) {
 	switch isa {
 	case AVX512:
-		if args.LDA != 0 && (args.Rows == 24 || args.Rows == 12 && args.Cols > panel+panel/2) {
+		switch {
+		case args.LDA != 0 && args.Rows == 12 && args.Cols > panel+panel/2:
 			asm.GemmDense12x32F32AVX512(args)
-		} else {
+		case args.LDA == 0 || args.Rows != 24:
 			asm.Gemm12x32F32AVX512(args)
+		case spreads: // shuffles take the multiply-adds' time where they have no units of their own
+			asm.GemmDenseSpread24x16F32AVX512(args)
+		default:
+			asm.GemmDense24x16F32AVX512(args)
 		}
 	case AVX2:
 		asm.Gemm6x16F32AVX2(args)

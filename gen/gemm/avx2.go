@@ -105,7 +105,7 @@ func (t *avx2) inner(s shape, step int) {
 
 // unroll is 4: twelve multiply-adds take eight loads, and with the loop's own instructions after every step a core whose other thread is
 // busy has no room for them.
-func (*avx2) unroll() int { return 4 }
+func (*avx2) unroll(shape) int { return 4 }
 
 func (*avx2) dense() bool { return true }
 

@@ -104,7 +104,14 @@ func (t avx512) addMem(m Mem, s shape, r, v int, _ bool) {
 	}
 }
 
-func (avx512) unroll() int { return 1 }
+// unroll is 4 where a turn prefetches.
+func (avx512) unroll(s shape) int {
+	if s.panels > 1 && shares(avx512{}, s) {
+		return 4
+	}
+	return 1
+}
+
 func (avx512) dense() bool { return false }
 
 func (t avx512) inner(s shape, step int) {

@@ -53,7 +53,9 @@ func main() {
 		generate(avx512dot{})
 	case *isa == "avx512":
 		generate(&avx512{})
-		avx512{}.denseTiles()
+		for _, d := range denseTiles {
+			avx512{}.denseTile(d)
+		}
 	default:
 		log.Fatalf("gemm: unknown -isa %q", *isa)
 	}
@@ -96,7 +98,7 @@ type target interface {
 	store(m Mem, s shape, r, v int, ragged bool)
 	addMem(m Mem, s shape, r, v int, ragged bool)
 	inner(s shape, step int)                                      // a multiply-add of all accumulators, so many steps along K from idx
-	unroll() int                                                  // steps of a turn of the loop
+	unroll(s shape) int                                           // steps of a turn of the loop
 	dense() bool                                                  // whether rows that lie evenly have code of their own; no tail then, and one panel
 	tail(s shape) int                                             // how many of the last products of a sum finish computes; 0 for none
 	finish(f *frame, s shape, a func(r, i int) Mem, label string) // computes them, clips and stores; a is the i-th of them in a row of A
@@ -113,7 +115,7 @@ func field(base reg.Register, name string) Mem {
 
 // locals of the frame.
 type frame struct {
-	a, offs, c, res, tiles, steps, stepOffs, k, tail Mem
+	a, offs, c, res, tiles, ahead, steps, stepOffs, k, tail Mem
 
 	bytes Mem    // of a tile of 8-bit integers that has not all columns
 	label string // of the tile
@@ -121,14 +123,17 @@ type frame struct {
 
 // newFrame loads the arguments to RAX and those of them that change from tile to tile to the frame, through RBX.
 func newFrame() *frame {
-	l := AllocLocal(72)
-	f := &frame{a: l, offs: l.Offset(8), c: l.Offset(16), res: l.Offset(24), tiles: l.Offset(32), steps: l.Offset(40), stepOffs: l.Offset(48), k: l.Offset(56), tail: l.Offset(64)}
+	l := AllocLocal(80)
+	f := &frame{
+		a: l, offs: l.Offset(8), c: l.Offset(16), res: l.Offset(24), tiles: l.Offset(32), ahead: l.Offset(40),
+		steps: l.Offset(48), stepOffs: l.Offset(56), k: l.Offset(64), tail: l.Offset(72),
+	}
 	args := reg.RAX
 	Load(Param("args"), args)
 	for _, c := range []struct {
 		field string
 		local Mem
-	}{{"A", f.a}, {"Offs", f.offs}, {"C", f.c}, {"Res", f.res}, {"Tiles", f.tiles}} {
+	}{{"A", f.a}, {"Offs", f.offs}, {"C", f.c}, {"Res", f.res}, {"Tiles", f.tiles}, {"Ahead", f.ahead}} {
 		MOVQ(field(args, c.field), reg.RBX)
 		MOVQ(reg.RBX, c.local)
 	}
@@ -318,6 +323,23 @@ func store(t target, f *frame, s shape, ragged bool, label string) {
 	MOVQ(ptr, f.c)
 }
 
+// quarter is how many tiles share what there is to prefetch: each takes one line of so many, and they follow one another.
+const quarter = 4
+
+// shares says whether tiles of a shape do: those of the highest that prefetch, which many others follow.
+func shares(t target, s shape) bool {
+	higher := s
+	higher.rows++
+	return t.ahead(s) != nil && (s.rows == t.shapes()[0].rows || t.ahead(higher) == nil)
+}
+
+// nextAhead moves what is to be prefetched to the part of the next tile that shares it.
+func nextAhead(f *frame, args, tmp reg.GPPhysical) {
+	MOVQ(field(args, "K"), tmp)
+	SHLQ(Imm(uint64(bits.TrailingZeros(64/quarter))), tmp)
+	ADDQ(tmp, f.ahead)
+}
+
 // tile emits the loop over tiles of one shape.
 func tile(t target, f *frame, s shape, ragged bool, label string) {
 	rows, panels, args := s.rows, s.panels, reg.RAX
@@ -327,9 +349,9 @@ func tile(t target, f *frame, s shape, ragged bool, label string) {
 		i.prepare(args)
 	}
 	ahead := t.ahead(s)
-	aheadOf := func(args reg.Register) {
+	aheadOf := func() {
 		if ahead != nil {
-			MOVQ(field(args, "Ahead"), ahead)
+			MOVQ(f.ahead, ahead)
 			ADDQ(ptrB, ahead)
 		}
 	}
@@ -339,7 +361,7 @@ func tile(t target, f *frame, s shape, ragged bool, label string) {
 		TESTQ(stride, stride)
 		JEQ(LabelRef(label + "table"))
 		MOVQ(field(args, "K"), idx)
-		aheadOf(args)
+		aheadOf()
 		MOVQ(f.a, rowPtr[0])
 		LEAQ(Mem{Base: rowPtr[0], Index: idx, Scale: 4}, rowPtr[0])
 		for r := 1; r < rows; r++ {
@@ -389,22 +411,24 @@ func tile(t target, f *frame, s shape, ragged bool, label string) {
 		CMOVQLT(zeros, rowPtr[r])
 	}
 	Load(Param("args"), stride)
-	aheadOf(stride)
+	aheadOf()
 	if tail == 0 {
 		k = field(stride, "K")
 	}
 	MOVQ(k, idx)
 	MOVQ(field(stride, "BPanel"), stride)
 	NEGQ(idx)
-	fetches := panels // a step
-	if ahead == nil {
-		fetches = 0
-	}
 	// turn emits some steps along K.
 	turn := func(steps int) {
+		fetches := steps // of each panel
+		if ahead == nil || shares(t, s) && steps == 1 {
+			fetches = 0
+		} else if shares(t, s) {
+			fetches = steps / quarter
+		}
 		for step := range steps {
 			t.inner(s, step)
-			for p := range fetches {
+			for p := 0; step < fetches && p < panels; p++ {
 				m := Mem{Base: ahead, Disp: 64 * step}
 				if p == 1 {
 					m.Index, m.Scale = stride, 1
@@ -412,19 +436,21 @@ func tile(t target, f *frame, s shape, ragged bool, label string) {
 				PREFETCHT1(m)
 			}
 		}
-		on := Imm(64)
-		if steps > 1 {
-			on = I32(int32(64 * steps))
+		on := func(lines int) Op {
+			if lines > 1 {
+				return I32(int32(64 * lines))
+			}
+			return Imm(64)
 		}
 		if fetches > 0 {
-			ADDQ(on, ahead)
+			ADDQ(on(fetches), ahead)
 		}
-		ADDQ(on, ptrB)
+		ADDQ(on(steps), ptrB)
 	}
 	if t.dense() {
 		Label(label + "dense")
 	}
-	u := t.unroll()
+	u := t.unroll(s)
 	if u > 1 {
 		CMPQ(idx, I8(int8(-u)))
 		JGT(LabelRef(label + "rest"))
@@ -465,6 +491,9 @@ func tile(t target, f *frame, s shape, ragged bool, label string) {
 	ADDQ(reg.RDX, f.a)
 	MOVQ(field(args, "OffStep"), reg.RDX)
 	ADDQ(reg.RDX, f.offs)
+	if shares(t, s) {
+		nextAhead(f, args, reg.RDX)
+	}
 	DECQ(f.tiles)
 	JNZ(LabelRef(label))
 	JMP(LabelRef("done"))
