@@ -83,6 +83,7 @@ func (g gemm) problem() Problem {
 			return Case{
 				Fast: func(t *kernels.Team) { kernels.Gemm(t, got, ldd, a, lda, g.m, p, res, ldr, g.act) },
 				Ref:  func() { ref.Gemm(want, ldd, a, lda, b, ldb, bias, res, ldr, g.m, g.n, g.k, g.act) },
+				Move: moved(got, a, b),
 			}
 		},
 	}
