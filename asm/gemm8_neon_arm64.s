@@ -167,9 +167,9 @@ end1:
 	WORD $0x6e26dc21 // fmul v1.4s, v1.4s, v6.4s
 	WORD $0x6e27dc42 // fmul v2.4s, v2.4s, v7.4s
 	WORD $0x6e28dc63 // fmul v3.4s, v3.4s, v8.4s
-	ADD $200, R0, R23
+	ADD $208, R0, R23
 	VLD1R (R23), [V5.S4]
-	ADD $204, R0, R23
+	ADD $212, R0, R23
 	VLD1R (R23), [V6.S4]
 	WORD $0x6ea0e4a7 // fcmgt v7.4s, v5.4s, v0.4s
 	VBIT V7.B16, V5.B16, V0.B16
@@ -462,9 +462,9 @@ end2:
 	WORD $0x6e2bdca5 // fmul v5.4s, v5.4s, v11.4s
 	WORD $0x6e2cdcc6 // fmul v6.4s, v6.4s, v12.4s
 	WORD $0x6e2ddce7 // fmul v7.4s, v7.4s, v13.4s
-	ADD $200, R0, R23
+	ADD $208, R0, R23
 	VLD1R (R23), [V10.S4]
-	ADD $204, R0, R23
+	ADD $212, R0, R23
 	VLD1R (R23), [V11.S4]
 	WORD $0x6ea0e54c // fcmgt v12.4s, v10.4s, v0.4s
 	VBIT V12.B16, V10.B16, V0.B16
@@ -839,9 +839,9 @@ end3:
 	WORD $0x6e30dd29 // fmul v9.4s, v9.4s, v16.4s
 	WORD $0x6e31dd4a // fmul v10.4s, v10.4s, v17.4s
 	WORD $0x6e32dd6b // fmul v11.4s, v11.4s, v18.4s
-	ADD $200, R0, R23
+	ADD $208, R0, R23
 	VLD1R (R23), [V15.S4]
-	ADD $204, R0, R23
+	ADD $212, R0, R23
 	VLD1R (R23), [V16.S4]
 	WORD $0x6ea0e5f1 // fcmgt v17.4s, v15.4s, v0.4s
 	VBIT V17.B16, V15.B16, V0.B16
@@ -1298,9 +1298,9 @@ end4:
 	WORD $0x6e35ddad // fmul v13.4s, v13.4s, v21.4s
 	WORD $0x6e36ddce // fmul v14.4s, v14.4s, v22.4s
 	WORD $0x6e37ddef // fmul v15.4s, v15.4s, v23.4s
-	ADD $200, R0, R23
+	ADD $208, R0, R23
 	VLD1R (R23), [V20.S4]
-	ADD $204, R0, R23
+	ADD $212, R0, R23
 	VLD1R (R23), [V21.S4]
 	WORD $0x6ea0e696 // fcmgt v22.4s, v20.4s, v0.4s
 	VBIT V22.B16, V20.B16, V0.B16
@@ -1839,9 +1839,9 @@ end5:
 	WORD $0x6e3ade31 // fmul v17.4s, v17.4s, v26.4s
 	WORD $0x6e3bde52 // fmul v18.4s, v18.4s, v27.4s
 	WORD $0x6e3cde73 // fmul v19.4s, v19.4s, v28.4s
-	ADD $200, R0, R23
+	ADD $208, R0, R23
 	VLD1R (R23), [V25.S4]
-	ADD $204, R0, R23
+	ADD $212, R0, R23
 	VLD1R (R23), [V26.S4]
 	WORD $0x6ea0e73b // fcmgt v27.4s, v25.4s, v0.4s
 	VBIT V27.B16, V25.B16, V0.B16
@@ -2462,9 +2462,9 @@ end6:
 	WORD $0x6e3fdeb5 // fmul v21.4s, v21.4s, v31.4s
 	WORD $0x6e38ded6 // fmul v22.4s, v22.4s, v24.4s
 	WORD $0x6e39def7 // fmul v23.4s, v23.4s, v25.4s
-	ADD $200, R0, R23
+	ADD $208, R0, R23
 	VLD1R (R23), [V30.S4]
-	ADD $204, R0, R23
+	ADD $212, R0, R23
 	VLD1R (R23), [V31.S4]
 	WORD $0x6ea0e7d8 // fcmgt v24.4s, v30.4s, v0.4s
 	VBIT V24.B16, V30.B16, V0.B16
@@ -3017,9 +3017,9 @@ end1:
 	WORD $0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
 	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
 	WORD $0x6e27dc63 // fmul v3.4s, v3.4s, v7.4s
-	ADD $200, R0, R23
+	ADD $208, R0, R23
 	VLD1R (R23), [V4.S4]
-	ADD $204, R0, R23
+	ADD $212, R0, R23
 	VLD1R (R23), [V5.S4]
 	WORD $0x6ea0e486 // fcmgt v6.4s, v4.4s, v0.4s
 	VBIT V6.B16, V4.B16, V0.B16
@@ -3445,9 +3445,9 @@ end2:
 	WORD $0x6e25dd29 // fmul v9.4s, v9.4s, v5.4s
 	WORD $0x6e26dd4a // fmul v10.4s, v10.4s, v6.4s
 	WORD $0x6e27dd6b // fmul v11.4s, v11.4s, v7.4s
-	ADD $200, R0, R23
+	ADD $208, R0, R23
 	VLD1R (R23), [V4.S4]
-	ADD $204, R0, R23
+	ADD $212, R0, R23
 	VLD1R (R23), [V5.S4]
 	WORD $0x6ea0e486 // fcmgt v6.4s, v4.4s, v0.4s
 	VBIT V6.B16, V4.B16, V0.B16

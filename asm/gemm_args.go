@@ -34,7 +34,8 @@ type GemmArgs struct {
 	Point     int      // the zero point of the results, for an Act of 3
 	Act       int      // 0 none, 1 clip: y = Lo > y ? Lo : y, then Hi < y ? Hi : y, 2 leaky: y = y > 0 ? y : Alpha*y
 	Ahead     int      // bytes from a step's B to what will be read when the tiles are done: tiles with a register to spare prefetch it, the highest of them every fourth line, and each other ones; 0 for nothing
-	LDA       int      // bytes from one row of A to the next where Steps is 1 and that is all that Offs says, else 0; tiles may do without it
+	LDA       int      // bytes from one row of A to the next where Steps is 1, or there is StepA, and that is all that Offs says, else 0; tiles may do without it
+	StepA     int      // bytes from where a step's run of a row ends to where the next begins, where LDA is not 0 and tiles for even rows take several steps
 	Lo        float32
 	Hi        float32
 	Alpha     float32

@@ -421,8 +421,8 @@ tile6x16act:
 	CMPQ         DX, $0x01
 	JLT          tile6x16store
 	JGT          tile6x16leaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -450,7 +450,7 @@ tile6x16act:
 	JMP          tile6x16store
 
 tile6x16leaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -781,8 +781,8 @@ tile5x16act:
 	CMPQ         DX, $0x01
 	JLT          tile5x16store
 	JGT          tile5x16leaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -806,7 +806,7 @@ tile5x16act:
 	JMP          tile5x16store
 
 tile5x16leaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -1095,8 +1095,8 @@ tile4x16act:
 	CMPQ         DX, $0x01
 	JLT          tile4x16store
 	JGT          tile4x16leaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -1116,7 +1116,7 @@ tile4x16act:
 	JMP          tile4x16store
 
 tile4x16leaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -1366,8 +1366,8 @@ tile3x16act:
 	CMPQ         DX, $0x01
 	JLT          tile3x16store
 	JGT          tile3x16leaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -1383,7 +1383,7 @@ tile3x16act:
 	JMP          tile3x16store
 
 tile3x16leaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -1594,8 +1594,8 @@ tile2x16act:
 	CMPQ         DX, $0x01
 	JLT          tile2x16store
 	JGT          tile2x16leaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -1607,7 +1607,7 @@ tile2x16act:
 	JMP          tile2x16store
 
 tile2x16leaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -1779,8 +1779,8 @@ tile1x16act:
 	CMPQ         DX, $0x01
 	JLT          tile1x16store
 	JGT          tile1x16leaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -1788,7 +1788,7 @@ tile1x16act:
 	JMP          tile1x16store
 
 tile1x16leaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -2118,8 +2118,8 @@ tile6x16raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile6x16raggedstore
 	JGT          tile6x16raggedleaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -2147,7 +2147,7 @@ tile6x16raggedact:
 	JMP          tile6x16raggedstore
 
 tile6x16raggedleaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -2503,8 +2503,8 @@ tile5x16raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile5x16raggedstore
 	JGT          tile5x16raggedleaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -2528,7 +2528,7 @@ tile5x16raggedact:
 	JMP          tile5x16raggedstore
 
 tile5x16raggedleaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -2840,8 +2840,8 @@ tile4x16raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile4x16raggedstore
 	JGT          tile4x16raggedleaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -2861,7 +2861,7 @@ tile4x16raggedact:
 	JMP          tile4x16raggedstore
 
 tile4x16raggedleaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -3132,8 +3132,8 @@ tile3x16raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile3x16raggedstore
 	JGT          tile3x16raggedleaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -3149,7 +3149,7 @@ tile3x16raggedact:
 	JMP          tile3x16raggedstore
 
 tile3x16raggedleaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -3379,8 +3379,8 @@ tile2x16raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile2x16raggedstore
 	JGT          tile2x16raggedleaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -3392,7 +3392,7 @@ tile2x16raggedact:
 	JMP          tile2x16raggedstore
 
 tile2x16raggedleaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -3581,8 +3581,8 @@ tile1x16raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile1x16raggedstore
 	JGT          tile1x16raggedleaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -3590,7 +3590,7 @@ tile1x16raggedact:
 	JMP          tile1x16raggedstore
 
 tile1x16raggedleaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -3964,8 +3964,8 @@ tile12x8act:
 	CMPQ         DX, $0x01
 	JLT          tile12x8store
 	JGT          tile12x8leaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -3993,7 +3993,7 @@ tile12x8act:
 	JMP          tile12x8store
 
 tile12x8leaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -4398,8 +4398,8 @@ tile11x8act:
 	CMPQ         DX, $0x01
 	JLT          tile11x8store
 	JGT          tile11x8leaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -4425,7 +4425,7 @@ tile11x8act:
 	JMP          tile11x8store
 
 tile11x8leaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -4812,8 +4812,8 @@ tile10x8act:
 	CMPQ         DX, $0x01
 	JLT          tile10x8store
 	JGT          tile10x8leaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -4837,7 +4837,7 @@ tile10x8act:
 	JMP          tile10x8store
 
 tile10x8leaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -5195,8 +5195,8 @@ tile9x8act:
 	CMPQ         DX, $0x01
 	JLT          tile9x8store
 	JGT          tile9x8leaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -5218,7 +5218,7 @@ tile9x8act:
 	JMP          tile9x8store
 
 tile9x8leaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -5550,8 +5550,8 @@ tile8x8act:
 	CMPQ         DX, $0x01
 	JLT          tile8x8store
 	JGT          tile8x8leaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -5571,7 +5571,7 @@ tile8x8act:
 	JMP          tile8x8store
 
 tile8x8leaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -5877,8 +5877,8 @@ tile7x8act:
 	CMPQ         DX, $0x01
 	JLT          tile7x8store
 	JGT          tile7x8leaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -5896,7 +5896,7 @@ tile7x8act:
 	JMP          tile7x8store
 
 tile7x8leaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -6171,8 +6171,8 @@ tile6x8act:
 	CMPQ         DX, $0x01
 	JLT          tile6x8store
 	JGT          tile6x8leaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -6188,7 +6188,7 @@ tile6x8act:
 	JMP          tile6x8store
 
 tile6x8leaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -6445,8 +6445,8 @@ tile5x8act:
 	CMPQ         DX, $0x01
 	JLT          tile5x8store
 	JGT          tile5x8leaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -6460,7 +6460,7 @@ tile5x8act:
 	JMP          tile5x8store
 
 tile5x8leaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -6688,8 +6688,8 @@ tile4x8act:
 	CMPQ         DX, $0x01
 	JLT          tile4x8store
 	JGT          tile4x8leaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -6701,7 +6701,7 @@ tile4x8act:
 	JMP          tile4x8store
 
 tile4x8leaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -6903,8 +6903,8 @@ tile3x8act:
 	CMPQ         DX, $0x01
 	JLT          tile3x8store
 	JGT          tile3x8leaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -6914,7 +6914,7 @@ tile3x8act:
 	JMP          tile3x8store
 
 tile3x8leaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -7090,8 +7090,8 @@ tile2x8act:
 	CMPQ         DX, $0x01
 	JLT          tile2x8store
 	JGT          tile2x8leaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -7099,7 +7099,7 @@ tile2x8act:
 	JMP          tile2x8store
 
 tile2x8leaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -7249,14 +7249,14 @@ tile1x8act:
 	CMPQ         DX, $0x01
 	JLT          tile1x8store
 	JGT          tile1x8leaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	JMP          tile1x8store
 
 tile1x8leaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -7643,8 +7643,8 @@ tile12x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile12x8raggedstore
 	JGT          tile12x8raggedleaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -7672,7 +7672,7 @@ tile12x8raggedact:
 	JMP          tile12x8raggedstore
 
 tile12x8raggedleaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -8103,8 +8103,8 @@ tile11x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile11x8raggedstore
 	JGT          tile11x8raggedleaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -8130,7 +8130,7 @@ tile11x8raggedact:
 	JMP          tile11x8raggedstore
 
 tile11x8raggedleaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -8542,8 +8542,8 @@ tile10x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile10x8raggedstore
 	JGT          tile10x8raggedleaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -8567,7 +8567,7 @@ tile10x8raggedact:
 	JMP          tile10x8raggedstore
 
 tile10x8raggedleaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -8949,8 +8949,8 @@ tile9x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile9x8raggedstore
 	JGT          tile9x8raggedleaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -8972,7 +8972,7 @@ tile9x8raggedact:
 	JMP          tile9x8raggedstore
 
 tile9x8raggedleaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -9327,8 +9327,8 @@ tile8x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile8x8raggedstore
 	JGT          tile8x8raggedleaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -9348,7 +9348,7 @@ tile8x8raggedact:
 	JMP          tile8x8raggedstore
 
 tile8x8raggedleaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -9676,8 +9676,8 @@ tile7x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile7x8raggedstore
 	JGT          tile7x8raggedleaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -9695,7 +9695,7 @@ tile7x8raggedact:
 	JMP          tile7x8raggedstore
 
 tile7x8raggedleaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -9991,8 +9991,8 @@ tile6x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile6x8raggedstore
 	JGT          tile6x8raggedleaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -10008,7 +10008,7 @@ tile6x8raggedact:
 	JMP          tile6x8raggedstore
 
 tile6x8raggedleaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -10285,8 +10285,8 @@ tile5x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile5x8raggedstore
 	JGT          tile5x8raggedleaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -10300,7 +10300,7 @@ tile5x8raggedact:
 	JMP          tile5x8raggedstore
 
 tile5x8raggedleaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -10547,8 +10547,8 @@ tile4x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile4x8raggedstore
 	JGT          tile4x8raggedleaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -10560,7 +10560,7 @@ tile4x8raggedact:
 	JMP          tile4x8raggedstore
 
 tile4x8raggedleaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -10780,8 +10780,8 @@ tile3x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile3x8raggedstore
 	JGT          tile3x8raggedleaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -10791,7 +10791,7 @@ tile3x8raggedact:
 	JMP          tile3x8raggedstore
 
 tile3x8raggedleaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -10984,8 +10984,8 @@ tile2x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile2x8raggedstore
 	JGT          tile2x8raggedleaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
@@ -10993,7 +10993,7 @@ tile2x8raggedact:
 	JMP          tile2x8raggedstore
 
 tile2x8raggedleaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3
@@ -11159,14 +11159,14 @@ tile1x8raggedact:
 	CMPQ         DX, $0x01
 	JLT          tile1x8raggedstore
 	JGT          tile1x8raggedleaky
-	VBROADCASTSS 200(AX), Y0
-	VBROADCASTSS 204(AX), Y1
+	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	JMP          tile1x8raggedstore
 
 tile1x8raggedleaky:
-	VBROADCASTSS 208(AX), Y0
+	VBROADCASTSS 216(AX), Y0
 	VXORPS       X1, X1, X1
 	VMULPS       Y0, Y4, Y2
 	VCMPPS       $0x1e, Y1, Y4, Y3

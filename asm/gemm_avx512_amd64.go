@@ -9,17 +9,17 @@ package asm
 //go:noescape
 func Gemm12x32F32AVX512(args *GemmArgs)
 
-// GemmDense12x32F32AVX512 computes Tiles tiles of 12 rows and 17 to 32 columns; LDA is not 0. See GemmArgs.
+// GemmDense12x32F32AVX512 computes Tiles tiles of 12 rows and 17 to 32 columns; LDA is not 0, and with several steps StepA says where they are. See GemmArgs.
 //
 //go:noescape
 func GemmDense12x32F32AVX512(args *GemmArgs)
 
-// GemmDense24x16F32AVX512 computes Tiles tiles of 24 rows and up to 16 columns; LDA is not 0. See GemmArgs.
+// GemmDense24x16F32AVX512 computes Tiles tiles of 24 rows and up to 16 columns; LDA is not 0, and with several steps StepA says where they are. See GemmArgs.
 //
 //go:noescape
 func GemmDense24x16F32AVX512(args *GemmArgs)
 
-// GemmDenseSpread24x16F32AVX512 computes Tiles tiles of 24 rows and up to 16 columns, for CPUs that shuffle beside their multiply-adds; LDA is not 0. See GemmArgs.
+// GemmDenseSpread24x16F32AVX512 computes Tiles tiles of 24 rows and up to 16 columns, for CPUs that shuffle beside their multiply-adds; LDA is not 0, and with several steps StepA says where they are. See GemmArgs.
 //
 //go:noescape
 func GemmDenseSpread24x16F32AVX512(args *GemmArgs)

@@ -427,8 +427,8 @@ tile12x32act:
 	CMPQ         DX, $0x01
 	JLT          tile12x32store
 	JGT          tile12x32leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -480,7 +480,7 @@ tile12x32act:
 	JMP          tile12x32store
 
 tile12x32leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -639,8 +639,8 @@ tile12x32tail:
 	MOVQ             64(BP), R15
 	CMPQ             176(BP), $0x00
 	JEQ              tile12x32plain
-	VBROADCASTSS     200(BP), Z6
-	VBROADCASTSS     204(BP), Z7
+	VBROADCASTSS     208(BP), Z6
+	VBROADCASTSS     212(BP), Z7
 	MOVQ             16(SP), BP
 	VFMADD231PS.BCST (AX), Z0, Z8
 	VFMADD231PS.BCST 4(AX), Z1, Z8
@@ -1439,8 +1439,8 @@ tile11x32act:
 	CMPQ         DX, $0x01
 	JLT          tile11x32store
 	JGT          tile11x32leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -1488,7 +1488,7 @@ tile11x32act:
 	JMP          tile11x32store
 
 tile11x32leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -1887,8 +1887,8 @@ tile10x32act:
 	CMPQ         DX, $0x01
 	JLT          tile10x32store
 	JGT          tile10x32leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -1932,7 +1932,7 @@ tile10x32act:
 	JMP          tile10x32store
 
 tile10x32leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -2298,8 +2298,8 @@ tile9x32act:
 	CMPQ         DX, $0x01
 	JLT          tile9x32store
 	JGT          tile9x32leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -2339,7 +2339,7 @@ tile9x32act:
 	JMP          tile9x32store
 
 tile9x32leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -2675,8 +2675,8 @@ tile8x32act:
 	CMPQ         DX, $0x01
 	JLT          tile8x32store
 	JGT          tile8x32leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -2712,7 +2712,7 @@ tile8x32act:
 	JMP          tile8x32store
 
 tile8x32leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -3018,8 +3018,8 @@ tile7x32act:
 	CMPQ         DX, $0x01
 	JLT          tile7x32store
 	JGT          tile7x32leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -3051,7 +3051,7 @@ tile7x32act:
 	JMP          tile7x32store
 
 tile7x32leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -3327,8 +3327,8 @@ tile6x32act:
 	CMPQ         DX, $0x01
 	JLT          tile6x32store
 	JGT          tile6x32leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -3356,7 +3356,7 @@ tile6x32act:
 	JMP          tile6x32store
 
 tile6x32leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -3602,8 +3602,8 @@ tile5x32act:
 	CMPQ         DX, $0x01
 	JLT          tile5x32store
 	JGT          tile5x32leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -3627,7 +3627,7 @@ tile5x32act:
 	JMP          tile5x32store
 
 tile5x32leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -3843,8 +3843,8 @@ tile4x32act:
 	CMPQ         DX, $0x01
 	JLT          tile4x32store
 	JGT          tile4x32leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -3864,7 +3864,7 @@ tile4x32act:
 	JMP          tile4x32store
 
 tile4x32leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -4050,8 +4050,8 @@ tile3x32act:
 	CMPQ         DX, $0x01
 	JLT          tile3x32store
 	JGT          tile3x32leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -4067,7 +4067,7 @@ tile3x32act:
 	JMP          tile3x32store
 
 tile3x32leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -4223,8 +4223,8 @@ tile2x32act:
 	CMPQ         DX, $0x01
 	JLT          tile2x32store
 	JGT          tile2x32leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -4236,7 +4236,7 @@ tile2x32act:
 	JMP          tile2x32store
 
 tile2x32leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -4362,8 +4362,8 @@ tile1x32act:
 	CMPQ         DX, $0x01
 	JLT          tile1x32store
 	JGT          tile1x32leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -4371,7 +4371,7 @@ tile1x32act:
 	JMP          tile1x32store
 
 tile1x32leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -4684,8 +4684,8 @@ tile12x24act:
 	CMPQ         DX, $0x01
 	JLT          tile12x24store
 	JGT          tile12x24leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z20, Z0, Z20
@@ -4725,7 +4725,7 @@ tile12x24act:
 	JMP          tile12x24store
 
 tile12x24leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -5290,8 +5290,8 @@ tile11x24act:
 	CMPQ         DX, $0x01
 	JLT          tile11x24store
 	JGT          tile11x24leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z19, Z0, Z19
@@ -5329,7 +5329,7 @@ tile11x24act:
 	JMP          tile11x24store
 
 tile11x24leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -5708,8 +5708,8 @@ tile10x24act:
 	CMPQ         DX, $0x01
 	JLT          tile10x24store
 	JGT          tile10x24leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z18, Z0, Z18
@@ -5743,7 +5743,7 @@ tile10x24act:
 	JMP          tile10x24store
 
 tile10x24leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -6090,8 +6090,8 @@ tile9x24act:
 	CMPQ         DX, $0x01
 	JLT          tile9x24store
 	JGT          tile9x24leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z17, Z0, Z17
@@ -6123,7 +6123,7 @@ tile9x24act:
 	JMP          tile9x24store
 
 tile9x24leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -6443,8 +6443,8 @@ tile8x24act:
 	CMPQ         DX, $0x01
 	JLT          tile8x24store
 	JGT          tile8x24leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z16, Z0, Z16
@@ -6472,7 +6472,7 @@ tile8x24act:
 	JMP          tile8x24store
 
 tile8x24leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -6763,8 +6763,8 @@ tile7x24act:
 	CMPQ         DX, $0x01
 	JLT          tile7x24store
 	JGT          tile7x24leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z15, Z0, Z15
@@ -6790,7 +6790,7 @@ tile7x24act:
 	JMP          tile7x24store
 
 tile7x24leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -7054,8 +7054,8 @@ tile6x24act:
 	CMPQ         DX, $0x01
 	JLT          tile6x24store
 	JGT          tile6x24leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z14, Z0, Z14
@@ -7077,7 +7077,7 @@ tile6x24act:
 	JMP          tile6x24store
 
 tile6x24leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -7312,8 +7312,8 @@ tile5x24act:
 	CMPQ         DX, $0x01
 	JLT          tile5x24store
 	JGT          tile5x24leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z13, Z0, Z13
@@ -7333,7 +7333,7 @@ tile5x24act:
 	JMP          tile5x24store
 
 tile5x24leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -7541,8 +7541,8 @@ tile4x24act:
 	CMPQ         DX, $0x01
 	JLT          tile4x24store
 	JGT          tile4x24leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z12, Z0, Z12
@@ -7558,7 +7558,7 @@ tile4x24act:
 	JMP          tile4x24store
 
 tile4x24leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -7737,8 +7737,8 @@ tile3x24act:
 	CMPQ         DX, $0x01
 	JLT          tile3x24store
 	JGT          tile3x24leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z11, Z0, Z11
@@ -7752,7 +7752,7 @@ tile3x24act:
 	JMP          tile3x24store
 
 tile3x24leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -7904,8 +7904,8 @@ tile2x24act:
 	CMPQ         DX, $0x01
 	JLT          tile2x24store
 	JGT          tile2x24leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z10, Z0, Z10
@@ -7915,7 +7915,7 @@ tile2x24act:
 	JMP          tile2x24store
 
 tile2x24leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -8038,8 +8038,8 @@ tile1x24act:
 	CMPQ         DX, $0x01
 	JLT          tile1x24store
 	JGT          tile1x24leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -8047,7 +8047,7 @@ tile1x24act:
 	JMP          tile1x24store
 
 tile1x24leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -8279,8 +8279,8 @@ tile12x16act:
 	CMPQ         DX, $0x01
 	JLT          tile12x16store
 	JGT          tile12x16leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -8308,7 +8308,7 @@ tile12x16act:
 	JMP          tile12x16store
 
 tile12x16leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -8591,8 +8591,8 @@ tile11x16act:
 	CMPQ         DX, $0x01
 	JLT          tile11x16store
 	JGT          tile11x16leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -8618,7 +8618,7 @@ tile11x16act:
 	JMP          tile11x16store
 
 tile11x16leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -8888,8 +8888,8 @@ tile10x16act:
 	CMPQ         DX, $0x01
 	JLT          tile10x16store
 	JGT          tile10x16leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -8913,7 +8913,7 @@ tile10x16act:
 	JMP          tile10x16store
 
 tile10x16leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -9162,8 +9162,8 @@ tile9x16act:
 	CMPQ         DX, $0x01
 	JLT          tile9x16store
 	JGT          tile9x16leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -9185,7 +9185,7 @@ tile9x16act:
 	JMP          tile9x16store
 
 tile9x16leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -9416,8 +9416,8 @@ tile8x16act:
 	CMPQ         DX, $0x01
 	JLT          tile8x16store
 	JGT          tile8x16leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -9437,7 +9437,7 @@ tile8x16act:
 	JMP          tile8x16store
 
 tile8x16leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -9650,8 +9650,8 @@ tile7x16act:
 	CMPQ         DX, $0x01
 	JLT          tile7x16store
 	JGT          tile7x16leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -9669,7 +9669,7 @@ tile7x16act:
 	JMP          tile7x16store
 
 tile7x16leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -9864,8 +9864,8 @@ tile6x16act:
 	CMPQ         DX, $0x01
 	JLT          tile6x16store
 	JGT          tile6x16leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -9881,7 +9881,7 @@ tile6x16act:
 	JMP          tile6x16store
 
 tile6x16leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -10058,8 +10058,8 @@ tile5x16act:
 	CMPQ         DX, $0x01
 	JLT          tile5x16store
 	JGT          tile5x16leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -10073,7 +10073,7 @@ tile5x16act:
 	JMP          tile5x16store
 
 tile5x16leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -10232,8 +10232,8 @@ tile4x16act:
 	CMPQ         DX, $0x01
 	JLT          tile4x16store
 	JGT          tile4x16leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -10245,7 +10245,7 @@ tile4x16act:
 	JMP          tile4x16store
 
 tile4x16leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -10386,8 +10386,8 @@ tile3x16act:
 	CMPQ         DX, $0x01
 	JLT          tile3x16store
 	JGT          tile3x16leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -10397,7 +10397,7 @@ tile3x16act:
 	JMP          tile3x16store
 
 tile3x16leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -10520,8 +10520,8 @@ tile2x16act:
 	CMPQ         DX, $0x01
 	JLT          tile2x16store
 	JGT          tile2x16leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -10529,7 +10529,7 @@ tile2x16act:
 	JMP          tile2x16store
 
 tile2x16leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -10634,14 +10634,14 @@ tile1x16act:
 	CMPQ         DX, $0x01
 	JLT          tile1x16store
 	JGT          tile1x16leaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	JMP          tile1x16store
 
 tile1x16leaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -10822,7 +10822,16 @@ tileown:
 	ADDQ R14, R12
 	MOVQ (SP), BX
 	LEAQ (BX)(R8*8), CX
+	MOVQ 88(AX), R15
+	MOVQ R15, 48(SP)
+
+tilestep:
 	MOVQ 64(SP), R15
+	CMPQ 48(SP), $0x01
+	JLE  tilesum
+	MOVQ 80(AX), R15
+
+tilesum:
 	SUBQ $0x04, R15
 	JL   tilerest
 
@@ -11063,6 +11072,14 @@ tilek:
 	JNZ          tilek
 
 tilesummed:
+	DECQ 48(SP)
+	JLE  tilelast
+	MOVQ 200(AX), R15
+	ADDQ R15, BX
+	ADDQ R15, CX
+	JMP  tilestep
+
+tilelast:
 	CMPQ             72(SP), $0x00
 	JEQ              tileend
 	VMOVUPS          (R14), Z0
@@ -11074,8 +11091,8 @@ tilesummed:
 	MOVQ             64(BP), R15
 	CMPQ             176(BP), $0x00
 	JEQ              tileplain
-	VBROADCASTSS     200(BP), Z6
-	VBROADCASTSS     204(BP), Z7
+	VBROADCASTSS     208(BP), Z6
+	VBROADCASTSS     212(BP), Z7
 	MOVQ             16(SP), BP
 	VFMADD231PS.BCST (BX), Z0, Z8
 	VFMADD231PS.BCST 4(BX), Z1, Z8
@@ -11506,8 +11523,8 @@ tileact:
 	CMPQ         DX, $0x01
 	JLT          tilestore
 	JGT          tileleaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -11559,7 +11576,7 @@ tileact:
 	JMP          tilestore
 
 tileleaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -11876,7 +11893,16 @@ tileown:
 	MOVQ (SP), BX
 	LEAQ (BX)(R8*8), CX
 	LEAQ (CX)(R8*8), DX
+	MOVQ 88(AX), R15
+	MOVQ R15, 48(SP)
+
+tilestep:
 	MOVQ 64(SP), R15
+	CMPQ 48(SP), $0x01
+	JLE  tilesum
+	MOVQ 80(AX), R15
+
+tilesum:
 	SUBQ $0x04, R15
 	JL   tilerest
 
@@ -12042,6 +12068,15 @@ tilek:
 	JNZ              tilek
 
 tilesummed:
+	DECQ 48(SP)
+	JLE  tilelast
+	MOVQ 200(AX), R15
+	ADDQ R15, BX
+	ADDQ R15, CX
+	ADDQ R15, DX
+	JMP  tilestep
+
+tilelast:
 	CMPQ             72(SP), $0x00
 	JEQ              tileend
 	VMOVUPS          (R14), Z0
@@ -12052,8 +12087,8 @@ tilesummed:
 	MOVQ             64(BP), R15
 	CMPQ             176(BP), $0x00
 	JEQ              tileplain
-	VBROADCASTSS     200(BP), Z6
-	VBROADCASTSS     204(BP), Z7
+	VBROADCASTSS     208(BP), Z6
+	VBROADCASTSS     212(BP), Z7
 	MOVQ             16(SP), BP
 	VFMADD231PS.BCST (BX), Z0, Z8
 	VFMADD231PS.BCST 4(BX), Z1, Z8
@@ -12486,8 +12521,8 @@ tileact:
 	CMPQ         DX, $0x01
 	JLT          tilestore
 	JGT          tileleaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -12539,7 +12574,7 @@ tileact:
 	JMP          tilestore
 
 tileleaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3
@@ -12855,7 +12890,16 @@ tilestart:
 	MOVQ (SP), BX
 	LEAQ (BX)(R8*8), CX
 	LEAQ (CX)(R8*8), DX
+	MOVQ 88(AX), R15
+	MOVQ R15, 48(SP)
+
+tilestep:
 	MOVQ 64(SP), R15
+	CMPQ 48(SP), $0x01
+	JLE  tilesum
+	MOVQ 80(AX), R15
+
+tilesum:
 	SUBQ $0x04, R15
 	JL   tilerest
 
@@ -13065,6 +13109,15 @@ tilek:
 	JNZ              tilek
 
 tilesummed:
+	DECQ 48(SP)
+	JLE  tilelast
+	MOVQ 200(AX), R15
+	ADDQ R15, BX
+	ADDQ R15, CX
+	ADDQ R15, DX
+	JMP  tilestep
+
+tilelast:
 	CMPQ             72(SP), $0x00
 	JEQ              tileend
 	VMOVUPS          (R14), Z0
@@ -13075,8 +13128,8 @@ tilesummed:
 	MOVQ             64(BP), R15
 	CMPQ             176(BP), $0x00
 	JEQ              tileplain
-	VBROADCASTSS     200(BP), Z6
-	VBROADCASTSS     204(BP), Z7
+	VBROADCASTSS     208(BP), Z6
+	VBROADCASTSS     212(BP), Z7
 	MOVQ             16(SP), BP
 	VFMADD231PS.BCST (BX), Z0, Z8
 	VFMADD231PS.BCST 4(BX), Z1, Z8
@@ -13509,8 +13562,8 @@ tileact:
 	CMPQ         DX, $0x01
 	JLT          tilestore
 	JGT          tileleaky
-	VBROADCASTSS 200(AX), Z0
-	VBROADCASTSS 204(AX), Z1
+	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
@@ -13562,7 +13615,7 @@ tileact:
 	JMP          tilestore
 
 tileleaky:
-	VBROADCASTSS 208(AX), Z0
+	VBROADCASTSS 216(AX), Z0
 	VXORPS       X1, X1, X1
 	VMULPS       Z0, Z8, Z2
 	VCMPPS       $0x1e, Z1, Z8, K3

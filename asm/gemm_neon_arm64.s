@@ -196,9 +196,9 @@ act1:
 	CMP $1, R23
 	BLT store1
 	BGT leaky1
-	ADD $200, R0, R23
+	ADD $208, R0, R23
 	VLD1R (R23), [V5.S4]
-	ADD $204, R0, R23
+	ADD $212, R0, R23
 	VLD1R (R23), [V6.S4]
 	WORD $0x6ea0e4a7 // fcmgt v7.4s, v5.4s, v0.4s
 	VBIT V7.B16, V5.B16, V0.B16
@@ -218,7 +218,7 @@ act1:
 	VBIT V10.B16, V6.B16, V3.B16
 	B store1
 leaky1:
-	ADD $208, R0, R23
+	ADD $216, R0, R23
 	VLD1R (R23), [V5.S4]
 	WORD $0x4ea0c807 // fcmgt v7.4s, v0.4s, #0.0
 	WORD $0x6e25dc0a // fmul v10.4s, v0.4s, v5.4s
@@ -487,9 +487,9 @@ act2:
 	CMP $1, R23
 	BLT store2
 	BGT leaky2
-	ADD $200, R0, R23
+	ADD $208, R0, R23
 	VLD1R (R23), [V10.S4]
-	ADD $204, R0, R23
+	ADD $212, R0, R23
 	VLD1R (R23), [V11.S4]
 	WORD $0x6ea0e54c // fcmgt v12.4s, v10.4s, v0.4s
 	VBIT V12.B16, V10.B16, V0.B16
@@ -525,7 +525,7 @@ act2:
 	VBIT V9.B16, V11.B16, V7.B16
 	B store2
 leaky2:
-	ADD $208, R0, R23
+	ADD $216, R0, R23
 	VLD1R (R23), [V10.S4]
 	WORD $0x4ea0c80c // fcmgt v12.4s, v0.4s, #0.0
 	WORD $0x6e2adc10 // fmul v16.4s, v0.4s, v10.4s
@@ -855,9 +855,9 @@ act3:
 	CMP $1, R23
 	BLT store3
 	BGT leaky3
-	ADD $200, R0, R23
+	ADD $208, R0, R23
 	VLD1R (R23), [V15.S4]
-	ADD $204, R0, R23
+	ADD $212, R0, R23
 	VLD1R (R23), [V16.S4]
 	WORD $0x6ea0e5f1 // fcmgt v17.4s, v15.4s, v0.4s
 	VBIT V17.B16, V15.B16, V0.B16
@@ -909,7 +909,7 @@ act3:
 	VBIT V19.B16, V16.B16, V11.B16
 	B store3
 leaky3:
-	ADD $208, R0, R23
+	ADD $216, R0, R23
 	VLD1R (R23), [V15.S4]
 	WORD $0x4ea0c811 // fcmgt v17.4s, v0.4s, #0.0
 	WORD $0x6e2fdc15 // fmul v21.4s, v0.4s, v15.4s
@@ -1300,9 +1300,9 @@ act4:
 	CMP $1, R23
 	BLT store4
 	BGT leaky4
-	ADD $200, R0, R23
+	ADD $208, R0, R23
 	VLD1R (R23), [V20.S4]
-	ADD $204, R0, R23
+	ADD $212, R0, R23
 	VLD1R (R23), [V21.S4]
 	WORD $0x6ea0e696 // fcmgt v22.4s, v20.4s, v0.4s
 	VBIT V22.B16, V20.B16, V0.B16
@@ -1370,7 +1370,7 @@ act4:
 	VBIT V27.B16, V21.B16, V15.B16
 	B store4
 leaky4:
-	ADD $208, R0, R23
+	ADD $216, R0, R23
 	VLD1R (R23), [V20.S4]
 	WORD $0x4ea0c816 // fcmgt v22.4s, v0.4s, #0.0
 	WORD $0x6e34dc1b // fmul v27.4s, v0.4s, v20.4s
@@ -1822,9 +1822,9 @@ act5:
 	CMP $1, R23
 	BLT store5
 	BGT leaky5
-	ADD $200, R0, R23
+	ADD $208, R0, R23
 	VLD1R (R23), [V25.S4]
-	ADD $204, R0, R23
+	ADD $212, R0, R23
 	VLD1R (R23), [V26.S4]
 	WORD $0x6ea0e73b // fcmgt v27.4s, v25.4s, v0.4s
 	VBIT V27.B16, V25.B16, V0.B16
@@ -1908,7 +1908,7 @@ act5:
 	VBIT V28.B16, V26.B16, V19.B16
 	B store5
 leaky5:
-	ADD $208, R0, R23
+	ADD $216, R0, R23
 	VLD1R (R23), [V25.S4]
 	WORD $0x4ea0c81b // fcmgt v27.4s, v0.4s, #0.0
 	WORD $0x6e39dc14 // fmul v20.4s, v0.4s, v25.4s
@@ -2421,9 +2421,9 @@ act6:
 	CMP $1, R23
 	BLT store6
 	BGT leaky6
-	ADD $200, R0, R23
+	ADD $208, R0, R23
 	VLD1R (R23), [V30.S4]
-	ADD $204, R0, R23
+	ADD $212, R0, R23
 	VLD1R (R23), [V31.S4]
 	WORD $0x6ea0e7d8 // fcmgt v24.4s, v30.4s, v0.4s
 	VBIT V24.B16, V30.B16, V0.B16
@@ -2523,7 +2523,7 @@ act6:
 	VBIT V29.B16, V31.B16, V23.B16
 	B store6
 leaky6:
-	ADD $208, R0, R23
+	ADD $216, R0, R23
 	VLD1R (R23), [V30.S4]
 	WORD $0x4ea0c818 // fcmgt v24.4s, v0.4s, #0.0
 	WORD $0x6e3edc1b // fmul v27.4s, v0.4s, v30.4s

@@ -17,12 +17,15 @@ type Conv struct {
 	w      int  // row length in pixels of what the tables index: W, or with horizontal padding written out
 	blocks []convBlock
 	zero   []float32
+	even   []int32 // offsets [steps][maxRows] of neighbouring outputs of a row, where blocks may copy rows outside the picture, too; nil where they do not
 }
 
 // convBlock is some whole rows of output positions.
 type convBlock struct {
 	row, rows int // first output position, and how many
 	first, in int // first input row, from which the table counts, and how many the windows reach
+	above     int // rows that they reach above the picture, and
+	reach     int // in all
 	stride    int // entries from one step to the next
 	table     []int32
 }
@@ -51,8 +54,22 @@ func newConv(s Conv2D, copied bool) *Conv {
 		return c
 	}
 	c.tables()
+	if c.copied && !copied && c.ow >= evenOutputs && c.steps*c.k <= evenSum && s.DH*(s.KH-1) < s.H {
+		c.even = make([]int32, c.steps*maxRows)
+		for i := range c.even {
+			c.even[i] = int32(i/maxRows*s.DH*c.row() + i%maxRows*s.SW*s.C)
+		}
+	}
 	return c
 }
+
+// stepA is GemmArgs.StepA of even rows.
+func (c *Conv) stepA() int { return 4 * (c.shape.DH*c.row() - c.k) }
+
+const (
+	evenOutputs = 128  // of a row, whose last tile does not matter then
+	evenSum     = 1024 // products, whose sums stay in registers
+)
 
 func checkConv(name string, s *Conv2D) {
 	if s.N < 0 || s.H < 1 || s.W < 1 || s.C < 1 || s.O < 1 || s.KH < 1 || s.KW < 1 || s.SH < 1 || s.SW < 1 || s.DH < 1 || s.DW < 1 ||
@@ -115,6 +132,7 @@ func (c *Conv) tables() {
 			p.shift = top // edges may cut differently: keep their own
 		}
 		b := convBlock{row: y * c.ow, rows: n * c.ow, first: min(base, s.H-1), in: max(0, min(end, s.H)-base), stride: n * c.ow, table: shared[p]}
+		b.above, b.reach = min(end-top, base-top), end-top
 		if b.table == nil {
 			b.table = c.table(y, n, base)
 			shared[p] = b.table
@@ -304,6 +322,14 @@ func (p *padding) write(dst []byte, first, n int) {
 			widen(d, src, p.wide, p.c, p.c)
 		}
 	}
+}
+
+// writeAll writes reach rows, of which the first above and those behind the n of a picture from first on lie outside.
+func (p *padding) writeAll(dst []byte, first, n, above, reach int) {
+	row := p.row()
+	set(dst[:above*row], p.outside)
+	p.write(dst[above*row:], first, n)
+	set(dst[(above+n)*row:reach*row], p.outside)
 }
 
 // set fills b with v.

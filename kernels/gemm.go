@@ -359,7 +359,7 @@ func (g *gemmTask) Tile(i, worker int) {
 	}
 
 	x := g.args
-	m := 0
+	m, lines := 0, 1
 	rowsBefore := 0
 	offs := x.Offs
 	if g.plan == nil {
@@ -373,7 +373,19 @@ func (g *gemmTask) Tile(i, worker int) {
 		offs = &b.table[0]
 		x.OffStride, x.OffStep = 4*b.stride, 4*height
 		first, row := picture*g.plan.shape.H+b.first, g.plan.row()
-		if g.plan.copied {
+		if g.plan.even != nil && x.Res == nil && denseSteps(isa) {
+			// All rows of outputs are alike.
+			height, _ = gemmShape(isa)
+			lines = m / g.plan.ow
+			m = g.plan.ow
+			buf, there := g.room(worker, i, b.reach*row)
+			if !there {
+				g.padding.writeAll(bytesOf(buf), first, b.in, b.above, b.reach)
+			}
+			x.A, offs, x.OffStride, x.OffStep = &buf[0], &g.plan.even[0], 4*maxRows, 0
+			x.LDA, x.StepA = 4*g.plan.shape.SW*g.plan.shape.C, g.plan.stepA()
+			x.AStep = height * x.LDA
+		} else if g.plan.copied {
 			buf, there := g.room(worker, i, max(1, b.in*row))
 			if !there {
 				g.padding.write(bytesOf(buf), first, b.in)
@@ -405,7 +417,13 @@ func (g *gemmTask) Tile(i, worker int) {
 			table[r] = int32(r * ld / 4)
 		}
 	}
-	gemmLines(isa, &x, columns, height, []gemmLine{{offs: offs, rows: m}})
+	for line := range lines {
+		y := x
+		if line > 0 {
+			y.A, y.C = add(x.A, line*4*g.plan.shape.SH*g.plan.row()), add(x.C, line*m*x.LDC)
+		}
+		gemmLines(isa, &y, columns, height, []gemmLine{{offs: offs, rows: m}})
+	}
 }
 
 // gemmLine is rows of A whose results lie evenly in C.

@@ -26,6 +26,9 @@ func streamRows(isa ISA, even bool) int {
 	return rows
 }
 
+// denseSteps says whether the tiles for rows that lie evenly take several steps.
+func denseSteps(isa ISA) bool { return isa == AVX512 }
+
 // narrowRows returns the rows of the largest tile of so few columns, if it is higher than others, or 0. lda is GemmArgs.LDA.
 func narrowRows(isa ISA, cols, lda int) int {
 	switch {

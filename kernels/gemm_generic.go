@@ -13,6 +13,9 @@ func streamRows(isa ISA, _ bool) int {
 	return rows
 }
 
+// denseSteps says whether the tiles for rows that lie evenly take several steps.
+func denseSteps(ISA) bool { return false }
+
 // narrowRows returns the rows of the largest tile of so few columns, if it is higher than others, or 0. lda is GemmArgs.LDA.
 func narrowRows(ISA, int, int) int { return 0 }
 

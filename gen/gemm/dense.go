@@ -48,7 +48,7 @@ var denseTiles = []dense{
 // denseTile emits the function of a tile.
 func (t avx512) denseTile(d dense) {
 	TEXT(d.name, NOSPLIT, "func(args *GemmArgs)")
-	Doc(d.name + " computes Tiles tiles of " + d.doc + "; LDA is not 0. See GemmArgs.")
+	Doc(d.name + " computes Tiles tiles of " + d.doc + "; LDA is not 0, and with several steps StepA says where they are. See GemmArgs.")
 	Pragma("noescape")
 	f := newFrame()
 	args, cols, tail := reg.RAX, reg.RCX, reg.RDX
@@ -128,7 +128,14 @@ func (t avx512) denseLoop(f *frame, d dense) {
 		}
 		ADDQ(I32(int32(64*n)), ptrB)
 	}
+	MOVQ(field(args, "Steps"), idx)
+	MOVQ(idx, f.steps)
+	Label(label + "step")
 	MOVQ(f.k, idx)
+	CMPQ(f.steps, Imm(1))
+	JLE(LabelRef(label + "sum"))
+	MOVQ(field(args, "K"), idx)
+	Label(label + "sum")
 	SUBQ(Imm(denseTurn), idx)
 	JL(LabelRef(label + "rest"))
 	Label(label + "ks")
@@ -143,6 +150,14 @@ func (t avx512) denseLoop(f *frame, d dense) {
 	DECQ(idx)
 	JNZ(LabelRef(label + "k"))
 	Label(label + "summed")
+	DECQ(f.steps)
+	JLE(LabelRef(label + "last"))
+	MOVQ(field(args, "StepA"), idx)
+	for _, b := range bases {
+		ADDQ(idx, b)
+	}
+	JMP(LabelRef(label + "step"))
+	Label(label + "last")
 	CMPQ(f.tail, Imm(0))
 	JEQ(LabelRef(label + "end"))
 	t.finish(f, s, denseA, label)
