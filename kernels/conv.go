@@ -30,9 +30,9 @@ type convBlock struct {
 	table     []int32
 }
 
-// mergeChannels is the most channels at which the positions of a kernel row are read as one run: below it, runs of C
-// floats would be too short for the loop over them.
-const mergeChannels = 16
+// mergeChannels is the most channels at which the positions of a kernel row are read as one run: runs of so few floats are
+// too short for the loop over them. It takes a copy where there is padding at the sides, which costs more than short runs if pixels are larger.
+const mergeChannels = 7
 
 // NewConv plans a convolution. Depthwise ones (C == O == Groups) have a kernel of their own. It panics on an impossible shape.
 func NewConv(s Conv2D) *Conv { return newConv(s, false) }

@@ -128,9 +128,9 @@ func TestConvBlocks(t *testing.T) {
 		{N: 2, H: 41, W: 211, C: 5, O: 40, KH: 3, KW: 3, SH: 2, SW: 2, DH: 1, PT: 1, PL: 0, PB: 2, PR: 1},
 		{N: 1, H: 60, W: 300, C: 1, O: 17, KH: 3, KW: 2, SH: 1, SW: 1, DH: 7, PT: 7, PL: 1, PB: 6, PR: 0},
 		{N: 2, H: 30, W: 250, C: 3, O: 4, KH: 2, KW: 3, SH: 3, SW: 1, DH: 2, PT: 45, PL: 4, PB: 50, PR: 5},
-		{N: 1, H: 9, W: 4200, C: 16, O: 2, KH: 3, KW: 3, SH: 1, SW: 2, DH: 1, PT: 1, PL: 1, PB: 1, PR: 1},
+		{N: 1, H: 9, W: 4200, C: 7, O: 2, KH: 3, KW: 3, SH: 1, SW: 2, DH: 1, PT: 1, PL: 1, PB: 1, PR: 1},
 		{N: 1, H: 30, W: 150, C: 6, O: 20, KH: 4, KW: 1, SH: 1, SW: 1, DH: 2, PT: 3, PL: 0, PB: 3, PR: 2},
-		{N: 1, H: 3, W: 300, C: 16, O: 100, KH: 1, KW: 3, SH: 1, SW: 1, DH: 1, PT: 0, PL: 1, PB: 1, PR: 1}, // few blocks, several groups of panels
+		{N: 1, H: 3, W: 300, C: 7, O: 100, KH: 1, KW: 3, SH: 1, SW: 1, DH: 1, PT: 0, PL: 1, PB: 1, PR: 1},  // few blocks, several groups of panels
 		{N: 1, H: 1, W: 300, C: 17, O: 16, KH: 1, KW: 3, SH: 1, SW: 1, DH: 1, PT: 0, PL: 0, PB: 90, PR: 0}, // blocks in padding alone
 	} {
 		s.DW, s.Groups = 1, 1
