@@ -501,7 +501,7 @@ const streamed = 1 << 17
 // nearAhead is how many bytes ahead a single row prefetches.
 const nearAhead = 8 << 10
 
-// sharing is how many tiles of full height share what is to be prefetched.
+// sharing is how many tiles of full height share what is to be prefetched, one line of so many each: quarter of gen/gemm.
 const sharing = 4
 
 // callSteps bounds the rows times the steps along K of one call of a tile: some tens of microseconds.

@@ -145,20 +145,24 @@ func TestConvBlocks(t *testing.T) {
 		}
 		got8, want8 := m.OutI32("sums", out)
 		ref.Convolve8(want8, src8, of, w8, nil, &s)
-		onEveryISA(t, func(isa kernels.ISA) {
-			c, c8 := kernels.NewConv(s), kernels.NewConv8(s)
-			packed, packed8 := c.Pack(w, bias), c8.Pack(w8)
-			for _, threads := range []int{1, 3} {
-				team := kernels.NewTeam(threads)
-				clear(got)
-				clear(got8)
-				c.Run(team, got, src, packed, nil, kernels.Act{})
-				c8.RunSums(team, got8, src8, of, packed8)
-				if d := m.Diff(); d != "" {
-					t.Errorf("%v: %s, %d threads: %s", isa, ktest.ShapeName(s), threads, d)
+		for _, has := range []bool{false, true} {
+			restore := kernels.WithTraits(has)
+			onEveryISA(t, func(isa kernels.ISA) {
+				c, c8 := kernels.NewConv(s), kernels.NewConv8(s)
+				packed, packed8 := c.Pack(w, bias), c8.Pack(w8)
+				for _, threads := range []int{1, 3} {
+					team := kernels.NewTeam(threads)
+					clear(got)
+					clear(got8)
+					c.Run(team, got, src, packed, nil, kernels.Act{})
+					c8.RunSums(team, got8, src8, of, packed8)
+					if d := m.Diff(); d != "" {
+						t.Errorf("%v, traits %v: %s, %d threads: %s", isa, has, ktest.ShapeName(s), threads, d)
+					}
 				}
-			}
-		})
+			})
+			restore()
+		}
 		m.Release()
 	}
 }
