@@ -776,16 +776,19 @@ tile6x16store:
 	MOVQ    BX, 16(SP)
 
 tile6x16next:
-	MOVQ 104(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(AX), DX
-	ADDQ DX, 8(SP)
-	MOVQ 80(AX), DX
-	SHLQ $0x04, DX
-	ADDQ DX, 40(SP)
-	DECQ 32(SP)
-	JNZ  tile6x16
-	JMP  done
+	MOVQ  104(AX), DX
+	ADDQ  DX, (SP)
+	MOVQ  112(AX), DX
+	ADDQ  DX, 8(SP)
+	MOVQ  32(SP), DX
+	ANDQ  $0x03, DX
+	IMULQ 80(AX), DX
+	SHLQ  $0x04, DX
+	ADDQ  184(AX), DX
+	MOVQ  DX, 40(SP)
+	DECQ  32(SP)
+	JNZ   tile6x16
+	JMP   done
 
 tile5x16:
 	MOVQ    args+0(FP), AX
@@ -3573,16 +3576,19 @@ tile6x16raggedstore:
 	MOVQ       BX, 16(SP)
 
 tile6x16raggednext:
-	MOVQ 104(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(AX), DX
-	ADDQ DX, 8(SP)
-	MOVQ 80(AX), DX
-	SHLQ $0x04, DX
-	ADDQ DX, 40(SP)
-	DECQ 32(SP)
-	JNZ  tile6x16ragged
-	JMP  done
+	MOVQ  104(AX), DX
+	ADDQ  DX, (SP)
+	MOVQ  112(AX), DX
+	ADDQ  DX, 8(SP)
+	MOVQ  32(SP), DX
+	ANDQ  $0x03, DX
+	IMULQ 80(AX), DX
+	SHLQ  $0x04, DX
+	ADDQ  184(AX), DX
+	MOVQ  DX, 40(SP)
+	DECQ  32(SP)
+	JNZ   tile6x16ragged
+	JMP   done
 
 tile5x16ragged:
 	MOVQ       args+0(FP), AX
@@ -6457,16 +6463,19 @@ tile4x16store:
 	MOVQ    BX, 16(SP)
 
 tile4x16next:
-	MOVQ 104(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(AX), DX
-	ADDQ DX, 8(SP)
-	MOVQ 80(AX), DX
-	SHLQ $0x04, DX
-	ADDQ DX, 40(SP)
-	DECQ 32(SP)
-	JNZ  tile4x16
-	JMP  done
+	MOVQ  104(AX), DX
+	ADDQ  DX, (SP)
+	MOVQ  112(AX), DX
+	ADDQ  DX, 8(SP)
+	MOVQ  32(SP), DX
+	ANDQ  $0x03, DX
+	IMULQ 80(AX), DX
+	SHLQ  $0x04, DX
+	ADDQ  184(AX), DX
+	MOVQ  DX, 40(SP)
+	DECQ  32(SP)
+	JNZ   tile4x16
+	JMP   done
 
 tile3x16:
 	MOVQ    args+0(FP), AX
@@ -8079,16 +8088,19 @@ tile4x16raggedstore:
 	MOVQ       BX, 16(SP)
 
 tile4x16raggednext:
-	MOVQ 104(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(AX), DX
-	ADDQ DX, 8(SP)
-	MOVQ 80(AX), DX
-	SHLQ $0x04, DX
-	ADDQ DX, 40(SP)
-	DECQ 32(SP)
-	JNZ  tile4x16ragged
-	JMP  done
+	MOVQ  104(AX), DX
+	ADDQ  DX, (SP)
+	MOVQ  112(AX), DX
+	ADDQ  DX, 8(SP)
+	MOVQ  32(SP), DX
+	ANDQ  $0x03, DX
+	IMULQ 80(AX), DX
+	SHLQ  $0x04, DX
+	ADDQ  184(AX), DX
+	MOVQ  DX, 40(SP)
+	DECQ  32(SP)
+	JNZ   tile4x16ragged
+	JMP   done
 
 tile3x16ragged:
 	MOVQ       args+0(FP), AX

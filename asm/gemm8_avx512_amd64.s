@@ -1208,16 +1208,19 @@ tile11x32store:
 	MOVQ    BX, 16(SP)
 
 tile11x32next:
-	MOVQ 104(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 112(AX), DX
-	ADDQ DX, 8(SP)
-	MOVQ 80(AX), DX
-	SHLQ $0x04, DX
-	ADDQ DX, 40(SP)
-	DECQ 32(SP)
-	JNZ  tile11x32
-	JMP  done
+	MOVQ  104(AX), DX
+	ADDQ  DX, (SP)
+	MOVQ  112(AX), DX
+	ADDQ  DX, 8(SP)
+	MOVQ  32(SP), DX
+	ANDQ  $0x03, DX
+	IMULQ 80(AX), DX
+	SHLQ  $0x04, DX
+	ADDQ  184(AX), DX
+	MOVQ  DX, 40(SP)
+	DECQ  32(SP)
+	JNZ   tile11x32
+	JMP   done
 
 tile10x32:
 	MOVQ      args+0(FP), AX
@@ -4397,6 +4400,8 @@ tile11x16k:
 	VPBROADCASTD (R12)(R15*4), Z4
 	VPXORD       Z6, Z4, Z4
 	VPDPBUSD     Z0, Z4, Z18
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15
 	JNZ          tile11x16k
@@ -4541,9 +4546,6 @@ tile11x16next:
 	ADDQ DX, (SP)
 	MOVQ 112(AX), DX
 	ADDQ DX, 8(SP)
-	MOVQ 80(AX), DX
-	SHLQ $0x04, DX
-	ADDQ DX, 40(SP)
 	DECQ 32(SP)
 	JNZ  tile11x16
 	JMP  done

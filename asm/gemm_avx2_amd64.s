@@ -515,9 +515,12 @@ tile6x16store:
 	ADDQ    DX, (SP)
 	MOVQ    112(AX), DX
 	ADDQ    DX, 8(SP)
-	MOVQ    80(AX), DX
+	MOVQ    32(SP), DX
+	ANDQ    $0x03, DX
+	IMULQ   80(AX), DX
 	SHLQ    $0x04, DX
-	ADDQ    DX, 40(SP)
+	ADDQ    184(AX), DX
+	MOVQ    DX, 40(SP)
 	DECQ    32(SP)
 	JNZ     tile6x16
 	JMP     done
@@ -2217,9 +2220,12 @@ tile6x16raggedstore:
 	ADDQ       DX, (SP)
 	MOVQ       112(AX), DX
 	ADDQ       DX, 8(SP)
-	MOVQ       80(AX), DX
+	MOVQ       32(SP), DX
+	ANDQ       $0x03, DX
+	IMULQ      80(AX), DX
 	SHLQ       $0x04, DX
-	ADDQ       DX, 40(SP)
+	ADDQ       184(AX), DX
+	MOVQ       DX, 40(SP)
 	DECQ       32(SP)
 	JNZ        tile6x16ragged
 	JMP        done
@@ -4491,9 +4497,12 @@ tile11x8store:
 	ADDQ    DX, (SP)
 	MOVQ    112(AX), DX
 	ADDQ    DX, 8(SP)
-	MOVQ    80(AX), DX
+	MOVQ    32(SP), DX
+	ANDQ    $0x03, DX
+	IMULQ   80(AX), DX
 	SHLQ    $0x04, DX
-	ADDQ    DX, 40(SP)
+	ADDQ    184(AX), DX
+	MOVQ    DX, 40(SP)
 	DECQ    32(SP)
 	JNZ     tile11x8
 	JMP     done
@@ -6229,9 +6238,12 @@ tile6x8store:
 	ADDQ    DX, (SP)
 	MOVQ    112(AX), DX
 	ADDQ    DX, 8(SP)
-	MOVQ    80(AX), DX
+	MOVQ    32(SP), DX
+	ANDQ    $0x03, DX
+	IMULQ   80(AX), DX
 	SHLQ    $0x04, DX
-	ADDQ    DX, 40(SP)
+	ADDQ    184(AX), DX
+	MOVQ    DX, 40(SP)
 	DECQ    32(SP)
 	JNZ     tile6x8
 	JMP     done
@@ -8201,9 +8213,12 @@ tile11x8raggedstore:
 	ADDQ       DX, (SP)
 	MOVQ       112(AX), DX
 	ADDQ       DX, 8(SP)
-	MOVQ       80(AX), DX
+	MOVQ       32(SP), DX
+	ANDQ       $0x03, DX
+	IMULQ      80(AX), DX
 	SHLQ       $0x04, DX
-	ADDQ       DX, 40(SP)
+	ADDQ       184(AX), DX
+	MOVQ       DX, 40(SP)
 	DECQ       32(SP)
 	JNZ        tile11x8ragged
 	JMP        done
@@ -10054,9 +10069,12 @@ tile6x8raggedstore:
 	ADDQ       DX, (SP)
 	MOVQ       112(AX), DX
 	ADDQ       DX, 8(SP)
-	MOVQ       80(AX), DX
+	MOVQ       32(SP), DX
+	ANDQ       $0x03, DX
+	IMULQ      80(AX), DX
 	SHLQ       $0x04, DX
-	ADDQ       DX, 40(SP)
+	ADDQ       184(AX), DX
+	MOVQ       DX, 40(SP)
 	DECQ       32(SP)
 	JNZ        tile6x8ragged
 	JMP        done

@@ -1620,9 +1620,12 @@ tile11x32store:
 	ADDQ    DX, (SP)
 	MOVQ    112(AX), DX
 	ADDQ    DX, 8(SP)
-	MOVQ    80(AX), DX
+	MOVQ    32(SP), DX
+	ANDQ    $0x03, DX
+	IMULQ   80(AX), DX
 	SHLQ    $0x04, DX
-	ADDQ    DX, 40(SP)
+	ADDQ    184(AX), DX
+	MOVQ    DX, 40(SP)
 	DECQ    32(SP)
 	JNZ     tile11x32
 	JMP     done
@@ -5446,9 +5449,12 @@ tile11x24store:
 	ADDQ          DX, (SP)
 	MOVQ          112(AX), DX
 	ADDQ          DX, 8(SP)
-	MOVQ          80(AX), DX
+	MOVQ          32(SP), DX
+	ANDQ          $0x03, DX
+	IMULQ         80(AX), DX
 	SHLQ          $0x04, DX
-	ADDQ          DX, 40(SP)
+	ADDQ          184(AX), DX
+	MOVQ          DX, 40(SP)
 	DECQ          32(SP)
 	JNZ           tile11x24
 	JMP           done
@@ -8535,6 +8541,8 @@ tile11x16k:
 	VFMADD231PS.BCST (R10)(R15*4), Z0, Z16
 	VFMADD231PS.BCST (R11)(R15*4), Z0, Z17
 	VFMADD231PS.BCST (R12)(R15*4), Z0, Z18
+	PREFETCHT1       (R13)
+	ADDQ             $0x40, R13
 	ADDQ             $0x40, R14
 	INCQ             R15
 	JNZ              tile11x16k
@@ -8695,9 +8703,6 @@ tile11x16store:
 	ADDQ    DX, (SP)
 	MOVQ    112(AX), DX
 	ADDQ    DX, 8(SP)
-	MOVQ    80(AX), DX
-	SHLQ    $0x04, DX
-	ADDQ    DX, 40(SP)
 	DECQ    32(SP)
 	JNZ     tile11x16
 	JMP     done
@@ -11717,13 +11722,16 @@ tilestore:
 	MOVQ    BX, 16(SP)
 
 tilenext:
-	MOVQ 104(AX), DX
-	ADDQ DX, (SP)
-	MOVQ 80(AX), DX
-	SHLQ $0x04, DX
-	ADDQ DX, 40(SP)
-	DECQ 32(SP)
-	JNZ  tile
+	MOVQ  104(AX), DX
+	ADDQ  DX, (SP)
+	MOVQ  32(SP), DX
+	ANDQ  $0x03, DX
+	IMULQ 80(AX), DX
+	SHLQ  $0x04, DX
+	ADDQ  184(AX), DX
+	MOVQ  DX, 40(SP)
+	DECQ  32(SP)
+	JNZ   tile
 	VZEROUPPER
 	RET
 

@@ -30,9 +30,12 @@ type convBlock struct {
 	table     []int32
 }
 
-// mergeChannels is the most channels at which the positions of a kernel row are read as one run: runs of so few floats are
-// too short for the loop over them. It takes a copy where there is padding at the sides, which costs more than short runs if pixels are larger.
-const mergeChannels = 7
+// mergeChannels is the most channels at which the positions of a kernel row are read as one run, as runs of so few floats are too short for the loop over
+// them; copyChannels is the most where this takes a copy that there would not be otherwise, for the padding at the sides.
+const (
+	mergeChannels = 16
+	copyChannels  = 7
+)
 
 // NewConv plans a convolution. Depthwise ones (C == O == Groups) have a kernel of their own. It panics on an impossible shape.
 func NewConv(s Conv2D) *Conv { return newConv(s, false) }
@@ -43,7 +46,7 @@ func newConv(s Conv2D, copied bool) *Conv {
 	c := &Conv{shape: s, oh: s.OH(), ow: s.OW(), w: s.W, taps: count(s.KH * s.KW), copied: copied}
 	cg := s.C / s.Groups
 	c.steps, c.k = s.KH*s.KW, cg
-	if s.Groups == 1 && s.KW > 1 && s.DW == 1 && s.C <= mergeChannels {
+	if s.Groups == 1 && s.KW > 1 && s.DW == 1 && s.C <= mergeChannels && (s.C <= copyChannels || copied || s.PL+s.PR == 0) {
 		c.merged = true
 		c.steps, c.k = s.KH, s.KW*s.C
 		c.w = s.W + s.PL + s.PR

@@ -658,6 +658,18 @@ func checkGemm() bool {
 	if !sameBits(got, want) {
 		return false
 	}
+	// Rows of outputs that lie evenly, in several steps.
+	for _, o := range []int{9, 25} {
+		s := Conv2D{N: 1, H: 2, W: evenOutputs, C: 2, O: o, KH: 2, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PL: 1, PR: 1, Groups: 1}
+		src, w, bias := r.fill(s.H*s.W*s.C), r.fill(s.O*s.KH*s.KW*s.C), r.fill(s.O)
+		got, want := make([]float32, s.W*s.O), make([]float32, s.W*s.O)
+		c := NewConv(s)
+		c.Run(nil, got, src, c.Pack(w, bias), nil, act)
+		ref.Convolve(want, src, w, bias, nil, &s, act)
+		if !sameBits(got, want) {
+			return false
+		}
+	}
 	up := Transposed2D{N: 1, H: 2, W: 5, C: 5, O: 17, KH: 3, KW: 3, SH: 2, SW: 2, PT: 1, PL: 1, PB: 1, PR: 1, AH: 1, AW: 1, Groups: 1}
 	got, want = make([]float32, 4*10*17), make([]float32, 4*10*17)
 	t := NewConvTranspose(up)

@@ -104,10 +104,10 @@ func (t avx512) addMem(m Mem, s shape, r, v int, _ bool) {
 	}
 }
 
-// unroll is 4 where a turn prefetches.
+// unroll is 4 in the highest tiles that prefetch, which share that.
 func (avx512) unroll(s shape) int {
-	if s.panels > 1 && shares(avx512{}, s) {
-		return 4
+	if s.panels > 1 && s.rows == len(rowPtr)-1 {
+		return quarter
 	}
 	return 1
 }

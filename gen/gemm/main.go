@@ -330,14 +330,17 @@ const quarter = 4
 func shares(t target, s shape) bool {
 	higher := s
 	higher.rows++
-	return t.ahead(s) != nil && (s.rows == t.shapes()[0].rows || t.ahead(higher) == nil)
+	return t.ahead(s) != nil && t.unroll(s) == quarter && (s.rows == t.shapes()[0].rows || t.ahead(higher) == nil)
 }
 
-// nextAhead moves what is to be prefetched to the part of the next tile that shares it.
+// nextAhead makes what is to be prefetched the part of the next tile that shares it: they take turns by the number of tiles left.
 func nextAhead(f *frame, args, tmp reg.GPPhysical) {
-	MOVQ(field(args, "K"), tmp)
+	MOVQ(f.tiles, tmp)
+	ANDQ(Imm(quarter-1), tmp)
+	IMULQ(field(args, "K"), tmp)
 	SHLQ(Imm(uint64(bits.TrailingZeros(64/quarter))), tmp)
-	ADDQ(tmp, f.ahead)
+	ADDQ(field(args, "Ahead"), tmp)
+	MOVQ(tmp, f.ahead)
 }
 
 // tile emits the loop over tiles of one shape.
