@@ -17,7 +17,7 @@ type Conv struct {
 	w      int  // row length in pixels of what the tables index: W, or with horizontal padding written out
 	blocks []convBlock
 	zero   []float32
-	even   []int32 // offsets [steps][maxRows] of neighbouring outputs of a row, where blocks may copy rows outside the picture, too; nil where they do not
+	even   []gemmLine // of the highest block, where blocks may copy rows outside the picture, too, and all rows of outputs are alike; nil where they do not
 }
 
 // convBlock is some whole rows of output positions.
@@ -58,9 +58,12 @@ func newConv(s Conv2D, copied bool) *Conv {
 	}
 	c.tables()
 	if c.copied && !copied && c.ow >= evenOutputs && c.steps*c.k <= evenSum && s.DH*(s.KH-1) < s.H {
-		c.even = make([]int32, c.steps*maxRows)
-		for i := range c.even {
-			c.even[i] = int32(i/maxRows*s.DH*c.row() + i%maxRows*s.SW*s.C)
+		offs := make([]int32, c.steps*maxRows) // of neighbouring outputs of a row
+		for i := range offs {
+			offs[i] = int32(i/maxRows*s.DH*c.row() + i%maxRows*s.SW*s.C)
+		}
+		for y := range c.blocks[0].rows / c.ow {
+			c.even = append(c.even, gemmLine{a: 4 * y * s.SH * c.row(), c: 4 * y * c.ow * s.O, offs: &offs[0], rows: c.ow})
 		}
 	}
 	return c

@@ -235,29 +235,28 @@ func (d *Depthwise) split(down bool, n, threads int) (groups, perBand int) {
 	row := d.ow * s.KH * s.KW // taps of a block of channels
 	taps := d.oh * row * blocks
 	inputs := d.oh * s.SH * s.W * 4 * s.C // bytes
-	groups = max(1, min(taps/smallTaps, blocks/4))
-	bands := max(taps/groups/largeTaps, inputs/groups/cache)
-	if large := 4*s.C*(s.H*s.W+d.oh*d.ow) > 4*cache; down || large {
-		if down {
-			rows := bandRows
-			if s.C%laneBlock != 0 {
-				rows = splitRows
-			}
-			// Rows and columns a dilation apart share a call, which cannot be interrupted.
-			dh, dw := min(s.DH, d.oh), min(s.DW, d.ow)
-			rows = max(1, min(rows*dh, downTaps*dh*dw/row))
-			bands = (d.oh + rows - 1) / rows
-		} else {
-			bands = max(1, taps/largeTaps, inputs/cache)
+	whole := down || 4*s.C*(s.H*s.W+d.oh*d.ow) > 4*cache
+	groups = 1
+	if !whole {
+		groups = max(1, min(taps/smallTaps, blocks/4))
+	}
+	bands := max(1, taps/groups/largeTaps, inputs/groups/cache)
+	if down {
+		rows := bandRows
+		if s.C%laneBlock != 0 {
+			rows = splitRows
 		}
-		tiles := 1
-		if threads > 1 {
-			tiles = min(taps/smallTaps, (4*threads-1)/n+1)
-		}
+		// Rows and columns a dilation apart share a call, which cannot be interrupted.
+		dh, dw := min(s.DH, d.oh), min(s.DW, d.ow)
+		rows = max(1, min(rows*dh, downTaps*dh*dw/row))
+		bands = (d.oh + rows - 1) / rows
+	}
+	if whole && threads > 1 {
+		tiles := min(taps/smallTaps, (4*threads-1)/n+1)
 		groups = max(1, min(tiles/bands, blocks/4))
 		bands = max(bands, (tiles+groups-1)/groups)
 	}
-	bands = max(1, min(d.oh, bands))
+	bands = min(d.oh, bands)
 	return groups, (d.oh + bands - 1) / bands
 }
 

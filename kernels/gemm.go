@@ -353,13 +353,14 @@ func (g *gemmTask) Tile(i, worker int) {
 	i /= g.groups
 	block, picture := i%g.blocks, i/g.blocks
 	isa := g.tiles
+	x := g.args
+	even := g.plan != nil && g.plan.even != nil && x.Res == nil && denseSteps(isa)
 	height, _ := gemmShape(isa)
-	if g.packedK*g.n > streamed {
+	if g.packedK*g.n > streamed && !even {
 		height = streamRows(isa, g.plan == nil)
 	}
 
-	x := g.args
-	m, lines := 0, 1
+	m := 0
 	rowsBefore := 0
 	offs := x.Offs
 	if g.plan == nil {
@@ -373,22 +374,17 @@ func (g *gemmTask) Tile(i, worker int) {
 		offs = &b.table[0]
 		x.OffStride, x.OffStep = 4*b.stride, 4*height
 		first, row := picture*g.plan.shape.H+b.first, g.plan.row()
-		if g.plan.even != nil && x.Res == nil && denseSteps(isa) {
-			// All rows of outputs are alike.
-			height, _ = gemmShape(isa)
-			lines = m / g.plan.ow
-			m = g.plan.ow
-			buf, there := g.room(worker, i, b.reach*row)
-			if !there {
-				g.padding.writeAll(bytesOf(buf), first, b.in, b.above, b.reach)
-			}
-			x.A, offs, x.OffStride, x.OffStep = &buf[0], &g.plan.even[0], 4*maxRows, 0
+		above, reach := 0, b.in
+		if even {
+			above, reach = b.above, b.reach
+			x.OffStride, x.OffStep = 4*maxRows, 0
 			x.LDA, x.StepA = 4*g.plan.shape.SW*g.plan.shape.C, g.plan.stepA()
 			x.AStep = height * x.LDA
-		} else if g.plan.copied {
-			buf, there := g.room(worker, i, max(1, b.in*row))
+		}
+		if g.plan.copied {
+			buf, there := g.room(worker, i, max(1, reach*row))
 			if !there {
-				g.padding.write(bytesOf(buf), first, b.in)
+				g.padding.writeAll(bytesOf(buf), first, b.in, above, reach)
 			}
 			x.A = &buf[0]
 		} else {
@@ -417,13 +413,11 @@ func (g *gemmTask) Tile(i, worker int) {
 			table[r] = int32(r * ld / 4)
 		}
 	}
-	for line := range lines {
-		y := x
-		if line > 0 {
-			y.A, y.C = add(x.A, line*4*g.plan.shape.SH*g.plan.row()), add(x.C, line*m*x.LDC)
-		}
-		gemmLines(isa, &y, columns, height, []gemmLine{{offs: offs, rows: m}})
+	lines := []gemmLine{{offs: offs, rows: m}}
+	if even {
+		lines = g.plan.even[:m/g.plan.ow]
 	}
+	gemmLines(isa, &x, columns, height, lines)
 }
 
 // gemmLine is rows of A whose results lie evenly in C.

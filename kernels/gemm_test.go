@@ -1,6 +1,7 @@
 package kernels_test
 
 import (
+	"runtime"
 	"testing"
 
 	"github.com/ocellus-vision/ocellus/kernels"
@@ -146,6 +147,9 @@ func TestConvBlocks(t *testing.T) {
 		got8, want8 := m.OutI32("sums", out)
 		ref.Convolve8(want8, src8, of, w8, nil, &s)
 		for _, has := range []bool{false, true} {
+			if !has && runtime.GOARCH != "amd64" {
+				continue // others have the same tiles for either
+			}
 			restore := kernels.WithTraits(has)
 			onEveryISA(t, func(isa kernels.ISA) {
 				c, c8 := kernels.NewConv(s), kernels.NewConv8(s)
