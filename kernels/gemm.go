@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/ocellus-vision/ocellus/asm"
+	"github.com/ocellus-vision/ocellus/internal/pages"
 	"github.com/ocellus-vision/ocellus/kernels/ref"
 )
 
@@ -39,6 +40,7 @@ func (p *Packed) Bytes() int { return 4 * (len(p.data) + len(p.bias)) }
 // aligned returns n zeros whose first lies on a 64-byte boundary.
 func aligned(n int) []float32 {
 	b := make([]float32, n+15)
+	pages.Advise(bytesOf(b))
 	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b)))&63) / 4
 	return b[skip : skip+n : skip+n]
 }

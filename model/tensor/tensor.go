@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unsafe"
+
+	"github.com/ocellus-vision/ocellus/internal/pages"
 )
 
 // Align is the alignment in bytes of storage that this package allocates: one cache line, one AVX-512 register.
@@ -63,6 +65,7 @@ func Bytes(n int) []byte {
 		return nil
 	}
 	b := make([]byte, n+Align)
+	pages.Advise(b)
 	off := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) & (Align - 1))
 	return b[off : off+n : off+n]
 }

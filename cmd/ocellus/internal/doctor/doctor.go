@@ -50,6 +50,7 @@ type Memory struct {
 	TotalBytes     uint64      `json:"total_bytes,omitempty"`
 	AvailableBytes uint64      `json:"available_bytes,omitempty"`
 	PageBytes      int         `json:"page_bytes"`
+	LargePageBytes int         `json:"large_page_bytes"` // of the pages for weights and values of networks; 0 where these are as others
 	Bandwidth      []Bandwidth `json:"bandwidth"`
 }
 

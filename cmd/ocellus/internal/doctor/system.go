@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/klauspost/cpuid/v2"
+
+	"github.com/ocellus-vision/ocellus/internal/pages"
 )
 
 // System is the machine and its operating system.
@@ -121,7 +123,7 @@ func memory() Memory {
 		n, _ := strconv.ParseUint(strings.TrimSuffix(colonField(info, key), " kB"), 10, 64)
 		return n << 10
 	}
-	return Memory{TotalBytes: kib("MemTotal"), AvailableBytes: kib("MemAvailable"), PageBytes: os.Getpagesize(), Bandwidth: []Bandwidth{}}
+	return Memory{TotalBytes: kib("MemTotal"), AvailableBytes: kib("MemAvailable"), PageBytes: os.Getpagesize(), LargePageBytes: pages.Large(), Bandwidth: []Bandwidth{}}
 }
 
 // readText returns a small file of the system without the space around it, "" where it cannot be read.

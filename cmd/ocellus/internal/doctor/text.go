@@ -88,7 +88,11 @@ func (r Report) machine(p *page) {
 	if clock = append(clock, r.System.Notes...); len(clock) > 0 {
 		p.item("clock", strings.Join(clock, ", "))
 	}
-	p.item("memory", join(sizeOf(r.Memory.TotalBytes, ""), sizeOf(r.Memory.AvailableBytes, " available"), "pages of "+size(uint64(r.Memory.PageBytes))))
+	pages := "pages of " + size(uint64(r.Memory.PageBytes))
+	if r.Memory.LargePageBytes > 0 {
+		pages += ", of " + size(uint64(r.Memory.LargePageBytes)) + " for networks"
+	}
+	p.item("memory", join(sizeOf(r.Memory.TotalBytes, ""), sizeOf(r.Memory.AvailableBytes, " available"), pages))
 	kernel := ""
 	if r.System.Kernel != "" {
 		kernel = "kernel " + r.System.Kernel

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package pages
+
+func granted() grant { return grant{} }
+
+func advise([]byte) {}
