@@ -23,7 +23,7 @@ const cpuid = "github.com/klauspost/cpuid/v2"
 var rules = []rule{
 	{"asm", nil, []string{}},
 	{"kernels/ref", nil, []string{"math"}},
-	{"kernels/ktest", []string{"kernels", "kernels/ref"}, nil},
+	{"kernels/ktest", []string{"kernels", "kernels/ref", "internal/pages"}, nil},
 	{"kernels/opencl", []string{"kernels", "kernels/ref", "github.com/ebitengine/purego"}, nil},
 	{"kernels", []string{"asm", "kernels/ref", "internal/pages", cpuid, "golang.org/x/sys/cpu"}, nil},
 	{"model/tensor", []string{"internal/pages"}, nil},

@@ -44,7 +44,7 @@ func mapping(room int) []byte {
 
 func alloc[T float32 | int32 | uint8](m *Mem, n int) []T {
 	if m.relaxed {
-		return make([]T, n)
+		return ordinary[T](n)
 	}
 	if n == 0 {
 		return []T{}

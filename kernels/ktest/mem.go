@@ -7,6 +7,9 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"unsafe"
+
+	"github.com/ocellus-vision/ocellus/internal/pages"
 )
 
 // Fill says what values a buffer starts with.
@@ -54,6 +57,13 @@ const stream = 0x6f63656c6c7573
 func NewMem(seed uint64, fill Fill) *Mem {
 	src := rand.NewPCG(seed, stream)
 	return &Mem{seed: seed, src: src, rng: rand.New(src), fill: fill}
+}
+
+// ordinary returns memory as networks have it.
+func ordinary[T float32 | int32 | uint8](n int) []T {
+	b := make([]T, n)
+	pages.Advise(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(b))), n*int(unsafe.Sizeof(*new(T)))))
+	return b
 }
 
 // NewBenchMem is NewMem with ordinary, cache-line aligned buffers without guards, for benchmarks.
