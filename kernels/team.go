@@ -15,6 +15,9 @@ type Task interface{ Tile(i, worker int) }
 //
 // One goroutine uses a Team at a time; any number of Teams share the workers. Between Begin and End the workers spin
 // while they wait, outside they are parked and cost nothing. The nil Team runs everything on the caller's goroutine.
+//
+// Each goroutine begins with a range of tiles of its own, the same part of every task: what one task wrote of a picture is likely to lie in the
+// cache of the CPU that reads it in the next. Who is done takes tiles from the end of another's range.
 type Team struct {
 	threads int
 	stop    atomic.Bool
@@ -26,7 +29,9 @@ func NewTeam(threads int) *Team {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	return &Team{threads: threads}
+	t := &Team{threads: threads}
+	t.job.seats = make([]seat, threads)
+	return t
 }
 
 // Threads returns the most goroutines that a task of this Team runs on.
@@ -68,32 +73,77 @@ func (t *Team) Run(task Task, n int) {
 		}
 		return
 	}
+	if uint64(n) >= 1<<32 {
+		panic("kernels: Run: too many tiles")
+	}
 	crew.run(t, task, n)
 }
+
+// cacheLine is the number of bytes that travel between CPUs together.
+const cacheLine = 64
 
 // job is one task being worked on. A worker may look at it long after it has left its slot: it enters only while inside is
 // positive, and by then every other field belongs to the task that opened it last.
 type job struct {
+	_       [cacheLine]byte
+	inside  atomic.Int64 // goroutines that may touch the job; closed (a large negative number) while it is not open
 	task    Task
 	team    *Team
-	n       int64
-	next    atomic.Int64 // next tile to hand out
-	seats   atomic.Int64 // worker numbers handed out
-	inside  atomic.Int64 // goroutines that may touch the job; closed (a large negative number) while it is not open
 	panicky atomic.Pointer[any]
+	_       [cacheLine]byte
+	seats   []seat
+}
+
+// seat is a worker number of a job, with the tiles that are its own until others take them.
+type seat struct {
+	tiles atomic.Uint64 // those of first<<32 | end
+	taken atomic.Bool
+	_     [cacheLine - 12]byte
+}
+
+// part returns the first of n tiles that is not of the first i of so many seats.
+func part(i, n, seats int) uint64 { return uint64(i) * uint64(n) / uint64(seats) }
+
+// first takes a seat's first tile.
+func (s *seat) first() (tile int, ok bool) {
+	for {
+		v := s.tiles.Load()
+		at, end := v>>32, v&(1<<32-1)
+		if at >= end {
+			return 0, false
+		}
+		if s.tiles.CompareAndSwap(v, v+1<<32) {
+			return int(at), true
+		}
+	}
+}
+
+// last takes a seat's last tile.
+func (s *seat) last() (tile int, ok bool) {
+	for {
+		v := s.tiles.Load()
+		at, end := v>>32, v&(1<<32-1)
+		if at >= end {
+			return 0, false
+		}
+		if s.tiles.CompareAndSwap(v, v-1) {
+			return int(end) - 1, true
+		}
+	}
 }
 
 const closed = -1 << 40
 
 // workers is the process's crew.
 type workers struct {
-	mu      sync.Mutex
-	parked  *sync.Cond
-	started atomic.Int64
-	passes  atomic.Int64 // Begin without End
 	posted  atomic.Int64 // grows when a job opens; parked workers wait for it
 	slots   [32]atomic.Pointer[job]
+	_       [cacheLine]byte
+	passes  atomic.Int64 // Begin without End
+	started atomic.Int64
 	idle    atomic.Int64 // parked workers
+	mu      sync.Mutex
+	parked  *sync.Cond
 }
 
 var crew = func() *workers {
@@ -111,7 +161,7 @@ func (w *workers) enter(n int) {
 func (w *workers) hire(n int) {
 	w.mu.Lock()
 	for ; w.started.Load() < int64(n); w.started.Add(1) {
-		go w.work()
+		go w.work(int(w.started.Load()))
 	}
 	w.mu.Unlock()
 }
@@ -122,9 +172,11 @@ func (w *workers) run(t *Team, task Task, n int) {
 		w.hire(t.threads - 1)
 	}
 	j := &t.job
-	j.task, j.team, j.n = task, t, int64(n)
-	j.next.Store(0)
-	j.seats.Store(1)
+	j.task, j.team = task, t
+	for i := range j.seats {
+		j.seats[i].tiles.Store(part(i, n, t.threads)<<32 | part(i+1, n, t.threads))
+	}
+	j.seats[0].taken.Store(true)
 	j.panicky.Store(nil)
 	j.inside.Store(1)
 	slot := -1
@@ -146,7 +198,7 @@ func (w *workers) run(t *Team, task Task, n int) {
 	if slot >= 0 {
 		w.slots[slot].Store(nil)
 	}
-	for spins := 0; !j.inside.CompareAndSwap(1, closed); spins++ {
+	for spins := 0; j.inside.Load() != 1 || !j.inside.CompareAndSwap(1, closed); spins++ {
 		switch {
 		case spins > 2000: // a worker's thread is not running: leave it the core
 			time.Sleep(20 * time.Microsecond)
@@ -160,30 +212,38 @@ func (w *workers) run(t *Team, task Task, n int) {
 	}
 }
 
-// work computes tiles until none is left. A panic is kept for the goroutine that called Run.
-func (j *job) work(seat int) {
+// work computes tiles until none is left: those of the seat, then those of the others. A panic is kept for the goroutine that called Run.
+func (j *job) work(seat int) (worked bool) {
 	defer func() {
+		j.seats[seat].taken.Store(false)
 		if p := recover(); p != nil {
 			j.fail(p)
 		}
 	}()
-	for {
-		i := j.next.Add(1) - 1
-		if i >= j.n || j.team.stop.Load() {
-			return
+	for !j.team.stop.Load() {
+		tile, ok := j.seats[seat].first()
+		for i := 1; !ok && i < len(j.seats); i++ {
+			tile, ok = j.seats[(seat+i)%len(j.seats)].last()
 		}
-		j.task.Tile(int(i), seat)
+		if !ok {
+			break
+		}
+		worked = true
+		j.task.Tile(tile, seat)
 	}
+	return worked
 }
 
 // fail keeps the first panic and hands out no more tiles.
 func (j *job) fail(p any) {
 	j.panicky.CompareAndSwap(nil, &p)
-	j.next.Store(j.n)
+	for i := range j.seats {
+		j.seats[i].tiles.Store(0)
+	}
 }
 
-// join enters the job if it is open and has a seat left.
-func (j *job) join() bool {
+// join works on the job if it is open and has a seat left: the worker's usual one if that is.
+func (j *job) join(worker int) (worked bool) {
 	for {
 		in := j.inside.Load()
 		if in < 1 {
@@ -193,10 +253,11 @@ func (j *job) join() bool {
 			break
 		}
 	}
-	seat := j.seats.Add(1) - 1
-	worked := seat < int64(j.team.threads) && j.next.Load() < j.n
-	if worked {
-		j.work(int(seat))
+	for i := range len(j.seats) - 1 {
+		if s := 1 + (worker+i)%(len(j.seats)-1); j.seats[s].taken.CompareAndSwap(false, true) {
+			worked = j.work(s)
+			break
+		}
 	}
 	j.inside.Add(-1)
 	return worked
@@ -210,12 +271,12 @@ const (
 )
 
 // work is the life of a worker: look for open jobs, spin while passes are under way, park otherwise.
-func (w *workers) work() {
+func (w *workers) work(worker int) {
 	for {
 		seen := w.posted.Load()
 		found := false
 		for i := range w.slots {
-			if j := w.slots[i].Load(); j != nil && j.join() {
+			if j := w.slots[i].Load(); j != nil && j.join(worker) {
 				found = true
 			}
 		}
