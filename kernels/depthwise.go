@@ -224,11 +224,11 @@ func checkWindow(name string, s *Conv2D) {
 }
 
 // split cuts the work of a picture into tiles that take some microseconds: by channels as long as the pieces of a pixel stay long, then by
-// rows. It returns how many groups of channels there are, and the rows of a band.
+// rows. It returns how many groups of channels and bands of rows there are. Where there are threads, each gets rows of its own.
 //
 // Tiles that go down the rows do so for bandRows or splitRows, and share a band's channels where there are threads that lack work. Elsewhere the input of a tile
 // fits in a second-level cache, and where the picture does not, pixels stay whole: memory is read faster in order.
-func (d *Depthwise) split(down bool, n, threads int) (groups, perBand int) {
+func (d *Depthwise) split(down bool, n, threads int) (groups, bands int) {
 	s := &d.shape
 	const cache = 256 << 10
 	blocks := (s.C + laneBlock - 1) / laneBlock
@@ -240,7 +240,7 @@ func (d *Depthwise) split(down bool, n, threads int) (groups, perBand int) {
 	if !whole {
 		groups = max(1, min(taps/smallTaps, blocks/4))
 	}
-	bands := max(1, taps/groups/largeTaps, inputs/groups/cache)
+	bands = max(1, taps/groups/largeTaps, inputs/groups/cache)
 	if down {
 		rows := bandRows
 		if s.C%laneBlock != 0 {
@@ -251,13 +251,15 @@ func (d *Depthwise) split(down bool, n, threads int) (groups, perBand int) {
 		rows = max(1, min(rows*dh, downTaps*dh*dw/row))
 		bands = (d.oh + rows - 1) / rows
 	}
-	if whole && threads > 1 {
+	if threads > 1 {
 		tiles := min(taps/smallTaps, (4*threads-1)/n+1)
-		groups = max(1, min(tiles/bands, blocks/4))
-		bands = max(bands, (tiles+groups-1)/groups)
+		bands = max(bands, min(threads, tiles))
+		if whole {
+			groups = max(1, min(tiles/bands, blocks/4))
+			bands = max(bands, (tiles+groups-1)/groups)
+		}
 	}
-	bands = min(d.oh, bands)
-	return groups, (d.oh + bands - 1) / bands
+	return groups, min(d.oh, bands)
 }
 
 // offsets returns the byte offset of the input position under each output position and tap, or far: [n][k].
@@ -325,8 +327,7 @@ type depthwiseTask struct {
 	lanes    int
 	down     bool // tiles go down the rows
 	groups   int  // of channels
-	bands    int  // of perBand output rows
-	perBand  int
+	bands    int  // of output rows
 	w        *DepthwiseWeights
 	args     asm.DepthwiseArgs
 	src, dst int // bytes of a picture
@@ -378,8 +379,7 @@ func (d *Depthwise) Run(t *Team, dst, src []float32, w *DepthwiseWeights, act Ac
 func (k *depthwiseTask) run(t *Team, n int) {
 	d := k.plan
 	k.down = d.downWindow != windowAny && depthwiseDown(k.isa) && (strides || d.shape.SH == 1 || d.shape.C%(2*laneBlock) != 0)
-	k.groups, k.perBand = d.split(k.down, n, t.Threads())
-	k.bands = (d.oh + k.perBand - 1) / k.perBand
+	k.groups, k.bands = d.split(k.down, n, t.Threads())
 	t.Run(k, n*k.bands*k.groups)
 }
 
@@ -387,13 +387,13 @@ func (k *depthwiseTask) run(t *Team, n int) {
 func (k *depthwiseTask) Tile(i, _ int) {
 	d := k.plan
 	n, i := i/(k.bands*k.groups), i%(k.bands*k.groups)
-	g, band := i/k.bands, i%k.bands
+	g, band := i%k.groups, i/k.groups
 	blocks := (d.shape.C + k.lanes - 1) / k.lanes
-	y := band * k.perBand
+	y := d.oh * band / k.bands
 	a := k.args
 	a.Src = add(a.Src, n*k.src)
 	a.Dst = add(a.Dst, n*k.dst+y*d.ow*a.Pixel)
-	a.Ys = min(k.perBand, d.oh-y)
+	a.Ys = d.oh*(band+1)/k.bands - y
 	if depthwiseRuns(k.isa, d.runWindow) && (d.gather == nil || d.gather.direct) {
 		k.runs(&a, y, d.shape.C/laneBlock*g/k.groups, d.shape.C/laneBlock*(g+1)/k.groups, g == k.groups-1)
 		return

@@ -238,7 +238,7 @@ func (d *Depthwise8) Run(t *Team, dst, src []byte, in Bytes, w *Depthwise8Weight
 func (k *depthwise8Task) Tile(i, worker int) {
 	d, s := k.plan, &k.plan.shape
 	n, i := i/(k.bands*k.groups), i%(k.bands*k.groups)
-	g, band := i/k.bands, i%k.bands
+	g, band := i%k.groups, i/k.groups
 	y := band * d.band
 	rows := min(d.band, d.oh-y)
 	// The last block shares channels with the one before: one worker computes both.

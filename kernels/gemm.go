@@ -181,12 +181,10 @@ func Gemm(t *Team, dst []float32, ldd int, a []float32, lda, m int, b *Packed, r
 	g.setAct(act)
 	g.n, g.packedK = b.N, b.K
 	g.rowBytes, g.used = 4*lda, 4*k
-	g.block = blockRows(m, b.K, longBlock(t, m))
-	g.blocks = (m + g.block - 1) / g.block
-	g.m = m
-	g.plan = nil
-	g.copies = m > 1 && aliases(use[OpGemm], lda, b.N)
 	g.tiles, g.size = use[OpGemm], 4
+	g.m, g.plan = m, nil
+	g.split(t, blockRows(m, b.K, longBlock(t, m)))
+	g.copies = m > 1 && aliases(use[OpGemm], lda, b.N)
 	g.runBlocks(t, 1)
 	g.free()
 }
@@ -298,6 +296,20 @@ func blockRows(m, k, most int) int {
 	rows = max(rows, narrowRows(isa, 1, 4))
 	b := min(m, most, max(4*rows, floats/max(1, k)))
 	return (b + rows - 1) / rows * rows
+}
+
+// split splits dense A into blocks of at most so many rows. Threads get as many blocks each, if that moves less between CPUs than groups of columns would:
+// of its own rows a thread has likely computed what led to them, and reads all weights; of its own columns it reads its weights only, and all rows, of
+// which others have computed most. What another CPU has in its cache comes a few times as slowly as what all of them may keep.
+func (g *gemmTask) split(t *Team, block int) {
+	rows, _ := gemmShape(g.tiles)
+	threads, k := t.Threads(), g.args.K
+	g.blocks = (g.m + block - 1) / block
+	const slower = 4
+	if g.m >= rows*threads && k*g.n <= slower*g.m*(k+g.n) {
+		g.blocks = (g.blocks + threads - 1) / threads * threads
+	}
+	g.block = (g.m + g.blocks - 1) / g.blocks
 }
 
 // shortBlock is the most rows of a block that leave the threads enough of them, and keep the results of short sums in the second-level cache.

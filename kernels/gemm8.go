@@ -216,8 +216,7 @@ func gemm8[T byte | int32](t *Team, dst []T, size, ldd int, a []byte, lda, m int
 	g.dots(b, in)
 	g.rowBytes, g.used = lda, b.K
 	g.n, g.packedK, g.m, g.plan = b.N, b.quads, m, nil
-	g.block = blockRows(m, b.quads, shortBlock)
-	g.blocks = (m + g.block - 1) / g.block
+	g.split(t, blockRows(m, b.quads, shortBlock))
 	g.runBlocks(t, 1)
 	g.free()
 }

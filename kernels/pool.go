@@ -175,7 +175,7 @@ func (k *poolTask) Tile(i, _ int) {
 	o, i := i/(p.bands*p.groups), i%(p.bands*p.groups)
 	plane := &k.planes[o%len(k.planes)]
 	first := o/len(k.planes)*k.depth + plane.at
-	g, band := i/p.bands, i%p.bands
+	g, band := i%p.groups, i/p.groups
 	from, to := s.C*g/p.groups, s.C*(g+1)/p.groups
 	if p.groups > 1 {
 		from, to = from&^15, to&^15

@@ -82,27 +82,31 @@ func (t *Team) Run(task Task, n int) {
 // cacheLine is the number of bytes that travel between CPUs together.
 const cacheLine = 64
 
-// job is one task being worked on. A worker may look at it long after it has left its slot: it enters only while inside is
-// positive, and by then every other field belongs to the task that opened it last.
+// job is a Team's task, one after the other. A worker may look at it at any time, and works on the task once it has taken a seat, which it leaves before the next one
+// begins: seats have the number of the task that they were taken for, and when a task ends, all of them have its number.
 type job struct {
 	_       [cacheLine]byte
-	inside  atomic.Int64 // goroutines that may touch the job; closed (a large negative number) while it is not open
+	number  atomic.Uint64 // of the last task
 	task    Task
 	team    *Team
-	panicky atomic.Pointer[any]
+	n       int
+	broken  atomic.Bool         // tiles are left over
+	panicky atomic.Pointer[any] // what a tile panicked with
 	_       [cacheLine]byte
 	seats   []seat
 }
 
 // seat is a worker number of a job, with the tiles that are its own until others take them.
 type seat struct {
-	tiles atomic.Uint64 // those of first<<32 | end
-	taken atomic.Bool
-	_     [cacheLine - 12]byte
+	state atomic.Uint64 // twice the number of the last task that it has had a worker for, or that ended without one; and 1 while that worker works
+	tiles atomic.Uint64 // those that are left: first<<32 | end
+	_     [cacheLine - 16]byte
 }
 
-// part returns the first of n tiles that is not of the first i of so many seats.
-func part(i, n, seats int) uint64 { return uint64(i) * uint64(n) / uint64(seats) }
+// part returns the first of n tiles that is not of the first i of so many seats. The caller's, which begins first, has one of few.
+func part(i, n, seats int) uint64 {
+	return (uint64(i)*uint64(n) + uint64(seats) - 1) / uint64(seats)
+}
 
 // first takes a seat's first tile.
 func (s *seat) first() (tile int, ok bool) {
@@ -132,7 +136,11 @@ func (s *seat) last() (tile int, ok bool) {
 	}
 }
 
-const closed = -1 << 40
+// take takes a seat that has no worker for the task yet.
+func (s *seat) take(task uint64, working uint64) bool {
+	v := s.state.Load()
+	return v/2 < task && s.state.CompareAndSwap(v, 2*task+working)
+}
 
 // workers is the process's crew.
 type workers struct {
@@ -172,13 +180,9 @@ func (w *workers) run(t *Team, task Task, n int) {
 		w.hire(t.threads - 1)
 	}
 	j := &t.job
-	j.task, j.team = task, t
-	for i := range j.seats {
-		j.seats[i].tiles.Store(part(i, n, t.threads)<<32 | part(i+1, n, t.threads))
-	}
-	j.seats[0].taken.Store(true)
-	j.panicky.Store(nil)
-	j.inside.Store(1)
+	j.task, j.team, j.n = task, t, n
+	number := j.number.Load() + 1
+	j.number.Store(number)
 	slot := -1
 	for i := range w.slots {
 		if w.slots[i].CompareAndSwap(nil, j) {
@@ -194,73 +198,95 @@ func (w *workers) run(t *Team, task Task, n int) {
 			w.mu.Unlock()
 		}
 	}
-	j.work(0)
+	j.work(0, number)
 	if slot >= 0 {
 		w.slots[slot].Store(nil)
 	}
-	for spins := 0; j.inside.Load() != 1 || !j.inside.CompareAndSwap(1, closed); spins++ {
-		switch {
-		case spins > 2000: // a worker's thread is not running: leave it the core
-			time.Sleep(20 * time.Microsecond)
-		case spins > 200:
-			runtime.Gosched()
+	for i := range j.seats[1:] {
+		s := &j.seats[1+i]
+		for spins := 0; s.state.Load() != 2*number && !s.take(number, 0); spins++ {
+			switch {
+			case spins > 2000: // a worker's thread is not running: leave it the core
+				time.Sleep(20 * time.Microsecond)
+			case spins > 200:
+				runtime.Gosched()
+			}
 		}
 	}
 	j.task = nil
-	if p := j.panicky.Load(); p != nil {
+	if j.broken.Load() {
+		j.clear()
+	}
+}
+
+// clear forgets the tiles that are left over. A panic goes on.
+func (j *job) clear() {
+	j.broken.Store(false)
+	for i := range j.seats {
+		j.seats[i].tiles.Store(0)
+	}
+	if p := j.panicky.Swap(nil); p != nil {
 		panic(*p)
 	}
 }
 
-// work computes tiles until none is left: those of the seat, then those of the others. A panic is kept for the goroutine that called Run.
-func (j *job) work(seat int) (worked bool) {
+// work computes tiles until none is left: those of the seat, those of seats without a worker, and the last of the others'. A panic is kept for the goroutine
+// that called Run.
+func (j *job) work(me int, number uint64) (worked bool) {
 	defer func() {
-		j.seats[seat].taken.Store(false)
 		if p := recover(); p != nil {
 			j.fail(p)
 		}
 	}()
-	for !j.team.stop.Load() {
-		tile, ok := j.seats[seat].first()
+	own := &j.seats[me]
+	j.deal(own, me)
+	for {
+		if j.team.stop.Load() || j.broken.Load() {
+			j.broken.Store(true)
+			return worked
+		}
+		tile, ok := own.first()
 		for i := 1; !ok && i < len(j.seats); i++ {
-			tile, ok = j.seats[(seat+i)%len(j.seats)].last()
+			other := (me + i) % len(j.seats)
+			s := &j.seats[other]
+			if other > 0 && s.take(number, 0) {
+				j.deal(own, other)
+				tile, ok = own.first()
+			} else {
+				tile, ok = s.last()
+			}
 		}
 		if !ok {
-			break
+			return worked
 		}
 		worked = true
-		j.task.Tile(tile, seat)
+		j.task.Tile(tile, me)
 	}
-	return worked
 }
 
-// fail keeps the first panic and hands out no more tiles.
+// fail keeps the first panic; no more tiles are begun.
 func (j *job) fail(p any) {
 	j.panicky.CompareAndSwap(nil, &p)
-	for i := range j.seats {
-		j.seats[i].tiles.Store(0)
-	}
+	j.broken.Store(true)
 }
 
-// join works on the job if it is open and has a seat left: the worker's usual one if that is.
+// deal gives a worker the tiles of a seat.
+func (j *job) deal(own *seat, seat int) {
+	own.tiles.Store(part(seat, j.n, len(j.seats))<<32 | part(seat+1, j.n, len(j.seats)))
+}
+
+// join works on the job if a seat is left: the worker's usual one if that is.
 func (j *job) join(worker int) (worked bool) {
-	for {
-		in := j.inside.Load()
-		if in < 1 {
-			return false
-		}
-		if j.inside.CompareAndSwap(in, in+1) {
-			break
-		}
-	}
+	number := j.number.Load()
 	for i := range len(j.seats) - 1 {
-		if s := 1 + (worker+i)%(len(j.seats)-1); j.seats[s].taken.CompareAndSwap(false, true) {
-			worked = j.work(s)
-			break
+		me := 1 + (worker+i)%(len(j.seats)-1)
+		if s := &j.seats[me]; s.take(number, 1) {
+			worked = j.work(me, number)
+			s.state.Store(2 * number)
+			return worked
 		}
 	}
-	j.inside.Add(-1)
-	return worked
+	return false
 }
 
 // An idle worker looks for jobs in a loop of a nanosecond or two. It yields its thread every yieldSpins turns, and parks after

@@ -115,6 +115,82 @@ func TestTeamPanicReachesCaller(t *testing.T) {
 	}
 }
 
+// meeting is a task whose tiles wait for one another: as many workers as tiles have to come.
+type meeting struct {
+	sync.WaitGroup
+	worker []int // of each tile
+}
+
+func (m *meeting) Tile(i, worker int) {
+	m.worker[i] = worker
+	m.Done()
+	m.Wait()
+}
+
+// TestTeamDealsEvenly says that worker i begins with the i-th part of the tiles, whatever ran before.
+func TestTeamDealsEvenly(t *testing.T) {
+	for _, threads := range []int{2, 3, 4} {
+		team := kernels.NewTeam(threads)
+		for range 50 {
+			m := &meeting{worker: make([]int, threads)}
+			m.Add(threads)
+			team.Run(m, threads)
+			for i, w := range m.worker {
+				if w != i {
+					t.Fatalf("%d threads: tile %d ran on worker %d", threads, i, w)
+				}
+			}
+			s := &squares{dst: make([]int64, 37)}
+			team.Run(s, 37)
+		}
+	}
+}
+
+// unruly panics or stops its team in some tile.
+type unruly struct {
+	team  *kernels.Team
+	tile  int
+	stops bool
+}
+
+func (u *unruly) Tile(i, _ int) {
+	switch {
+	case i != u.tile:
+	case u.stops:
+		u.team.Stop()
+	default:
+		panic("unruly")
+	}
+}
+
+// TestTeamForgetsWhatWasLeft leaves tiles over, and runs other tasks whole afterwards.
+func TestTeamForgetsWhatWasLeft(t *testing.T) {
+	for threads := 2; threads <= 4; threads++ {
+		team := kernels.NewTeam(threads)
+		team.Begin()
+		defer team.End()
+		for n := 2; n < 300; n++ {
+			u := &unruly{team, n * n / 3 % n, n%2 == 0}
+			func() {
+				defer func() {
+					if p := recover(); p != nil && p != "unruly" {
+						panic(p)
+					}
+				}()
+				team.Run(u, n)
+			}()
+			team.Resume()
+			s := &squares{dst: make([]int64, n)}
+			team.Run(s, n)
+			for i, v := range s.dst {
+				if v != int64(i)*int64(i) {
+					t.Fatalf("%d threads: tile %d of %d: %d", threads, i, n, v)
+				}
+			}
+		}
+	}
+}
+
 func TestTeamDoesNotAllocate(t *testing.T) {
 	team := kernels.NewTeam(3)
 	s := &squares{dst: make([]int64, 64)}
