@@ -223,8 +223,8 @@ func checkWindow(name string, s *Conv2D) {
 	}
 }
 
-// split cuts the work of a picture into tiles that take some microseconds: by channels as long as the pieces of a pixel stay long, then by
-// rows. It returns how many groups of channels and bands of rows there are. Where there are threads, each gets rows of its own.
+// split cuts the work of a picture into tiles that take some microseconds. It returns how many groups of channels and bands of rows there are. One thread takes groups of
+// channels as long as the pieces of a pixel stay long, and bands then; several take bands first, so that each has rows of its own, of two rows and more.
 //
 // Tiles that go down the rows do so for bandRows or splitRows, and share a band's channels where there are threads that lack work. Elsewhere the input of a tile
 // fits in a second-level cache, and where the picture does not, pixels stay whole: memory is read faster in order.
@@ -253,10 +253,12 @@ func (d *Depthwise) split(down bool, n, threads int) (groups, bands int) {
 	}
 	if threads > 1 {
 		tiles := min(taps/smallTaps, (4*threads-1)/n+1)
-		bands = max(bands, min(threads, tiles))
+		bands = max(bands, min(threads, tiles, d.oh/2))
 		if whole {
 			groups = max(1, min(tiles/bands, blocks/4))
 			bands = max(bands, (tiles+groups-1)/groups)
+		} else {
+			groups = max(1, min(tiles/bands, groups))
 		}
 	}
 	return groups, min(d.oh, bands)

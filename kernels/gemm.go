@@ -253,6 +253,7 @@ type gemmTask struct {
 	m, n     int
 	packedK  int // rows of the packed weights
 	block    int // rows of a block
+	longer   int // blocks at the beginning that have one row more
 	blocks   int
 	groups   int                    // groups of panels
 	width    int                    // panels in a group
@@ -304,13 +305,17 @@ func blockRows(m, k, most int) int {
 func (g *gemmTask) split(t *Team, block int) {
 	rows, _ := gemmShape(g.tiles)
 	threads, k := t.Threads(), g.args.K
+	g.block, g.longer = block, 0
 	g.blocks = (g.m + block - 1) / block
 	const slower = 4
-	if g.m >= rows*threads && k*g.n <= slower*g.m*(k+g.n) {
+	if threads > 1 && g.m >= rows*threads && k*g.n <= slower*g.m*(k+g.n) {
 		g.blocks = (g.blocks + threads - 1) / threads * threads
+		g.block, g.longer = g.m/g.blocks, g.m%g.blocks
 	}
-	g.block = (g.m + g.blocks - 1) / g.blocks
 }
+
+// begin returns the first row of a block of dense A.
+func (g *gemmTask) begin(block int) int { return min(g.m, block*g.block+min(block, g.longer)) }
 
 // shortBlock is the most rows of a block that leave the threads enough of them, and keep the results of short sums in the second-level cache.
 const shortBlock = 504
@@ -378,8 +383,8 @@ func (g *gemmTask) Tile(i, worker int) {
 	rowsBefore := 0
 	offs := x.Offs
 	if g.plan == nil {
-		rowsBefore = block * g.block
-		m = min(g.block, g.m-rowsBefore)
+		rowsBefore = g.begin(block)
+		m = g.begin(block+1) - rowsBefore
 		x.A = add(x.A, rowsBefore*g.rowBytes)
 		x.AStep = g.rowBytes * height
 	} else {

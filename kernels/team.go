@@ -17,7 +17,7 @@ type Task interface{ Tile(i, worker int) }
 // while they wait, outside they are parked and cost nothing. The nil Team runs everything on the caller's goroutine.
 //
 // Each goroutine begins with a range of tiles of its own, the same part of every task: what one task wrote of a picture is likely to lie in the
-// cache of the CPU that reads it in the next. Who is done takes tiles from the end of another's range.
+// cache of the CPU that reads it in the next. Who is done takes the range of a worker that has not come yet, or tiles from the end of another's range.
 type Team struct {
 	threads int
 	stop    atomic.Bool
@@ -82,8 +82,8 @@ func (t *Team) Run(task Task, n int) {
 // cacheLine is the number of bytes that travel between CPUs together.
 const cacheLine = 64
 
-// job is a Team's task, one after the other. A worker may look at it at any time, and works on the task once it has taken a seat, which it leaves before the next one
-// begins: seats have the number of the task that they were taken for, and when a task ends, all of them have its number.
+// job is a Team's task, one after the other. A worker may look at it at any time, and works on the task once it has a seat. When a task ends all its seats
+// are closed, so that nobody who still knows its number gets one.
 type job struct {
 	_       [cacheLine]byte
 	number  atomic.Uint64 // of the last task
@@ -96,14 +96,21 @@ type job struct {
 	seats   []seat
 }
 
-// seat is a worker number of a job, with the tiles that are its own until others take them.
+// seat is a worker number of a job, with the tiles that are its worker's own until others take them. The first is the caller's.
 type seat struct {
-	state atomic.Uint64 // twice the number of the last task that it has had a worker for, or that ended without one; and 1 while that worker works
+	state atomic.Uint64 // the number of the last task that it was used in, times 4, and one of the following
 	tiles atomic.Uint64 // those that are left: first<<32 | end
 	_     [cacheLine - 16]byte
 }
 
-// part returns the first of n tiles that is not of the first i of so many seats. The caller's, which begins first, has one of few.
+// States of a seat in a task; with an older task's number nobody has used it.
+const (
+	closed  = iota // its worker has left, or the task has ended
+	working        // it has a worker
+	emptied        // another worker has its tiles; a worker may still come
+)
+
+// part returns the first of n tiles that is not of the first i of so many seats. Where there are fewer tiles than seats, the caller's has one.
 func part(i, n, seats int) uint64 {
 	return (uint64(i)*uint64(n) + uint64(seats) - 1) / uint64(seats)
 }
@@ -136,10 +143,35 @@ func (s *seat) last() (tile int, ok bool) {
 	}
 }
 
-// take takes a seat that has no worker for the task yet.
-func (s *seat) take(task uint64, working uint64) bool {
+// left says whether the seat has tiles.
+func (s *seat) left() bool {
+	v := s.tiles.Load()
+	return v>>32 < v&(1<<32-1)
+}
+
+// empty takes a seat's tiles, as long as it has had no worker for the task.
+func (s *seat) empty(task uint64) bool {
 	v := s.state.Load()
-	return v/2 < task && s.state.CompareAndSwap(v, 2*task+working)
+	return v/4 < task && s.state.CompareAndSwap(v, 4*task+emptied)
+}
+
+// sit takes a seat for a worker, and says whether its tiles are still there.
+func (s *seat) sit(task uint64) (ok, dealt bool) {
+	for {
+		v := s.state.Load()
+		if v/4 >= task && v != 4*task+emptied {
+			return false, false
+		}
+		if s.state.CompareAndSwap(v, 4*task+working) {
+			return true, v/4 < task
+		}
+	}
+}
+
+// close closes a seat, unless a worker has it.
+func (s *seat) close(task uint64) bool {
+	v := s.state.Load()
+	return v == 4*task+closed || v != 4*task+working && s.state.CompareAndSwap(v, 4*task+closed)
 }
 
 // workers is the process's crew.
@@ -192,11 +224,12 @@ func (w *workers) run(t *Team, task Task, n int) {
 	}
 	if slot >= 0 {
 		w.posted.Add(1)
-		if w.idle.Load() > 0 {
-			w.mu.Lock()
-			w.parked.Broadcast()
-			w.mu.Unlock()
-		}
+	}
+	j.deal(&j.seats[0], 0)
+	if slot >= 0 && w.idle.Load() > 0 {
+		w.mu.Lock()
+		w.parked.Broadcast()
+		w.mu.Unlock()
 	}
 	j.work(0, number)
 	if slot >= 0 {
@@ -204,8 +237,10 @@ func (w *workers) run(t *Team, task Task, n int) {
 	}
 	for i := range j.seats[1:] {
 		s := &j.seats[1+i]
-		for spins := 0; s.state.Load() != 2*number && !s.take(number, 0); spins++ {
+		for spins := 0; !s.close(number); spins++ {
 			switch {
+			case s.left() && !j.broken.Load(): // dealt after all others were done
+				j.work(0, number)
 			case spins > 2000: // a worker's thread is not running: leave it the core
 				time.Sleep(20 * time.Microsecond)
 			case spins > 200:
@@ -239,7 +274,6 @@ func (j *job) work(me int, number uint64) (worked bool) {
 		}
 	}()
 	own := &j.seats[me]
-	j.deal(own, me)
 	for {
 		if j.team.stop.Load() || j.broken.Load() {
 			j.broken.Store(true)
@@ -249,7 +283,7 @@ func (j *job) work(me int, number uint64) (worked bool) {
 		for i := 1; !ok && i < len(j.seats); i++ {
 			other := (me + i) % len(j.seats)
 			s := &j.seats[other]
-			if other > 0 && s.take(number, 0) {
+			if other > 0 && s.empty(number) {
 				j.deal(own, other)
 				tile, ok = own.first()
 			} else {
@@ -280,11 +314,17 @@ func (j *job) join(worker int) (worked bool) {
 	number := j.number.Load()
 	for i := range len(j.seats) - 1 {
 		me := 1 + (worker+i)%(len(j.seats)-1)
-		if s := &j.seats[me]; s.take(number, 1) {
-			worked = j.work(me, number)
-			s.state.Store(2 * number)
-			return worked
+		s := &j.seats[me]
+		ok, dealt := s.sit(number)
+		if !ok {
+			continue
 		}
+		if dealt {
+			j.deal(s, me)
+		}
+		worked = j.work(me, number)
+		s.state.Store(4*number + closed)
+		return worked
 	}
 	return false
 }

@@ -124,7 +124,7 @@ type meeting struct {
 func (m *meeting) Tile(i, worker int) {
 	m.worker[i] = worker
 	m.Done()
-	m.Wait()
+	m.Wait() // forever, if a worker runs two tiles
 }
 
 // TestTeamDealsEvenly says that worker i begins with the i-th part of the tiles, whatever ran before.
@@ -173,8 +173,8 @@ func TestTeamForgetsWhatWasLeft(t *testing.T) {
 			u := &unruly{team, n * n / 3 % n, n%2 == 0}
 			func() {
 				defer func() {
-					if p := recover(); p != nil && p != "unruly" {
-						panic(p)
+					if p := recover(); (p == "unruly") == u.stops {
+						t.Errorf("%d threads, %d tiles, stopping is %v: a panic with %v", threads, n, u.stops, p)
 					}
 				}()
 				team.Run(u, n)

@@ -16,8 +16,9 @@ func Large() int {
 	return 0
 }
 
-// Advise asks for large pages for b, and for what shares the first and the last of them with it, if b is long enough to gain by that. It acts on
-// pages that nobody has written to yet. Nothing changes where the system has none, refuses them, or gives them unasked.
+// Advise asks for large pages for b, and for what shares the first and the last of them with it, if b is long enough to gain by that. They come with the first
+// write, so it is best called before that; memory that was written to gets them when the system finds the time. Nothing changes where it has none, refuses
+// them, or gives them unasked.
 func Advise(b []byte) {
 	if len(b) >= worth && granted().asked {
 		advise(b)
