@@ -29,12 +29,10 @@ type late struct {
 }
 
 func (l *late) Tile(i, worker int) {
-	n := l.ran.Add(1)
 	if worker > 0 {
 		l.once.Do(func() { close(l.came) })
-		return
 	}
-	if int(n) == l.tiles/2+1 {
+	if int(l.ran.Add(1)) == l.tiles/2+1 {
 		close(l.gate.open)
 		select {
 		case <-l.came:
