@@ -30,7 +30,7 @@ func NewTeam(threads int) *Team {
 		threads = runtime.GOMAXPROCS(0)
 	}
 	t := &Team{threads: threads}
-	t.job.seats = make([]seat, threads)
+	t.job.team, t.job.seats = t, make([]seat, threads)
 	return t
 }
 
@@ -115,38 +115,27 @@ func part(i, n, seats int) uint64 {
 	return (uint64(i)*uint64(n) + uint64(seats) - 1) / uint64(seats)
 }
 
-// first takes a seat's first tile.
-func (s *seat) first() (tile int, ok bool) {
-	for {
-		v := s.tiles.Load()
-		at, end := v>>32, v&(1<<32-1)
-		if at >= end {
-			return 0, false
-		}
-		if s.tiles.CompareAndSwap(v, v+1<<32) {
-			return int(at), true
-		}
-	}
+// span returns the tiles that are left, from first to before end, and the word that says so.
+func (s *seat) span() (first, end, word uint64) {
+	word = s.tiles.Load()
+	return word >> 32, word & (1<<32 - 1), word
 }
 
-// last takes a seat's last tile.
-func (s *seat) last() (tile int, ok bool) {
+// next takes a tile of the seat: its first for its worker, its last for others.
+func (s *seat) next(others bool) (tile int, ok bool) {
 	for {
-		v := s.tiles.Load()
-		at, end := v>>32, v&(1<<32-1)
-		if at >= end {
+		first, end, word := s.span()
+		if first >= end {
 			return 0, false
 		}
-		if s.tiles.CompareAndSwap(v, v-1) {
-			return int(end) - 1, true
+		tile, rest := first, word+1<<32
+		if others {
+			tile, rest = end-1, word-1
+		}
+		if s.tiles.CompareAndSwap(word, rest) {
+			return int(tile), true
 		}
 	}
-}
-
-// left says whether the seat has tiles.
-func (s *seat) left() bool {
-	v := s.tiles.Load()
-	return v>>32 < v&(1<<32-1)
 }
 
 // empty takes a seat's tiles, as long as it has had no worker for the task.
@@ -212,7 +201,7 @@ func (w *workers) run(t *Team, task Task, n int) {
 		w.hire(t.threads - 1)
 	}
 	j := &t.job
-	j.task, j.team, j.n = task, t, n
+	j.task, j.n = task, n
 	number := j.number.Load() + 1
 	j.number.Store(number)
 	slot := -1
@@ -238,8 +227,8 @@ func (w *workers) run(t *Team, task Task, n int) {
 	for i := range j.seats[1:] {
 		s := &j.seats[1+i]
 		for spins := 0; !s.close(number); spins++ {
-			switch {
-			case s.left() && !j.broken.Load(): // dealt after all others were done
+			switch first, end, _ := s.span(); {
+			case first < end && !j.broken.Load(): // dealt after all others were done
 				j.work(0, number)
 			case spins > 2000: // a worker's thread is not running: leave it the core
 				time.Sleep(20 * time.Microsecond)
@@ -279,15 +268,15 @@ func (j *job) work(me int, number uint64) (worked bool) {
 			j.broken.Store(true)
 			return worked
 		}
-		tile, ok := own.first()
+		tile, ok := own.next(false)
 		for i := 1; !ok && i < len(j.seats); i++ {
 			other := (me + i) % len(j.seats)
 			s := &j.seats[other]
 			if other > 0 && s.empty(number) {
 				j.deal(own, other)
-				tile, ok = own.first()
+				tile, ok = own.next(false)
 			} else {
-				tile, ok = s.last()
+				tile, ok = s.next(true)
 			}
 		}
 		if !ok {

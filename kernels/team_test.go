@@ -26,6 +26,20 @@ func (s *squares) Tile(i, worker int) {
 	s.seats[worker].Add(-1)
 }
 
+// runSquares runs squares on a team, and says whether every tile ran once.
+func runSquares(t *testing.T, team *kernels.Team, n int) bool {
+	t.Helper()
+	s := &squares{dst: make([]int64, n)}
+	team.Run(s, n)
+	for i, v := range s.dst {
+		if v != int64(i)*int64(i) {
+			t.Errorf("%d threads: tile %d of %d: %d", team.Threads(), i, n, v)
+			return false
+		}
+	}
+	return true
+}
+
 func TestTeamRunsEveryTileOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for g := range 6 {
@@ -36,13 +50,8 @@ func TestTeamRunsEveryTileOnce(t *testing.T) {
 				defer team.End()
 			}
 			for n := range 200 {
-				s := &squares{dst: make([]int64, n)}
-				team.Run(s, n)
-				for i, v := range s.dst {
-					if v != int64(i)*int64(i) {
-						t.Errorf("tile %d of %d: %d", i, n, v)
-						return
-					}
+				if !runSquares(t, team, n) {
+					return
 				}
 			}
 		})
@@ -140,8 +149,7 @@ func TestTeamDealsEvenly(t *testing.T) {
 					t.Fatalf("%d threads: tile %d ran on worker %d", threads, i, w)
 				}
 			}
-			s := &squares{dst: make([]int64, 37)}
-			team.Run(s, 37)
+			runSquares(t, team, 37)
 		}
 	}
 }
@@ -180,12 +188,8 @@ func TestTeamForgetsWhatWasLeft(t *testing.T) {
 				team.Run(u, n)
 			}()
 			team.Resume()
-			s := &squares{dst: make([]int64, n)}
-			team.Run(s, n)
-			for i, v := range s.dst {
-				if v != int64(i)*int64(i) {
-					t.Fatalf("%d threads: tile %d of %d: %d", threads, i, n, v)
-				}
+			if !runSquares(t, team, n) {
+				return
 			}
 		}
 	}
