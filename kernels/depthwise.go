@@ -86,7 +86,7 @@ const (
 	largeTaps  = 12 * smallTaps // and as many as it should have: some tens of microseconds
 	downTaps   = 32 * smallTaps // and where it goes down the rows
 	bandRows   = 28             // output rows of such a tile: more would touch more pages than prefetchers follow
-	splitRows  = 7              // and where blocks share cache lines, which have to wait for the next block
+	splitRows  = 14             // and where blocks share cache lines, which have to wait for the next block; output and input rows
 )
 
 // zeroFloats is a run of zeros that all plans read.
@@ -244,7 +244,7 @@ func (d *Depthwise) split(down bool, n, threads int) (groups, bands int) {
 	if down {
 		rows := bandRows
 		if s.C%laneBlock != 0 {
-			rows = splitRows
+			rows = splitRows / s.SH
 		}
 		// Rows and columns a dilation apart share a call, which cannot be interrupted.
 		dh, dw := min(s.DH, d.oh), min(s.DW, d.ow)

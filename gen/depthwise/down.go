@@ -82,10 +82,12 @@ func (t target) down(win window) {
 			ADDQ(src, r)
 			CMOVQLT(zero, r)
 		}
-		// prefetch fetches input q of the row that tmp leads to, inside the picture or not, and the q-th of the outputs to be stored. Where a pixel
-		// spans two lines, the channels before have fetched the first. With a step there are more lines than cache that can wait for them.
+		// prefetch fetches input q of the row that tmp leads to, inside the picture or not, and the q-th of the outputs to be stored. Where these channels
+		// of a pixel span two lines, those before have fetched the first of the input; that of the output may be gone, and a store waits for both. With a
+		// step there are more lines than cache that can wait for them.
 		prefetch := func(q int) {
 			if win.sw == 1 && q < p {
+				PREFETCHT0(pixels.From(dst, q))
 				PREFETCHT0(pixels.From(dst, q).Offset(tap - 1))
 			}
 			if win.sw == 1 || 0 < q && q < min(last, 8) {
