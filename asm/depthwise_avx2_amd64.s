@@ -219,20 +219,24 @@ tile7block:
 	VBROADCASTSS 152(BX), Y7
 	VBROADCASTSS 156(BX), Y8
 	VMAXPS       Y0, Y7, Y0
-	VMINPS       Y0, Y8, Y0
 	VMAXPS       Y1, Y7, Y1
-	VMINPS       Y1, Y8, Y1
 	VMAXPS       Y2, Y7, Y2
-	VMINPS       Y2, Y8, Y2
 	VMAXPS       Y3, Y7, Y3
-	VMINPS       Y3, Y8, Y3
 	VMAXPS       Y4, Y7, Y4
-	VMINPS       Y4, Y8, Y4
 	VMAXPS       Y5, Y7, Y5
-	VMINPS       Y5, Y8, Y5
 	VMAXPS       Y6, Y7, Y6
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile7clipped
+	VMINPS       Y0, Y8, Y0
+	VMINPS       Y1, Y8, Y1
+	VMINPS       Y2, Y8, Y2
+	VMINPS       Y3, Y8, Y3
+	VMINPS       Y4, Y8, Y4
+	VMINPS       Y5, Y8, Y5
 	VMINPS       Y6, Y8, Y6
-	JMP          tile7store
+
+tile7clipped:
+	JMP tile7store
 
 tile7leaky:
 	VBROADCASTSS 160(BX), Y7
@@ -408,12 +412,16 @@ tile3block:
 	VBROADCASTSS 152(BX), Y3
 	VBROADCASTSS 156(BX), Y4
 	VMAXPS       Y0, Y3, Y0
-	VMINPS       Y0, Y4, Y0
 	VMAXPS       Y1, Y3, Y1
-	VMINPS       Y1, Y4, Y1
 	VMAXPS       Y2, Y3, Y2
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile3clipped
+	VMINPS       Y0, Y4, Y0
+	VMINPS       Y1, Y4, Y1
 	VMINPS       Y2, Y4, Y2
-	JMP          tile3store
+
+tile3clipped:
+	JMP tile3store
 
 tile3leaky:
 	VBROADCASTSS 160(BX), Y3
@@ -548,8 +556,12 @@ tile1block:
 	VBROADCASTSS 152(BX), Y1
 	VBROADCASTSS 156(BX), Y2
 	VMAXPS       Y0, Y1, Y0
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile1clipped
 	VMINPS       Y0, Y2, Y0
-	JMP          tile1store
+
+tile1clipped:
+	JMP tile1store
 
 tile1leaky:
 	VBROADCASTSS 160(BX), Y1
@@ -800,20 +812,24 @@ tile7block:
 	VBROADCASTSS 152(BX), Y7
 	VBROADCASTSS 156(BX), Y8
 	VMAXPS       Y0, Y7, Y0
-	VMINPS       Y0, Y8, Y0
 	VMAXPS       Y1, Y7, Y1
-	VMINPS       Y1, Y8, Y1
 	VMAXPS       Y2, Y7, Y2
-	VMINPS       Y2, Y8, Y2
 	VMAXPS       Y3, Y7, Y3
-	VMINPS       Y3, Y8, Y3
 	VMAXPS       Y4, Y7, Y4
-	VMINPS       Y4, Y8, Y4
 	VMAXPS       Y5, Y7, Y5
-	VMINPS       Y5, Y8, Y5
 	VMAXPS       Y6, Y7, Y6
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile7clipped
+	VMINPS       Y0, Y8, Y0
+	VMINPS       Y1, Y8, Y1
+	VMINPS       Y2, Y8, Y2
+	VMINPS       Y3, Y8, Y3
+	VMINPS       Y4, Y8, Y4
+	VMINPS       Y5, Y8, Y5
 	VMINPS       Y6, Y8, Y6
-	JMP          tile7store
+
+tile7clipped:
+	JMP tile7store
 
 tile7leaky:
 	VBROADCASTSS 160(BX), Y7
@@ -993,12 +1009,16 @@ tile3block:
 	VBROADCASTSS 152(BX), Y3
 	VBROADCASTSS 156(BX), Y4
 	VMAXPS       Y0, Y3, Y0
-	VMINPS       Y0, Y4, Y0
 	VMAXPS       Y1, Y3, Y1
-	VMINPS       Y1, Y4, Y1
 	VMAXPS       Y2, Y3, Y2
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile3clipped
+	VMINPS       Y0, Y4, Y0
+	VMINPS       Y1, Y4, Y1
 	VMINPS       Y2, Y4, Y2
-	JMP          tile3store
+
+tile3clipped:
+	JMP tile3store
 
 tile3leaky:
 	VBROADCASTSS 160(BX), Y3
@@ -1134,8 +1154,12 @@ tile1block:
 	VBROADCASTSS 152(BX), Y1
 	VBROADCASTSS 156(BX), Y2
 	VMAXPS       Y0, Y1, Y0
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile1clipped
 	VMINPS       Y0, Y2, Y0
-	JMP          tile1store
+
+tile1clipped:
+	JMP tile1store
 
 tile1leaky:
 	VBROADCASTSS 160(BX), Y1
@@ -1626,20 +1650,24 @@ tile7block:
 	VBROADCASTSS 152(BX), Y7
 	VBROADCASTSS 156(BX), Y8
 	VMAXPS       Y0, Y7, Y0
-	VMINPS       Y0, Y8, Y0
 	VMAXPS       Y1, Y7, Y1
-	VMINPS       Y1, Y8, Y1
 	VMAXPS       Y2, Y7, Y2
-	VMINPS       Y2, Y8, Y2
 	VMAXPS       Y3, Y7, Y3
-	VMINPS       Y3, Y8, Y3
 	VMAXPS       Y4, Y7, Y4
-	VMINPS       Y4, Y8, Y4
 	VMAXPS       Y5, Y7, Y5
-	VMINPS       Y5, Y8, Y5
 	VMAXPS       Y6, Y7, Y6
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile7clipped
+	VMINPS       Y0, Y8, Y0
+	VMINPS       Y1, Y8, Y1
+	VMINPS       Y2, Y8, Y2
+	VMINPS       Y3, Y8, Y3
+	VMINPS       Y4, Y8, Y4
+	VMINPS       Y5, Y8, Y5
 	VMINPS       Y6, Y8, Y6
-	JMP          tile7store
+
+tile7clipped:
+	JMP tile7store
 
 tile7leaky:
 	VBROADCASTSS 160(BX), Y7
@@ -1983,12 +2011,16 @@ tile3block:
 	VBROADCASTSS 152(BX), Y3
 	VBROADCASTSS 156(BX), Y4
 	VMAXPS       Y0, Y3, Y0
-	VMINPS       Y0, Y4, Y0
 	VMAXPS       Y1, Y3, Y1
-	VMINPS       Y1, Y4, Y1
 	VMAXPS       Y2, Y3, Y2
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile3clipped
+	VMINPS       Y0, Y4, Y0
+	VMINPS       Y1, Y4, Y1
 	VMINPS       Y2, Y4, Y2
-	JMP          tile3store
+
+tile3clipped:
+	JMP tile3store
 
 tile3leaky:
 	VBROADCASTSS 160(BX), Y3
@@ -2237,8 +2269,12 @@ tile1block:
 	VBROADCASTSS 152(BX), Y1
 	VBROADCASTSS 156(BX), Y2
 	VMAXPS       Y0, Y1, Y0
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile1clipped
 	VMINPS       Y0, Y2, Y0
-	JMP          tile1store
+
+tile1clipped:
+	JMP tile1store
 
 tile1leaky:
 	VBROADCASTSS 160(BX), Y1
@@ -2730,20 +2766,24 @@ tile7block:
 	VBROADCASTSS 152(BX), Y7
 	VBROADCASTSS 156(BX), Y8
 	VMAXPS       Y0, Y7, Y0
-	VMINPS       Y0, Y8, Y0
 	VMAXPS       Y1, Y7, Y1
-	VMINPS       Y1, Y8, Y1
 	VMAXPS       Y2, Y7, Y2
-	VMINPS       Y2, Y8, Y2
 	VMAXPS       Y3, Y7, Y3
-	VMINPS       Y3, Y8, Y3
 	VMAXPS       Y4, Y7, Y4
-	VMINPS       Y4, Y8, Y4
 	VMAXPS       Y5, Y7, Y5
-	VMINPS       Y5, Y8, Y5
 	VMAXPS       Y6, Y7, Y6
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile7clipped
+	VMINPS       Y0, Y8, Y0
+	VMINPS       Y1, Y8, Y1
+	VMINPS       Y2, Y8, Y2
+	VMINPS       Y3, Y8, Y3
+	VMINPS       Y4, Y8, Y4
+	VMINPS       Y5, Y8, Y5
 	VMINPS       Y6, Y8, Y6
-	JMP          tile7store
+
+tile7clipped:
+	JMP tile7store
 
 tile7leaky:
 	VBROADCASTSS 160(BX), Y7
@@ -3093,12 +3133,16 @@ tile3block:
 	VBROADCASTSS 152(BX), Y3
 	VBROADCASTSS 156(BX), Y4
 	VMAXPS       Y0, Y3, Y0
-	VMINPS       Y0, Y4, Y0
 	VMAXPS       Y1, Y3, Y1
-	VMINPS       Y1, Y4, Y1
 	VMAXPS       Y2, Y3, Y2
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile3clipped
+	VMINPS       Y0, Y4, Y0
+	VMINPS       Y1, Y4, Y1
 	VMINPS       Y2, Y4, Y2
-	JMP          tile3store
+
+tile3clipped:
+	JMP tile3store
 
 tile3leaky:
 	VBROADCASTSS 160(BX), Y3
@@ -3348,8 +3392,12 @@ tile1block:
 	VBROADCASTSS 152(BX), Y1
 	VBROADCASTSS 156(BX), Y2
 	VMAXPS       Y0, Y1, Y0
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile1clipped
 	VMINPS       Y0, Y2, Y0
-	JMP          tile1store
+
+tile1clipped:
+	JMP tile1store
 
 tile1leaky:
 	VBROADCASTSS 160(BX), Y1
@@ -4204,20 +4252,24 @@ tile7block:
 	VBROADCASTSS 152(BX), Y7
 	VBROADCASTSS 156(BX), Y8
 	VMAXPS       Y0, Y7, Y0
-	VMINPS       Y0, Y8, Y0
 	VMAXPS       Y1, Y7, Y1
-	VMINPS       Y1, Y8, Y1
 	VMAXPS       Y2, Y7, Y2
-	VMINPS       Y2, Y8, Y2
 	VMAXPS       Y3, Y7, Y3
-	VMINPS       Y3, Y8, Y3
 	VMAXPS       Y4, Y7, Y4
-	VMINPS       Y4, Y8, Y4
 	VMAXPS       Y5, Y7, Y5
-	VMINPS       Y5, Y8, Y5
 	VMAXPS       Y6, Y7, Y6
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile7clipped
+	VMINPS       Y0, Y8, Y0
+	VMINPS       Y1, Y8, Y1
+	VMINPS       Y2, Y8, Y2
+	VMINPS       Y3, Y8, Y3
+	VMINPS       Y4, Y8, Y4
+	VMINPS       Y5, Y8, Y5
 	VMINPS       Y6, Y8, Y6
-	JMP          tile7store
+
+tile7clipped:
+	JMP tile7store
 
 tile7leaky:
 	VBROADCASTSS 160(BX), Y7
@@ -4817,12 +4869,16 @@ tile3block:
 	VBROADCASTSS 152(BX), Y3
 	VBROADCASTSS 156(BX), Y4
 	VMAXPS       Y0, Y3, Y0
-	VMINPS       Y0, Y4, Y0
 	VMAXPS       Y1, Y3, Y1
-	VMINPS       Y1, Y4, Y1
 	VMAXPS       Y2, Y3, Y2
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile3clipped
+	VMINPS       Y0, Y4, Y0
+	VMINPS       Y1, Y4, Y1
 	VMINPS       Y2, Y4, Y2
-	JMP          tile3store
+
+tile3clipped:
+	JMP tile3store
 
 tile3leaky:
 	VBROADCASTSS 160(BX), Y3
@@ -5248,8 +5304,12 @@ tile1block:
 	VBROADCASTSS 152(BX), Y1
 	VBROADCASTSS 156(BX), Y2
 	VMAXPS       Y0, Y1, Y0
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile1clipped
 	VMINPS       Y0, Y2, Y0
-	JMP          tile1store
+
+tile1clipped:
+	JMP tile1store
 
 tile1leaky:
 	VBROADCASTSS 160(BX), Y1
@@ -5362,14 +5422,18 @@ tile4col:
 	VBROADCASTSS 152(BX), Y4
 	VBROADCASTSS 156(BX), Y5
 	VMAXPS       Y0, Y4, Y0
-	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y4, Y1
-	VMINPS       Y1, Y5, Y1
 	VMAXPS       Y2, Y4, Y2
-	VMINPS       Y2, Y5, Y2
 	VMAXPS       Y3, Y4, Y3
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile4clipped
+	VMINPS       Y0, Y5, Y0
+	VMINPS       Y1, Y5, Y1
+	VMINPS       Y2, Y5, Y2
 	VMINPS       Y3, Y5, Y3
-	JMP          tile4store
+
+tile4clipped:
+	JMP tile4store
 
 tile4leaky:
 	VBROADCASTSS 160(BX), Y4
@@ -5433,8 +5497,12 @@ tile1col:
 	VBROADCASTSS 152(BX), Y1
 	VBROADCASTSS 156(BX), Y2
 	VMAXPS       Y0, Y1, Y0
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile1clipped
 	VMINPS       Y0, Y2, Y0
-	JMP          tile1store
+
+tile1clipped:
+	JMP tile1store
 
 tile1leaky:
 	VBROADCASTSS 160(BX), Y1

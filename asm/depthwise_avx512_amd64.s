@@ -224,20 +224,24 @@ tile7block:
 	VBROADCASTSS 152(BX), Z7
 	VBROADCASTSS 156(BX), Z8
 	VMAXPS       Z0, Z7, Z0
-	VMINPS       Z0, Z8, Z0
 	VMAXPS       Z1, Z7, Z1
-	VMINPS       Z1, Z8, Z1
 	VMAXPS       Z2, Z7, Z2
-	VMINPS       Z2, Z8, Z2
 	VMAXPS       Z3, Z7, Z3
-	VMINPS       Z3, Z8, Z3
 	VMAXPS       Z4, Z7, Z4
-	VMINPS       Z4, Z8, Z4
 	VMAXPS       Z5, Z7, Z5
-	VMINPS       Z5, Z8, Z5
 	VMAXPS       Z6, Z7, Z6
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile7clipped
+	VMINPS       Z0, Z8, Z0
+	VMINPS       Z1, Z8, Z1
+	VMINPS       Z2, Z8, Z2
+	VMINPS       Z3, Z8, Z3
+	VMINPS       Z4, Z8, Z4
+	VMINPS       Z5, Z8, Z5
 	VMINPS       Z6, Z8, Z6
-	JMP          tile7store
+
+tile7clipped:
+	JMP tile7store
 
 tile7leaky:
 	VBROADCASTSS 160(BX), Z7
@@ -410,12 +414,16 @@ tile3block:
 	VBROADCASTSS 152(BX), Z3
 	VBROADCASTSS 156(BX), Z4
 	VMAXPS       Z0, Z3, Z0
-	VMINPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z3, Z1
-	VMINPS       Z1, Z4, Z1
 	VMAXPS       Z2, Z3, Z2
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile3clipped
+	VMINPS       Z0, Z4, Z0
+	VMINPS       Z1, Z4, Z1
 	VMINPS       Z2, Z4, Z2
-	JMP          tile3store
+
+tile3clipped:
+	JMP tile3store
 
 tile3leaky:
 	VBROADCASTSS 160(BX), Z3
@@ -545,8 +553,12 @@ tile1block:
 	VBROADCASTSS 152(BX), Z1
 	VBROADCASTSS 156(BX), Z2
 	VMAXPS       Z0, Z1, Z0
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile1clipped
 	VMINPS       Z0, Z2, Z0
-	JMP          tile1store
+
+tile1clipped:
+	JMP tile1store
 
 tile1leaky:
 	VBROADCASTSS 160(BX), Z1
@@ -874,20 +886,24 @@ tile7row:
 	VBROADCASTSS 152(BX), Z21
 	VBROADCASTSS 156(BX), Z22
 	VMAXPS       Z0, Z21, Z0
-	VMINPS       Z0, Z22, Z0
 	VMAXPS       Z1, Z21, Z1
-	VMINPS       Z1, Z22, Z1
 	VMAXPS       Z2, Z21, Z2
-	VMINPS       Z2, Z22, Z2
 	VMAXPS       Z3, Z21, Z3
-	VMINPS       Z3, Z22, Z3
 	VMAXPS       Z4, Z21, Z4
-	VMINPS       Z4, Z22, Z4
 	VMAXPS       Z5, Z21, Z5
-	VMINPS       Z5, Z22, Z5
 	VMAXPS       Z6, Z21, Z6
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile7left3clipped
+	VMINPS       Z0, Z22, Z0
+	VMINPS       Z1, Z22, Z1
+	VMINPS       Z2, Z22, Z2
+	VMINPS       Z3, Z22, Z3
+	VMINPS       Z4, Z22, Z4
+	VMINPS       Z5, Z22, Z5
 	VMINPS       Z6, Z22, Z6
-	JMP          tile7left3store
+
+tile7left3clipped:
+	JMP tile7left3store
 
 tile7left3leaky:
 	VBROADCASTSS 160(BX), Z21
@@ -997,20 +1013,24 @@ tile7end2:
 	VBROADCASTSS 152(BX), Z21
 	VBROADCASTSS 156(BX), Z22
 	VMAXPS       Z0, Z21, Z0
-	VMINPS       Z0, Z22, Z0
 	VMAXPS       Z1, Z21, Z1
-	VMINPS       Z1, Z22, Z1
 	VMAXPS       Z2, Z21, Z2
-	VMINPS       Z2, Z22, Z2
 	VMAXPS       Z3, Z21, Z3
-	VMINPS       Z3, Z22, Z3
 	VMAXPS       Z4, Z21, Z4
-	VMINPS       Z4, Z22, Z4
 	VMAXPS       Z5, Z21, Z5
-	VMINPS       Z5, Z22, Z5
 	VMAXPS       Z6, Z21, Z6
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile7left2clipped
+	VMINPS       Z0, Z22, Z0
+	VMINPS       Z1, Z22, Z1
+	VMINPS       Z2, Z22, Z2
+	VMINPS       Z3, Z22, Z3
+	VMINPS       Z4, Z22, Z4
+	VMINPS       Z5, Z22, Z5
 	VMINPS       Z6, Z22, Z6
-	JMP          tile7left2store
+
+tile7left2clipped:
+	JMP tile7left2store
 
 tile7left2leaky:
 	VBROADCASTSS 160(BX), Z21
@@ -1089,20 +1109,24 @@ tile7end1:
 	VBROADCASTSS 152(BX), Z21
 	VBROADCASTSS 156(BX), Z22
 	VMAXPS       Z0, Z21, Z0
-	VMINPS       Z0, Z22, Z0
 	VMAXPS       Z1, Z21, Z1
-	VMINPS       Z1, Z22, Z1
 	VMAXPS       Z2, Z21, Z2
-	VMINPS       Z2, Z22, Z2
 	VMAXPS       Z3, Z21, Z3
-	VMINPS       Z3, Z22, Z3
 	VMAXPS       Z4, Z21, Z4
-	VMINPS       Z4, Z22, Z4
 	VMAXPS       Z5, Z21, Z5
-	VMINPS       Z5, Z22, Z5
 	VMAXPS       Z6, Z21, Z6
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile7left1clipped
+	VMINPS       Z0, Z22, Z0
+	VMINPS       Z1, Z22, Z1
+	VMINPS       Z2, Z22, Z2
+	VMINPS       Z3, Z22, Z3
+	VMINPS       Z4, Z22, Z4
+	VMINPS       Z5, Z22, Z5
 	VMINPS       Z6, Z22, Z6
-	JMP          tile7left1store
+
+tile7left1clipped:
+	JMP tile7left1store
 
 tile7left1leaky:
 	VBROADCASTSS 160(BX), Z21
@@ -1296,12 +1320,16 @@ tile3row:
 	VBROADCASTSS 152(BX), Z9
 	VBROADCASTSS 156(BX), Z10
 	VMAXPS       Z0, Z9, Z0
-	VMINPS       Z0, Z10, Z0
 	VMAXPS       Z1, Z9, Z1
-	VMINPS       Z1, Z10, Z1
 	VMAXPS       Z2, Z9, Z2
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile3left3clipped
+	VMINPS       Z0, Z10, Z0
+	VMINPS       Z1, Z10, Z1
 	VMINPS       Z2, Z10, Z2
-	JMP          tile3left3store
+
+tile3left3clipped:
+	JMP tile3left3store
 
 tile3left3leaky:
 	VBROADCASTSS 160(BX), Z9
@@ -1363,12 +1391,16 @@ tile3end2:
 	VBROADCASTSS 152(BX), Z9
 	VBROADCASTSS 156(BX), Z10
 	VMAXPS       Z0, Z9, Z0
-	VMINPS       Z0, Z10, Z0
 	VMAXPS       Z1, Z9, Z1
-	VMINPS       Z1, Z10, Z1
 	VMAXPS       Z2, Z9, Z2
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile3left2clipped
+	VMINPS       Z0, Z10, Z0
+	VMINPS       Z1, Z10, Z1
 	VMINPS       Z2, Z10, Z2
-	JMP          tile3left2store
+
+tile3left2clipped:
+	JMP tile3left2store
 
 tile3left2leaky:
 	VBROADCASTSS 160(BX), Z9
@@ -1415,12 +1447,16 @@ tile3end1:
 	VBROADCASTSS 152(BX), Z9
 	VBROADCASTSS 156(BX), Z10
 	VMAXPS       Z0, Z9, Z0
-	VMINPS       Z0, Z10, Z0
 	VMAXPS       Z1, Z9, Z1
-	VMINPS       Z1, Z10, Z1
 	VMAXPS       Z2, Z9, Z2
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile3left1clipped
+	VMINPS       Z0, Z10, Z0
+	VMINPS       Z1, Z10, Z1
 	VMINPS       Z2, Z10, Z2
-	JMP          tile3left1store
+
+tile3left1clipped:
+	JMP tile3left1store
 
 tile3left1leaky:
 	VBROADCASTSS 160(BX), Z9
@@ -1548,8 +1584,12 @@ tile1row:
 	VBROADCASTSS 152(BX), Z3
 	VBROADCASTSS 156(BX), Z4
 	VMAXPS       Z0, Z3, Z0
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile1left3clipped
 	VMINPS       Z0, Z4, Z0
-	JMP          tile1left3store
+
+tile1left3clipped:
+	JMP tile1left3store
 
 tile1left3leaky:
 	VBROADCASTSS 160(BX), Z3
@@ -1587,8 +1627,12 @@ tile1end2:
 	VBROADCASTSS 152(BX), Z3
 	VBROADCASTSS 156(BX), Z4
 	VMAXPS       Z0, Z3, Z0
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile1left2clipped
 	VMINPS       Z0, Z4, Z0
-	JMP          tile1left2store
+
+tile1left2clipped:
+	JMP tile1left2store
 
 tile1left2leaky:
 	VBROADCASTSS 160(BX), Z3
@@ -1619,8 +1663,12 @@ tile1end1:
 	VBROADCASTSS 152(BX), Z3
 	VBROADCASTSS 156(BX), Z4
 	VMAXPS       Z0, Z3, Z0
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile1left1clipped
 	VMINPS       Z0, Z4, Z0
-	JMP          tile1left1store
+
+tile1left1clipped:
+	JMP tile1left1store
 
 tile1left1leaky:
 	VBROADCASTSS 160(BX), Z3
@@ -1867,20 +1915,24 @@ tile7block:
 	VBROADCASTSS 152(BX), Z7
 	VBROADCASTSS 156(BX), Z8
 	VMAXPS       Z0, Z7, Z0
-	VMINPS       Z0, Z8, Z0
 	VMAXPS       Z1, Z7, Z1
-	VMINPS       Z1, Z8, Z1
 	VMAXPS       Z2, Z7, Z2
-	VMINPS       Z2, Z8, Z2
 	VMAXPS       Z3, Z7, Z3
-	VMINPS       Z3, Z8, Z3
 	VMAXPS       Z4, Z7, Z4
-	VMINPS       Z4, Z8, Z4
 	VMAXPS       Z5, Z7, Z5
-	VMINPS       Z5, Z8, Z5
 	VMAXPS       Z6, Z7, Z6
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile7clipped
+	VMINPS       Z0, Z8, Z0
+	VMINPS       Z1, Z8, Z1
+	VMINPS       Z2, Z8, Z2
+	VMINPS       Z3, Z8, Z3
+	VMINPS       Z4, Z8, Z4
+	VMINPS       Z5, Z8, Z5
 	VMINPS       Z6, Z8, Z6
-	JMP          tile7store
+
+tile7clipped:
+	JMP tile7store
 
 tile7leaky:
 	VBROADCASTSS 160(BX), Z7
@@ -2051,12 +2103,16 @@ tile3block:
 	VBROADCASTSS 152(BX), Z3
 	VBROADCASTSS 156(BX), Z4
 	VMAXPS       Z0, Z3, Z0
-	VMINPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z3, Z1
-	VMINPS       Z1, Z4, Z1
 	VMAXPS       Z2, Z3, Z2
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile3clipped
+	VMINPS       Z0, Z4, Z0
+	VMINPS       Z1, Z4, Z1
 	VMINPS       Z2, Z4, Z2
-	JMP          tile3store
+
+tile3clipped:
+	JMP tile3store
 
 tile3leaky:
 	VBROADCASTSS 160(BX), Z3
@@ -2187,8 +2243,12 @@ tile1block:
 	VBROADCASTSS 152(BX), Z1
 	VBROADCASTSS 156(BX), Z2
 	VMAXPS       Z0, Z1, Z0
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile1clipped
 	VMINPS       Z0, Z2, Z0
-	JMP          tile1store
+
+tile1clipped:
+	JMP tile1store
 
 tile1leaky:
 	VBROADCASTSS 160(BX), Z1
@@ -2482,20 +2542,24 @@ tile7row:
 	VBROADCASTSS 152(BX), Z14
 	VBROADCASTSS 156(BX), Z15
 	VMAXPS       Z0, Z14, Z0
-	VMINPS       Z0, Z15, Z0
 	VMAXPS       Z1, Z14, Z1
-	VMINPS       Z1, Z15, Z1
 	VMAXPS       Z2, Z14, Z2
-	VMINPS       Z2, Z15, Z2
 	VMAXPS       Z3, Z14, Z3
-	VMINPS       Z3, Z15, Z3
 	VMAXPS       Z4, Z14, Z4
-	VMINPS       Z4, Z15, Z4
 	VMAXPS       Z5, Z14, Z5
-	VMINPS       Z5, Z15, Z5
 	VMAXPS       Z6, Z14, Z6
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile7left2clipped
+	VMINPS       Z0, Z15, Z0
+	VMINPS       Z1, Z15, Z1
+	VMINPS       Z2, Z15, Z2
+	VMINPS       Z3, Z15, Z3
+	VMINPS       Z4, Z15, Z4
+	VMINPS       Z5, Z15, Z5
 	VMINPS       Z6, Z15, Z6
-	JMP          tile7left2store
+
+tile7left2clipped:
+	JMP tile7left2store
 
 tile7left2leaky:
 	VBROADCASTSS 160(BX), Z14
@@ -2624,20 +2688,24 @@ tile7end1:
 	VBROADCASTSS 152(BX), Z14
 	VBROADCASTSS 156(BX), Z15
 	VMAXPS       Z0, Z14, Z0
-	VMINPS       Z0, Z15, Z0
 	VMAXPS       Z1, Z14, Z1
-	VMINPS       Z1, Z15, Z1
 	VMAXPS       Z2, Z14, Z2
-	VMINPS       Z2, Z15, Z2
 	VMAXPS       Z3, Z14, Z3
-	VMINPS       Z3, Z15, Z3
 	VMAXPS       Z4, Z14, Z4
-	VMINPS       Z4, Z15, Z4
 	VMAXPS       Z5, Z14, Z5
-	VMINPS       Z5, Z15, Z5
 	VMAXPS       Z6, Z14, Z6
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile7left1clipped
+	VMINPS       Z0, Z15, Z0
+	VMINPS       Z1, Z15, Z1
+	VMINPS       Z2, Z15, Z2
+	VMINPS       Z3, Z15, Z3
+	VMINPS       Z4, Z15, Z4
+	VMINPS       Z5, Z15, Z5
 	VMINPS       Z6, Z15, Z6
-	JMP          tile7left1store
+
+tile7left1clipped:
+	JMP tile7left1store
 
 tile7left1leaky:
 	VBROADCASTSS 160(BX), Z14
@@ -2818,12 +2886,16 @@ tile3row:
 	VBROADCASTSS 152(BX), Z6
 	VBROADCASTSS 156(BX), Z7
 	VMAXPS       Z0, Z6, Z0
-	VMINPS       Z0, Z7, Z0
 	VMAXPS       Z1, Z6, Z1
-	VMINPS       Z1, Z7, Z1
 	VMAXPS       Z2, Z6, Z2
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile3left2clipped
+	VMINPS       Z0, Z7, Z0
+	VMINPS       Z1, Z7, Z1
 	VMINPS       Z2, Z7, Z2
-	JMP          tile3left2store
+
+tile3left2clipped:
+	JMP tile3left2store
 
 tile3left2leaky:
 	VBROADCASTSS 160(BX), Z6
@@ -2894,12 +2966,16 @@ tile3end1:
 	VBROADCASTSS 152(BX), Z6
 	VBROADCASTSS 156(BX), Z7
 	VMAXPS       Z0, Z6, Z0
-	VMINPS       Z0, Z7, Z0
 	VMAXPS       Z1, Z6, Z1
-	VMINPS       Z1, Z7, Z1
 	VMAXPS       Z2, Z6, Z2
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile3left1clipped
+	VMINPS       Z0, Z7, Z0
+	VMINPS       Z1, Z7, Z1
 	VMINPS       Z2, Z7, Z2
-	JMP          tile3left1store
+
+tile3left1clipped:
+	JMP tile3left1store
 
 tile3left1leaky:
 	VBROADCASTSS 160(BX), Z6
@@ -3020,8 +3096,12 @@ tile1row:
 	VBROADCASTSS 152(BX), Z2
 	VBROADCASTSS 156(BX), Z3
 	VMAXPS       Z0, Z2, Z0
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile1left2clipped
 	VMINPS       Z0, Z3, Z0
-	JMP          tile1left2store
+
+tile1left2clipped:
+	JMP tile1left2store
 
 tile1left2leaky:
 	VBROADCASTSS 160(BX), Z2
@@ -3064,8 +3144,12 @@ tile1end1:
 	VBROADCASTSS 152(BX), Z2
 	VBROADCASTSS 156(BX), Z3
 	VMAXPS       Z0, Z2, Z0
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile1left1clipped
 	VMINPS       Z0, Z3, Z0
-	JMP          tile1left1store
+
+tile1left1clipped:
+	JMP tile1left1store
 
 tile1left1leaky:
 	VBROADCASTSS 160(BX), Z2
@@ -3552,20 +3636,24 @@ tile7block:
 	VBROADCASTSS 152(BX), Z7
 	VBROADCASTSS 156(BX), Z8
 	VMAXPS       Z0, Z7, Z0
-	VMINPS       Z0, Z8, Z0
 	VMAXPS       Z1, Z7, Z1
-	VMINPS       Z1, Z8, Z1
 	VMAXPS       Z2, Z7, Z2
-	VMINPS       Z2, Z8, Z2
 	VMAXPS       Z3, Z7, Z3
-	VMINPS       Z3, Z8, Z3
 	VMAXPS       Z4, Z7, Z4
-	VMINPS       Z4, Z8, Z4
 	VMAXPS       Z5, Z7, Z5
-	VMINPS       Z5, Z8, Z5
 	VMAXPS       Z6, Z7, Z6
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile7clipped
+	VMINPS       Z0, Z8, Z0
+	VMINPS       Z1, Z8, Z1
+	VMINPS       Z2, Z8, Z2
+	VMINPS       Z3, Z8, Z3
+	VMINPS       Z4, Z8, Z4
+	VMINPS       Z5, Z8, Z5
 	VMINPS       Z6, Z8, Z6
-	JMP          tile7store
+
+tile7clipped:
+	JMP tile7store
 
 tile7leaky:
 	VBROADCASTSS 160(BX), Z7
@@ -3900,12 +3988,16 @@ tile3block:
 	VBROADCASTSS 152(BX), Z3
 	VBROADCASTSS 156(BX), Z4
 	VMAXPS       Z0, Z3, Z0
-	VMINPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z3, Z1
-	VMINPS       Z1, Z4, Z1
 	VMAXPS       Z2, Z3, Z2
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile3clipped
+	VMINPS       Z0, Z4, Z0
+	VMINPS       Z1, Z4, Z1
 	VMINPS       Z2, Z4, Z2
-	JMP          tile3store
+
+tile3clipped:
+	JMP tile3store
 
 tile3leaky:
 	VBROADCASTSS 160(BX), Z3
@@ -4149,8 +4241,12 @@ tile1block:
 	VBROADCASTSS 152(BX), Z1
 	VBROADCASTSS 156(BX), Z2
 	VMAXPS       Z0, Z1, Z0
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile1clipped
 	VMINPS       Z0, Z2, Z0
-	JMP          tile1store
+
+tile1clipped:
+	JMP tile1store
 
 tile1leaky:
 	VBROADCASTSS 160(BX), Z1
@@ -4659,20 +4755,24 @@ tile7block:
 	VBROADCASTSS 152(BX), Z7
 	VBROADCASTSS 156(BX), Z8
 	VMAXPS       Z0, Z7, Z0
-	VMINPS       Z0, Z8, Z0
 	VMAXPS       Z1, Z7, Z1
-	VMINPS       Z1, Z8, Z1
 	VMAXPS       Z2, Z7, Z2
-	VMINPS       Z2, Z8, Z2
 	VMAXPS       Z3, Z7, Z3
-	VMINPS       Z3, Z8, Z3
 	VMAXPS       Z4, Z7, Z4
-	VMINPS       Z4, Z8, Z4
 	VMAXPS       Z5, Z7, Z5
-	VMINPS       Z5, Z8, Z5
 	VMAXPS       Z6, Z7, Z6
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile7clipped
+	VMINPS       Z0, Z8, Z0
+	VMINPS       Z1, Z8, Z1
+	VMINPS       Z2, Z8, Z2
+	VMINPS       Z3, Z8, Z3
+	VMINPS       Z4, Z8, Z4
+	VMINPS       Z5, Z8, Z5
 	VMINPS       Z6, Z8, Z6
-	JMP          tile7store
+
+tile7clipped:
+	JMP tile7store
 
 tile7leaky:
 	VBROADCASTSS 160(BX), Z7
@@ -5013,12 +5113,16 @@ tile3block:
 	VBROADCASTSS 152(BX), Z3
 	VBROADCASTSS 156(BX), Z4
 	VMAXPS       Z0, Z3, Z0
-	VMINPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z3, Z1
-	VMINPS       Z1, Z4, Z1
 	VMAXPS       Z2, Z3, Z2
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile3clipped
+	VMINPS       Z0, Z4, Z0
+	VMINPS       Z1, Z4, Z1
 	VMINPS       Z2, Z4, Z2
-	JMP          tile3store
+
+tile3clipped:
+	JMP tile3store
 
 tile3leaky:
 	VBROADCASTSS 160(BX), Z3
@@ -5263,8 +5367,12 @@ tile1block:
 	VBROADCASTSS 152(BX), Z1
 	VBROADCASTSS 156(BX), Z2
 	VMAXPS       Z0, Z1, Z0
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile1clipped
 	VMINPS       Z0, Z2, Z0
-	JMP          tile1store
+
+tile1clipped:
+	JMP tile1store
 
 tile1leaky:
 	VBROADCASTSS 160(BX), Z1
@@ -6116,20 +6224,24 @@ tile7block:
 	VBROADCASTSS 152(BX), Z7
 	VBROADCASTSS 156(BX), Z8
 	VMAXPS       Z0, Z7, Z0
-	VMINPS       Z0, Z8, Z0
 	VMAXPS       Z1, Z7, Z1
-	VMINPS       Z1, Z8, Z1
 	VMAXPS       Z2, Z7, Z2
-	VMINPS       Z2, Z8, Z2
 	VMAXPS       Z3, Z7, Z3
-	VMINPS       Z3, Z8, Z3
 	VMAXPS       Z4, Z7, Z4
-	VMINPS       Z4, Z8, Z4
 	VMAXPS       Z5, Z7, Z5
-	VMINPS       Z5, Z8, Z5
 	VMAXPS       Z6, Z7, Z6
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile7clipped
+	VMINPS       Z0, Z8, Z0
+	VMINPS       Z1, Z8, Z1
+	VMINPS       Z2, Z8, Z2
+	VMINPS       Z3, Z8, Z3
+	VMINPS       Z4, Z8, Z4
+	VMINPS       Z5, Z8, Z5
 	VMINPS       Z6, Z8, Z6
-	JMP          tile7store
+
+tile7clipped:
+	JMP tile7store
 
 tile7leaky:
 	VBROADCASTSS 160(BX), Z7
@@ -6720,12 +6832,16 @@ tile3block:
 	VBROADCASTSS 152(BX), Z3
 	VBROADCASTSS 156(BX), Z4
 	VMAXPS       Z0, Z3, Z0
-	VMINPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z3, Z1
-	VMINPS       Z1, Z4, Z1
 	VMAXPS       Z2, Z3, Z2
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile3clipped
+	VMINPS       Z0, Z4, Z0
+	VMINPS       Z1, Z4, Z1
 	VMINPS       Z2, Z4, Z2
-	JMP          tile3store
+
+tile3clipped:
+	JMP tile3store
 
 tile3leaky:
 	VBROADCASTSS 160(BX), Z3
@@ -7146,8 +7262,12 @@ tile1block:
 	VBROADCASTSS 152(BX), Z1
 	VBROADCASTSS 156(BX), Z2
 	VMAXPS       Z0, Z1, Z0
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile1clipped
 	VMINPS       Z0, Z2, Z0
-	JMP          tile1store
+
+tile1clipped:
+	JMP tile1store
 
 tile1leaky:
 	VBROADCASTSS 160(BX), Z1
@@ -7258,14 +7378,18 @@ tile4col:
 	VBROADCASTSS 152(BX), Z4
 	VBROADCASTSS 156(BX), Z5
 	VMAXPS       Z0, Z4, Z0
-	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
-	VMINPS       Z1, Z5, Z1
 	VMAXPS       Z2, Z4, Z2
-	VMINPS       Z2, Z5, Z2
 	VMAXPS       Z3, Z4, Z3
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile4clipped
+	VMINPS       Z0, Z5, Z0
+	VMINPS       Z1, Z5, Z1
+	VMINPS       Z2, Z5, Z2
 	VMINPS       Z3, Z5, Z3
-	JMP          tile4store
+
+tile4clipped:
+	JMP tile4store
 
 tile4leaky:
 	VBROADCASTSS 160(BX), Z4
@@ -7325,8 +7449,12 @@ tile1col:
 	VBROADCASTSS 152(BX), Z1
 	VBROADCASTSS 156(BX), Z2
 	VMAXPS       Z0, Z1, Z0
+	CMPL         156(BX), $0x7f800000
+	JEQ          tile1clipped
 	VMINPS       Z0, Z2, Z0
-	JMP          tile1store
+
+tile1clipped:
+	JMP tile1store
 
 tile1leaky:
 	VBROADCASTSS 160(BX), Z1

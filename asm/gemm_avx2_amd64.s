@@ -424,30 +424,34 @@ tile6x16act:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
-	VMINPS       Y8, Y1, Y8
 	VMAXPS       Y9, Y0, Y9
-	VMINPS       Y9, Y1, Y9
 	VMAXPS       Y10, Y0, Y10
-	VMINPS       Y10, Y1, Y10
 	VMAXPS       Y11, Y0, Y11
-	VMINPS       Y11, Y1, Y11
 	VMAXPS       Y12, Y0, Y12
-	VMINPS       Y12, Y1, Y12
 	VMAXPS       Y13, Y0, Y13
-	VMINPS       Y13, Y1, Y13
 	VMAXPS       Y14, Y0, Y14
-	VMINPS       Y14, Y1, Y14
 	VMAXPS       Y15, Y0, Y15
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile6x16clipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
+	VMINPS       Y8, Y1, Y8
+	VMINPS       Y9, Y1, Y9
+	VMINPS       Y10, Y1, Y10
+	VMINPS       Y11, Y1, Y11
+	VMINPS       Y12, Y1, Y12
+	VMINPS       Y13, Y1, Y13
+	VMINPS       Y14, Y1, Y14
 	VMINPS       Y15, Y1, Y15
-	JMP          tile6x16store
+
+tile6x16clipped:
+	JMP tile6x16store
 
 tile6x16leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -787,26 +791,30 @@ tile5x16act:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
-	VMINPS       Y8, Y1, Y8
 	VMAXPS       Y9, Y0, Y9
-	VMINPS       Y9, Y1, Y9
 	VMAXPS       Y10, Y0, Y10
-	VMINPS       Y10, Y1, Y10
 	VMAXPS       Y11, Y0, Y11
-	VMINPS       Y11, Y1, Y11
 	VMAXPS       Y12, Y0, Y12
-	VMINPS       Y12, Y1, Y12
 	VMAXPS       Y13, Y0, Y13
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile5x16clipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
+	VMINPS       Y8, Y1, Y8
+	VMINPS       Y9, Y1, Y9
+	VMINPS       Y10, Y1, Y10
+	VMINPS       Y11, Y1, Y11
+	VMINPS       Y12, Y1, Y12
 	VMINPS       Y13, Y1, Y13
-	JMP          tile5x16store
+
+tile5x16clipped:
+	JMP tile5x16store
 
 tile5x16leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -1101,22 +1109,26 @@ tile4x16act:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
-	VMINPS       Y8, Y1, Y8
 	VMAXPS       Y9, Y0, Y9
-	VMINPS       Y9, Y1, Y9
 	VMAXPS       Y10, Y0, Y10
-	VMINPS       Y10, Y1, Y10
 	VMAXPS       Y11, Y0, Y11
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile4x16clipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
+	VMINPS       Y8, Y1, Y8
+	VMINPS       Y9, Y1, Y9
+	VMINPS       Y10, Y1, Y10
 	VMINPS       Y11, Y1, Y11
-	JMP          tile4x16store
+
+tile4x16clipped:
+	JMP tile4x16store
 
 tile4x16leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -1372,18 +1384,22 @@ tile3x16act:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
-	VMINPS       Y8, Y1, Y8
 	VMAXPS       Y9, Y0, Y9
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile3x16clipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
+	VMINPS       Y8, Y1, Y8
 	VMINPS       Y9, Y1, Y9
-	JMP          tile3x16store
+
+tile3x16clipped:
+	JMP tile3x16store
 
 tile3x16leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -1600,14 +1616,18 @@ tile2x16act:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile2x16clipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
 	VMINPS       Y7, Y1, Y7
-	JMP          tile2x16store
+
+tile2x16clipped:
+	JMP tile2x16store
 
 tile2x16leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -1785,10 +1805,14 @@ tile1x16act:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile1x16clipped
+	VMINPS       Y4, Y1, Y4
 	VMINPS       Y5, Y1, Y5
-	JMP          tile1x16store
+
+tile1x16clipped:
+	JMP tile1x16store
 
 tile1x16leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -2124,30 +2148,34 @@ tile6x16raggedact:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
-	VMINPS       Y8, Y1, Y8
 	VMAXPS       Y9, Y0, Y9
-	VMINPS       Y9, Y1, Y9
 	VMAXPS       Y10, Y0, Y10
-	VMINPS       Y10, Y1, Y10
 	VMAXPS       Y11, Y0, Y11
-	VMINPS       Y11, Y1, Y11
 	VMAXPS       Y12, Y0, Y12
-	VMINPS       Y12, Y1, Y12
 	VMAXPS       Y13, Y0, Y13
-	VMINPS       Y13, Y1, Y13
 	VMAXPS       Y14, Y0, Y14
-	VMINPS       Y14, Y1, Y14
 	VMAXPS       Y15, Y0, Y15
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile6x16raggedclipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
+	VMINPS       Y8, Y1, Y8
+	VMINPS       Y9, Y1, Y9
+	VMINPS       Y10, Y1, Y10
+	VMINPS       Y11, Y1, Y11
+	VMINPS       Y12, Y1, Y12
+	VMINPS       Y13, Y1, Y13
+	VMINPS       Y14, Y1, Y14
 	VMINPS       Y15, Y1, Y15
-	JMP          tile6x16raggedstore
+
+tile6x16raggedclipped:
+	JMP tile6x16raggedstore
 
 tile6x16raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -2512,26 +2540,30 @@ tile5x16raggedact:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
-	VMINPS       Y8, Y1, Y8
 	VMAXPS       Y9, Y0, Y9
-	VMINPS       Y9, Y1, Y9
 	VMAXPS       Y10, Y0, Y10
-	VMINPS       Y10, Y1, Y10
 	VMAXPS       Y11, Y0, Y11
-	VMINPS       Y11, Y1, Y11
 	VMAXPS       Y12, Y0, Y12
-	VMINPS       Y12, Y1, Y12
 	VMAXPS       Y13, Y0, Y13
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile5x16raggedclipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
+	VMINPS       Y8, Y1, Y8
+	VMINPS       Y9, Y1, Y9
+	VMINPS       Y10, Y1, Y10
+	VMINPS       Y11, Y1, Y11
+	VMINPS       Y12, Y1, Y12
 	VMINPS       Y13, Y1, Y13
-	JMP          tile5x16raggedstore
+
+tile5x16raggedclipped:
+	JMP tile5x16raggedstore
 
 tile5x16raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -2849,22 +2881,26 @@ tile4x16raggedact:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
-	VMINPS       Y8, Y1, Y8
 	VMAXPS       Y9, Y0, Y9
-	VMINPS       Y9, Y1, Y9
 	VMAXPS       Y10, Y0, Y10
-	VMINPS       Y10, Y1, Y10
 	VMAXPS       Y11, Y0, Y11
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile4x16raggedclipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
+	VMINPS       Y8, Y1, Y8
+	VMINPS       Y9, Y1, Y9
+	VMINPS       Y10, Y1, Y10
 	VMINPS       Y11, Y1, Y11
-	JMP          tile4x16raggedstore
+
+tile4x16raggedclipped:
+	JMP tile4x16raggedstore
 
 tile4x16raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -3141,18 +3177,22 @@ tile3x16raggedact:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
-	VMINPS       Y8, Y1, Y8
 	VMAXPS       Y9, Y0, Y9
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile3x16raggedclipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
+	VMINPS       Y8, Y1, Y8
 	VMINPS       Y9, Y1, Y9
-	JMP          tile3x16raggedstore
+
+tile3x16raggedclipped:
+	JMP tile3x16raggedstore
 
 tile3x16raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -3388,14 +3428,18 @@ tile2x16raggedact:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile2x16raggedclipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
 	VMINPS       Y7, Y1, Y7
-	JMP          tile2x16raggedstore
+
+tile2x16raggedclipped:
+	JMP tile2x16raggedstore
 
 tile2x16raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -3590,10 +3634,14 @@ tile1x16raggedact:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile1x16raggedclipped
+	VMINPS       Y4, Y1, Y4
 	VMINPS       Y5, Y1, Y5
-	JMP          tile1x16raggedstore
+
+tile1x16raggedclipped:
+	JMP tile1x16raggedstore
 
 tile1x16raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -3973,30 +4021,34 @@ tile12x8act:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
-	VMINPS       Y8, Y1, Y8
 	VMAXPS       Y9, Y0, Y9
-	VMINPS       Y9, Y1, Y9
 	VMAXPS       Y10, Y0, Y10
-	VMINPS       Y10, Y1, Y10
 	VMAXPS       Y11, Y0, Y11
-	VMINPS       Y11, Y1, Y11
 	VMAXPS       Y12, Y0, Y12
-	VMINPS       Y12, Y1, Y12
 	VMAXPS       Y13, Y0, Y13
-	VMINPS       Y13, Y1, Y13
 	VMAXPS       Y14, Y0, Y14
-	VMINPS       Y14, Y1, Y14
 	VMAXPS       Y15, Y0, Y15
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile12x8clipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
+	VMINPS       Y8, Y1, Y8
+	VMINPS       Y9, Y1, Y9
+	VMINPS       Y10, Y1, Y10
+	VMINPS       Y11, Y1, Y11
+	VMINPS       Y12, Y1, Y12
+	VMINPS       Y13, Y1, Y13
+	VMINPS       Y14, Y1, Y14
 	VMINPS       Y15, Y1, Y15
-	JMP          tile12x8store
+
+tile12x8clipped:
+	JMP tile12x8store
 
 tile12x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -4407,28 +4459,32 @@ tile11x8act:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
-	VMINPS       Y8, Y1, Y8
 	VMAXPS       Y9, Y0, Y9
-	VMINPS       Y9, Y1, Y9
 	VMAXPS       Y10, Y0, Y10
-	VMINPS       Y10, Y1, Y10
 	VMAXPS       Y11, Y0, Y11
-	VMINPS       Y11, Y1, Y11
 	VMAXPS       Y12, Y0, Y12
-	VMINPS       Y12, Y1, Y12
 	VMAXPS       Y13, Y0, Y13
-	VMINPS       Y13, Y1, Y13
 	VMAXPS       Y14, Y0, Y14
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile11x8clipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
+	VMINPS       Y8, Y1, Y8
+	VMINPS       Y9, Y1, Y9
+	VMINPS       Y10, Y1, Y10
+	VMINPS       Y11, Y1, Y11
+	VMINPS       Y12, Y1, Y12
+	VMINPS       Y13, Y1, Y13
 	VMINPS       Y14, Y1, Y14
-	JMP          tile11x8store
+
+tile11x8clipped:
+	JMP tile11x8store
 
 tile11x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -4824,26 +4880,30 @@ tile10x8act:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
-	VMINPS       Y8, Y1, Y8
 	VMAXPS       Y9, Y0, Y9
-	VMINPS       Y9, Y1, Y9
 	VMAXPS       Y10, Y0, Y10
-	VMINPS       Y10, Y1, Y10
 	VMAXPS       Y11, Y0, Y11
-	VMINPS       Y11, Y1, Y11
 	VMAXPS       Y12, Y0, Y12
-	VMINPS       Y12, Y1, Y12
 	VMAXPS       Y13, Y0, Y13
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile10x8clipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
+	VMINPS       Y8, Y1, Y8
+	VMINPS       Y9, Y1, Y9
+	VMINPS       Y10, Y1, Y10
+	VMINPS       Y11, Y1, Y11
+	VMINPS       Y12, Y1, Y12
 	VMINPS       Y13, Y1, Y13
-	JMP          tile10x8store
+
+tile10x8clipped:
+	JMP tile10x8store
 
 tile10x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -5207,24 +5267,28 @@ tile9x8act:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
-	VMINPS       Y8, Y1, Y8
 	VMAXPS       Y9, Y0, Y9
-	VMINPS       Y9, Y1, Y9
 	VMAXPS       Y10, Y0, Y10
-	VMINPS       Y10, Y1, Y10
 	VMAXPS       Y11, Y0, Y11
-	VMINPS       Y11, Y1, Y11
 	VMAXPS       Y12, Y0, Y12
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile9x8clipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
+	VMINPS       Y8, Y1, Y8
+	VMINPS       Y9, Y1, Y9
+	VMINPS       Y10, Y1, Y10
+	VMINPS       Y11, Y1, Y11
 	VMINPS       Y12, Y1, Y12
-	JMP          tile9x8store
+
+tile9x8clipped:
+	JMP tile9x8store
 
 tile9x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -5562,22 +5626,26 @@ tile8x8act:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
-	VMINPS       Y8, Y1, Y8
 	VMAXPS       Y9, Y0, Y9
-	VMINPS       Y9, Y1, Y9
 	VMAXPS       Y10, Y0, Y10
-	VMINPS       Y10, Y1, Y10
 	VMAXPS       Y11, Y0, Y11
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile8x8clipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
+	VMINPS       Y8, Y1, Y8
+	VMINPS       Y9, Y1, Y9
+	VMINPS       Y10, Y1, Y10
 	VMINPS       Y11, Y1, Y11
-	JMP          tile8x8store
+
+tile8x8clipped:
+	JMP tile8x8store
 
 tile8x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -5889,20 +5957,24 @@ tile7x8act:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
-	VMINPS       Y8, Y1, Y8
 	VMAXPS       Y9, Y0, Y9
-	VMINPS       Y9, Y1, Y9
 	VMAXPS       Y10, Y0, Y10
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile7x8clipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
+	VMINPS       Y8, Y1, Y8
+	VMINPS       Y9, Y1, Y9
 	VMINPS       Y10, Y1, Y10
-	JMP          tile7x8store
+
+tile7x8clipped:
+	JMP tile7x8store
 
 tile7x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -6183,18 +6255,22 @@ tile6x8act:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
-	VMINPS       Y8, Y1, Y8
 	VMAXPS       Y9, Y0, Y9
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile6x8clipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
+	VMINPS       Y8, Y1, Y8
 	VMINPS       Y9, Y1, Y9
-	JMP          tile6x8store
+
+tile6x8clipped:
+	JMP tile6x8store
 
 tile6x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -6460,16 +6536,20 @@ tile5x8act:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile5x8clipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
 	VMINPS       Y8, Y1, Y8
-	JMP          tile5x8store
+
+tile5x8clipped:
+	JMP tile5x8store
 
 tile5x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -6703,14 +6783,18 @@ tile4x8act:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile4x8clipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
 	VMINPS       Y7, Y1, Y7
-	JMP          tile4x8store
+
+tile4x8clipped:
+	JMP tile4x8store
 
 tile4x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -6918,12 +7002,16 @@ tile3x8act:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile3x8clipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
 	VMINPS       Y6, Y1, Y6
-	JMP          tile3x8store
+
+tile3x8clipped:
+	JMP tile3x8store
 
 tile3x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -7105,10 +7193,14 @@ tile2x8act:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile2x8clipped
+	VMINPS       Y4, Y1, Y4
 	VMINPS       Y5, Y1, Y5
-	JMP          tile2x8store
+
+tile2x8clipped:
+	JMP tile2x8store
 
 tile2x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -7264,8 +7356,12 @@ tile1x8act:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile1x8clipped
 	VMINPS       Y4, Y1, Y4
-	JMP          tile1x8store
+
+tile1x8clipped:
+	JMP tile1x8store
 
 tile1x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -7658,30 +7754,34 @@ tile12x8raggedact:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
-	VMINPS       Y8, Y1, Y8
 	VMAXPS       Y9, Y0, Y9
-	VMINPS       Y9, Y1, Y9
 	VMAXPS       Y10, Y0, Y10
-	VMINPS       Y10, Y1, Y10
 	VMAXPS       Y11, Y0, Y11
-	VMINPS       Y11, Y1, Y11
 	VMAXPS       Y12, Y0, Y12
-	VMINPS       Y12, Y1, Y12
 	VMAXPS       Y13, Y0, Y13
-	VMINPS       Y13, Y1, Y13
 	VMAXPS       Y14, Y0, Y14
-	VMINPS       Y14, Y1, Y14
 	VMAXPS       Y15, Y0, Y15
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile12x8raggedclipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
+	VMINPS       Y8, Y1, Y8
+	VMINPS       Y9, Y1, Y9
+	VMINPS       Y10, Y1, Y10
+	VMINPS       Y11, Y1, Y11
+	VMINPS       Y12, Y1, Y12
+	VMINPS       Y13, Y1, Y13
+	VMINPS       Y14, Y1, Y14
 	VMINPS       Y15, Y1, Y15
-	JMP          tile12x8raggedstore
+
+tile12x8raggedclipped:
+	JMP tile12x8raggedstore
 
 tile12x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -8118,28 +8218,32 @@ tile11x8raggedact:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
-	VMINPS       Y8, Y1, Y8
 	VMAXPS       Y9, Y0, Y9
-	VMINPS       Y9, Y1, Y9
 	VMAXPS       Y10, Y0, Y10
-	VMINPS       Y10, Y1, Y10
 	VMAXPS       Y11, Y0, Y11
-	VMINPS       Y11, Y1, Y11
 	VMAXPS       Y12, Y0, Y12
-	VMINPS       Y12, Y1, Y12
 	VMAXPS       Y13, Y0, Y13
-	VMINPS       Y13, Y1, Y13
 	VMAXPS       Y14, Y0, Y14
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile11x8raggedclipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
+	VMINPS       Y8, Y1, Y8
+	VMINPS       Y9, Y1, Y9
+	VMINPS       Y10, Y1, Y10
+	VMINPS       Y11, Y1, Y11
+	VMINPS       Y12, Y1, Y12
+	VMINPS       Y13, Y1, Y13
 	VMINPS       Y14, Y1, Y14
-	JMP          tile11x8raggedstore
+
+tile11x8raggedclipped:
+	JMP tile11x8raggedstore
 
 tile11x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -8560,26 +8664,30 @@ tile10x8raggedact:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
-	VMINPS       Y8, Y1, Y8
 	VMAXPS       Y9, Y0, Y9
-	VMINPS       Y9, Y1, Y9
 	VMAXPS       Y10, Y0, Y10
-	VMINPS       Y10, Y1, Y10
 	VMAXPS       Y11, Y0, Y11
-	VMINPS       Y11, Y1, Y11
 	VMAXPS       Y12, Y0, Y12
-	VMINPS       Y12, Y1, Y12
 	VMAXPS       Y13, Y0, Y13
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile10x8raggedclipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
+	VMINPS       Y8, Y1, Y8
+	VMINPS       Y9, Y1, Y9
+	VMINPS       Y10, Y1, Y10
+	VMINPS       Y11, Y1, Y11
+	VMINPS       Y12, Y1, Y12
 	VMINPS       Y13, Y1, Y13
-	JMP          tile10x8raggedstore
+
+tile10x8raggedclipped:
+	JMP tile10x8raggedstore
 
 tile10x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -8967,24 +9075,28 @@ tile9x8raggedact:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
-	VMINPS       Y8, Y1, Y8
 	VMAXPS       Y9, Y0, Y9
-	VMINPS       Y9, Y1, Y9
 	VMAXPS       Y10, Y0, Y10
-	VMINPS       Y10, Y1, Y10
 	VMAXPS       Y11, Y0, Y11
-	VMINPS       Y11, Y1, Y11
 	VMAXPS       Y12, Y0, Y12
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile9x8raggedclipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
+	VMINPS       Y8, Y1, Y8
+	VMINPS       Y9, Y1, Y9
+	VMINPS       Y10, Y1, Y10
+	VMINPS       Y11, Y1, Y11
 	VMINPS       Y12, Y1, Y12
-	JMP          tile9x8raggedstore
+
+tile9x8raggedclipped:
+	JMP tile9x8raggedstore
 
 tile9x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -9345,22 +9457,26 @@ tile8x8raggedact:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
-	VMINPS       Y8, Y1, Y8
 	VMAXPS       Y9, Y0, Y9
-	VMINPS       Y9, Y1, Y9
 	VMAXPS       Y10, Y0, Y10
-	VMINPS       Y10, Y1, Y10
 	VMAXPS       Y11, Y0, Y11
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile8x8raggedclipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
+	VMINPS       Y8, Y1, Y8
+	VMINPS       Y9, Y1, Y9
+	VMINPS       Y10, Y1, Y10
 	VMINPS       Y11, Y1, Y11
-	JMP          tile8x8raggedstore
+
+tile8x8raggedclipped:
+	JMP tile8x8raggedstore
 
 tile8x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -9694,20 +9810,24 @@ tile7x8raggedact:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
-	VMINPS       Y8, Y1, Y8
 	VMAXPS       Y9, Y0, Y9
-	VMINPS       Y9, Y1, Y9
 	VMAXPS       Y10, Y0, Y10
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile7x8raggedclipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
+	VMINPS       Y8, Y1, Y8
+	VMINPS       Y9, Y1, Y9
 	VMINPS       Y10, Y1, Y10
-	JMP          tile7x8raggedstore
+
+tile7x8raggedclipped:
+	JMP tile7x8raggedstore
 
 tile7x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -10009,18 +10129,22 @@ tile6x8raggedact:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
-	VMINPS       Y8, Y1, Y8
 	VMAXPS       Y9, Y0, Y9
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile6x8raggedclipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
+	VMINPS       Y8, Y1, Y8
 	VMINPS       Y9, Y1, Y9
-	JMP          tile6x8raggedstore
+
+tile6x8raggedclipped:
+	JMP tile6x8raggedstore
 
 tile6x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -10306,16 +10430,20 @@ tile5x8raggedact:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
-	VMINPS       Y7, Y1, Y7
 	VMAXPS       Y8, Y0, Y8
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile5x8raggedclipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
+	VMINPS       Y7, Y1, Y7
 	VMINPS       Y8, Y1, Y8
-	JMP          tile5x8raggedstore
+
+tile5x8raggedclipped:
+	JMP tile5x8raggedstore
 
 tile5x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -10568,14 +10696,18 @@ tile4x8raggedact:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
-	VMINPS       Y6, Y1, Y6
 	VMAXPS       Y7, Y0, Y7
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile4x8raggedclipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
+	VMINPS       Y6, Y1, Y6
 	VMINPS       Y7, Y1, Y7
-	JMP          tile4x8raggedstore
+
+tile4x8raggedclipped:
+	JMP tile4x8raggedstore
 
 tile4x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -10801,12 +10933,16 @@ tile3x8raggedact:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
-	VMINPS       Y5, Y1, Y5
 	VMAXPS       Y6, Y0, Y6
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile3x8raggedclipped
+	VMINPS       Y4, Y1, Y4
+	VMINPS       Y5, Y1, Y5
 	VMINPS       Y6, Y1, Y6
-	JMP          tile3x8raggedstore
+
+tile3x8raggedclipped:
+	JMP tile3x8raggedstore
 
 tile3x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -11005,10 +11141,14 @@ tile2x8raggedact:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
-	VMINPS       Y4, Y1, Y4
 	VMAXPS       Y5, Y0, Y5
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile2x8raggedclipped
+	VMINPS       Y4, Y1, Y4
 	VMINPS       Y5, Y1, Y5
-	JMP          tile2x8raggedstore
+
+tile2x8raggedclipped:
+	JMP tile2x8raggedstore
 
 tile2x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -11180,8 +11320,12 @@ tile1x8raggedact:
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
 	VMAXPS       Y4, Y0, Y4
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile1x8raggedclipped
 	VMINPS       Y4, Y1, Y4
-	JMP          tile1x8raggedstore
+
+tile1x8raggedclipped:
+	JMP tile1x8raggedstore
 
 tile1x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0

@@ -430,54 +430,58 @@ tile12x32act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z15, Z0, Z15
-	VMINPS       Z15, Z1, Z15
 	VMAXPS       Z16, Z0, Z16
-	VMINPS       Z16, Z1, Z16
 	VMAXPS       Z17, Z0, Z17
-	VMINPS       Z17, Z1, Z17
 	VMAXPS       Z18, Z0, Z18
-	VMINPS       Z18, Z1, Z18
 	VMAXPS       Z19, Z0, Z19
-	VMINPS       Z19, Z1, Z19
 	VMAXPS       Z20, Z0, Z20
-	VMINPS       Z20, Z1, Z20
 	VMAXPS       Z21, Z0, Z21
-	VMINPS       Z21, Z1, Z21
 	VMAXPS       Z22, Z0, Z22
-	VMINPS       Z22, Z1, Z22
 	VMAXPS       Z23, Z0, Z23
-	VMINPS       Z23, Z1, Z23
 	VMAXPS       Z24, Z0, Z24
-	VMINPS       Z24, Z1, Z24
 	VMAXPS       Z25, Z0, Z25
-	VMINPS       Z25, Z1, Z25
 	VMAXPS       Z26, Z0, Z26
-	VMINPS       Z26, Z1, Z26
 	VMAXPS       Z27, Z0, Z27
-	VMINPS       Z27, Z1, Z27
 	VMAXPS       Z28, Z0, Z28
-	VMINPS       Z28, Z1, Z28
 	VMAXPS       Z29, Z0, Z29
-	VMINPS       Z29, Z1, Z29
 	VMAXPS       Z30, Z0, Z30
-	VMINPS       Z30, Z1, Z30
 	VMAXPS       Z31, Z0, Z31
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile12x32clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z14, Z1, Z14
+	VMINPS       Z15, Z1, Z15
+	VMINPS       Z16, Z1, Z16
+	VMINPS       Z17, Z1, Z17
+	VMINPS       Z18, Z1, Z18
+	VMINPS       Z19, Z1, Z19
+	VMINPS       Z20, Z1, Z20
+	VMINPS       Z21, Z1, Z21
+	VMINPS       Z22, Z1, Z22
+	VMINPS       Z23, Z1, Z23
+	VMINPS       Z24, Z1, Z24
+	VMINPS       Z25, Z1, Z25
+	VMINPS       Z26, Z1, Z26
+	VMINPS       Z27, Z1, Z27
+	VMINPS       Z28, Z1, Z28
+	VMINPS       Z29, Z1, Z29
+	VMINPS       Z30, Z1, Z30
 	VMINPS       Z31, Z1, Z31
-	JMP          tile12x32store
+
+tile12x32clipped:
+	JMP tile12x32store
 
 tile12x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -641,6 +645,8 @@ tile12x32tail:
 	JEQ              tile12x32plain
 	VBROADCASTSS     208(BP), Z6
 	VBROADCASTSS     212(BP), Z7
+	CMPL             212(BP), $0x7f800000
+	JEQ              tile12x32floor
 	MOVQ             16(SP), BP
 	VFMADD231PS.BCST (AX), Z0, Z8
 	VFMADD231PS.BCST 4(AX), Z1, Z8
@@ -837,6 +843,185 @@ tile12x32tail:
 	VFMADD231PS.BCST 12(R13), Z3, Z31
 	VMAXPS           Z31, Z6, Z31
 	VMINPS           Z31, Z7, Z31
+	VMOVUPS          Z31, K1, 64(BP)
+	ADDQ             R15, BP
+	MOVQ             BP, 16(SP)
+	MOVQ             args+0(FP), AX
+	JMP              tile12x32next
+
+tile12x32floor:
+	MOVQ             16(SP), BP
+	VFMADD231PS.BCST (AX), Z0, Z8
+	VFMADD231PS.BCST 4(AX), Z1, Z8
+	VFMADD231PS.BCST 8(AX), Z2, Z8
+	VFMADD231PS.BCST 12(AX), Z3, Z8
+	VMAXPS           Z8, Z6, Z8
+	VMOVUPS          Z8, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX), Z0, Z10
+	VFMADD231PS.BCST 4(BX), Z1, Z10
+	VFMADD231PS.BCST 8(BX), Z2, Z10
+	VFMADD231PS.BCST 12(BX), Z3, Z10
+	VMAXPS           Z10, Z6, Z10
+	VMOVUPS          Z10, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX), Z0, Z12
+	VFMADD231PS.BCST 4(CX), Z1, Z12
+	VFMADD231PS.BCST 8(CX), Z2, Z12
+	VFMADD231PS.BCST 12(CX), Z3, Z12
+	VMAXPS           Z12, Z6, Z12
+	VMOVUPS          Z12, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX), Z0, Z14
+	VFMADD231PS.BCST 4(DX), Z1, Z14
+	VFMADD231PS.BCST 8(DX), Z2, Z14
+	VFMADD231PS.BCST 12(DX), Z3, Z14
+	VMAXPS           Z14, Z6, Z14
+	VMOVUPS          Z14, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (SI), Z0, Z16
+	VFMADD231PS.BCST 4(SI), Z1, Z16
+	VFMADD231PS.BCST 8(SI), Z2, Z16
+	VFMADD231PS.BCST 12(SI), Z3, Z16
+	VMAXPS           Z16, Z6, Z16
+	VMOVUPS          Z16, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DI), Z0, Z18
+	VFMADD231PS.BCST 4(DI), Z1, Z18
+	VFMADD231PS.BCST 8(DI), Z2, Z18
+	VFMADD231PS.BCST 12(DI), Z3, Z18
+	VMAXPS           Z18, Z6, Z18
+	VMOVUPS          Z18, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (R8), Z0, Z20
+	VFMADD231PS.BCST 4(R8), Z1, Z20
+	VFMADD231PS.BCST 8(R8), Z2, Z20
+	VFMADD231PS.BCST 12(R8), Z3, Z20
+	VMAXPS           Z20, Z6, Z20
+	VMOVUPS          Z20, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (R9), Z0, Z22
+	VFMADD231PS.BCST 4(R9), Z1, Z22
+	VFMADD231PS.BCST 8(R9), Z2, Z22
+	VFMADD231PS.BCST 12(R9), Z3, Z22
+	VMAXPS           Z22, Z6, Z22
+	VMOVUPS          Z22, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (R10), Z0, Z24
+	VFMADD231PS.BCST 4(R10), Z1, Z24
+	VFMADD231PS.BCST 8(R10), Z2, Z24
+	VFMADD231PS.BCST 12(R10), Z3, Z24
+	VMAXPS           Z24, Z6, Z24
+	VMOVUPS          Z24, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (R11), Z0, Z26
+	VFMADD231PS.BCST 4(R11), Z1, Z26
+	VFMADD231PS.BCST 8(R11), Z2, Z26
+	VFMADD231PS.BCST 12(R11), Z3, Z26
+	VMAXPS           Z26, Z6, Z26
+	VMOVUPS          Z26, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (R12), Z0, Z28
+	VFMADD231PS.BCST 4(R12), Z1, Z28
+	VFMADD231PS.BCST 8(R12), Z2, Z28
+	VFMADD231PS.BCST 12(R12), Z3, Z28
+	VMAXPS           Z28, Z6, Z28
+	VMOVUPS          Z28, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (R13), Z0, Z30
+	VFMADD231PS.BCST 4(R13), Z1, Z30
+	VFMADD231PS.BCST 8(R13), Z2, Z30
+	VFMADD231PS.BCST 12(R13), Z3, Z30
+	VMAXPS           Z30, Z6, Z30
+	VMOVUPS          Z30, (BP)
+	ADDQ             R15, BP
+	VMOVUPS          (R14), Z0
+	VMOVUPS          64(R14), Z1
+	VMOVUPS          128(R14), Z2
+	VMOVUPS          192(R14), Z3
+	MOVQ             16(SP), BP
+	VFMADD231PS.BCST (AX), Z0, Z9
+	VFMADD231PS.BCST 4(AX), Z1, Z9
+	VFMADD231PS.BCST 8(AX), Z2, Z9
+	VFMADD231PS.BCST 12(AX), Z3, Z9
+	VMAXPS           Z9, Z6, Z9
+	VMOVUPS          Z9, K1, 64(BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX), Z0, Z11
+	VFMADD231PS.BCST 4(BX), Z1, Z11
+	VFMADD231PS.BCST 8(BX), Z2, Z11
+	VFMADD231PS.BCST 12(BX), Z3, Z11
+	VMAXPS           Z11, Z6, Z11
+	VMOVUPS          Z11, K1, 64(BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX), Z0, Z13
+	VFMADD231PS.BCST 4(CX), Z1, Z13
+	VFMADD231PS.BCST 8(CX), Z2, Z13
+	VFMADD231PS.BCST 12(CX), Z3, Z13
+	VMAXPS           Z13, Z6, Z13
+	VMOVUPS          Z13, K1, 64(BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX), Z0, Z15
+	VFMADD231PS.BCST 4(DX), Z1, Z15
+	VFMADD231PS.BCST 8(DX), Z2, Z15
+	VFMADD231PS.BCST 12(DX), Z3, Z15
+	VMAXPS           Z15, Z6, Z15
+	VMOVUPS          Z15, K1, 64(BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (SI), Z0, Z17
+	VFMADD231PS.BCST 4(SI), Z1, Z17
+	VFMADD231PS.BCST 8(SI), Z2, Z17
+	VFMADD231PS.BCST 12(SI), Z3, Z17
+	VMAXPS           Z17, Z6, Z17
+	VMOVUPS          Z17, K1, 64(BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DI), Z0, Z19
+	VFMADD231PS.BCST 4(DI), Z1, Z19
+	VFMADD231PS.BCST 8(DI), Z2, Z19
+	VFMADD231PS.BCST 12(DI), Z3, Z19
+	VMAXPS           Z19, Z6, Z19
+	VMOVUPS          Z19, K1, 64(BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (R8), Z0, Z21
+	VFMADD231PS.BCST 4(R8), Z1, Z21
+	VFMADD231PS.BCST 8(R8), Z2, Z21
+	VFMADD231PS.BCST 12(R8), Z3, Z21
+	VMAXPS           Z21, Z6, Z21
+	VMOVUPS          Z21, K1, 64(BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (R9), Z0, Z23
+	VFMADD231PS.BCST 4(R9), Z1, Z23
+	VFMADD231PS.BCST 8(R9), Z2, Z23
+	VFMADD231PS.BCST 12(R9), Z3, Z23
+	VMAXPS           Z23, Z6, Z23
+	VMOVUPS          Z23, K1, 64(BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (R10), Z0, Z25
+	VFMADD231PS.BCST 4(R10), Z1, Z25
+	VFMADD231PS.BCST 8(R10), Z2, Z25
+	VFMADD231PS.BCST 12(R10), Z3, Z25
+	VMAXPS           Z25, Z6, Z25
+	VMOVUPS          Z25, K1, 64(BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (R11), Z0, Z27
+	VFMADD231PS.BCST 4(R11), Z1, Z27
+	VFMADD231PS.BCST 8(R11), Z2, Z27
+	VFMADD231PS.BCST 12(R11), Z3, Z27
+	VMAXPS           Z27, Z6, Z27
+	VMOVUPS          Z27, K1, 64(BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (R12), Z0, Z29
+	VFMADD231PS.BCST 4(R12), Z1, Z29
+	VFMADD231PS.BCST 8(R12), Z2, Z29
+	VFMADD231PS.BCST 12(R12), Z3, Z29
+	VMAXPS           Z29, Z6, Z29
+	VMOVUPS          Z29, K1, 64(BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (R13), Z0, Z31
+	VFMADD231PS.BCST 4(R13), Z1, Z31
+	VFMADD231PS.BCST 8(R13), Z2, Z31
+	VFMADD231PS.BCST 12(R13), Z3, Z31
+	VMAXPS           Z31, Z6, Z31
 	VMOVUPS          Z31, K1, 64(BP)
 	ADDQ             R15, BP
 	MOVQ             BP, 16(SP)
@@ -1442,50 +1627,54 @@ tile11x32act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z15, Z0, Z15
-	VMINPS       Z15, Z1, Z15
 	VMAXPS       Z16, Z0, Z16
-	VMINPS       Z16, Z1, Z16
 	VMAXPS       Z17, Z0, Z17
-	VMINPS       Z17, Z1, Z17
 	VMAXPS       Z18, Z0, Z18
-	VMINPS       Z18, Z1, Z18
 	VMAXPS       Z19, Z0, Z19
-	VMINPS       Z19, Z1, Z19
 	VMAXPS       Z20, Z0, Z20
-	VMINPS       Z20, Z1, Z20
 	VMAXPS       Z21, Z0, Z21
-	VMINPS       Z21, Z1, Z21
 	VMAXPS       Z22, Z0, Z22
-	VMINPS       Z22, Z1, Z22
 	VMAXPS       Z23, Z0, Z23
-	VMINPS       Z23, Z1, Z23
 	VMAXPS       Z24, Z0, Z24
-	VMINPS       Z24, Z1, Z24
 	VMAXPS       Z25, Z0, Z25
-	VMINPS       Z25, Z1, Z25
 	VMAXPS       Z26, Z0, Z26
-	VMINPS       Z26, Z1, Z26
 	VMAXPS       Z27, Z0, Z27
-	VMINPS       Z27, Z1, Z27
 	VMAXPS       Z28, Z0, Z28
-	VMINPS       Z28, Z1, Z28
 	VMAXPS       Z29, Z0, Z29
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile11x32clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z14, Z1, Z14
+	VMINPS       Z15, Z1, Z15
+	VMINPS       Z16, Z1, Z16
+	VMINPS       Z17, Z1, Z17
+	VMINPS       Z18, Z1, Z18
+	VMINPS       Z19, Z1, Z19
+	VMINPS       Z20, Z1, Z20
+	VMINPS       Z21, Z1, Z21
+	VMINPS       Z22, Z1, Z22
+	VMINPS       Z23, Z1, Z23
+	VMINPS       Z24, Z1, Z24
+	VMINPS       Z25, Z1, Z25
+	VMINPS       Z26, Z1, Z26
+	VMINPS       Z27, Z1, Z27
+	VMINPS       Z28, Z1, Z28
 	VMINPS       Z29, Z1, Z29
-	JMP          tile11x32store
+
+tile11x32clipped:
+	JMP tile11x32store
 
 tile11x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -1893,46 +2082,50 @@ tile10x32act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z15, Z0, Z15
-	VMINPS       Z15, Z1, Z15
 	VMAXPS       Z16, Z0, Z16
-	VMINPS       Z16, Z1, Z16
 	VMAXPS       Z17, Z0, Z17
-	VMINPS       Z17, Z1, Z17
 	VMAXPS       Z18, Z0, Z18
-	VMINPS       Z18, Z1, Z18
 	VMAXPS       Z19, Z0, Z19
-	VMINPS       Z19, Z1, Z19
 	VMAXPS       Z20, Z0, Z20
-	VMINPS       Z20, Z1, Z20
 	VMAXPS       Z21, Z0, Z21
-	VMINPS       Z21, Z1, Z21
 	VMAXPS       Z22, Z0, Z22
-	VMINPS       Z22, Z1, Z22
 	VMAXPS       Z23, Z0, Z23
-	VMINPS       Z23, Z1, Z23
 	VMAXPS       Z24, Z0, Z24
-	VMINPS       Z24, Z1, Z24
 	VMAXPS       Z25, Z0, Z25
-	VMINPS       Z25, Z1, Z25
 	VMAXPS       Z26, Z0, Z26
-	VMINPS       Z26, Z1, Z26
 	VMAXPS       Z27, Z0, Z27
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile10x32clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z14, Z1, Z14
+	VMINPS       Z15, Z1, Z15
+	VMINPS       Z16, Z1, Z16
+	VMINPS       Z17, Z1, Z17
+	VMINPS       Z18, Z1, Z18
+	VMINPS       Z19, Z1, Z19
+	VMINPS       Z20, Z1, Z20
+	VMINPS       Z21, Z1, Z21
+	VMINPS       Z22, Z1, Z22
+	VMINPS       Z23, Z1, Z23
+	VMINPS       Z24, Z1, Z24
+	VMINPS       Z25, Z1, Z25
+	VMINPS       Z26, Z1, Z26
 	VMINPS       Z27, Z1, Z27
-	JMP          tile10x32store
+
+tile10x32clipped:
+	JMP tile10x32store
 
 tile10x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -2304,42 +2497,46 @@ tile9x32act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z15, Z0, Z15
-	VMINPS       Z15, Z1, Z15
 	VMAXPS       Z16, Z0, Z16
-	VMINPS       Z16, Z1, Z16
 	VMAXPS       Z17, Z0, Z17
-	VMINPS       Z17, Z1, Z17
 	VMAXPS       Z18, Z0, Z18
-	VMINPS       Z18, Z1, Z18
 	VMAXPS       Z19, Z0, Z19
-	VMINPS       Z19, Z1, Z19
 	VMAXPS       Z20, Z0, Z20
-	VMINPS       Z20, Z1, Z20
 	VMAXPS       Z21, Z0, Z21
-	VMINPS       Z21, Z1, Z21
 	VMAXPS       Z22, Z0, Z22
-	VMINPS       Z22, Z1, Z22
 	VMAXPS       Z23, Z0, Z23
-	VMINPS       Z23, Z1, Z23
 	VMAXPS       Z24, Z0, Z24
-	VMINPS       Z24, Z1, Z24
 	VMAXPS       Z25, Z0, Z25
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile9x32clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z14, Z1, Z14
+	VMINPS       Z15, Z1, Z15
+	VMINPS       Z16, Z1, Z16
+	VMINPS       Z17, Z1, Z17
+	VMINPS       Z18, Z1, Z18
+	VMINPS       Z19, Z1, Z19
+	VMINPS       Z20, Z1, Z20
+	VMINPS       Z21, Z1, Z21
+	VMINPS       Z22, Z1, Z22
+	VMINPS       Z23, Z1, Z23
+	VMINPS       Z24, Z1, Z24
 	VMINPS       Z25, Z1, Z25
-	JMP          tile9x32store
+
+tile9x32clipped:
+	JMP tile9x32store
 
 tile9x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -2681,38 +2878,42 @@ tile8x32act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z15, Z0, Z15
-	VMINPS       Z15, Z1, Z15
 	VMAXPS       Z16, Z0, Z16
-	VMINPS       Z16, Z1, Z16
 	VMAXPS       Z17, Z0, Z17
-	VMINPS       Z17, Z1, Z17
 	VMAXPS       Z18, Z0, Z18
-	VMINPS       Z18, Z1, Z18
 	VMAXPS       Z19, Z0, Z19
-	VMINPS       Z19, Z1, Z19
 	VMAXPS       Z20, Z0, Z20
-	VMINPS       Z20, Z1, Z20
 	VMAXPS       Z21, Z0, Z21
-	VMINPS       Z21, Z1, Z21
 	VMAXPS       Z22, Z0, Z22
-	VMINPS       Z22, Z1, Z22
 	VMAXPS       Z23, Z0, Z23
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile8x32clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z14, Z1, Z14
+	VMINPS       Z15, Z1, Z15
+	VMINPS       Z16, Z1, Z16
+	VMINPS       Z17, Z1, Z17
+	VMINPS       Z18, Z1, Z18
+	VMINPS       Z19, Z1, Z19
+	VMINPS       Z20, Z1, Z20
+	VMINPS       Z21, Z1, Z21
+	VMINPS       Z22, Z1, Z22
 	VMINPS       Z23, Z1, Z23
-	JMP          tile8x32store
+
+tile8x32clipped:
+	JMP tile8x32store
 
 tile8x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -3024,34 +3225,38 @@ tile7x32act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z15, Z0, Z15
-	VMINPS       Z15, Z1, Z15
 	VMAXPS       Z16, Z0, Z16
-	VMINPS       Z16, Z1, Z16
 	VMAXPS       Z17, Z0, Z17
-	VMINPS       Z17, Z1, Z17
 	VMAXPS       Z18, Z0, Z18
-	VMINPS       Z18, Z1, Z18
 	VMAXPS       Z19, Z0, Z19
-	VMINPS       Z19, Z1, Z19
 	VMAXPS       Z20, Z0, Z20
-	VMINPS       Z20, Z1, Z20
 	VMAXPS       Z21, Z0, Z21
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile7x32clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z14, Z1, Z14
+	VMINPS       Z15, Z1, Z15
+	VMINPS       Z16, Z1, Z16
+	VMINPS       Z17, Z1, Z17
+	VMINPS       Z18, Z1, Z18
+	VMINPS       Z19, Z1, Z19
+	VMINPS       Z20, Z1, Z20
 	VMINPS       Z21, Z1, Z21
-	JMP          tile7x32store
+
+tile7x32clipped:
+	JMP tile7x32store
 
 tile7x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -3333,30 +3538,34 @@ tile6x32act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z15, Z0, Z15
-	VMINPS       Z15, Z1, Z15
 	VMAXPS       Z16, Z0, Z16
-	VMINPS       Z16, Z1, Z16
 	VMAXPS       Z17, Z0, Z17
-	VMINPS       Z17, Z1, Z17
 	VMAXPS       Z18, Z0, Z18
-	VMINPS       Z18, Z1, Z18
 	VMAXPS       Z19, Z0, Z19
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile6x32clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z14, Z1, Z14
+	VMINPS       Z15, Z1, Z15
+	VMINPS       Z16, Z1, Z16
+	VMINPS       Z17, Z1, Z17
+	VMINPS       Z18, Z1, Z18
 	VMINPS       Z19, Z1, Z19
-	JMP          tile6x32store
+
+tile6x32clipped:
+	JMP tile6x32store
 
 tile6x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -3608,26 +3817,30 @@ tile5x32act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z15, Z0, Z15
-	VMINPS       Z15, Z1, Z15
 	VMAXPS       Z16, Z0, Z16
-	VMINPS       Z16, Z1, Z16
 	VMAXPS       Z17, Z0, Z17
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile5x32clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z14, Z1, Z14
+	VMINPS       Z15, Z1, Z15
+	VMINPS       Z16, Z1, Z16
 	VMINPS       Z17, Z1, Z17
-	JMP          tile5x32store
+
+tile5x32clipped:
+	JMP tile5x32store
 
 tile5x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -3849,22 +4062,26 @@ tile4x32act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z15, Z0, Z15
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile4x32clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z14, Z1, Z14
 	VMINPS       Z15, Z1, Z15
-	JMP          tile4x32store
+
+tile4x32clipped:
+	JMP tile4x32store
 
 tile4x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -4056,18 +4273,22 @@ tile3x32act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z13, Z0, Z13
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile3x32clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
 	VMINPS       Z13, Z1, Z13
-	JMP          tile3x32store
+
+tile3x32clipped:
+	JMP tile3x32store
 
 tile3x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -4229,14 +4450,18 @@ tile2x32act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z11, Z0, Z11
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile2x32clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
 	VMINPS       Z11, Z1, Z11
-	JMP          tile2x32store
+
+tile2x32clipped:
+	JMP tile2x32store
 
 tile2x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -4368,10 +4593,14 @@ tile1x32act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile1x32clipped
+	VMINPS       Z8, Z1, Z8
 	VMINPS       Z9, Z1, Z9
-	JMP          tile1x32store
+
+tile1x32clipped:
+	JMP tile1x32store
 
 tile1x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -4690,42 +4919,46 @@ tile12x24act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z20, Z0, Z20
-	VMINPS       Z20, Z1, Z20
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z21, Z0, Z21
-	VMINPS       Z21, Z1, Z21
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z22, Z0, Z22
-	VMINPS       Z22, Z1, Z22
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z23, Z0, Z23
-	VMINPS       Z23, Z1, Z23
 	VMAXPS       Z15, Z0, Z15
-	VMINPS       Z15, Z1, Z15
 	VMAXPS       Z16, Z0, Z16
-	VMINPS       Z16, Z1, Z16
 	VMAXPS       Z24, Z0, Z24
-	VMINPS       Z24, Z1, Z24
 	VMAXPS       Z17, Z0, Z17
-	VMINPS       Z17, Z1, Z17
 	VMAXPS       Z18, Z0, Z18
-	VMINPS       Z18, Z1, Z18
 	VMAXPS       Z25, Z0, Z25
-	VMINPS       Z25, Z1, Z25
 	VMAXPS       Z19, Z0, Z19
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile12x24clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z20, Z1, Z20
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z21, Z1, Z21
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z22, Z1, Z22
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z14, Z1, Z14
+	VMINPS       Z23, Z1, Z23
+	VMINPS       Z15, Z1, Z15
+	VMINPS       Z16, Z1, Z16
+	VMINPS       Z24, Z1, Z24
+	VMINPS       Z17, Z1, Z17
+	VMINPS       Z18, Z1, Z18
+	VMINPS       Z25, Z1, Z25
 	VMINPS       Z19, Z1, Z19
-	JMP          tile12x24store
+
+tile12x24clipped:
+	JMP tile12x24store
 
 tile12x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -5296,40 +5529,44 @@ tile11x24act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z19, Z0, Z19
-	VMINPS       Z19, Z1, Z19
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z20, Z0, Z20
-	VMINPS       Z20, Z1, Z20
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z21, Z0, Z21
-	VMINPS       Z21, Z1, Z21
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z22, Z0, Z22
-	VMINPS       Z22, Z1, Z22
 	VMAXPS       Z15, Z0, Z15
-	VMINPS       Z15, Z1, Z15
 	VMAXPS       Z16, Z0, Z16
-	VMINPS       Z16, Z1, Z16
 	VMAXPS       Z23, Z0, Z23
-	VMINPS       Z23, Z1, Z23
 	VMAXPS       Z17, Z0, Z17
-	VMINPS       Z17, Z1, Z17
 	VMAXPS       Z18, Z0, Z18
-	VMINPS       Z18, Z1, Z18
 	VMAXPS       Z24, Z0, Z24
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile11x24clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z19, Z1, Z19
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z20, Z1, Z20
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z21, Z1, Z21
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z14, Z1, Z14
+	VMINPS       Z22, Z1, Z22
+	VMINPS       Z15, Z1, Z15
+	VMINPS       Z16, Z1, Z16
+	VMINPS       Z23, Z1, Z23
+	VMINPS       Z17, Z1, Z17
+	VMINPS       Z18, Z1, Z18
 	VMINPS       Z24, Z1, Z24
-	JMP          tile11x24store
+
+tile11x24clipped:
+	JMP tile11x24store
 
 tile11x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -5717,36 +5954,40 @@ tile10x24act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z18, Z0, Z18
-	VMINPS       Z18, Z1, Z18
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z19, Z0, Z19
-	VMINPS       Z19, Z1, Z19
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z20, Z0, Z20
-	VMINPS       Z20, Z1, Z20
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z21, Z0, Z21
-	VMINPS       Z21, Z1, Z21
 	VMAXPS       Z15, Z0, Z15
-	VMINPS       Z15, Z1, Z15
 	VMAXPS       Z16, Z0, Z16
-	VMINPS       Z16, Z1, Z16
 	VMAXPS       Z22, Z0, Z22
-	VMINPS       Z22, Z1, Z22
 	VMAXPS       Z17, Z0, Z17
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile10x24clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z18, Z1, Z18
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z19, Z1, Z19
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z20, Z1, Z20
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z14, Z1, Z14
+	VMINPS       Z21, Z1, Z21
+	VMINPS       Z15, Z1, Z15
+	VMINPS       Z16, Z1, Z16
+	VMINPS       Z22, Z1, Z22
 	VMINPS       Z17, Z1, Z17
-	JMP          tile10x24store
+
+tile10x24clipped:
+	JMP tile10x24store
 
 tile10x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -6099,34 +6340,38 @@ tile9x24act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z17, Z0, Z17
-	VMINPS       Z17, Z1, Z17
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z18, Z0, Z18
-	VMINPS       Z18, Z1, Z18
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z19, Z0, Z19
-	VMINPS       Z19, Z1, Z19
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z20, Z0, Z20
-	VMINPS       Z20, Z1, Z20
 	VMAXPS       Z15, Z0, Z15
-	VMINPS       Z15, Z1, Z15
 	VMAXPS       Z16, Z0, Z16
-	VMINPS       Z16, Z1, Z16
 	VMAXPS       Z21, Z0, Z21
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile9x24clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z17, Z1, Z17
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z18, Z1, Z18
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z19, Z1, Z19
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z14, Z1, Z14
+	VMINPS       Z20, Z1, Z20
+	VMINPS       Z15, Z1, Z15
+	VMINPS       Z16, Z1, Z16
 	VMINPS       Z21, Z1, Z21
-	JMP          tile9x24store
+
+tile9x24clipped:
+	JMP tile9x24store
 
 tile9x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -6452,30 +6697,34 @@ tile8x24act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z16, Z0, Z16
-	VMINPS       Z16, Z1, Z16
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z17, Z0, Z17
-	VMINPS       Z17, Z1, Z17
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z18, Z0, Z18
-	VMINPS       Z18, Z1, Z18
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z19, Z0, Z19
-	VMINPS       Z19, Z1, Z19
 	VMAXPS       Z15, Z0, Z15
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile8x24clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z16, Z1, Z16
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z17, Z1, Z17
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z18, Z1, Z18
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z14, Z1, Z14
+	VMINPS       Z19, Z1, Z19
 	VMINPS       Z15, Z1, Z15
-	JMP          tile8x24store
+
+tile8x24clipped:
+	JMP tile8x24store
 
 tile8x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -6772,28 +7021,32 @@ tile7x24act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z15, Z0, Z15
-	VMINPS       Z15, Z1, Z15
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z16, Z0, Z16
-	VMINPS       Z16, Z1, Z16
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z17, Z0, Z17
-	VMINPS       Z17, Z1, Z17
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z18, Z0, Z18
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile7x24clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z15, Z1, Z15
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z16, Z1, Z16
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z17, Z1, Z17
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z14, Z1, Z14
 	VMINPS       Z18, Z1, Z18
-	JMP          tile7x24store
+
+tile7x24clipped:
+	JMP tile7x24store
 
 tile7x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -7063,24 +7316,28 @@ tile6x24act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z15, Z0, Z15
-	VMINPS       Z15, Z1, Z15
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z16, Z0, Z16
-	VMINPS       Z16, Z1, Z16
 	VMAXPS       Z13, Z0, Z13
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile6x24clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z14, Z1, Z14
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z15, Z1, Z15
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z16, Z1, Z16
 	VMINPS       Z13, Z1, Z13
-	JMP          tile6x24store
+
+tile6x24clipped:
+	JMP tile6x24store
 
 tile6x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -7321,22 +7578,26 @@ tile5x24act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z15, Z0, Z15
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile5x24clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z14, Z1, Z14
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
 	VMINPS       Z15, Z1, Z15
-	JMP          tile5x24store
+
+tile5x24clipped:
+	JMP tile5x24store
 
 tile5x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -7550,18 +7811,22 @@ tile4x24act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z11, Z0, Z11
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile4x24clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z13, Z1, Z13
 	VMINPS       Z11, Z1, Z11
-	JMP          tile4x24store
+
+tile4x24clipped:
+	JMP tile4x24store
 
 tile4x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -7746,16 +8011,20 @@ tile3x24act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z12, Z0, Z12
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile3x24clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
 	VMINPS       Z12, Z1, Z12
-	JMP          tile3x24store
+
+tile3x24clipped:
+	JMP tile3x24store
 
 tile3x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -7913,12 +8182,16 @@ tile2x24act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z9, Z0, Z9
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile2x24clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z10, Z1, Z10
 	VMINPS       Z9, Z1, Z9
-	JMP          tile2x24store
+
+tile2x24clipped:
+	JMP tile2x24store
 
 tile2x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -8047,10 +8320,14 @@ tile1x24act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile1x24clipped
+	VMINPS       Z8, Z1, Z8
 	VMINPS       Z9, Z1, Z9
-	JMP          tile1x24store
+
+tile1x24clipped:
+	JMP tile1x24store
 
 tile1x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -8288,30 +8565,34 @@ tile12x16act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z15, Z0, Z15
-	VMINPS       Z15, Z1, Z15
 	VMAXPS       Z16, Z0, Z16
-	VMINPS       Z16, Z1, Z16
 	VMAXPS       Z17, Z0, Z17
-	VMINPS       Z17, Z1, Z17
 	VMAXPS       Z18, Z0, Z18
-	VMINPS       Z18, Z1, Z18
 	VMAXPS       Z19, Z0, Z19
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile12x16clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z14, Z1, Z14
+	VMINPS       Z15, Z1, Z15
+	VMINPS       Z16, Z1, Z16
+	VMINPS       Z17, Z1, Z17
+	VMINPS       Z18, Z1, Z18
 	VMINPS       Z19, Z1, Z19
-	JMP          tile12x16store
+
+tile12x16clipped:
+	JMP tile12x16store
 
 tile12x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -8602,28 +8883,32 @@ tile11x16act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z15, Z0, Z15
-	VMINPS       Z15, Z1, Z15
 	VMAXPS       Z16, Z0, Z16
-	VMINPS       Z16, Z1, Z16
 	VMAXPS       Z17, Z0, Z17
-	VMINPS       Z17, Z1, Z17
 	VMAXPS       Z18, Z0, Z18
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile11x16clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z14, Z1, Z14
+	VMINPS       Z15, Z1, Z15
+	VMINPS       Z16, Z1, Z16
+	VMINPS       Z17, Z1, Z17
 	VMINPS       Z18, Z1, Z18
-	JMP          tile11x16store
+
+tile11x16clipped:
+	JMP tile11x16store
 
 tile11x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -8896,26 +9181,30 @@ tile10x16act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z15, Z0, Z15
-	VMINPS       Z15, Z1, Z15
 	VMAXPS       Z16, Z0, Z16
-	VMINPS       Z16, Z1, Z16
 	VMAXPS       Z17, Z0, Z17
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile10x16clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z14, Z1, Z14
+	VMINPS       Z15, Z1, Z15
+	VMINPS       Z16, Z1, Z16
 	VMINPS       Z17, Z1, Z17
-	JMP          tile10x16store
+
+tile10x16clipped:
+	JMP tile10x16store
 
 tile10x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -9170,24 +9459,28 @@ tile9x16act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z15, Z0, Z15
-	VMINPS       Z15, Z1, Z15
 	VMAXPS       Z16, Z0, Z16
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile9x16clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z14, Z1, Z14
+	VMINPS       Z15, Z1, Z15
 	VMINPS       Z16, Z1, Z16
-	JMP          tile9x16store
+
+tile9x16clipped:
+	JMP tile9x16store
 
 tile9x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -9424,22 +9717,26 @@ tile8x16act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z15, Z0, Z15
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile8x16clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z14, Z1, Z14
 	VMINPS       Z15, Z1, Z15
-	JMP          tile8x16store
+
+tile8x16clipped:
+	JMP tile8x16store
 
 tile8x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -9658,20 +9955,24 @@ tile7x16act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile7x16clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z13, Z1, Z13
 	VMINPS       Z14, Z1, Z14
-	JMP          tile7x16store
+
+tile7x16clipped:
+	JMP tile7x16store
 
 tile7x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -9872,18 +10173,22 @@ tile6x16act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z13, Z0, Z13
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile6x16clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
 	VMINPS       Z13, Z1, Z13
-	JMP          tile6x16store
+
+tile6x16clipped:
+	JMP tile6x16store
 
 tile6x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -10066,16 +10371,20 @@ tile5x16act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile5x16clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z11, Z1, Z11
 	VMINPS       Z12, Z1, Z12
-	JMP          tile5x16store
+
+tile5x16clipped:
+	JMP tile5x16store
 
 tile5x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -10240,14 +10549,18 @@ tile4x16act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z11, Z0, Z11
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile4x16clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
 	VMINPS       Z11, Z1, Z11
-	JMP          tile4x16store
+
+tile4x16clipped:
+	JMP tile4x16store
 
 tile4x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -10394,12 +10707,16 @@ tile3x16act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile3x16clipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
 	VMINPS       Z10, Z1, Z10
-	JMP          tile3x16store
+
+tile3x16clipped:
+	JMP tile3x16store
 
 tile3x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -10528,10 +10845,14 @@ tile2x16act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile2x16clipped
+	VMINPS       Z8, Z1, Z8
 	VMINPS       Z9, Z1, Z9
-	JMP          tile2x16store
+
+tile2x16clipped:
+	JMP tile2x16store
 
 tile2x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -10642,8 +10963,12 @@ tile1x16act:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
+	CMPL         212(AX), $0x7f800000
+	JEQ          tile1x16clipped
 	VMINPS       Z8, Z1, Z8
-	JMP          tile1x16store
+
+tile1x16clipped:
+	JMP tile1x16store
 
 tile1x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -11098,6 +11423,8 @@ tilelast:
 	JEQ              tileplain
 	VBROADCASTSS     208(BP), Z6
 	VBROADCASTSS     212(BP), Z7
+	CMPL             212(BP), $0x7f800000
+	JEQ              tilefloor
 	MOVQ             16(SP), BP
 	VFMADD231PS.BCST (BX), Z0, Z8
 	VFMADD231PS.BCST 4(BX), Z1, Z8
@@ -11294,6 +11621,185 @@ tilelast:
 	VFMADD231PS.BCST 12(CX)(R9*1), Z3, Z31
 	VMAXPS           Z31, Z6, Z31
 	VMINPS           Z31, Z7, Z31
+	VMOVUPS          Z31, K1, 64(BP)
+	ADDQ             R15, BP
+	MOVQ             BP, 16(SP)
+	MOVQ             args+0(FP), AX
+	JMP              tilenext
+
+tilefloor:
+	MOVQ             16(SP), BP
+	VFMADD231PS.BCST (BX), Z0, Z8
+	VFMADD231PS.BCST 4(BX), Z1, Z8
+	VFMADD231PS.BCST 8(BX), Z2, Z8
+	VFMADD231PS.BCST 12(BX), Z3, Z8
+	VMAXPS           Z8, Z6, Z8
+	VMOVUPS          Z8, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R8*1), Z0, Z10
+	VFMADD231PS.BCST 4(BX)(R8*1), Z1, Z10
+	VFMADD231PS.BCST 8(BX)(R8*1), Z2, Z10
+	VFMADD231PS.BCST 12(BX)(R8*1), Z3, Z10
+	VMAXPS           Z10, Z6, Z10
+	VMOVUPS          Z10, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R8*2), Z0, Z12
+	VFMADD231PS.BCST 4(BX)(R8*2), Z1, Z12
+	VFMADD231PS.BCST 8(BX)(R8*2), Z2, Z12
+	VFMADD231PS.BCST 12(BX)(R8*2), Z3, Z12
+	VMAXPS           Z12, Z6, Z12
+	VMOVUPS          Z12, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R9*1), Z0, Z14
+	VFMADD231PS.BCST 4(BX)(R9*1), Z1, Z14
+	VFMADD231PS.BCST 8(BX)(R9*1), Z2, Z14
+	VFMADD231PS.BCST 12(BX)(R9*1), Z3, Z14
+	VMAXPS           Z14, Z6, Z14
+	VMOVUPS          Z14, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R8*4), Z0, Z16
+	VFMADD231PS.BCST 4(BX)(R8*4), Z1, Z16
+	VFMADD231PS.BCST 8(BX)(R8*4), Z2, Z16
+	VFMADD231PS.BCST 12(BX)(R8*4), Z3, Z16
+	VMAXPS           Z16, Z6, Z16
+	VMOVUPS          Z16, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R10*1), Z0, Z18
+	VFMADD231PS.BCST 4(BX)(R10*1), Z1, Z18
+	VFMADD231PS.BCST 8(BX)(R10*1), Z2, Z18
+	VFMADD231PS.BCST 12(BX)(R10*1), Z3, Z18
+	VMAXPS           Z18, Z6, Z18
+	VMOVUPS          Z18, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R9*2), Z0, Z20
+	VFMADD231PS.BCST 4(BX)(R9*2), Z1, Z20
+	VFMADD231PS.BCST 8(BX)(R9*2), Z2, Z20
+	VFMADD231PS.BCST 12(BX)(R9*2), Z3, Z20
+	VMAXPS           Z20, Z6, Z20
+	VMOVUPS          Z20, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R11*1), Z0, Z22
+	VFMADD231PS.BCST 4(BX)(R11*1), Z1, Z22
+	VFMADD231PS.BCST 8(BX)(R11*1), Z2, Z22
+	VFMADD231PS.BCST 12(BX)(R11*1), Z3, Z22
+	VMAXPS           Z22, Z6, Z22
+	VMOVUPS          Z22, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX), Z0, Z24
+	VFMADD231PS.BCST 4(CX), Z1, Z24
+	VFMADD231PS.BCST 8(CX), Z2, Z24
+	VFMADD231PS.BCST 12(CX), Z3, Z24
+	VMAXPS           Z24, Z6, Z24
+	VMOVUPS          Z24, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R8*1), Z0, Z26
+	VFMADD231PS.BCST 4(CX)(R8*1), Z1, Z26
+	VFMADD231PS.BCST 8(CX)(R8*1), Z2, Z26
+	VFMADD231PS.BCST 12(CX)(R8*1), Z3, Z26
+	VMAXPS           Z26, Z6, Z26
+	VMOVUPS          Z26, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R8*2), Z0, Z28
+	VFMADD231PS.BCST 4(CX)(R8*2), Z1, Z28
+	VFMADD231PS.BCST 8(CX)(R8*2), Z2, Z28
+	VFMADD231PS.BCST 12(CX)(R8*2), Z3, Z28
+	VMAXPS           Z28, Z6, Z28
+	VMOVUPS          Z28, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R9*1), Z0, Z30
+	VFMADD231PS.BCST 4(CX)(R9*1), Z1, Z30
+	VFMADD231PS.BCST 8(CX)(R9*1), Z2, Z30
+	VFMADD231PS.BCST 12(CX)(R9*1), Z3, Z30
+	VMAXPS           Z30, Z6, Z30
+	VMOVUPS          Z30, (BP)
+	ADDQ             R15, BP
+	VMOVUPS          (R14), Z0
+	VMOVUPS          64(R14), Z1
+	VMOVUPS          128(R14), Z2
+	VMOVUPS          192(R14), Z3
+	MOVQ             16(SP), BP
+	VFMADD231PS.BCST (BX), Z0, Z9
+	VFMADD231PS.BCST 4(BX), Z1, Z9
+	VFMADD231PS.BCST 8(BX), Z2, Z9
+	VFMADD231PS.BCST 12(BX), Z3, Z9
+	VMAXPS           Z9, Z6, Z9
+	VMOVUPS          Z9, K1, 64(BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R8*1), Z0, Z11
+	VFMADD231PS.BCST 4(BX)(R8*1), Z1, Z11
+	VFMADD231PS.BCST 8(BX)(R8*1), Z2, Z11
+	VFMADD231PS.BCST 12(BX)(R8*1), Z3, Z11
+	VMAXPS           Z11, Z6, Z11
+	VMOVUPS          Z11, K1, 64(BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R8*2), Z0, Z13
+	VFMADD231PS.BCST 4(BX)(R8*2), Z1, Z13
+	VFMADD231PS.BCST 8(BX)(R8*2), Z2, Z13
+	VFMADD231PS.BCST 12(BX)(R8*2), Z3, Z13
+	VMAXPS           Z13, Z6, Z13
+	VMOVUPS          Z13, K1, 64(BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R9*1), Z0, Z15
+	VFMADD231PS.BCST 4(BX)(R9*1), Z1, Z15
+	VFMADD231PS.BCST 8(BX)(R9*1), Z2, Z15
+	VFMADD231PS.BCST 12(BX)(R9*1), Z3, Z15
+	VMAXPS           Z15, Z6, Z15
+	VMOVUPS          Z15, K1, 64(BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R8*4), Z0, Z17
+	VFMADD231PS.BCST 4(BX)(R8*4), Z1, Z17
+	VFMADD231PS.BCST 8(BX)(R8*4), Z2, Z17
+	VFMADD231PS.BCST 12(BX)(R8*4), Z3, Z17
+	VMAXPS           Z17, Z6, Z17
+	VMOVUPS          Z17, K1, 64(BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R10*1), Z0, Z19
+	VFMADD231PS.BCST 4(BX)(R10*1), Z1, Z19
+	VFMADD231PS.BCST 8(BX)(R10*1), Z2, Z19
+	VFMADD231PS.BCST 12(BX)(R10*1), Z3, Z19
+	VMAXPS           Z19, Z6, Z19
+	VMOVUPS          Z19, K1, 64(BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R9*2), Z0, Z21
+	VFMADD231PS.BCST 4(BX)(R9*2), Z1, Z21
+	VFMADD231PS.BCST 8(BX)(R9*2), Z2, Z21
+	VFMADD231PS.BCST 12(BX)(R9*2), Z3, Z21
+	VMAXPS           Z21, Z6, Z21
+	VMOVUPS          Z21, K1, 64(BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R11*1), Z0, Z23
+	VFMADD231PS.BCST 4(BX)(R11*1), Z1, Z23
+	VFMADD231PS.BCST 8(BX)(R11*1), Z2, Z23
+	VFMADD231PS.BCST 12(BX)(R11*1), Z3, Z23
+	VMAXPS           Z23, Z6, Z23
+	VMOVUPS          Z23, K1, 64(BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX), Z0, Z25
+	VFMADD231PS.BCST 4(CX), Z1, Z25
+	VFMADD231PS.BCST 8(CX), Z2, Z25
+	VFMADD231PS.BCST 12(CX), Z3, Z25
+	VMAXPS           Z25, Z6, Z25
+	VMOVUPS          Z25, K1, 64(BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R8*1), Z0, Z27
+	VFMADD231PS.BCST 4(CX)(R8*1), Z1, Z27
+	VFMADD231PS.BCST 8(CX)(R8*1), Z2, Z27
+	VFMADD231PS.BCST 12(CX)(R8*1), Z3, Z27
+	VMAXPS           Z27, Z6, Z27
+	VMOVUPS          Z27, K1, 64(BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R8*2), Z0, Z29
+	VFMADD231PS.BCST 4(CX)(R8*2), Z1, Z29
+	VFMADD231PS.BCST 8(CX)(R8*2), Z2, Z29
+	VFMADD231PS.BCST 12(CX)(R8*2), Z3, Z29
+	VMAXPS           Z29, Z6, Z29
+	VMOVUPS          Z29, K1, 64(BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R9*1), Z0, Z31
+	VFMADD231PS.BCST 4(CX)(R9*1), Z1, Z31
+	VFMADD231PS.BCST 8(CX)(R9*1), Z2, Z31
+	VFMADD231PS.BCST 12(CX)(R9*1), Z3, Z31
+	VMAXPS           Z31, Z6, Z31
 	VMOVUPS          Z31, K1, 64(BP)
 	ADDQ             R15, BP
 	MOVQ             BP, 16(SP)
@@ -11531,54 +12037,58 @@ tileact:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z15, Z0, Z15
-	VMINPS       Z15, Z1, Z15
 	VMAXPS       Z16, Z0, Z16
-	VMINPS       Z16, Z1, Z16
 	VMAXPS       Z17, Z0, Z17
-	VMINPS       Z17, Z1, Z17
 	VMAXPS       Z18, Z0, Z18
-	VMINPS       Z18, Z1, Z18
 	VMAXPS       Z19, Z0, Z19
-	VMINPS       Z19, Z1, Z19
 	VMAXPS       Z20, Z0, Z20
-	VMINPS       Z20, Z1, Z20
 	VMAXPS       Z21, Z0, Z21
-	VMINPS       Z21, Z1, Z21
 	VMAXPS       Z22, Z0, Z22
-	VMINPS       Z22, Z1, Z22
 	VMAXPS       Z23, Z0, Z23
-	VMINPS       Z23, Z1, Z23
 	VMAXPS       Z24, Z0, Z24
-	VMINPS       Z24, Z1, Z24
 	VMAXPS       Z25, Z0, Z25
-	VMINPS       Z25, Z1, Z25
 	VMAXPS       Z26, Z0, Z26
-	VMINPS       Z26, Z1, Z26
 	VMAXPS       Z27, Z0, Z27
-	VMINPS       Z27, Z1, Z27
 	VMAXPS       Z28, Z0, Z28
-	VMINPS       Z28, Z1, Z28
 	VMAXPS       Z29, Z0, Z29
-	VMINPS       Z29, Z1, Z29
 	VMAXPS       Z30, Z0, Z30
-	VMINPS       Z30, Z1, Z30
 	VMAXPS       Z31, Z0, Z31
+	CMPL         212(AX), $0x7f800000
+	JEQ          tileclipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z14, Z1, Z14
+	VMINPS       Z15, Z1, Z15
+	VMINPS       Z16, Z1, Z16
+	VMINPS       Z17, Z1, Z17
+	VMINPS       Z18, Z1, Z18
+	VMINPS       Z19, Z1, Z19
+	VMINPS       Z20, Z1, Z20
+	VMINPS       Z21, Z1, Z21
+	VMINPS       Z22, Z1, Z22
+	VMINPS       Z23, Z1, Z23
+	VMINPS       Z24, Z1, Z24
+	VMINPS       Z25, Z1, Z25
+	VMINPS       Z26, Z1, Z26
+	VMINPS       Z27, Z1, Z27
+	VMINPS       Z28, Z1, Z28
+	VMINPS       Z29, Z1, Z29
+	VMINPS       Z30, Z1, Z30
 	VMINPS       Z31, Z1, Z31
-	JMP          tilestore
+
+tileclipped:
+	JMP tilestore
 
 tileleaky:
 	VBROADCASTSS 216(AX), Z0
@@ -12097,6 +12607,8 @@ tilelast:
 	JEQ              tileplain
 	VBROADCASTSS     208(BP), Z6
 	VBROADCASTSS     212(BP), Z7
+	CMPL             212(BP), $0x7f800000
+	JEQ              tilefloor
 	MOVQ             16(SP), BP
 	VFMADD231PS.BCST (BX), Z0, Z8
 	VFMADD231PS.BCST 4(BX), Z1, Z8
@@ -12288,6 +12800,180 @@ tilelast:
 	VFMADD231PS.BCST 12(DX)(R11*1), Z3, Z31
 	VMAXPS           Z31, Z6, Z31
 	VMINPS           Z31, Z7, Z31
+	VMOVUPS          Z31, K1, (BP)
+	ADDQ             R15, BP
+	MOVQ             BP, 16(SP)
+	MOVQ             args+0(FP), AX
+	JMP              tilenext
+
+tilefloor:
+	MOVQ             16(SP), BP
+	VFMADD231PS.BCST (BX), Z0, Z8
+	VFMADD231PS.BCST 4(BX), Z1, Z8
+	VFMADD231PS.BCST 8(BX), Z2, Z8
+	VFMADD231PS.BCST 12(BX), Z3, Z8
+	VMAXPS           Z8, Z6, Z8
+	VMOVUPS          Z8, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R8*1), Z0, Z9
+	VFMADD231PS.BCST 4(BX)(R8*1), Z1, Z9
+	VFMADD231PS.BCST 8(BX)(R8*1), Z2, Z9
+	VFMADD231PS.BCST 12(BX)(R8*1), Z3, Z9
+	VMAXPS           Z9, Z6, Z9
+	VMOVUPS          Z9, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R8*2), Z0, Z10
+	VFMADD231PS.BCST 4(BX)(R8*2), Z1, Z10
+	VFMADD231PS.BCST 8(BX)(R8*2), Z2, Z10
+	VFMADD231PS.BCST 12(BX)(R8*2), Z3, Z10
+	VMAXPS           Z10, Z6, Z10
+	VMOVUPS          Z10, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R9*1), Z0, Z11
+	VFMADD231PS.BCST 4(BX)(R9*1), Z1, Z11
+	VFMADD231PS.BCST 8(BX)(R9*1), Z2, Z11
+	VFMADD231PS.BCST 12(BX)(R9*1), Z3, Z11
+	VMAXPS           Z11, Z6, Z11
+	VMOVUPS          Z11, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R8*4), Z0, Z12
+	VFMADD231PS.BCST 4(BX)(R8*4), Z1, Z12
+	VFMADD231PS.BCST 8(BX)(R8*4), Z2, Z12
+	VFMADD231PS.BCST 12(BX)(R8*4), Z3, Z12
+	VMAXPS           Z12, Z6, Z12
+	VMOVUPS          Z12, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R10*1), Z0, Z13
+	VFMADD231PS.BCST 4(BX)(R10*1), Z1, Z13
+	VFMADD231PS.BCST 8(BX)(R10*1), Z2, Z13
+	VFMADD231PS.BCST 12(BX)(R10*1), Z3, Z13
+	VMAXPS           Z13, Z6, Z13
+	VMOVUPS          Z13, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R9*2), Z0, Z14
+	VFMADD231PS.BCST 4(BX)(R9*2), Z1, Z14
+	VFMADD231PS.BCST 8(BX)(R9*2), Z2, Z14
+	VFMADD231PS.BCST 12(BX)(R9*2), Z3, Z14
+	VMAXPS           Z14, Z6, Z14
+	VMOVUPS          Z14, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R11*1), Z0, Z15
+	VFMADD231PS.BCST 4(BX)(R11*1), Z1, Z15
+	VFMADD231PS.BCST 8(BX)(R11*1), Z2, Z15
+	VFMADD231PS.BCST 12(BX)(R11*1), Z3, Z15
+	VMAXPS           Z15, Z6, Z15
+	VMOVUPS          Z15, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX), Z0, Z16
+	VFMADD231PS.BCST 4(CX), Z1, Z16
+	VFMADD231PS.BCST 8(CX), Z2, Z16
+	VFMADD231PS.BCST 12(CX), Z3, Z16
+	VMAXPS           Z16, Z6, Z16
+	VMOVUPS          Z16, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R8*1), Z0, Z17
+	VFMADD231PS.BCST 4(CX)(R8*1), Z1, Z17
+	VFMADD231PS.BCST 8(CX)(R8*1), Z2, Z17
+	VFMADD231PS.BCST 12(CX)(R8*1), Z3, Z17
+	VMAXPS           Z17, Z6, Z17
+	VMOVUPS          Z17, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R8*2), Z0, Z18
+	VFMADD231PS.BCST 4(CX)(R8*2), Z1, Z18
+	VFMADD231PS.BCST 8(CX)(R8*2), Z2, Z18
+	VFMADD231PS.BCST 12(CX)(R8*2), Z3, Z18
+	VMAXPS           Z18, Z6, Z18
+	VMOVUPS          Z18, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R9*1), Z0, Z19
+	VFMADD231PS.BCST 4(CX)(R9*1), Z1, Z19
+	VFMADD231PS.BCST 8(CX)(R9*1), Z2, Z19
+	VFMADD231PS.BCST 12(CX)(R9*1), Z3, Z19
+	VMAXPS           Z19, Z6, Z19
+	VMOVUPS          Z19, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R8*4), Z0, Z20
+	VFMADD231PS.BCST 4(CX)(R8*4), Z1, Z20
+	VFMADD231PS.BCST 8(CX)(R8*4), Z2, Z20
+	VFMADD231PS.BCST 12(CX)(R8*4), Z3, Z20
+	VMAXPS           Z20, Z6, Z20
+	VMOVUPS          Z20, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R10*1), Z0, Z21
+	VFMADD231PS.BCST 4(CX)(R10*1), Z1, Z21
+	VFMADD231PS.BCST 8(CX)(R10*1), Z2, Z21
+	VFMADD231PS.BCST 12(CX)(R10*1), Z3, Z21
+	VMAXPS           Z21, Z6, Z21
+	VMOVUPS          Z21, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R9*2), Z0, Z22
+	VFMADD231PS.BCST 4(CX)(R9*2), Z1, Z22
+	VFMADD231PS.BCST 8(CX)(R9*2), Z2, Z22
+	VFMADD231PS.BCST 12(CX)(R9*2), Z3, Z22
+	VMAXPS           Z22, Z6, Z22
+	VMOVUPS          Z22, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R11*1), Z0, Z23
+	VFMADD231PS.BCST 4(CX)(R11*1), Z1, Z23
+	VFMADD231PS.BCST 8(CX)(R11*1), Z2, Z23
+	VFMADD231PS.BCST 12(CX)(R11*1), Z3, Z23
+	VMAXPS           Z23, Z6, Z23
+	VMOVUPS          Z23, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX), Z0, Z24
+	VFMADD231PS.BCST 4(DX), Z1, Z24
+	VFMADD231PS.BCST 8(DX), Z2, Z24
+	VFMADD231PS.BCST 12(DX), Z3, Z24
+	VMAXPS           Z24, Z6, Z24
+	VMOVUPS          Z24, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R8*1), Z0, Z25
+	VFMADD231PS.BCST 4(DX)(R8*1), Z1, Z25
+	VFMADD231PS.BCST 8(DX)(R8*1), Z2, Z25
+	VFMADD231PS.BCST 12(DX)(R8*1), Z3, Z25
+	VMAXPS           Z25, Z6, Z25
+	VMOVUPS          Z25, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R8*2), Z0, Z26
+	VFMADD231PS.BCST 4(DX)(R8*2), Z1, Z26
+	VFMADD231PS.BCST 8(DX)(R8*2), Z2, Z26
+	VFMADD231PS.BCST 12(DX)(R8*2), Z3, Z26
+	VMAXPS           Z26, Z6, Z26
+	VMOVUPS          Z26, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R9*1), Z0, Z27
+	VFMADD231PS.BCST 4(DX)(R9*1), Z1, Z27
+	VFMADD231PS.BCST 8(DX)(R9*1), Z2, Z27
+	VFMADD231PS.BCST 12(DX)(R9*1), Z3, Z27
+	VMAXPS           Z27, Z6, Z27
+	VMOVUPS          Z27, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R8*4), Z0, Z28
+	VFMADD231PS.BCST 4(DX)(R8*4), Z1, Z28
+	VFMADD231PS.BCST 8(DX)(R8*4), Z2, Z28
+	VFMADD231PS.BCST 12(DX)(R8*4), Z3, Z28
+	VMAXPS           Z28, Z6, Z28
+	VMOVUPS          Z28, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R10*1), Z0, Z29
+	VFMADD231PS.BCST 4(DX)(R10*1), Z1, Z29
+	VFMADD231PS.BCST 8(DX)(R10*1), Z2, Z29
+	VFMADD231PS.BCST 12(DX)(R10*1), Z3, Z29
+	VMAXPS           Z29, Z6, Z29
+	VMOVUPS          Z29, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R9*2), Z0, Z30
+	VFMADD231PS.BCST 4(DX)(R9*2), Z1, Z30
+	VFMADD231PS.BCST 8(DX)(R9*2), Z2, Z30
+	VFMADD231PS.BCST 12(DX)(R9*2), Z3, Z30
+	VMAXPS           Z30, Z6, Z30
+	VMOVUPS          Z30, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R11*1), Z0, Z31
+	VFMADD231PS.BCST 4(DX)(R11*1), Z1, Z31
+	VFMADD231PS.BCST 8(DX)(R11*1), Z2, Z31
+	VFMADD231PS.BCST 12(DX)(R11*1), Z3, Z31
+	VMAXPS           Z31, Z6, Z31
 	VMOVUPS          Z31, K1, (BP)
 	ADDQ             R15, BP
 	MOVQ             BP, 16(SP)
@@ -12532,54 +13218,58 @@ tileact:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z15, Z0, Z15
-	VMINPS       Z15, Z1, Z15
 	VMAXPS       Z16, Z0, Z16
-	VMINPS       Z16, Z1, Z16
 	VMAXPS       Z17, Z0, Z17
-	VMINPS       Z17, Z1, Z17
 	VMAXPS       Z18, Z0, Z18
-	VMINPS       Z18, Z1, Z18
 	VMAXPS       Z19, Z0, Z19
-	VMINPS       Z19, Z1, Z19
 	VMAXPS       Z20, Z0, Z20
-	VMINPS       Z20, Z1, Z20
 	VMAXPS       Z21, Z0, Z21
-	VMINPS       Z21, Z1, Z21
 	VMAXPS       Z22, Z0, Z22
-	VMINPS       Z22, Z1, Z22
 	VMAXPS       Z23, Z0, Z23
-	VMINPS       Z23, Z1, Z23
 	VMAXPS       Z24, Z0, Z24
-	VMINPS       Z24, Z1, Z24
 	VMAXPS       Z25, Z0, Z25
-	VMINPS       Z25, Z1, Z25
 	VMAXPS       Z26, Z0, Z26
-	VMINPS       Z26, Z1, Z26
 	VMAXPS       Z27, Z0, Z27
-	VMINPS       Z27, Z1, Z27
 	VMAXPS       Z28, Z0, Z28
-	VMINPS       Z28, Z1, Z28
 	VMAXPS       Z29, Z0, Z29
-	VMINPS       Z29, Z1, Z29
 	VMAXPS       Z30, Z0, Z30
-	VMINPS       Z30, Z1, Z30
 	VMAXPS       Z31, Z0, Z31
+	CMPL         212(AX), $0x7f800000
+	JEQ          tileclipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z14, Z1, Z14
+	VMINPS       Z15, Z1, Z15
+	VMINPS       Z16, Z1, Z16
+	VMINPS       Z17, Z1, Z17
+	VMINPS       Z18, Z1, Z18
+	VMINPS       Z19, Z1, Z19
+	VMINPS       Z20, Z1, Z20
+	VMINPS       Z21, Z1, Z21
+	VMINPS       Z22, Z1, Z22
+	VMINPS       Z23, Z1, Z23
+	VMINPS       Z24, Z1, Z24
+	VMINPS       Z25, Z1, Z25
+	VMINPS       Z26, Z1, Z26
+	VMINPS       Z27, Z1, Z27
+	VMINPS       Z28, Z1, Z28
+	VMINPS       Z29, Z1, Z29
+	VMINPS       Z30, Z1, Z30
 	VMINPS       Z31, Z1, Z31
-	JMP          tilestore
+
+tileclipped:
+	JMP tilestore
 
 tileleaky:
 	VBROADCASTSS 216(AX), Z0
@@ -13138,6 +13828,8 @@ tilelast:
 	JEQ              tileplain
 	VBROADCASTSS     208(BP), Z6
 	VBROADCASTSS     212(BP), Z7
+	CMPL             212(BP), $0x7f800000
+	JEQ              tilefloor
 	MOVQ             16(SP), BP
 	VFMADD231PS.BCST (BX), Z0, Z8
 	VFMADD231PS.BCST 4(BX), Z1, Z8
@@ -13329,6 +14021,180 @@ tilelast:
 	VFMADD231PS.BCST 12(DX)(R11*1), Z3, Z31
 	VMAXPS           Z31, Z6, Z31
 	VMINPS           Z31, Z7, Z31
+	VMOVUPS          Z31, K1, (BP)
+	ADDQ             R15, BP
+	MOVQ             BP, 16(SP)
+	MOVQ             args+0(FP), AX
+	JMP              tilenext
+
+tilefloor:
+	MOVQ             16(SP), BP
+	VFMADD231PS.BCST (BX), Z0, Z8
+	VFMADD231PS.BCST 4(BX), Z1, Z8
+	VFMADD231PS.BCST 8(BX), Z2, Z8
+	VFMADD231PS.BCST 12(BX), Z3, Z8
+	VMAXPS           Z8, Z6, Z8
+	VMOVUPS          Z8, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R8*1), Z0, Z9
+	VFMADD231PS.BCST 4(BX)(R8*1), Z1, Z9
+	VFMADD231PS.BCST 8(BX)(R8*1), Z2, Z9
+	VFMADD231PS.BCST 12(BX)(R8*1), Z3, Z9
+	VMAXPS           Z9, Z6, Z9
+	VMOVUPS          Z9, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R8*2), Z0, Z10
+	VFMADD231PS.BCST 4(BX)(R8*2), Z1, Z10
+	VFMADD231PS.BCST 8(BX)(R8*2), Z2, Z10
+	VFMADD231PS.BCST 12(BX)(R8*2), Z3, Z10
+	VMAXPS           Z10, Z6, Z10
+	VMOVUPS          Z10, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R9*1), Z0, Z11
+	VFMADD231PS.BCST 4(BX)(R9*1), Z1, Z11
+	VFMADD231PS.BCST 8(BX)(R9*1), Z2, Z11
+	VFMADD231PS.BCST 12(BX)(R9*1), Z3, Z11
+	VMAXPS           Z11, Z6, Z11
+	VMOVUPS          Z11, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R8*4), Z0, Z12
+	VFMADD231PS.BCST 4(BX)(R8*4), Z1, Z12
+	VFMADD231PS.BCST 8(BX)(R8*4), Z2, Z12
+	VFMADD231PS.BCST 12(BX)(R8*4), Z3, Z12
+	VMAXPS           Z12, Z6, Z12
+	VMOVUPS          Z12, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R10*1), Z0, Z13
+	VFMADD231PS.BCST 4(BX)(R10*1), Z1, Z13
+	VFMADD231PS.BCST 8(BX)(R10*1), Z2, Z13
+	VFMADD231PS.BCST 12(BX)(R10*1), Z3, Z13
+	VMAXPS           Z13, Z6, Z13
+	VMOVUPS          Z13, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R9*2), Z0, Z14
+	VFMADD231PS.BCST 4(BX)(R9*2), Z1, Z14
+	VFMADD231PS.BCST 8(BX)(R9*2), Z2, Z14
+	VFMADD231PS.BCST 12(BX)(R9*2), Z3, Z14
+	VMAXPS           Z14, Z6, Z14
+	VMOVUPS          Z14, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (BX)(R11*1), Z0, Z15
+	VFMADD231PS.BCST 4(BX)(R11*1), Z1, Z15
+	VFMADD231PS.BCST 8(BX)(R11*1), Z2, Z15
+	VFMADD231PS.BCST 12(BX)(R11*1), Z3, Z15
+	VMAXPS           Z15, Z6, Z15
+	VMOVUPS          Z15, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX), Z0, Z16
+	VFMADD231PS.BCST 4(CX), Z1, Z16
+	VFMADD231PS.BCST 8(CX), Z2, Z16
+	VFMADD231PS.BCST 12(CX), Z3, Z16
+	VMAXPS           Z16, Z6, Z16
+	VMOVUPS          Z16, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R8*1), Z0, Z17
+	VFMADD231PS.BCST 4(CX)(R8*1), Z1, Z17
+	VFMADD231PS.BCST 8(CX)(R8*1), Z2, Z17
+	VFMADD231PS.BCST 12(CX)(R8*1), Z3, Z17
+	VMAXPS           Z17, Z6, Z17
+	VMOVUPS          Z17, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R8*2), Z0, Z18
+	VFMADD231PS.BCST 4(CX)(R8*2), Z1, Z18
+	VFMADD231PS.BCST 8(CX)(R8*2), Z2, Z18
+	VFMADD231PS.BCST 12(CX)(R8*2), Z3, Z18
+	VMAXPS           Z18, Z6, Z18
+	VMOVUPS          Z18, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R9*1), Z0, Z19
+	VFMADD231PS.BCST 4(CX)(R9*1), Z1, Z19
+	VFMADD231PS.BCST 8(CX)(R9*1), Z2, Z19
+	VFMADD231PS.BCST 12(CX)(R9*1), Z3, Z19
+	VMAXPS           Z19, Z6, Z19
+	VMOVUPS          Z19, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R8*4), Z0, Z20
+	VFMADD231PS.BCST 4(CX)(R8*4), Z1, Z20
+	VFMADD231PS.BCST 8(CX)(R8*4), Z2, Z20
+	VFMADD231PS.BCST 12(CX)(R8*4), Z3, Z20
+	VMAXPS           Z20, Z6, Z20
+	VMOVUPS          Z20, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R10*1), Z0, Z21
+	VFMADD231PS.BCST 4(CX)(R10*1), Z1, Z21
+	VFMADD231PS.BCST 8(CX)(R10*1), Z2, Z21
+	VFMADD231PS.BCST 12(CX)(R10*1), Z3, Z21
+	VMAXPS           Z21, Z6, Z21
+	VMOVUPS          Z21, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R9*2), Z0, Z22
+	VFMADD231PS.BCST 4(CX)(R9*2), Z1, Z22
+	VFMADD231PS.BCST 8(CX)(R9*2), Z2, Z22
+	VFMADD231PS.BCST 12(CX)(R9*2), Z3, Z22
+	VMAXPS           Z22, Z6, Z22
+	VMOVUPS          Z22, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (CX)(R11*1), Z0, Z23
+	VFMADD231PS.BCST 4(CX)(R11*1), Z1, Z23
+	VFMADD231PS.BCST 8(CX)(R11*1), Z2, Z23
+	VFMADD231PS.BCST 12(CX)(R11*1), Z3, Z23
+	VMAXPS           Z23, Z6, Z23
+	VMOVUPS          Z23, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX), Z0, Z24
+	VFMADD231PS.BCST 4(DX), Z1, Z24
+	VFMADD231PS.BCST 8(DX), Z2, Z24
+	VFMADD231PS.BCST 12(DX), Z3, Z24
+	VMAXPS           Z24, Z6, Z24
+	VMOVUPS          Z24, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R8*1), Z0, Z25
+	VFMADD231PS.BCST 4(DX)(R8*1), Z1, Z25
+	VFMADD231PS.BCST 8(DX)(R8*1), Z2, Z25
+	VFMADD231PS.BCST 12(DX)(R8*1), Z3, Z25
+	VMAXPS           Z25, Z6, Z25
+	VMOVUPS          Z25, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R8*2), Z0, Z26
+	VFMADD231PS.BCST 4(DX)(R8*2), Z1, Z26
+	VFMADD231PS.BCST 8(DX)(R8*2), Z2, Z26
+	VFMADD231PS.BCST 12(DX)(R8*2), Z3, Z26
+	VMAXPS           Z26, Z6, Z26
+	VMOVUPS          Z26, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R9*1), Z0, Z27
+	VFMADD231PS.BCST 4(DX)(R9*1), Z1, Z27
+	VFMADD231PS.BCST 8(DX)(R9*1), Z2, Z27
+	VFMADD231PS.BCST 12(DX)(R9*1), Z3, Z27
+	VMAXPS           Z27, Z6, Z27
+	VMOVUPS          Z27, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R8*4), Z0, Z28
+	VFMADD231PS.BCST 4(DX)(R8*4), Z1, Z28
+	VFMADD231PS.BCST 8(DX)(R8*4), Z2, Z28
+	VFMADD231PS.BCST 12(DX)(R8*4), Z3, Z28
+	VMAXPS           Z28, Z6, Z28
+	VMOVUPS          Z28, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R10*1), Z0, Z29
+	VFMADD231PS.BCST 4(DX)(R10*1), Z1, Z29
+	VFMADD231PS.BCST 8(DX)(R10*1), Z2, Z29
+	VFMADD231PS.BCST 12(DX)(R10*1), Z3, Z29
+	VMAXPS           Z29, Z6, Z29
+	VMOVUPS          Z29, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R9*2), Z0, Z30
+	VFMADD231PS.BCST 4(DX)(R9*2), Z1, Z30
+	VFMADD231PS.BCST 8(DX)(R9*2), Z2, Z30
+	VFMADD231PS.BCST 12(DX)(R9*2), Z3, Z30
+	VMAXPS           Z30, Z6, Z30
+	VMOVUPS          Z30, K1, (BP)
+	ADDQ             R15, BP
+	VFMADD231PS.BCST (DX)(R11*1), Z0, Z31
+	VFMADD231PS.BCST 4(DX)(R11*1), Z1, Z31
+	VFMADD231PS.BCST 8(DX)(R11*1), Z2, Z31
+	VFMADD231PS.BCST 12(DX)(R11*1), Z3, Z31
+	VMAXPS           Z31, Z6, Z31
 	VMOVUPS          Z31, K1, (BP)
 	ADDQ             R15, BP
 	MOVQ             BP, 16(SP)
@@ -13573,54 +14439,58 @@ tileact:
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
 	VMAXPS       Z8, Z0, Z8
-	VMINPS       Z8, Z1, Z8
 	VMAXPS       Z9, Z0, Z9
-	VMINPS       Z9, Z1, Z9
 	VMAXPS       Z10, Z0, Z10
-	VMINPS       Z10, Z1, Z10
 	VMAXPS       Z11, Z0, Z11
-	VMINPS       Z11, Z1, Z11
 	VMAXPS       Z12, Z0, Z12
-	VMINPS       Z12, Z1, Z12
 	VMAXPS       Z13, Z0, Z13
-	VMINPS       Z13, Z1, Z13
 	VMAXPS       Z14, Z0, Z14
-	VMINPS       Z14, Z1, Z14
 	VMAXPS       Z15, Z0, Z15
-	VMINPS       Z15, Z1, Z15
 	VMAXPS       Z16, Z0, Z16
-	VMINPS       Z16, Z1, Z16
 	VMAXPS       Z17, Z0, Z17
-	VMINPS       Z17, Z1, Z17
 	VMAXPS       Z18, Z0, Z18
-	VMINPS       Z18, Z1, Z18
 	VMAXPS       Z19, Z0, Z19
-	VMINPS       Z19, Z1, Z19
 	VMAXPS       Z20, Z0, Z20
-	VMINPS       Z20, Z1, Z20
 	VMAXPS       Z21, Z0, Z21
-	VMINPS       Z21, Z1, Z21
 	VMAXPS       Z22, Z0, Z22
-	VMINPS       Z22, Z1, Z22
 	VMAXPS       Z23, Z0, Z23
-	VMINPS       Z23, Z1, Z23
 	VMAXPS       Z24, Z0, Z24
-	VMINPS       Z24, Z1, Z24
 	VMAXPS       Z25, Z0, Z25
-	VMINPS       Z25, Z1, Z25
 	VMAXPS       Z26, Z0, Z26
-	VMINPS       Z26, Z1, Z26
 	VMAXPS       Z27, Z0, Z27
-	VMINPS       Z27, Z1, Z27
 	VMAXPS       Z28, Z0, Z28
-	VMINPS       Z28, Z1, Z28
 	VMAXPS       Z29, Z0, Z29
-	VMINPS       Z29, Z1, Z29
 	VMAXPS       Z30, Z0, Z30
-	VMINPS       Z30, Z1, Z30
 	VMAXPS       Z31, Z0, Z31
+	CMPL         212(AX), $0x7f800000
+	JEQ          tileclipped
+	VMINPS       Z8, Z1, Z8
+	VMINPS       Z9, Z1, Z9
+	VMINPS       Z10, Z1, Z10
+	VMINPS       Z11, Z1, Z11
+	VMINPS       Z12, Z1, Z12
+	VMINPS       Z13, Z1, Z13
+	VMINPS       Z14, Z1, Z14
+	VMINPS       Z15, Z1, Z15
+	VMINPS       Z16, Z1, Z16
+	VMINPS       Z17, Z1, Z17
+	VMINPS       Z18, Z1, Z18
+	VMINPS       Z19, Z1, Z19
+	VMINPS       Z20, Z1, Z20
+	VMINPS       Z21, Z1, Z21
+	VMINPS       Z22, Z1, Z22
+	VMINPS       Z23, Z1, Z23
+	VMINPS       Z24, Z1, Z24
+	VMINPS       Z25, Z1, Z25
+	VMINPS       Z26, Z1, Z26
+	VMINPS       Z27, Z1, Z27
+	VMINPS       Z28, Z1, Z28
+	VMINPS       Z29, Z1, Z29
+	VMINPS       Z30, Z1, Z30
 	VMINPS       Z31, Z1, Z31
-	JMP          tilestore
+
+tileclipped:
+	JMP tilestore
 
 tileleaky:
 	VBROADCASTSS 216(AX), Z0

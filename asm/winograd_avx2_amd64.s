@@ -1215,14 +1215,18 @@ row0act:
 	VBROADCASTSS 104(DI), Y8
 	VBROADCASTSS 108(DI), Y6
 	VMAXPS       Y10, Y8, Y10
-	VMINPS       Y10, Y6, Y10
 	VMAXPS       Y7, Y8, Y7
-	VMINPS       Y7, Y6, Y7
 	VMAXPS       Y12, Y8, Y12
-	VMINPS       Y12, Y6, Y12
 	VMAXPS       Y9, Y8, Y9
+	CMPL         108(DI), $0x7f800000
+	JEQ          row0clipped
+	VMINPS       Y10, Y6, Y10
+	VMINPS       Y7, Y6, Y7
+	VMINPS       Y12, Y6, Y12
 	VMINPS       Y9, Y6, Y9
-	JMP          row0store
+
+row0clipped:
+	JMP row0store
 
 row0leaky:
 	VBROADCASTSS 112(DI), Y8
@@ -1291,14 +1295,18 @@ row1act:
 	VBROADCASTSS 104(DI), Y10
 	VBROADCASTSS 108(DI), Y11
 	VMAXPS       Y9, Y10, Y9
-	VMINPS       Y9, Y11, Y9
 	VMAXPS       Y13, Y10, Y13
-	VMINPS       Y13, Y11, Y13
 	VMAXPS       Y7, Y10, Y7
-	VMINPS       Y7, Y11, Y7
 	VMAXPS       Y6, Y10, Y6
+	CMPL         108(DI), $0x7f800000
+	JEQ          row1clipped
+	VMINPS       Y9, Y11, Y9
+	VMINPS       Y13, Y11, Y13
+	VMINPS       Y7, Y11, Y7
 	VMINPS       Y6, Y11, Y6
-	JMP          row1store
+
+row1clipped:
+	JMP row1store
 
 row1leaky:
 	VBROADCASTSS 112(DI), Y10
@@ -1367,14 +1375,18 @@ row2act:
 	VBROADCASTSS 104(DI), Y9
 	VBROADCASTSS 108(DI), Y8
 	VMAXPS       Y6, Y9, Y6
-	VMINPS       Y6, Y8, Y6
 	VMAXPS       Y12, Y9, Y12
-	VMINPS       Y12, Y8, Y12
 	VMAXPS       Y13, Y9, Y13
-	VMINPS       Y13, Y8, Y13
 	VMAXPS       Y11, Y9, Y11
+	CMPL         108(DI), $0x7f800000
+	JEQ          row2clipped
+	VMINPS       Y6, Y8, Y6
+	VMINPS       Y12, Y8, Y12
+	VMINPS       Y13, Y8, Y13
 	VMINPS       Y11, Y8, Y11
-	JMP          row2store
+
+row2clipped:
+	JMP row2store
 
 row2leaky:
 	VBROADCASTSS 112(DI), Y9
@@ -1443,14 +1455,18 @@ row3act:
 	VBROADCASTSS 104(DI), Y6
 	VBROADCASTSS 108(DI), Y10
 	VMAXPS       Y11, Y6, Y11
-	VMINPS       Y11, Y10, Y11
 	VMAXPS       Y7, Y6, Y7
-	VMINPS       Y7, Y10, Y7
 	VMAXPS       Y12, Y6, Y12
-	VMINPS       Y12, Y10, Y12
 	VMAXPS       Y8, Y6, Y8
+	CMPL         108(DI), $0x7f800000
+	JEQ          row3clipped
+	VMINPS       Y11, Y10, Y11
+	VMINPS       Y7, Y10, Y7
+	VMINPS       Y12, Y10, Y12
 	VMINPS       Y8, Y10, Y8
-	JMP          row3store
+
+row3clipped:
+	JMP row3store
 
 row3leaky:
 	VBROADCASTSS 112(DI), Y6
@@ -1614,10 +1630,14 @@ row0act:
 	VBROADCASTSS 104(DI), Y7
 	VBROADCASTSS 108(DI), Y5
 	VMAXPS       Y0, Y7, Y0
-	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y3, Y7, Y3
+	CMPL         108(DI), $0x7f800000
+	JEQ          row0clipped
+	VMINPS       Y0, Y5, Y0
 	VMINPS       Y3, Y5, Y3
-	JMP          row0store
+
+row0clipped:
+	JMP row0store
 
 row0leaky:
 	VBROADCASTSS 112(DI), Y7
@@ -1656,10 +1676,14 @@ row1act:
 	VBROADCASTSS 104(DI), Y6
 	VBROADCASTSS 108(DI), Y4
 	VMAXPS       Y1, Y6, Y1
-	VMINPS       Y1, Y4, Y1
 	VMAXPS       Y2, Y6, Y2
+	CMPL         108(DI), $0x7f800000
+	JEQ          row1clipped
+	VMINPS       Y1, Y4, Y1
 	VMINPS       Y2, Y4, Y2
-	JMP          row1store
+
+row1clipped:
+	JMP row1store
 
 row1leaky:
 	VBROADCASTSS 112(DI), Y6
@@ -1895,10 +1919,14 @@ row0act:
 	VBROADCASTSS 104(DI), Y10
 	VBROADCASTSS 108(DI), Y8
 	VMAXPS       Y11, Y10, Y11
-	VMINPS       Y11, Y8, Y11
 	VMAXPS       Y13, Y10, Y13
+	CMPL         108(DI), $0x7f800000
+	JEQ          row0clipped
+	VMINPS       Y11, Y8, Y11
 	VMINPS       Y13, Y8, Y13
-	JMP          row0store
+
+row0clipped:
+	JMP row0store
 
 row0leaky:
 	VBROADCASTSS 112(DI), Y10
@@ -1947,10 +1975,14 @@ row1act:
 	VBROADCASTSS 104(DI), Y10
 	VBROADCASTSS 108(DI), Y9
 	VMAXPS       Y13, Y10, Y13
-	VMINPS       Y13, Y9, Y13
 	VMAXPS       Y12, Y10, Y12
+	CMPL         108(DI), $0x7f800000
+	JEQ          row1clipped
+	VMINPS       Y13, Y9, Y13
 	VMINPS       Y12, Y9, Y12
-	JMP          row1store
+
+row1clipped:
+	JMP row1store
 
 row1leaky:
 	VBROADCASTSS 112(DI), Y10

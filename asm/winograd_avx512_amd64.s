@@ -1139,14 +1139,18 @@ row0act:
 	VBROADCASTSS 104(DI), Z17
 	VBROADCASTSS 108(DI), Z7
 	VMAXPS       Z6, Z17, Z6
-	VMINPS       Z6, Z7, Z6
 	VMAXPS       Z20, Z17, Z20
-	VMINPS       Z20, Z7, Z20
 	VMAXPS       Z14, Z17, Z14
-	VMINPS       Z14, Z7, Z14
 	VMAXPS       Z23, Z17, Z23
+	CMPL         108(DI), $0x7f800000
+	JEQ          row0clipped
+	VMINPS       Z6, Z7, Z6
+	VMINPS       Z20, Z7, Z20
+	VMINPS       Z14, Z7, Z14
 	VMINPS       Z23, Z7, Z23
-	JMP          row0store
+
+row0clipped:
+	JMP row0store
 
 row0leaky:
 	VBROADCASTSS 112(DI), Z17
@@ -1213,14 +1217,18 @@ row1act:
 	VBROADCASTSS 104(DI), Z18
 	VBROADCASTSS 108(DI), Z14
 	VMAXPS       Z10, Z18, Z10
-	VMINPS       Z10, Z14, Z10
 	VMAXPS       Z21, Z18, Z21
-	VMINPS       Z21, Z14, Z21
 	VMAXPS       Z15, Z18, Z15
-	VMINPS       Z15, Z14, Z15
 	VMAXPS       Z24, Z18, Z24
+	CMPL         108(DI), $0x7f800000
+	JEQ          row1clipped
+	VMINPS       Z10, Z14, Z10
+	VMINPS       Z21, Z14, Z21
+	VMINPS       Z15, Z14, Z15
 	VMINPS       Z24, Z14, Z24
-	JMP          row1store
+
+row1clipped:
+	JMP row1store
 
 row1leaky:
 	VBROADCASTSS 112(DI), Z18
@@ -1287,14 +1295,18 @@ row2act:
 	VBROADCASTSS 104(DI), Z19
 	VBROADCASTSS 108(DI), Z15
 	VMAXPS       Z8, Z19, Z8
-	VMINPS       Z8, Z15, Z8
 	VMAXPS       Z22, Z19, Z22
-	VMINPS       Z22, Z15, Z22
 	VMAXPS       Z16, Z19, Z16
-	VMINPS       Z16, Z15, Z16
 	VMAXPS       Z25, Z19, Z25
+	CMPL         108(DI), $0x7f800000
+	JEQ          row2clipped
+	VMINPS       Z8, Z15, Z8
+	VMINPS       Z22, Z15, Z22
+	VMINPS       Z16, Z15, Z16
 	VMINPS       Z25, Z15, Z25
-	JMP          row2store
+
+row2clipped:
+	JMP row2store
 
 row2leaky:
 	VBROADCASTSS 112(DI), Z19
@@ -1367,14 +1379,18 @@ row3act:
 	VBROADCASTSS 104(DI), Z8
 	VBROADCASTSS 108(DI), Z24
 	VMAXPS       Z25, Z8, Z25
-	VMINPS       Z25, Z24, Z25
 	VMAXPS       Z13, Z8, Z13
-	VMINPS       Z13, Z24, Z13
 	VMAXPS       Z22, Z8, Z22
-	VMINPS       Z22, Z24, Z22
 	VMAXPS       Z15, Z8, Z15
+	CMPL         108(DI), $0x7f800000
+	JEQ          row3clipped
+	VMINPS       Z25, Z24, Z25
+	VMINPS       Z13, Z24, Z13
+	VMINPS       Z22, Z24, Z22
 	VMINPS       Z15, Z24, Z15
-	JMP          row3store
+
+row3clipped:
+	JMP row3store
 
 row3leaky:
 	VBROADCASTSS 112(DI), Z8
@@ -1542,10 +1558,14 @@ row0act:
 	VBROADCASTSS 104(DI), Z7
 	VBROADCASTSS 108(DI), Z5
 	VMAXPS       Z0, Z7, Z0
-	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z3, Z7, Z3
+	CMPL         108(DI), $0x7f800000
+	JEQ          row0clipped
+	VMINPS       Z0, Z5, Z0
 	VMINPS       Z3, Z5, Z3
-	JMP          row0store
+
+row0clipped:
+	JMP row0store
 
 row0leaky:
 	VBROADCASTSS 112(DI), Z7
@@ -1586,10 +1606,14 @@ row1act:
 	VBROADCASTSS 104(DI), Z6
 	VBROADCASTSS 108(DI), Z4
 	VMAXPS       Z1, Z6, Z1
-	VMINPS       Z1, Z4, Z1
 	VMAXPS       Z2, Z6, Z2
+	CMPL         108(DI), $0x7f800000
+	JEQ          row1clipped
+	VMINPS       Z1, Z4, Z1
 	VMINPS       Z2, Z4, Z2
-	JMP          row1store
+
+row1clipped:
+	JMP row1store
 
 row1leaky:
 	VBROADCASTSS 112(DI), Z6
@@ -1809,10 +1833,14 @@ row0act:
 	VBROADCASTSS 104(DI), Z9
 	VBROADCASTSS 108(DI), Z7
 	VMAXPS       Z6, Z9, Z6
-	VMINPS       Z6, Z7, Z6
 	VMAXPS       Z13, Z9, Z13
+	CMPL         108(DI), $0x7f800000
+	JEQ          row0clipped
+	VMINPS       Z6, Z7, Z6
 	VMINPS       Z13, Z7, Z13
-	JMP          row0store
+
+row0clipped:
+	JMP row0store
 
 row0leaky:
 	VBROADCASTSS 112(DI), Z9
@@ -1857,10 +1885,14 @@ row1act:
 	VBROADCASTSS 104(DI), Z18
 	VBROADCASTSS 108(DI), Z14
 	VMAXPS       Z11, Z18, Z11
-	VMINPS       Z11, Z14, Z11
 	VMAXPS       Z20, Z18, Z20
+	CMPL         108(DI), $0x7f800000
+	JEQ          row1clipped
+	VMINPS       Z11, Z14, Z11
 	VMINPS       Z20, Z14, Z20
-	JMP          row1store
+
+row1clipped:
+	JMP row1store
 
 row1leaky:
 	VBROADCASTSS 112(DI), Z18

@@ -655,19 +655,20 @@ func checkGemm() bool {
 		m, n, k := s[0], s[1], s[2]
 		a, b, bias := r.fill(m*k), r.fill(k*n), r.fill(n)
 		got, want := make([]float32, m*n), make([]float32, m*n)
-		act.Kind = ActClip
-		Gemm(nil, got, n, a, k, m, PackB(b, n, k, n, bias), nil, 0, act)
-		ref.Gemm(want, n, a, k, b, n, bias, nil, 0, m, n, k, act)
-		if !sameBits(got, want) {
-			return false
+		for _, act := range []Act{{Kind: ActClip, Lo: -0.5, Hi: 0.5}, checkReLU} {
+			Gemm(nil, got, n, a, k, m, PackB(b, n, k, n, bias), nil, 0, act)
+			ref.Gemm(want, n, a, k, b, n, bias, nil, 0, m, n, k, act)
+			if !sameBits(got, want) {
+				return false
+			}
 		}
 	}
 	s := Conv2D{N: 1, H: 4, W: 5, C: 17, O: 19, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PT: 1, PL: 1, PB: 1, PR: 1, Groups: 1}
 	src, w, bias := r.fill(4*5*17), r.fill(19*9*17), r.fill(19)
 	got, want := make([]float32, 4*5*19), make([]float32, 4*5*19)
 	c := NewConv(s)
-	c.Run(nil, got, src, c.Pack(w, bias), nil, Act{})
-	ref.Convolve(want, src, w, bias, nil, &s, Act{})
+	c.Run(nil, got, src, c.Pack(w, bias), nil, checkReLU)
+	ref.Convolve(want, src, w, bias, nil, &s, checkReLU)
 	if !sameBits(got, want) {
 		return false
 	}

@@ -60,6 +60,9 @@ func runCheck(check func() bool) (ok bool) {
 	return check()
 }
 
+// checkReLU clips at one side, for which tiles have code of their own.
+var checkReLU = Act{Kind: ActClip, Hi: float32(math.Inf(1))}
+
 // checkRand is the numbers that self-tests run on: a fixed sequence in [-1, 1) (Marsaglia: Xorshift RNGs, 2003).
 type checkRand uint32
 

@@ -121,11 +121,7 @@ func (t target) act(label string, acc, free []reg.VecPhysical) {
 	JGT(LabelRef(label + "leaky"))
 	VBROADCASTSS(field(args, "Lo"), a)
 	VBROADCASTSS(field(args, "Hi"), b)
-	for _, y := range acc {
-		// Both return their second source unless the first is greater (less): a NaN in y stays.
-		VMAXPS(y, a, y)
-		VMINPS(y, b, y)
-	}
+	x86.Clip(acc, a, b, field(args, "Hi"), label+"clipped")
 	JMP(LabelRef(label + "store"))
 	Label(label + "leaky")
 	VBROADCASTSS(field(args, "Alpha"), a)

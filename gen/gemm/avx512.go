@@ -4,6 +4,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/ocellus-vision/ocellus/gen/x86"
 )
 
 var zmm = []reg.VecPhysical{
@@ -202,7 +204,9 @@ func (t avx512) finish(f *frame, s shape, a func(r, i int) Mem, label string) {
 	JEQ(LabelRef(label + "plain"))
 	VBROADCASTSS(field(c, "Lo"), lo)
 	VBROADCASTSS(field(c, "Hi"), hi)
-	for _, clips := range []bool{true, false} {
+	x86.Unbounded(field(c, "Hi"), label+"floor")
+	for _, act := range []string{"clip", "floor", "plain"} {
+		Label(label + act)
 		for p := range s.panels {
 			if p > 0 {
 				loadB()
@@ -213,8 +217,11 @@ func (t avx512) finish(f *frame, s shape, a func(r, i int) Mem, label string) {
 				for i := range t.tail(s) {
 					VFMADD231PS_BCST(a(r, i), zmm[i], y)
 				}
-				if clips {
-					clip(y, lo, hi)
+				if act != "plain" {
+					x86.Floor(y, lo)
+				}
+				if act == "clip" {
+					x86.Ceiling(y, hi)
 				}
 				t.store(Mem{Base: c, Disp: 64 * p}, s, r, p, false)
 				ADDQ(ldc, c)
@@ -223,9 +230,6 @@ func (t avx512) finish(f *frame, s shape, a func(r, i int) Mem, label string) {
 		MOVQ(c, f.c)
 		Load(Param("args"), reg.RAX)
 		JMP(LabelRef(label + "next"))
-		if clips {
-			Label(label + "plain")
-		}
 	}
 }
 

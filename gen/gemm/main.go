@@ -296,9 +296,7 @@ func end(t target, f *frame, s shape, ragged bool, label string) {
 	JGT(LabelRef(label + "leaky"))
 	VBROADCASTSS(field(args, "Lo"), t.vec(0))
 	VBROADCASTSS(field(args, "Hi"), t.vec(1))
-	for _, y := range accs(t, s) {
-		clip(y, t.vec(0), t.vec(1))
-	}
+	x86.Clip(accs(t, s), t.vec(0), t.vec(1), field(args, "Hi"), label+"clipped")
 	JMP(LabelRef(label + "store"))
 	Label(label + "leaky")
 	VBROADCASTSS(field(args, "Alpha"), t.vec(0))
@@ -515,11 +513,4 @@ func jumpIfWhole(f *frame, args, k reg.Register, tail int, label string) {
 	JGT(LabelRef(label))
 	CMPQ(f.res, Imm(0))
 	JNE(LabelRef(label))
-}
-
-// clip limits y to lo and hi.
-func clip(y, lo, hi reg.VecPhysical) {
-	// Both return their second source unless the first is greater (less): a NaN in y stays.
-	VMAXPS(y, lo, y)
-	VMINPS(y, hi, y)
 }

@@ -236,11 +236,11 @@ func (t target) finish(p *pool, label string, m, i int, y []int) {
 	lo, hi := p.get(), p.get()
 	VBROADCASTSS(field("Lo"), t.vec[lo])
 	VBROADCASTSS(field("Hi"), t.vec[hi])
-	for _, r := range y {
-		// Both return their second source unless the first is greater (less): a NaN in y stays.
-		VMAXPS(t.vec[r], t.vec[lo], t.vec[r])
-		VMINPS(t.vec[r], t.vec[hi], t.vec[r])
+	ys := make([]reg.VecPhysical, len(y))
+	for j, r := range y {
+		ys[j] = t.vec[r]
 	}
+	x86.Clip(ys, t.vec[lo], t.vec[hi], field("Hi"), label+"clipped")
 	JMP(LabelRef(label + "store"))
 	Label(label + "leaky")
 	alpha, zero, scaled := lo, hi, p.get()
