@@ -120,8 +120,6 @@ tile6x16:
 
 tile6x16bias:
 	MOVQ    40(AX), BX
-	TESTQ   BX, BX
-	JEQ     tile6x16zero
 	VMOVUPS (BX), Y4
 	VMOVAPS Y4, Y6
 	VMOVAPS Y4, Y8
@@ -134,21 +132,6 @@ tile6x16bias:
 	VMOVAPS Y5, Y11
 	VMOVAPS Y5, Y13
 	VMOVAPS Y5, Y15
-	JMP     tile6x16start
-
-tile6x16zero:
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	VXORPS X13, X13, X13
-	VXORPS X14, X14, X14
-	VXORPS X15, X15, X15
 
 tile6x16start:
 	VPBROADCASTD 160(AX), Y3
@@ -814,8 +797,6 @@ tile5x16:
 
 tile5x16bias:
 	MOVQ    40(AX), BX
-	TESTQ   BX, BX
-	JEQ     tile5x16zero
 	VMOVUPS (BX), Y4
 	VMOVAPS Y4, Y6
 	VMOVAPS Y4, Y8
@@ -826,19 +807,6 @@ tile5x16bias:
 	VMOVAPS Y5, Y9
 	VMOVAPS Y5, Y11
 	VMOVAPS Y5, Y13
-	JMP     tile5x16start
-
-tile5x16zero:
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	VXORPS X13, X13, X13
 
 tile5x16start:
 	VPBROADCASTD 160(AX), Y3
@@ -1412,8 +1380,6 @@ tile4x16:
 
 tile4x16bias:
 	MOVQ    40(AX), BX
-	TESTQ   BX, BX
-	JEQ     tile4x16zero
 	VMOVUPS (BX), Y4
 	VMOVAPS Y4, Y6
 	VMOVAPS Y4, Y8
@@ -1422,17 +1388,6 @@ tile4x16bias:
 	VMOVAPS Y5, Y7
 	VMOVAPS Y5, Y9
 	VMOVAPS Y5, Y11
-	JMP     tile4x16start
-
-tile4x16zero:
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
 
 tile4x16start:
 	VPBROADCASTD 160(AX), Y3
@@ -1915,23 +1870,12 @@ tile3x16:
 
 tile3x16bias:
 	MOVQ    40(AX), BX
-	TESTQ   BX, BX
-	JEQ     tile3x16zero
 	VMOVUPS (BX), Y4
 	VMOVAPS Y4, Y6
 	VMOVAPS Y4, Y8
 	VMOVUPS 32(BX), Y5
 	VMOVAPS Y5, Y7
 	VMOVAPS Y5, Y9
-	JMP     tile3x16start
-
-tile3x16zero:
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
 
 tile3x16start:
 	VPBROADCASTD 160(AX), Y3
@@ -2323,19 +2267,10 @@ tile2x16:
 
 tile2x16bias:
 	MOVQ    40(AX), BX
-	TESTQ   BX, BX
-	JEQ     tile2x16zero
 	VMOVUPS (BX), Y4
 	VMOVAPS Y4, Y6
 	VMOVUPS 32(BX), Y5
 	VMOVAPS Y5, Y7
-	JMP     tile2x16start
-
-tile2x16zero:
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
 
 tile2x16start:
 	VPBROADCASTD 160(AX), Y3
@@ -2636,15 +2571,8 @@ tile1x16:
 
 tile1x16bias:
 	MOVQ    40(AX), BX
-	TESTQ   BX, BX
-	JEQ     tile1x16zero
 	VMOVUPS (BX), Y4
 	VMOVUPS 32(BX), Y5
-	JMP     tile1x16start
-
-tile1x16zero:
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
 
 tile1x16start:
 	VPBROADCASTD 160(AX), Y3
@@ -2877,8 +2805,6 @@ tile6x16ragged:
 
 tile6x16raggedbias:
 	MOVQ    40(AX), BX
-	TESTQ   BX, BX
-	JEQ     tile6x16raggedzero
 	VMOVUPS (BX), Y4
 	VMOVAPS Y4, Y6
 	VMOVAPS Y4, Y8
@@ -2891,21 +2817,6 @@ tile6x16raggedbias:
 	VMOVAPS Y5, Y11
 	VMOVAPS Y5, Y13
 	VMOVAPS Y5, Y15
-	JMP     tile6x16raggedstart
-
-tile6x16raggedzero:
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	VXORPS X13, X13, X13
-	VXORPS X14, X14, X14
-	VXORPS X15, X15, X15
 
 tile6x16raggedstart:
 	VPBROADCASTD 160(AX), Y3
@@ -3619,8 +3530,6 @@ tile5x16ragged:
 
 tile5x16raggedbias:
 	MOVQ    40(AX), BX
-	TESTQ   BX, BX
-	JEQ     tile5x16raggedzero
 	VMOVUPS (BX), Y4
 	VMOVAPS Y4, Y6
 	VMOVAPS Y4, Y8
@@ -3631,19 +3540,6 @@ tile5x16raggedbias:
 	VMOVAPS Y5, Y9
 	VMOVAPS Y5, Y11
 	VMOVAPS Y5, Y13
-	JMP     tile5x16raggedstart
-
-tile5x16raggedzero:
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	VXORPS X13, X13, X13
 
 tile5x16raggedstart:
 	VPBROADCASTD 160(AX), Y3
@@ -4266,8 +4162,6 @@ tile4x16ragged:
 
 tile4x16raggedbias:
 	MOVQ    40(AX), BX
-	TESTQ   BX, BX
-	JEQ     tile4x16raggedzero
 	VMOVUPS (BX), Y4
 	VMOVAPS Y4, Y6
 	VMOVAPS Y4, Y8
@@ -4276,17 +4170,6 @@ tile4x16raggedbias:
 	VMOVAPS Y5, Y7
 	VMOVAPS Y5, Y9
 	VMOVAPS Y5, Y11
-	JMP     tile4x16raggedstart
-
-tile4x16raggedzero:
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
 
 tile4x16raggedstart:
 	VPBROADCASTD 160(AX), Y3
@@ -4819,23 +4702,12 @@ tile3x16ragged:
 
 tile3x16raggedbias:
 	MOVQ    40(AX), BX
-	TESTQ   BX, BX
-	JEQ     tile3x16raggedzero
 	VMOVUPS (BX), Y4
 	VMOVAPS Y4, Y6
 	VMOVAPS Y4, Y8
 	VMOVUPS 32(BX), Y5
 	VMOVAPS Y5, Y7
 	VMOVAPS Y5, Y9
-	JMP     tile3x16raggedstart
-
-tile3x16raggedzero:
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
 
 tile3x16raggedstart:
 	VPBROADCASTD 160(AX), Y3
@@ -5278,19 +5150,10 @@ tile2x16ragged:
 
 tile2x16raggedbias:
 	MOVQ    40(AX), BX
-	TESTQ   BX, BX
-	JEQ     tile2x16raggedzero
 	VMOVUPS (BX), Y4
 	VMOVAPS Y4, Y6
 	VMOVUPS 32(BX), Y5
 	VMOVAPS Y5, Y7
-	JMP     tile2x16raggedstart
-
-tile2x16raggedzero:
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
 
 tile2x16raggedstart:
 	VPBROADCASTD 160(AX), Y3
@@ -5643,15 +5506,8 @@ tile1x16ragged:
 
 tile1x16raggedbias:
 	MOVQ    40(AX), BX
-	TESTQ   BX, BX
-	JEQ     tile1x16raggedzero
 	VMOVUPS (BX), Y4
 	VMOVUPS 32(BX), Y5
-	JMP     tile1x16raggedstart
-
-tile1x16raggedzero:
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
 
 tile1x16raggedstart:
 	VPBROADCASTD 160(AX), Y3
@@ -5961,8 +5817,6 @@ tile4x16:
 
 tile4x16bias:
 	MOVQ    40(AX), BX
-	TESTQ   BX, BX
-	JEQ     tile4x16zero
 	VMOVUPS (BX), Y8
 	VMOVAPS Y8, Y10
 	VMOVAPS Y8, Y12
@@ -5971,17 +5825,6 @@ tile4x16bias:
 	VMOVAPS Y9, Y11
 	VMOVAPS Y9, Y13
 	VMOVAPS Y9, Y15
-	JMP     tile4x16start
-
-tile4x16zero:
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	VXORPS X13, X13, X13
-	VXORPS X14, X14, X14
-	VXORPS X15, X15, X15
 
 tile4x16start:
 	VPBROADCASTD 160(AX), Y7
@@ -6495,23 +6338,12 @@ tile3x16:
 
 tile3x16bias:
 	MOVQ    40(AX), BX
-	TESTQ   BX, BX
-	JEQ     tile3x16zero
 	VMOVUPS (BX), Y8
 	VMOVAPS Y8, Y10
 	VMOVAPS Y8, Y12
 	VMOVUPS 32(BX), Y9
 	VMOVAPS Y9, Y11
 	VMOVAPS Y9, Y13
-	JMP     tile3x16start
-
-tile3x16zero:
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	VXORPS X13, X13, X13
 
 tile3x16start:
 	VPBROADCASTD 160(AX), Y7
@@ -6933,19 +6765,10 @@ tile2x16:
 
 tile2x16bias:
 	MOVQ    40(AX), BX
-	TESTQ   BX, BX
-	JEQ     tile2x16zero
 	VMOVUPS (BX), Y8
 	VMOVAPS Y8, Y10
 	VMOVUPS 32(BX), Y9
 	VMOVAPS Y9, Y11
-	JMP     tile2x16start
-
-tile2x16zero:
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
 
 tile2x16start:
 	VPBROADCASTD 160(AX), Y7
@@ -7276,15 +7099,8 @@ tile1x16:
 
 tile1x16bias:
 	MOVQ    40(AX), BX
-	TESTQ   BX, BX
-	JEQ     tile1x16zero
 	VMOVUPS (BX), Y8
 	VMOVUPS 32(BX), Y9
-	JMP     tile1x16start
-
-tile1x16zero:
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
 
 tile1x16start:
 	VPBROADCASTD 160(AX), Y7
@@ -7541,8 +7357,6 @@ tile4x16ragged:
 
 tile4x16raggedbias:
 	MOVQ    40(AX), BX
-	TESTQ   BX, BX
-	JEQ     tile4x16raggedzero
 	VMOVUPS (BX), Y8
 	VMOVAPS Y8, Y10
 	VMOVAPS Y8, Y12
@@ -7551,17 +7365,6 @@ tile4x16raggedbias:
 	VMOVAPS Y9, Y11
 	VMOVAPS Y9, Y13
 	VMOVAPS Y9, Y15
-	JMP     tile4x16raggedstart
-
-tile4x16raggedzero:
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	VXORPS X13, X13, X13
-	VXORPS X14, X14, X14
-	VXORPS X15, X15, X15
 
 tile4x16raggedstart:
 	VPBROADCASTD 160(AX), Y7
@@ -8125,23 +7928,12 @@ tile3x16ragged:
 
 tile3x16raggedbias:
 	MOVQ    40(AX), BX
-	TESTQ   BX, BX
-	JEQ     tile3x16raggedzero
 	VMOVUPS (BX), Y8
 	VMOVAPS Y8, Y10
 	VMOVAPS Y8, Y12
 	VMOVUPS 32(BX), Y9
 	VMOVAPS Y9, Y11
 	VMOVAPS Y9, Y13
-	JMP     tile3x16raggedstart
-
-tile3x16raggedzero:
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	VXORPS X13, X13, X13
 
 tile3x16raggedstart:
 	VPBROADCASTD 160(AX), Y7
@@ -8614,19 +8406,10 @@ tile2x16ragged:
 
 tile2x16raggedbias:
 	MOVQ    40(AX), BX
-	TESTQ   BX, BX
-	JEQ     tile2x16raggedzero
 	VMOVUPS (BX), Y8
 	VMOVAPS Y8, Y10
 	VMOVUPS 32(BX), Y9
 	VMOVAPS Y9, Y11
-	JMP     tile2x16raggedstart
-
-tile2x16raggedzero:
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
 
 tile2x16raggedstart:
 	VPBROADCASTD 160(AX), Y7
@@ -9009,15 +8792,8 @@ tile1x16ragged:
 
 tile1x16raggedbias:
 	MOVQ    40(AX), BX
-	TESTQ   BX, BX
-	JEQ     tile1x16raggedzero
 	VMOVUPS (BX), Y8
 	VMOVUPS 32(BX), Y9
-	JMP     tile1x16raggedstart
-
-tile1x16raggedzero:
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
 
 tile1x16raggedstart:
 	VPBROADCASTD 160(AX), Y7

@@ -7,7 +7,7 @@ package asm
 // ascending; acc += Res; C = Act(acc).
 //
 // Tiles of 8-bit integers take four of them where others take a float: A holds bytes, which are XORed with Flip and then unsigned, or signed in tiles for
-// arm64; B holds int8, [Steps*K][16][4]; Bias and C hold int32, and acc += Σ A[r][4k+i]·B[k][c][4]. With an Act of 3 C holds bytes, those of
+// arm64; B holds int8, [Steps*K][16][4]; Bias, never nil, and C hold int32, and acc += Σ A[r][4k+i]·B[k][c][4]. With an Act of 3 C holds bytes, those of
 // round(min(max(float32(acc)·Scale, Lo), Hi)) + Point, ties to even. They have no Res and no other Act.
 type GemmArgs struct {
 	A         *float32 // base of the rows of A

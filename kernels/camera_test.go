@@ -194,8 +194,10 @@ func TestLetterboxMapsBack(t *testing.T) {
 			r := kernels.NewResize(kernels.ResizeSpec{Format: kernels.Grey, Order: kernels.Grey, SrcW: w, SrcH: h, W: d[0], H: d[1], Fit: kernels.Letterbox, Pad: [3]float32{-7}})
 			got := make([]float32, d[0]*d[1])
 			r.Run(nil, got, p)
-			x0, y0 := r.FromSource(0, 0)
-			x1, y1 := r.FromSource(w, h)
+			left, top := r.ToSource(0, 0)
+			right, bottom := r.ToSource(float64(d[0]), float64(d[1]))
+			x0, x1 := -left/(right-left)*float64(d[0]), (w-left)/(right-left)*float64(d[0])
+			y0, y1 := -top/(bottom-top)*float64(d[1]), (h-top)/(bottom-top)*float64(d[1])
 			if long, short := math.Max((x1-x0)/float64(d[0]), (y1-y0)/float64(d[1])), (x1-x0)/(y1-y0); long != 1 || math.Abs(short/(w/float64(h))-1) > 0.05 {
 				t.Errorf("%v: the picture fills %g,%g to %g,%g", d, x0, y0, x1, y1)
 			}
@@ -211,9 +213,6 @@ func TestLetterboxMapsBack(t *testing.T) {
 				want := math.Min(math.Max([2]float64{sx, sy}[axis]-0.5, 0), float64([2]int{w, h}[axis]-1))
 				if math.Abs(float64(v)-want) > 8*halfUlp {
 					t.Fatalf("%v: pixel %g,%g comes from %v, ToSource says %g", d, x, y, v, want)
-				}
-				if bx, by := r.FromSource(sx, sy); math.Abs(bx-x) > 1e-9 || math.Abs(by-y) > 1e-9 {
-					t.Fatalf("%v: %g,%g maps back to %g,%g", d, x, y, bx, by)
 				}
 			}
 		}

@@ -166,7 +166,7 @@ func checkChannels(name string, dst, a, b []float32) {
 	if len(dst) == 0 || len(a)%len(dst) != 0 {
 		panic("kernels: " + name + ": the sources are not made of rows of dst's length")
 	}
-	if b != nil && len(b) != len(a) {
+	if len(b) != len(a) {
 		panic("kernels: " + name + ": the sources differ in length")
 	}
 	if !disjoint(dst, a) || !disjoint(dst, b) {
@@ -176,25 +176,19 @@ func checkChannels(name string, dst, a, b []float32) {
 
 // ChannelSum computes dst[c] = Σ src[i,c] over the rows of src, [rows, C]. It returns the bits of ref.ChannelSum.
 func ChannelSum(t *Team, dst, src []float32) {
-	checkChannels("ChannelSum", dst, src, nil)
+	checkChannels("ChannelSum", dst, src, src)
 	channelSums(t, columnSum, dst, src, nil)
 }
 
 // ChannelDot computes dst[c] = Σ a[i,c]·b[i,c] over the rows of a and b, [rows, C]. It returns the bits of ref.ChannelDot.
 func ChannelDot(t *Team, dst, a, b []float32) {
 	checkChannels("ChannelDot", dst, a, b)
-	if len(a) != len(b) {
-		panic("kernels: ChannelDot: the sources differ in length")
-	}
 	channelSums(t, columnDot, dst, a, b)
 }
 
 // PReLUSlopeGrad computes dslope[c] = Σ (x[i,c] > 0 ? 0 : dy[i,c]·x[i,c]) over the rows of dy and x, [rows, C]. It returns the bits of ref.PReLUSlopeGrad.
 func PReLUSlopeGrad(t *Team, dslope, dy, x []float32) {
 	checkChannels("PReLUSlopeGrad", dslope, dy, x)
-	if len(dy) != len(x) {
-		panic("kernels: PReLUSlopeGrad: the sources differ in length")
-	}
 	channelSums(t, columnPReLU, dslope, dy, x)
 }
 
@@ -230,6 +224,7 @@ func BatchNormStats(t *Team, mean, variance, src []float32) {
 }
 
 func checkBatchNorm(name string, dy, x, y []float32, act Act, c int) {
+	checkAct(name, act)
 	if c == 0 || len(dy) == 0 || len(dy)%c != 0 {
 		panic("kernels: " + name + ": dy is not made of rows of the channels")
 	}

@@ -77,22 +77,6 @@ const (
 	evenSum     = 1024 // products, whose sums stay in registers
 )
 
-func checkConv(name string, s *Conv2D) {
-	if s.N < 0 || s.H < 1 || s.W < 1 || s.C < 1 || s.O < 1 || s.KH < 1 || s.KW < 1 || s.SH < 1 || s.SW < 1 || s.DH < 1 || s.DW < 1 ||
-		s.PT < 0 || s.PL < 0 || s.PB < 0 || s.PR < 0 {
-		panic("kernels: " + name + ": bad shape")
-	}
-	if s.Groups < 1 || s.C%s.Groups != 0 || s.O%s.Groups != 0 {
-		panic("kernels: " + name + ": groups do not divide the channels")
-	}
-	if s.OH() < 1 || s.OW() < 1 || s.H+s.PT+s.PB < s.DH*(s.KH-1)+1 || s.W+s.PL+s.PR < s.DW*(s.KW-1)+1 {
-		panic("kernels: " + name + ": window larger than the padded input")
-	}
-	if int64(s.H)*int64(s.W+s.PL+s.PR)*int64(s.C) > 1<<31-1 {
-		panic("kernels: " + name + ": input too large")
-	}
-}
-
 // dense says whether the rows of A are simply the pixels.
 func (c *Conv) dense() bool {
 	s := &c.shape
@@ -251,6 +235,7 @@ func (c *Conv) Run(t *Team, dst, src []float32, w *Weights, res []float32, act A
 	if res != nil && len(res) < s.N*pixels*s.O {
 		panic("kernels: Conv.Run: res too short")
 	}
+	checkAct("Conv.Run", act)
 	if len(w.groups) != s.Groups || w.groups[0].K != s.KH*s.KW*cg || w.groups[0].N != og {
 		panic("kernels: Conv.Run: weights packed for another shape")
 	}
@@ -393,9 +378,16 @@ type LocalWeights struct {
 // Bytes returns the memory that the packed weights take.
 func (w *LocalWeights) Bytes() int { return 4 * (len(w.data) + len(w.bias)) }
 
+// suit says whether weights were packed for such a layer.
+func (w *LocalWeights) suit(c *Conv) bool {
+	wide := (c.shape.O + panel - 1) / panel * panel
+	return w.k == c.steps*c.k && w.n == c.shape.O && len(w.data) == c.oh*c.ow*w.k*wide
+}
+
 // NewLocal plans a locally connected layer; Groups must be 1.
 func NewLocal(s Conv2D) *Local {
 	checkConv("Local", &s)
+	checkPositions("Local", &s)
 	if s.Groups != 1 {
 		panic("kernels: Local: groups must be 1")
 	}
@@ -450,7 +442,8 @@ func (l *Local) Run(t *Team, dst, src []float32, w *LocalWeights, act Act) {
 	if len(dst) < s.N*positions*s.O {
 		panic("kernels: Local.Run: dst too short")
 	}
-	if w.k != s.KH*s.KW*s.C || w.n != s.O || len(w.data) < positions*w.k*w.n {
+	checkAct("Local.Run", act)
+	if !w.suit(c) {
 		panic("kernels: Local.Run: weights packed for another shape")
 	}
 	if !disjoint(dst[:s.N*positions*s.O], src[:s.N*s.H*s.W*s.C]) {

@@ -187,7 +187,10 @@ func (g *ConvGrad) Weight(t *Team, dw, dy, src []float32, order Order, scratch [
 // Bias computes db[o] = Σ dy[n,y,x,o]. It returns the bits of ref.ConvGradBias. dy is [N,OH,OW,O]; db is [O] and does not overlap it.
 func (g *ConvGrad) Bias(t *Team, db, dy []float32) {
 	s := &g.shape
-	BiasGrad(t, db[:min(len(db), s.O)], dy, s.N*g.oh*g.ow)
+	if len(db) < s.O {
+		panic("kernels: ConvGrad.Bias: db too short")
+	}
+	BiasGrad(t, db[:s.O], dy, s.N*g.oh*g.ow)
 }
 
 var one = [1]float32{1}
@@ -195,7 +198,7 @@ var one = [1]float32{1}
 // BiasGrad computes db[o] = Σ_p dy[p,o] for positions p in order, in blocks. It returns the bits of ref.ConvGradBias. dy is [positions,len(db)].
 func BiasGrad(t *Team, db, dy []float32, positions int) {
 	o := len(db)
-	if positions < 0 || len(dy) < positions*o {
+	if positions < 0 || !holds(len(dy), positions, o, o) {
 		panic("kernels: BiasGrad: dy too short")
 	}
 	if o == 0 || positions == 0 {

@@ -157,6 +157,10 @@ func NewVolumeDepthwise(s Conv3D) *Depthwise {
 	checkWindow("VolumeDepthwise", &s.Conv2D)
 	deep := s.Deep()
 	checkWindow("VolumeDepthwise", &deep)
+	checkVolume("VolumeDepthwise", s.N, s.C, s.D, s.H, s.W, deep.OH(), s.OH(), s.OW())
+	if !addressable(s.KD, s.KH, s.KW, s.C) {
+		panic("kernels: VolumeDepthwise: shape too large")
+	}
 	if s.O != s.C || s.Groups != s.C {
 		panic("kernels: VolumeDepthwise: output channels and groups must equal input channels")
 	}
@@ -207,20 +211,6 @@ func columnClasses(s *Conv2D, ow int) []columnClass {
 		classes = append(classes, c)
 	}
 	return classes
-}
-
-// checkWindow panics unless the window, its steps and the padding make sense and the window fits into the padded picture.
-func checkWindow(name string, s *Conv2D) {
-	switch {
-	case s.N < 0 || s.H < 1 || s.W < 1 || s.C < 1:
-		panic("kernels: " + name + ": bad input shape")
-	case s.KH < 1 || s.KW < 1 || s.SH < 1 || s.SW < 1 || s.DH < 1 || s.DW < 1:
-		panic("kernels: " + name + ": window, stride and dilation must be positive")
-	case s.PT < 0 || s.PL < 0 || s.PB < 0 || s.PR < 0:
-		panic("kernels: " + name + ": negative padding")
-	case s.H+s.PT+s.PB < s.DH*(s.KH-1)+1 || s.W+s.PL+s.PR < s.DW*(s.KW-1)+1:
-		panic("kernels: " + name + ": window larger than the padded input")
-	}
 }
 
 // split cuts the work of a picture into tiles that take some microseconds. It returns how many groups of channels and bands of rows there are. One thread takes groups of
@@ -291,7 +281,7 @@ type DepthwiseWeights struct {
 }
 
 // Bytes returns the memory that the packed weights take.
-func (w *DepthwiseWeights) Bytes() int { return 4 * len(w.data) }
+func (p *DepthwiseWeights) Bytes() int { return 4 * len(p.data) }
 
 // Pack packs w, [KH,KW,C], and bias, [C] or nil.
 func (d *Depthwise) Pack(w, bias []float32) *DepthwiseWeights {
@@ -314,12 +304,12 @@ func newDepthwiseWeights(c, taps int) *DepthwiseWeights {
 }
 
 // from returns the weights of channels c to c+lanes, [1+taps][16]. Lanes divides 16, and c is a multiple of it or C-lanes.
-func (w *DepthwiseWeights) from(c, lanes int) *float32 {
+func (p *DepthwiseWeights) from(c, lanes int) *float32 {
 	block, lane := c/laneBlock, c%laneBlock
-	if c+lanes > w.c/laneBlock*laneBlock {
-		block, lane = (w.c-1)/laneBlock, c-max(0, w.c-laneBlock)
+	if c+lanes > p.c/laneBlock*laneBlock {
+		block, lane = (p.c-1)/laneBlock, c-max(0, p.c-laneBlock)
 	}
-	return &w.data[block*(1+w.taps)*laneBlock+lane]
+	return &p.data[block*(1+p.taps)*laneBlock+lane]
 }
 
 // depthwiseTask is a depthwise convolution being computed. Its tiles are pictures by bands of rows by groups of channels.
@@ -349,6 +339,7 @@ func (d *Depthwise) Run(t *Team, dst, src []float32, w *DepthwiseWeights, act Ac
 	if len(dst) < s.N*d.oh*d.ow*s.C {
 		panic("kernels: Depthwise.Run: dst too short")
 	}
+	checkAct("Depthwise.Run", act)
 	if w.c != s.C || w.taps != s.KH*s.KW {
 		panic("kernels: Depthwise.Run: weights packed for another shape")
 	}
@@ -617,15 +608,25 @@ func checkDepthwise() bool {
 	r := checkRand(1)
 	for i, s := range []Conv2D{
 		{KH: 3, KW: 3, SH: 1, SW: 1, DW: 1, PL: 1, PR: 1, C: 19, W: 11},
+		{KH: 3, KW: 3, SH: 2, SW: 1, DW: 1, PL: 1, PR: 1, C: 16, W: 11},
 		{KH: 3, KW: 3, SH: 2, SW: 2, DW: 1, PL: 1, PR: 1, C: 16, W: 22},
 		{KH: 3, KW: 3, SH: 1, SW: 2, DW: 1, PL: 1, PR: 1, C: 16, W: 22},
 		{KH: 5, KW: 5, SH: 1, SW: 1, DW: 1, PL: 2, PR: 2, C: 24, W: 11},
 		{KH: 5, KW: 5, SH: 2, SW: 2, DW: 1, PL: 2, PR: 1, C: 17, W: 22},
 		{KH: 7, KW: 7, SH: 1, SW: 1, DW: 1, PL: 3, PR: 3, C: 17, W: 11},
-		{KH: 2, KW: 4, SH: 1, SW: 1, DW: 2, PL: 3, PR: 3, C: 9, W: 6},
+		{KH: 2, KW: 4, SH: 1, SW: 1, DW: 2, PL: 3, PR: 3, C: 17, W: 6},
+		// Fewer channels than the widest vectors have lanes.
 		{KH: 3, KW: 3, SH: 1, SW: 1, DW: 1, PL: 1, PR: 1, C: 3, W: 4},
+		{KH: 3, KW: 3, SH: 2, SW: 2, DW: 1, PL: 1, PR: 1, C: 8, W: 22},
+		{KH: 5, KW: 5, SH: 1, SW: 1, DW: 1, PL: 2, PR: 2, C: 8, W: 11},
+		{KH: 5, KW: 5, SH: 2, SW: 2, DW: 1, PL: 2, PR: 1, C: 8, W: 22},
+		{KH: 7, KW: 7, SH: 1, SW: 1, DW: 1, PL: 3, PR: 3, C: 8, W: 11},
+		{KH: 2, KW: 4, SH: 1, SW: 1, DW: 2, PL: 3, PR: 3, C: 9, W: 6},
 	} {
 		s.N, s.H, s.DH, s.PT, s.PB, s.O, s.Groups = 1, 7, 1, 1, 1, s.C, s.C
+		if s.KH > 3 {
+			s.H = 5
+		}
 		d := NewDepthwise(s)
 		src, w, bias := r.fill(s.H*s.W*s.C), r.fill(s.KH*s.KW*s.C), r.fill(s.C)
 		got, want := make([]float32, d.oh*d.ow*s.C), make([]float32, d.oh*d.ow*s.C)

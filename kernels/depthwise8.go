@@ -127,23 +127,20 @@ func (d *Depthwise8) Pack(w []int8) *Depthwise8Weights {
 
 // With returns the same weights with a bias, [C] or nil, and what becomes of the sums. Weights take their memory once.
 func (w *Depthwise8Weights) With(bias []int32, q *Requant) *Depthwise8Weights {
-	if bias != nil && len(bias) < w.c {
-		panic("kernels: Depthwise8Weights.With: bias too short")
+	if q == nil {
+		panic("kernels: Depthwise8Weights.With: no scale")
 	}
-	if q == nil || len(q.Scale) != 1 && len(q.Scale) < w.c {
-		panic("kernels: Depthwise8Weights.With: scale too short")
-	}
+	checkRequant("Depthwise8Weights.With", w.c, bias, q)
 	p := *w
 	p.q, p.scale, p.bias = *q, aligned(len(w.sum)), make([]int32, len(w.sum))
 	p.q.Scale = nil
-	p.narrow = -mostClip <= q.Lo && q.Lo <= q.Hi && q.Hi <= mostClip && float32(q.Hi-q.Lo) <= 255
+	p.narrow = float32(q.Hi-q.Lo) <= 255
 	for at := range p.scale {
 		c := laneOf(at, w.c)
 		if c >= w.c {
 			break
 		}
 		p.scale[at] = q.Scale[min(c, len(q.Scale)-1)]
-		p.narrow = p.narrow && p.scale[at]-p.scale[at] == 0
 		if bias != nil {
 			p.bias[at] = bias[c]
 		}

@@ -37,7 +37,14 @@ func TestDepthwise8Refuses(t *testing.T) {
 	}
 	refuses(t, "kernels: Depthwise8.Pack: w too short", func() { d.Pack(weights[:71]) })
 	refuses(t, "kernels: Depthwise8Weights.With: bias too short", func() { bare.With(bias[:7], q) })
-	refuses(t, "kernels: Depthwise8Weights.With: scale too short", func() { bare.With(bias, nil) })
+	refuses(t, "kernels: Depthwise8Weights.With: no scale", func() { bare.With(bias, nil) })
+	for _, scale := range []float64{math.Inf(1), math.Inf(-1), math.NaN()} {
+		refuses(t, "kernels: Depthwise8Weights.With: scale not finite", func() { bare.With(bias, &kernels.Requant{Scale: []float32{float32(scale)}, Hi: 255}) })
+	}
+	for _, c := range [][2]float64{{math.NaN(), 3}, {0, math.NaN()}, {3, -3}, {0.5, 3}, {-1e5, 3}, {0, 3e9}} {
+		q := &kernels.Requant{Scale: []float32{1}, Lo: float32(c[0]), Hi: float32(c[1])}
+		refuses(t, "kernels: Depthwise8Weights.With: bad lo or hi", func() { bare.With(bias, q) })
+	}
 	refuses(t, "kernels: Depthwise8Weights.With: scale too short", func() { bare.With(bias, &kernels.Requant{Scale: make([]float32, 7)}) })
 	other := good
 	other.KH = 1
@@ -71,7 +78,7 @@ func TestDepthwise8Refuses(t *testing.T) {
 }
 
 // TestDepthwise8Requantises has every kind of what becomes of the sums: bounds at the ends of bytes, inside and far outside, sums that scale to more than
-// int32 holds and to no number, and those halfway between two results.
+// int32 holds, and those halfway between two results.
 func TestDepthwise8Requantises(t *testing.T) {
 	s := kernels.Conv2D{N: 1, H: 3, W: 19, C: 21, O: 21, Groups: 21, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PT: 1, PL: 1, PB: 1, PR: 1}
 	d := kernels.NewDepthwise8(s)
@@ -88,9 +95,8 @@ func TestDepthwise8Requantises(t *testing.T) {
 	in := kernels.Bytes{Signed: true, Zero: -5}
 	sums, want, got := make([]int32, len(src)), make([]byte, len(src)), make([]byte, len(src))
 	ref.Depthwise8(sums, src, in, weights, bias, &s)
-	inf := float32(math.Inf(1))
-	for _, scale := range []float32{0, 0.5, -0.5, 0.0078125, 1, 3e4, math.MaxFloat32, -math.MaxFloat32, inf, float32(math.NaN())} {
-		for _, b := range [][3]float32{{0, 255, 0}, {-128, 127, 128}, {-128, 127, 0}, {-3, 252, 3}, {0, 40, 3}, {7, 7, -9}, {-16384, -16129, 0}, {16129, 16384, 5}, {-200, 200, 1}, {-1e5, 1e5, 0}, {3, -3, 0}} {
+	for _, scale := range []float32{0, 0.5, -0.5, 0.0078125, 1, 3e4, math.MaxFloat32, -math.MaxFloat32} {
+		for _, b := range [][3]float32{{0, 255, 0}, {-128, 127, 128}, {-128, 127, 0}, {-3, 252, 3}, {0, 40, 3}, {7, 7, -9}, {-16384, -16129, 0}, {16129, 16384, 5}, {-200, 200, 1}} {
 			q := &kernels.Requant{Scale: []float32{scale}, Lo: b[0], Hi: b[1], Zero: int32(b[2])}
 			for i, v := range sums {
 				want[i] = q.Apply(v, 0)

@@ -69,7 +69,7 @@ func PackB(b []float32, ldb, k, n int, bias []float32) *Packed {
 	if k < 0 || n < 0 || ldb < n {
 		panic("kernels: PackB: bad k, n or ldb")
 	}
-	if k > 0 && len(b) < (k-1)*ldb+n {
+	if !holds(len(b), k, ldb, n) {
 		panic("kernels: PackB: b too short")
 	}
 	if bias != nil && len(bias) < n {
@@ -94,7 +94,7 @@ func PackBT(b []float32, ldb, k, n int, bias []float32) *Packed {
 	if k < 0 || n < 0 || ldb < k {
 		panic("kernels: PackBT: bad k, n or ldb")
 	}
-	if n > 0 && len(b) < (n-1)*ldb+k {
+	if !holds(len(b), n, ldb, k) {
 		panic("kernels: PackBT: b too short")
 	}
 	if bias != nil && len(bias) < n {
@@ -119,7 +119,7 @@ func PackBTInPlace(b []float32, k, n int, bias []float32) *Packed {
 	if k < 0 || n < 0 {
 		panic("kernels: PackBTInPlace: bad k or n")
 	}
-	if len(b) < n*k {
+	if !holds(len(b), n, k, k) {
 		panic("kernels: PackBTInPlace: b too short")
 	}
 	if bias != nil && len(bias) < n {
@@ -146,18 +146,19 @@ func Gemm(t *Team, dst []float32, ldd int, a []float32, lda, m int, b *Packed, r
 		}
 		return
 	}
-	if lda < b.K || len(a) < (m-1)*lda+b.K {
+	if lda < b.K || !holds(len(a), m, lda, b.K) {
 		panic("kernels: Gemm: a too short")
 	}
-	if ldd < b.N || len(dst) < (m-1)*ldd+b.N {
+	if ldd < b.N || !holds(len(dst), m, ldd, b.N) {
 		panic("kernels: Gemm: dst too short")
 	}
-	if res != nil && (ldr < b.N || len(res) < (m-1)*ldr+b.N) {
+	if res != nil && (ldr < b.N || !holds(len(res), m, ldr, b.N)) {
 		panic("kernels: Gemm: res too short")
 	}
 	if lda > (1<<31-1)/(maxRows-1) {
 		panic("kernels: Gemm: lda too large")
 	}
+	checkAct("Gemm", act)
 	out := dst[:(m-1)*ldd+b.N]
 	if !rowsApart(out, ldd, b.N, a[:(m-1)*lda+b.K], lda, b.K) {
 		panic("kernels: Gemm: dst overlaps a")
@@ -618,76 +619,4 @@ func gemmTileGeneric(isa ISA, x *asm.GemmArgs) {
 			}
 		}
 	}
-}
-
-// checkGemm compares GEMM tiles of every height, ragged and full, and those of GemmTN with ref, and a convolution and a transposed one with
-// padding.
-func checkGemm() bool {
-	r := checkRand(1)
-	act := Act{Kind: ActClip, Lo: -0.5, Hi: 0.5}
-	for m := 1; m <= maxRows; m++ {
-		n, k := 13+5*m, 3+m%5
-		a, b, bias, res := r.fill(m*k), r.fill(k*n), r.fill(n), r.fill(m*n)
-		got, want := make([]float32, m*n), make([]float32, m*n)
-		switch m % 3 {
-		case 0:
-			act.Kind = ActLeaky
-			res = nil
-		case 1:
-			act.Kind = ActClip
-		default:
-			act.Kind = ActNone
-			bias = nil
-		}
-		Gemm(nil, got, n, a, k, m, PackB(b, n, k, n, bias), res, n, act)
-		ref.Gemm(want, n, a, k, b, n, bias, res, n, m, n, k, act)
-		if !sameBits(got, want) {
-			return false
-		}
-		GemmTN(nil, got, n, a, m, b, n, m, n, k, nil)
-		ref.GemmTN(want, n, a, m, b, n, m, n, k)
-		if !sameBits(got, want) {
-			return false
-		}
-	}
-	// Highest tiles of evenly lying rows, without a residual.
-	for _, s := range [][3]int{{12, 32, 10}, {29, 15, 9}} {
-		m, n, k := s[0], s[1], s[2]
-		a, b, bias := r.fill(m*k), r.fill(k*n), r.fill(n)
-		got, want := make([]float32, m*n), make([]float32, m*n)
-		for _, act := range []Act{{Kind: ActClip, Lo: -0.5, Hi: 0.5}, checkReLU} {
-			Gemm(nil, got, n, a, k, m, PackB(b, n, k, n, bias), nil, 0, act)
-			ref.Gemm(want, n, a, k, b, n, bias, nil, 0, m, n, k, act)
-			if !sameBits(got, want) {
-				return false
-			}
-		}
-	}
-	s := Conv2D{N: 1, H: 4, W: 5, C: 17, O: 19, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PT: 1, PL: 1, PB: 1, PR: 1, Groups: 1}
-	src, w, bias := r.fill(4*5*17), r.fill(19*9*17), r.fill(19)
-	got, want := make([]float32, 4*5*19), make([]float32, 4*5*19)
-	c := NewConv(s)
-	c.Run(nil, got, src, c.Pack(w, bias), nil, checkReLU)
-	ref.Convolve(want, src, w, bias, nil, &s, checkReLU)
-	if !sameBits(got, want) {
-		return false
-	}
-	// Rows of outputs that lie evenly, in several steps.
-	for _, o := range []int{9, 25} {
-		s := Conv2D{N: 1, H: 2, W: evenOutputs, C: 2, O: o, KH: 2, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PL: 1, PR: 1, Groups: 1}
-		src, w, bias := r.fill(s.H*s.W*s.C), r.fill(s.O*s.KH*s.KW*s.C), r.fill(s.O)
-		got, want := make([]float32, s.W*s.O), make([]float32, s.W*s.O)
-		c := NewConv(s)
-		c.Run(nil, got, src, c.Pack(w, bias), nil, act)
-		ref.Convolve(want, src, w, bias, nil, &s, act)
-		if !sameBits(got, want) {
-			return false
-		}
-	}
-	up := Transposed2D{N: 1, H: 2, W: 5, C: 5, O: 17, KH: 3, KW: 3, SH: 2, SW: 2, PT: 1, PL: 1, PB: 1, PR: 1, AH: 1, AW: 1, Groups: 1}
-	got, want = make([]float32, 4*10*17), make([]float32, 4*10*17)
-	t := NewConvTranspose(up)
-	t.Run(nil, got, src, t.Pack(w, bias), act)
-	ref.ConvTranspose(want, src, w, bias, &up, act)
-	return sameBits(got, want)
 }

@@ -122,6 +122,10 @@ func TestGemm8Refuses(t *testing.T) {
 	src := make([]byte, 36)
 	other := s
 	other.C = 6
+	taps := s // as many products and quads, in another order
+	taps.KH, taps.KW, taps.C, taps.PB, taps.PR = 2, 2, 6, 0, 0
+	halves := taps
+	halves.KW, halves.C = 4, 3
 	odd := s
 	odd.C, odd.O, odd.Groups = 6, 2, 2
 	for _, r := range []struct {
@@ -157,6 +161,9 @@ func TestGemm8Refuses(t *testing.T) {
 		{"kernels: Conv8.Run: weights without a scale", func() { c.Run(nil, dst, src, kernels.Bytes{}, cbare) }},
 		{"kernels: Conv8.Run: weights packed for another shape", func() {
 			c.Run(nil, dst, src, kernels.Bytes{}, kernels.NewConv8(other).Pack(w[:108]).With(nil, q))
+		}},
+		{"kernels: Conv8.Run: weights packed for another shape", func() {
+			kernels.NewConv8(taps).Run(nil, dst, make([]byte, 54), kernels.Bytes{}, kernels.NewConv8(halves).Pack(w[:48]).With(nil, q))
 		}},
 	} {
 		refuses(t, r.want, r.call)

@@ -73,7 +73,7 @@ func TestConvRefuses(t *testing.T) {
 		"bad shape":                           func(s *kernels.Conv2D) { s.SW = 0 },
 		"groups do not divide the channels":   func(s *kernels.Conv2D) { s.Groups = 3 },
 		"window larger than the padded input": func(s *kernels.Conv2D) { s.KH = 7 },
-		"input too large":                     func(s *kernels.Conv2D) { s.H, s.W = 1<<15, 1<<15 },
+		"shape too large":                     func(s *kernels.Conv2D) { s.H, s.W = 1<<15, 1<<15 },
 	} {
 		s := good
 		change(&s)
@@ -120,6 +120,17 @@ func TestConvRefuses(t *testing.T) {
 			t.Fatalf("element %d was written before a panic", i)
 		}
 	}
+}
+
+// TestLocalRefusesWeightsOfFewerPositions has weights of the same outputs and sums as the layer's, for one position less.
+func TestLocalRefusesWeightsOfFewerPositions(t *testing.T) {
+	s := kernels.Conv2D{N: 1, H: 4, W: 4, C: 1, O: 1, KH: 1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1, Groups: 1}
+	fewer := s
+	fewer.H = 3
+	l, w := kernels.NewLocal(s), kernels.NewLocal(fewer).Pack(make([]float32, 12), nil)
+	dst := make([]float32, 16)
+	refuses(t, "kernels: Local.Run: weights packed for another shape", func() { l.Run(nil, dst, make([]float32, 16), w, kernels.Act{}) })
+	refuses(t, "kernels: Local.Repack: weights packed for another shape", func() { l.Repack(nil, w, make([]float32, 16), nil) })
 }
 
 // TestConvBlocks runs convolutions that copy input rows in several blocks, some of them all padding, with several numbers of threads.

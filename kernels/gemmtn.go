@@ -423,7 +423,7 @@ func GemmTN(t *Team, dst []float32, ldd int, a []float32, lda int, b []float32, 
 	if m == 0 || n == 0 {
 		return
 	}
-	if ldd < n || len(dst) < (m-1)*ldd+n {
+	if ldd < n || !holds(len(dst), m, ldd, n) {
 		panic("kernels: GemmTN: dst too short")
 	}
 	out := dst[:(m-1)*ldd+n]
@@ -433,10 +433,10 @@ func GemmTN(t *Team, dst []float32, ldd int, a []float32, lda int, b []float32, 
 		}
 		return
 	}
-	if lda < m || len(a) < (k-1)*lda+m {
+	if lda < m || !holds(len(a), k, lda, m) {
 		panic("kernels: GemmTN: a too short")
 	}
-	if ldb < n || len(b) < (k-1)*ldb+n {
+	if ldb < n || !holds(len(b), k, ldb, n) {
 		panic("kernels: GemmTN: b too short")
 	}
 	if !disjoint(out, a[:(k-1)*lda+m]) || !disjoint(out, b[:(k-1)*ldb+n]) {
@@ -448,8 +448,8 @@ func GemmTN(t *Team, dst []float32, ldd int, a []float32, lda int, b []float32, 
 	} else {
 		scratch = scratch[:need]
 	}
-	if !disjoint(scratch, out) {
-		panic("kernels: GemmTN: scratch overlaps dst")
+	if !disjoint(scratch, out) || !disjoint(scratch, a[:(k-1)*lda+m]) || !disjoint(scratch, b[:(k-1)*ldb+n]) {
+		panic("kernels: GemmTN: scratch overlaps dst, a or b")
 	}
 	task := tnTasks.Get().(*tnTask)
 	task.tnProblem = tnProblem{

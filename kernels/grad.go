@@ -53,6 +53,7 @@ func HardSigmoidGrad(dst, dy, y []float32, alpha float32) {
 
 // ActivateGrad computes dst[i] = act.ApplyGrad(dy[i], y[i]), y being the result of act.
 func ActivateGrad(dst, dy, y []float32, act Act) {
+	checkAct("ActivateGrad", act)
 	switch act.Kind {
 	case ActClip:
 		gradient("ActivateGrad", mapClipGrad, dst, dy, y, mapParams{act.Lo, act.Hi})

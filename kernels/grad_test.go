@@ -85,3 +85,25 @@ func TestNaNReachesTheWeights(t *testing.T) {
 		}
 	})
 }
+
+// TestGradientsRefuse gives gradients of convolutions and their products wrong arguments and asserts that nothing is written.
+func TestGradientsRefuse(t *testing.T) {
+	buf := make([]float32, 300)
+	g := kernels.NewConvGrad(kernels.Conv2D{N: 1, H: 2, W: 2, C: 3, O: 4, KH: 1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1, Groups: 1})
+	refuses(t, "kernels: ConvGrad.Bias: db too short", func() { g.Bias(nil, buf[:3], buf[16:32]) })
+
+	const m, n, k = 2, 3, 1 << 15
+	scratch := make([]float32, m*k+n*k)
+	if kernels.GemmTNScratch(1, m, n, k) == 0 {
+		t.Fatal("this product takes no scratch memory")
+	}
+	a, b := scratch[:m*k], scratch[m*k:][:n*k]
+	for _, over := range [][]float32{a, b} {
+		refuses(t, "kernels: GemmTN: scratch overlaps dst, a or b", func() { kernels.GemmTN(nil, buf, n, a, m, b, n, m, n, k, over) })
+	}
+	for i, v := range buf {
+		if v != 0 {
+			t.Fatalf("element %d was written before a panic", i)
+		}
+	}
+}

@@ -36,6 +36,9 @@ func NewInterpolation(s InterpolationShape) *Interpolation {
 	if p.oh < 1 || p.ow < 1 {
 		panic("kernels: Interpolation: no output is left")
 	}
+	if !addressable(s.N, s.H, s.W, s.C) || !addressable(s.N, p.oh, p.ow, s.C) {
+		panic("kernels: Interpolation: shape too large")
+	}
 	p.band = max(1, min(p.oh, 1<<14/(p.ow*s.C)))
 	if rows := max(turnedRows, (turnedLen/s.C+15)&^15); s.X.Index != nil && !s.Copy && s.C < turnedChannels && p.oh >= turnedRows && rows*s.W*s.C <= turnedFloats {
 		p.turned, p.band = true, min(rows, p.oh)

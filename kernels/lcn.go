@@ -36,6 +36,8 @@ func NewLCN(s LCN2D) *LCN {
 	switch {
 	case s.N < 0 || s.H < 1 || s.W < 1 || s.C < 1:
 		panic("kernels: LCN: bad input shape")
+	case max(s.H, s.W, s.C, s.Size) > mostSize || !addressable(s.N, s.H, s.W, s.C):
+		panic("kernels: LCN: shape too large")
 	case s.Size < 1 || s.Size%2 == 0:
 		panic("kernels: LCN: window must be odd")
 	case !(s.Sigma > 0) || s.Sigma > math.MaxFloat32:

@@ -12,6 +12,7 @@ type LocalGrad struct {
 // NewLocalGrad plans the gradients of NewLocal's layer; Groups must be 1.
 func NewLocalGrad(s Conv2D) *LocalGrad {
 	checkConv("LocalGrad", &s)
+	checkPositions("LocalGrad", &s)
 	if s.Groups != 1 {
 		panic("kernels: LocalGrad: groups must be 1")
 	}

@@ -277,6 +277,7 @@ func HardSigmoid(dst, src []float32, alpha, beta float32) {
 
 // Activate computes dst[i] = act.Apply(src[i]).
 func Activate(dst, src []float32, act Act) {
+	checkAct("Activate", act)
 	switch act.Kind {
 	case ActClip:
 		unary("Activate", mapClip, dst, src, mapParams{act.Lo, act.Hi})
@@ -335,6 +336,7 @@ func MaxRow(dst, a, row []float32) { rows("MaxRow", mapMax, dst, a, row, true, m
 // It returns the bits of ref.ScaleShift.
 func ScaleShift(dst, src, scale, shift []float32, act Act) {
 	checkRows("ScaleShift", dst, src, scale)
+	checkAct("ScaleShift", act)
 	if len(shift) != len(scale) {
 		panic("kernels: ScaleShift: scale and shift differ in length")
 	}
@@ -481,7 +483,7 @@ var (
 
 // checkMap compares every element-wise kernel with plain Go on a small vector.
 func checkMap() bool {
-	const most = 77
+	const most = 77 // elements: more than the widest loops take at once, and a rest
 	var src [3][most]float32
 	var got, want [most]float32
 	specials := [...]float32{0, ref.Neg(0), posInf, -posInf, quietNaN, 0x1p-149, -0x1p-130, 0x1.fffffep127, -88, 89, -104, 1}
@@ -495,13 +497,9 @@ func checkMap() bool {
 	}
 	p := mapParams{-0.75, 1.5, 0.6, -0.3}
 	for op := mapOp(0); op < numMapOps; op++ {
-		n := most
-		if op <= mapHardSwish || op == mapELU || op == mapLRN || op == mapExpSub || op >= mapSoftplusGrad && op <= mapErfGrad { // no unrolling, and a slow plain form
-			n = 19
-		}
-		mapTile(op, &got[0], &src[0][0], &src[1][0], &src[2][0], n, &p)
-		mapPlain(op, want[:n], src[0][:n], src[1][:n], src[2][:n], p)
-		if !sameBits(got[:n], want[:n]) {
+		mapTile(op, &got[0], &src[0][0], &src[1][0], &src[2][0], most, &p)
+		mapPlain(op, want[:], src[0][:], src[1][:], src[2][:], p)
+		if !sameBits(got[:], want[:]) {
 			return false
 		}
 	}

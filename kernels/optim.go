@@ -17,7 +17,6 @@ const (
 	updateAdamW
 	updateLerp
 	updateSquares // sums of squares of g
-	numUpdateOps
 )
 
 // updateParams are the scalars of a rule: of SGD Scale, Decay, Momentum, -Rate; of AdamW the fields of ref.AdamWFactors.

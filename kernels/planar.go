@@ -384,6 +384,7 @@ func (p *Planar) Run(t *Team, dst, src []float32, w *PlanarWeights, res []float3
 	if res != nil && len(res) < out {
 		panic("kernels: Planar.Run: res too short")
 	}
+	checkAct("Planar.Run", act)
 	if !p.fits(&w.planarWeights) {
 		panic("kernels: Planar.Run: weights packed for another shape")
 	}

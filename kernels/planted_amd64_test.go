@@ -5,6 +5,7 @@ package kernels
 import (
 	"reflect"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -12,47 +13,44 @@ import (
 	"github.com/ocellus-vision/ocellus/asm"
 )
 
-// body returns the machine code of an assembly function. f is Go's wrapper around it, which calls it once.
-func body(t *testing.T, f func(*asm.GemmArgs)) []byte {
-	wrapper := reflect.ValueOf(f).Pointer()
-	name := runtime.FuncForPC(wrapper).Name()
-	bytes := func(pc, n uintptr) []byte { return unsafe.Slice((*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&pc))), n) }
-	code := bytes(wrapper, 256)
-	for i := range code[:200] {
-		if code[i] != 0xE8 { // CALL rel32
-			continue
-		}
-		target := wrapper + uintptr(i) + 5 + uintptr(int(*(*int32)(unsafe.Pointer(&code[i+1]))))
-		fn := runtime.FuncForPC(target)
-		if fn == nil || fn.Entry() != target || fn.Name() != name {
-			continue
-		}
-		end := target
-		for g := fn; g != nil && g.Entry() == target; g = runtime.FuncForPC(end) {
-			end += 16
-		}
-		return bytes(target, end-target-16)
-	}
-	t.Skipf("cannot find the machine code of %s behind its wrapper", name)
-	return nil
+// function is an assembly function that the test program holds.
+type function struct {
+	name string
+	code []byte
 }
 
-// TestPlantedWrongKernelIsReplaced turns the multiply-adds of a tile into negated ones, in memory, and sees the self-test notice, lower
-// the family, and the replacement give ref's bits.
-func TestPlantedWrongKernelIsReplaced(t *testing.T) {
-	var code []byte
-	switch available[len(available)-1] {
-	case AVX512:
-		code = body(t, asm.Gemm12x32F32AVX512)
-	case AVX2:
-		code = body(t, asm.Gemm6x16F32AVX2)
-	default:
-		t.Skip("needs AVX2 or AVX-512")
+// functions returns the assembly functions that the program holds: those that kernels calls.
+func functions() []function {
+	const pkg = "github.com/ocellus-vision/ocellus/asm."
+	of := func(pc uintptr) *runtime.Func {
+		if f := runtime.FuncForPC(pc); f != nil && strings.HasPrefix(f.Name(), pkg) {
+			return f
+		}
+		return nil
 	}
-	best := available[len(available)-1]
+	const align = 16 // of functions
+	start := reflect.ValueOf(asm.ProbeFMAAVX2).Pointer()
+	for of(start-align) != nil {
+		start -= align
+	}
+	var all []function
+	for pc := start; of(pc) != nil; {
+		f, end := of(pc), pc+align
+		for g := of(end); g != nil && g.Entry() != end; g = of(end) {
+			end += align
+		}
+		all = append(all, function{strings.TrimPrefix(f.Name(), pkg), unsafe.Slice((*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&pc))), end-pc)})
+		pc = end
+	}
+	return all
+}
+
+// writable lets the program change functions until the test ends.
+func writable(t *testing.T, functions []function) {
 	page := uintptr(syscall.Getpagesize())
-	start := uintptr(unsafe.Pointer(&code[0])) &^ (page - 1)
-	length := (uintptr(unsafe.Pointer(&code[0])) + uintptr(len(code)) - start + page - 1) &^ (page - 1)
+	first, last := functions[0].code, functions[len(functions)-1].code
+	start := uintptr(unsafe.Pointer(&first[0])) &^ (page - 1)
+	length := uintptr(unsafe.Pointer(&last[0])) + uintptr(len(last)) - start
 	protect := func(prot uintptr) syscall.Errno {
 		_, _, err := syscall.Syscall(syscall.SYS_MPROTECT, start, length, prot)
 		return err
@@ -60,20 +58,89 @@ func TestPlantedWrongKernelIsReplaced(t *testing.T) {
 	if err := protect(syscall.PROT_READ | syscall.PROT_WRITE | syscall.PROT_EXEC); err != 0 {
 		t.Skipf("this system does not let a program change its own code: %v", err)
 	}
-	const fmadd, fnmadd = 0xB8, 0xBC // VFMADD231PS, VFNMADD231PS
-	var changed []int
-	for i := 0; i+6 < len(code); i++ {
-		evex := code[i] == 0x62 && code[i+1]&0x0f == 0x02 && code[i+2]&0x87 == 0x05 && code[i+4] == fmadd
-		vex := code[i] == 0xC4 && code[i+1]&0x1f == 0x02 && code[i+2]&0x83 == 0x01 && code[i+3] == fmadd
-		switch {
-		case evex:
-			changed = append(changed, i+4)
-		case vex:
-			changed = append(changed, i+3)
+	t.Cleanup(func() {
+		if err := protect(syscall.PROT_READ | syscall.PROT_EXEC); err != 0 {
+			t.Errorf("mprotect: %v", err)
+		}
+	})
+}
+
+// TestSelfTestSeesEveryFunction makes one assembly function after the other do nothing, and sees the self-test notice. Functions for traits that this CPU
+// lacks are run, too.
+func TestSelfTestSeesEveryFunction(t *testing.T) {
+	const ret = 0xC3
+	all := functions()
+	writable(t, all)
+	oldUse := use
+	defer func() { use = oldUse }()
+	var last Op // to notice anything: families lie together
+	sound := func(has bool) bool {
+		defer WithTraits(has)()
+		for i := range NumOps {
+			if op := (last + i) % NumOps; !runCheck(checks[op]) {
+				last = op
+				return false
+			}
+		}
+		return true
+	}
+	for _, isa := range available[1:] {
+		for op := range use {
+			use[op] = isa
+		}
+		if !sound(false) || !sound(true) {
+			t.Fatalf("%v: the self-test fails before anything is planted", isa)
+		}
+		tried := 0
+		for _, f := range all {
+			if !strings.HasSuffix(strings.ToLower(f.name), isa.String()) || strings.HasPrefix(f.name, "Probe") {
+				continue
+			}
+			tried++
+			old := f.code[0]
+			f.code[0] = ret
+			noticed := !sound(false) || !sound(true)
+			f.code[0] = old
+			if !noticed {
+				t.Errorf("%v: nobody notices that %s does nothing", isa, f.name)
+			}
+		}
+		if tried < 100 {
+			t.Errorf("%v: found %d functions", isa, tried)
 		}
 	}
-	for _, i := range changed {
-		code[i] = fnmadd
+}
+
+// TestPlantedWrongKernelIsReplaced turns the multiply-adds of a tile into negated ones, in memory, and sees the self-test notice, lower
+// the family, and the replacement give ref's bits.
+func TestPlantedWrongKernelIsReplaced(t *testing.T) {
+	best := available[len(available)-1]
+	tile := map[ISA]string{AVX2: "Gemm6x16F32AVX2", AVX512: "Gemm12x32F32AVX512"}[best]
+	if tile == "" {
+		t.Skip("needs AVX2 or AVX-512")
+	}
+	all := functions()
+	writable(t, all)
+	const fmadd, fnmadd = 0xB8, 0xBC // VFMADD231PS, VFNMADD231PS
+	var changed []*byte
+	for _, f := range all {
+		code := f.code
+		for i := 0; f.name == tile && i+6 < len(code); i++ {
+			evex := code[i] == 0x62 && code[i+1]&0x0f == 0x02 && code[i+2]&0x87 == 0x05 && code[i+4] == fmadd
+			vex := code[i] == 0xC4 && code[i+1]&0x1f == 0x02 && code[i+2]&0x83 == 0x01 && code[i+3] == fmadd
+			switch {
+			case evex:
+				changed = append(changed, &code[i+4])
+			case vex:
+				changed = append(changed, &code[i+3])
+			}
+		}
+	}
+	if len(changed) == 0 {
+		t.Fatal("found no multiply-add to change")
+	}
+	for _, at := range changed {
+		*at = fnmadd
 	}
 	oldUse := use
 	use[OpGemm] = best
@@ -81,14 +148,8 @@ func TestPlantedWrongKernelIsReplaced(t *testing.T) {
 	lowered := use[OpGemm]
 	soundAfter := checkGemm()
 	use = oldUse
-	for _, i := range changed {
-		code[i] = fmadd
-	}
-	if err := protect(syscall.PROT_READ | syscall.PROT_EXEC); err != 0 {
-		t.Fatalf("mprotect: %v", err)
-	}
-	if len(changed) == 0 {
-		t.Fatal("found no multiply-add to change")
+	for _, at := range changed {
+		*at = fmadd
 	}
 	if lowered != below(best) {
 		t.Errorf("with a wrong %v kernel gemm runs on %v, want %v", best, lowered, below(best))

@@ -112,7 +112,9 @@ func NewVolumePool(kind PoolKind, s Pool3D) *VolumePool {
 	checkWindow("VolumePool", &Conv2D{
 		N: s.N, H: s.D, W: s.W, C: s.C, KH: s.KD, KW: s.KW, SH: s.SD, SW: s.SW, DH: s.DD, DW: s.DW, PT: s.PF, PL: s.PL, PB: s.PK, PR: s.PR,
 	})
-	return &VolumePool{NewPool(kind, s.Pool2D), poolRuns(s.OD(), s.KD, s.SD, s.DD, s.PF, s.D, s.PK, s.CountPad, false), s}
+	plane := NewPool(kind, s.Pool2D)
+	checkVolume("VolumePool", s.N, s.C, s.D, s.H, s.W, s.OD(), plane.oh, plane.ow)
+	return &VolumePool{plane, poolRuns(s.OD(), s.KD, s.SD, s.DD, s.PF, s.D, s.PK, s.CountPad, false), s}
 }
 
 // Run computes dst[n,z,y,x,c] as Pool.Run does, from windows of three dimensions. It returns the bits of ref.PoolVolume.

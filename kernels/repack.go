@@ -132,7 +132,7 @@ func (p *Packed) Repack(t *Team, b []float32, ldb int, bias []float32) {
 	if ldb < p.N {
 		panic("kernels: Packed.Repack: bad ldb")
 	}
-	if p.K > 0 && len(b) < (p.K-1)*ldb+p.N {
+	if !holds(len(b), p.K, ldb, p.N) {
 		panic("kernels: Packed.Repack: b too short")
 	}
 	checkBias("Packed.Repack", bias, p.N, p.bias != nil)
@@ -145,7 +145,7 @@ func (p *Packed) RepackT(t *Team, b []float32, ldb int, bias []float32) {
 	if ldb < p.K {
 		panic("kernels: Packed.RepackT: bad ldb")
 	}
-	if p.N > 0 && len(b) < (p.N-1)*ldb+p.K {
+	if !holds(len(b), p.N, ldb, p.K) {
 		panic("kernels: Packed.RepackT: b too short")
 	}
 	checkBias("Packed.RepackT", bias, p.N, p.bias != nil)
@@ -324,7 +324,7 @@ var localRepackTasks = poolOf[localRepackTask]()
 func (l *Local) Repack(t *Team, p *LocalWeights, w, bias []float32) {
 	c := l.conv
 	positions := c.oh * c.ow
-	if p.k != c.steps*c.k || p.n != c.shape.O || len(p.data) < positions*p.k*p.n {
+	if !p.suit(c) {
 		panic("kernels: Local.Repack: weights packed for another shape")
 	}
 	if len(w) < positions*p.n*p.k {

@@ -109,12 +109,6 @@ func (r *Resize) ToSource(x, y float64) (float64, float64) {
 	return s.X + (x-float64(r.ox))*s.W/float64(r.w), s.Y + (y-float64(r.oy))*s.H/float64(r.h)
 }
 
-// FromSource maps a position in the source to the destination.
-func (r *Resize) FromSource(x, y float64) (float64, float64) {
-	s := r.spec.Source()
-	return float64(r.ox) + (x-s.X)*float64(r.w)/s.W, float64(r.oy) + (y-s.Y)*float64(r.h)/s.H
-}
-
 // Run computes dst[y,x,c] = FMA32(v, Scale[c], Shift[c]), where v is src resampled. It returns the bits of ref's Resize.Float.
 //
 // dst is [H,W,C].

@@ -8,7 +8,8 @@ import (
 )
 
 // A Task is work that splits into independent tiles. Tile computes tile i; worker is below Team.Threads and is not
-// used by two tiles at once, so it can index scratch memory. Which worker runs which tile is left open: results must not depend on it.
+// used by two tiles at once, so it can index scratch memory. Which worker runs which tile is left open: results must not depend on it. A panic in a tile goes on in
+// Team.Run; a tile must not end its goroutine (runtime.Goexit), for which others would wait.
 type Task interface{ Tile(i, worker int) }
 
 // A Team runs tasks on the process's shared workers, on at most Threads goroutines at a time, the caller's included.

@@ -29,10 +29,10 @@ func Transpose(t *Team, dst []float32, ldd int, src []float32, lds int, rows, co
 	if rows == 0 || cols == 0 {
 		return
 	}
-	if lds < cols || len(src) < (rows-1)*lds+cols {
+	if lds < cols || !holds(len(src), rows, lds, cols) {
 		panic("kernels: Transpose: src too short")
 	}
-	if ldd < rows || len(dst) < (cols-1)*ldd+rows {
+	if ldd < rows || !holds(len(dst), cols, ldd, rows) {
 		panic("kernels: Transpose: dst too short")
 	}
 	transpose("Transpose", t, dst[:(cols-1)*ldd+rows], ldd, src[:(rows-1)*lds+cols], lds, rows, cols, 1, 0)
@@ -43,7 +43,7 @@ func NHWCToNCHW(t *Team, dst, src []float32, n, p, c int) {
 	if n < 0 || p < 0 || c < 0 {
 		panic("kernels: NHWCToNCHW: bad n, p or c")
 	}
-	if len(src) < n*p*c {
+	if !addressable(n, p, c) || len(src) < n*p*c {
 		panic("kernels: NHWCToNCHW: src too short")
 	}
 	if len(dst) < n*p*c {
@@ -57,7 +57,7 @@ func NCHWToNHWC(t *Team, dst, src []float32, n, c, p int) {
 	if n < 0 || p < 0 || c < 0 {
 		panic("kernels: NCHWToNHWC: bad n, c or p")
 	}
-	if len(src) < n*p*c {
+	if !addressable(n, p, c) || len(src) < n*p*c {
 		panic("kernels: NCHWToNHWC: src too short")
 	}
 	if len(dst) < n*p*c {
@@ -141,7 +141,7 @@ func checkTranspose() bool {
 	for i := range src {
 		src[i] = float32(i)
 	}
-	for _, s := range [...][2]int{{27, 19}, {19, 27}, {27, 3}, {3, 27}, {27, 2}, {2, 27}} {
+	for _, s := range [...][2]int{{27, 19}, {19, 27}, {27, 9}, {9, 27}, {27, 3}, {3, 27}, {27, 2}, {2, 27}} {
 		Transpose(nil, dst[:], s[0], src[:], s[1], s[0], s[1])
 		ref.Transpose(want[:], s[0], src[:], s[1], s[0], s[1])
 		if dst != want {

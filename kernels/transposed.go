@@ -1,6 +1,8 @@
 package kernels
 
 import (
+	"math"
+
 	"github.com/ocellus-vision/ocellus/asm"
 	"github.com/ocellus-vision/ocellus/kernels/ref"
 )
@@ -77,11 +79,19 @@ func newConvTranspose(s Transposed2D) *ConvTranspose {
 	if s.Groups < 1 || s.C%s.Groups != 0 || s.O%s.Groups != 0 {
 		panic("kernels: ConvTranspose: groups do not divide the channels")
 	}
+	reach := func(size, stride, k, dilation int) int64 {
+		return int64(stride)*int64(size-1) + int64(dilation)*int64(k-1)
+	}
+	if max(s.H, s.W, s.KH, s.KW, s.SH, s.SW, s.DH, s.DW, s.PT, s.PL, s.PB, s.PR, s.AH, s.AW) > mostSize ||
+		max(reach(s.H, s.SH, s.KH, s.DH), reach(s.W, s.SW, s.KW, s.DW)) > mostSize {
+		panic("kernels: ConvTranspose: shape too large")
+	}
 	if s.OH() < 1 || s.OW() < 1 {
 		panic("kernels: ConvTranspose: no output is left")
 	}
-	if int64(s.H)*int64(s.W)*int64(s.C) > 1<<31-1 {
-		panic("kernels: ConvTranspose: input too large")
+	tables := atMost(math.MaxInt32, s.H, s.W, s.C) // hold a picture's offsets
+	if !tables || !addressable(s.N, s.H, s.W, s.C) || !addressable(s.N, s.OH(), s.OW(), s.O) || !addressable(s.O, s.KH, s.KW, s.C) {
+		panic("kernels: ConvTranspose: shape too large")
 	}
 	return &ConvTranspose{shape: s, oh: s.OH(), ow: s.OW(), zero: make([]float32, s.C/s.Groups)}
 }
@@ -276,6 +286,7 @@ func (c *ConvTranspose) Run(t *Team, dst, src []float32, w *TransposedWeights, a
 	if len(dst) < s.N*c.oh*c.ow*s.O {
 		panic("kernels: ConvTranspose.Run: dst too short")
 	}
+	checkAct("ConvTranspose.Run", act)
 	c.check("ConvTranspose.Run", w)
 	if !disjoint(dst[:s.N*c.oh*c.ow*s.O], src[:s.N*s.H*s.W*s.C]) {
 		panic("kernels: ConvTranspose.Run: dst overlaps src")

@@ -48,7 +48,7 @@ func TestConvTransposeRefuses(t *testing.T) {
 		"bad shape":                         func(s *kernels.Transposed2D) { s.AH = -1 },
 		"groups do not divide the channels": func(s *kernels.Transposed2D) { s.Groups = 3 },
 		"no output is left":                 func(s *kernels.Transposed2D) { s.PL, s.PR = 4, 4 },
-		"input too large":                   func(s *kernels.Transposed2D) { s.H, s.W = 1<<15, 1<<15 },
+		"shape too large":                   func(s *kernels.Transposed2D) { s.H, s.W = 1<<15, 1<<15 },
 	} {
 		s := good
 		change(&s)

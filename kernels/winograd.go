@@ -261,6 +261,7 @@ func (w *Winograd) Run(t *Team, dst, src []float32, p *WinogradWeights, res []fl
 	if res != nil && len(res) < s.N*pixels*s.O {
 		panic("kernels: Winograd.Run: res too short")
 	}
+	checkAct("Winograd.Run", act)
 	if p.m != w.m || p.r != s.KH || p.c != s.C || p.o != s.O {
 		panic("kernels: Winograd.Run: weights packed for another shape")
 	}
@@ -274,8 +275,8 @@ func (w *Winograd) Run(t *Team, dst, src []float32, p *WinogradWeights, res []fl
 	if res != nil && !apart(image, res[:len(image)]) {
 		panic("kernels: Winograd.Run: dst overlaps res")
 	}
-	if used := scratch[:w.ScratchLen(t.Threads())]; !disjoint(used, image) || !disjoint(used, in) {
-		panic("kernels: Winograd.Run: scratch overlaps dst or src")
+	if used := scratch[:w.ScratchLen(t.Threads())]; !disjoint(used, image) || !disjoint(used, in) || res != nil && !disjoint(used, res[:len(image)]) {
+		panic("kernels: Winograd.Run: scratch overlaps dst, src or res")
 	}
 	if s.N == 0 {
 		return
@@ -530,24 +531,26 @@ func winogradOutputGeneric(m, n int, a *asm.WinogradArgs) {
 	}
 }
 
-// checkWinograd compares convolutions by all transforms with ref.
+// checkWinograd compares convolutions by all transforms with ref, of more and of fewer channels than the widest vectors have lanes.
 func checkWinograd() bool {
 	r := checkRand(1)
-	for i, m := range []int{4, 2, 2} {
-		k := 3 + i/2*2
-		s := Conv2D{N: 1, H: 4 - i, W: 3 + i, C: 17, O: 17, KH: k, KW: k, SH: 1, SW: 1, DH: 1, DW: 1, PT: k / 2, PL: k / 2, PB: k / 2, PR: k / 2, Groups: 1}
-		w := NewWinogradTile(s, m)
-		out := w.oh * w.ow * s.O
-		src, weights, bias, res := r.fill(s.H*s.W*s.C), r.fill(s.O*k*k*s.C), r.fill(s.O), r.fill(out)
-		got, want := make([]float32, out), make([]float32, out)
-		act := Act{Kind: ActKind(i), Lo: -0.5, Hi: 0.5, Alpha: 0.1}
-		if i == 0 {
-			res = nil
-		}
-		w.Run(nil, got, src, w.Pack(weights, bias), res, act, make([]float32, w.ScratchLen(1)))
-		ref.Winograd(want, src, weights, bias, res, &s, m, act)
-		if !sameBits(got, want) {
-			return false
+	for _, c := range []int{17, 9} {
+		for i, m := range []int{4, 2, 2} {
+			k := 3 + i/2*2
+			s := Conv2D{N: 1, H: 4 - i, W: 3 + i, C: c, O: c, KH: k, KW: k, SH: 1, SW: 1, DH: 1, DW: 1, PT: k / 2, PL: k / 2, PB: k / 2, PR: k / 2, Groups: 1}
+			w := NewWinogradTile(s, m)
+			out := w.oh * w.ow * s.O
+			src, weights, bias, res := r.fill(s.H*s.W*s.C), r.fill(s.O*k*k*s.C), r.fill(s.O), r.fill(out)
+			got, want := make([]float32, out), make([]float32, out)
+			act := Act{Kind: ActKind(i), Lo: -0.5, Hi: 0.5, Alpha: 0.1}
+			if i == 0 {
+				res = nil
+			}
+			w.Run(nil, got, src, w.Pack(weights, bias), res, act, make([]float32, w.ScratchLen(1)))
+			ref.Winograd(want, src, weights, bias, res, &s, m, act)
+			if !sameBits(got, want) {
+				return false
+			}
 		}
 	}
 	return true

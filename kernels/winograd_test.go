@@ -1,7 +1,6 @@
 package kernels_test
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -278,29 +277,27 @@ func TestWinogradPanics(t *testing.T) {
 	packed, big := p.Pack(w, nil), make([]float32, 200)
 	strided := s
 	strided.SW = 2
-	for want, f := range map[string]func(){
-		"kernels: Winograd: window must be 3x3 or 5x5, stride and groups 1": func() { kernels.NewWinograd(strided) },
-		"kernels: Winograd: tile must be 2, or 4 for 3x3 windows":           func() { kernels.NewWinogradTile(s, 3) },
-		"kernels: Winograd.Pack: w too short":                               func() { p.Pack(w[1:], nil) },
-		"kernels: Winograd.Pack: bias too short":                            func() { p.Pack(w, x[:7]) },
-		"kernels: Winograd.Run: src too short":                              func() { p.Run(nil, x, x[1:], packed, nil, kernels.Act{}, scratch) },
-		"kernels: Winograd.Run: dst too short":                              func() { p.Run(nil, x[1:], x, packed, nil, kernels.Act{}, scratch) },
-		"kernels: Winograd.Run: res too short":                              func() { p.Run(nil, x, x, packed, x[1:], kernels.Act{}, scratch) },
-		"kernels: Winograd.Run: scratch too short":                          func() { p.Run(nil, x, x, packed, nil, kernels.Act{}, scratch[1:]) },
-		"kernels: Winograd.Run: dst overlaps src":                           func() { p.Run(nil, x, x, packed, nil, kernels.Act{}, scratch) },
-		"kernels: Winograd.Run: dst overlaps res":                           func() { p.Run(nil, big, x, packed, big[1:], kernels.Act{}, scratch) },
-		"kernels: Winograd.Run: scratch overlaps dst or src":                func() { p.Run(nil, scratch, x, packed, nil, kernels.Act{}, scratch) },
-		"kernels: Winograd.Run: weights packed for another shape": func() {
+	for _, c := range []struct {
+		want string
+		call func()
+	}{
+		{"kernels: Winograd: window must be 3x3 or 5x5, stride and groups 1", func() { kernels.NewWinograd(strided) }},
+		{"kernels: Winograd: tile must be 2, or 4 for 3x3 windows", func() { kernels.NewWinogradTile(s, 3) }},
+		{"kernels: Winograd.Pack: w too short", func() { p.Pack(w[1:], nil) }},
+		{"kernels: Winograd.Pack: bias too short", func() { p.Pack(w, x[:7]) }},
+		{"kernels: Winograd.Run: src too short", func() { p.Run(nil, x, x[1:], packed, nil, kernels.Act{}, scratch) }},
+		{"kernels: Winograd.Run: dst too short", func() { p.Run(nil, x[1:], x, packed, nil, kernels.Act{}, scratch) }},
+		{"kernels: Winograd.Run: res too short", func() { p.Run(nil, x, x, packed, x[1:], kernels.Act{}, scratch) }},
+		{"kernels: Winograd.Run: scratch too short", func() { p.Run(nil, x, x, packed, nil, kernels.Act{}, scratch[1:]) }},
+		{"kernels: Winograd.Run: dst overlaps src", func() { p.Run(nil, x, x, packed, nil, kernels.Act{}, scratch) }},
+		{"kernels: Winograd.Run: dst overlaps res", func() { p.Run(nil, big, x, packed, big[1:], kernels.Act{}, scratch) }},
+		{"kernels: Winograd.Run: weights packed for another shape", func() {
 			p.Run(nil, x, x, kernels.NewWinogradTile(s, 2).Pack(w, nil), nil, kernels.Act{}, scratch)
-		},
+		}},
+		{"kernels: Winograd.Run: scratch overlaps dst, src or res", func() { p.Run(nil, scratch, x, packed, nil, kernels.Act{}, scratch) }},
+		{"kernels: Winograd.Run: scratch overlaps dst, src or res", func() { p.Run(nil, x, scratch, packed, nil, kernels.Act{}, scratch) }},
+		{"kernels: Winograd.Run: scratch overlaps dst, src or res", func() { p.Run(nil, x, big, packed, scratch[len(scratch)-128:], kernels.Act{}, scratch) }},
 	} {
-		func() {
-			defer func() {
-				if got := fmt.Sprint(recover()); got != want {
-					t.Errorf("panics with %q, want %q", got, want)
-				}
-			}()
-			f()
-		}()
+		refuses(t, c.want, c.call)
 	}
 }

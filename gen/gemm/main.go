@@ -227,7 +227,7 @@ func eachRow(t target, s shape, ptr, ld reg.GPPhysical, do func(m Mem, r, v int)
 	}
 }
 
-// start makes the accumulators start from C, from the bias, or from +0. It leaves the arguments in RAX.
+// start makes the accumulators start from C, from the bias, or, where floats have none, from +0. It leaves the arguments in RAX.
 func start(t target, f *frame, s shape, ragged bool, label string) {
 	args, ptr, ld := reg.RAX, reg.RBX, reg.RCX
 	Load(Param("args"), args)
@@ -242,8 +242,10 @@ func start(t target, f *frame, s shape, ragged bool, label string) {
 	JMP(LabelRef(label + "start"))
 	Label(label + "bias")
 	MOVQ(field(args, "Bias"), ptr)
-	TESTQ(ptr, ptr)
-	JEQ(LabelRef(label + "zero"))
+	if !*bytes {
+		TESTQ(ptr, ptr)
+		JEQ(LabelRef(label + "zero"))
+	}
 	for v := range t.vectors(s) {
 		first := t.acc(s, 0, v)
 		t.bias(Mem{Base: ptr, Disp: t.bytes() * v}, first, s, v)
@@ -253,10 +255,12 @@ func start(t target, f *frame, s shape, ragged bool, label string) {
 			}
 		}
 	}
-	JMP(LabelRef(label + "start"))
-	Label(label + "zero")
-	for _, y := range accs(t, s) {
-		VXORPS(y.AsX(), y.AsX(), y.AsX())
+	if !*bytes {
+		JMP(LabelRef(label + "start"))
+		Label(label + "zero")
+		for _, y := range accs(t, s) {
+			VXORPS(y.AsX(), y.AsX(), y.AsX())
+		}
 	}
 	Label(label + "start")
 }
