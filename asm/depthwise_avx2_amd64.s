@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func Depthwise3x3S1x7F32AVX2(args *DepthwiseArgs)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·Depthwise3x3S1x7F32AVX2(SB), NOSPLIT, $128-8
 	MOVQ   args+0(FP), BX
 	MOVQ   88(BX), AX
@@ -99,7 +99,14 @@ tile7row:
 	CMOVQLE BP, BX
 	MOVQ    BX, 64(SP)
 	MOVQ    args+0(FP), BX
+	MOVQ    SI, R12
 	ADDQ    136(BX), SI
+	CMPQ    8(SP), $0x01
+	CMOVQNE SI, R12
+	MOVQ    16(R12), R12
+	ADDQ    96(SP), R12
+	ADDQ    R8, R12
+	ORQ     144(BX), R12
 	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
 	MOVQ    16(SP), R13
@@ -108,116 +115,128 @@ tile7row:
 	ADDQ    R13, AX
 	ADDQ    R13, CX
 	ADDQ    R13, DX
+	ADDQ    R13, R12
 	MOVQ    $0x00000020, BP
 
 tile7block:
-	VMOVUPS      (SI), Y7
-	VMOVAPS      Y7, Y0
-	VMOVAPS      Y7, Y1
-	VMOVAPS      Y7, Y2
-	VMOVAPS      Y7, Y3
-	VMOVAPS      Y7, Y4
-	VMOVAPS      Y7, Y5
-	VMOVAPS      Y7, Y6
-	VMOVUPS      64(SI), Y7
-	MOVQ         24(SP), BX
-	VFMADD231PS  (BX)(R13*1), Y7, Y0
-	VFMADD231PS  (AX)(R8*1), Y7, Y1
-	VMOVUPS      (AX)(R8*2), Y8
-	VFMADD231PS  Y8, Y7, Y2
-	VMOVUPS      (AX)(R9*1), Y9
-	VFMADD231PS  Y9, Y7, Y3
-	VMOVUPS      (AX)(R8*4), Y10
-	VFMADD231PS  Y10, Y7, Y4
-	VMOVUPS      (AX)(R10*1), Y11
-	VFMADD231PS  Y11, Y7, Y5
-	VMOVUPS      (AX)(R9*2), Y12
-	VFMADD231PS  Y12, Y7, Y6
-	VMOVUPS      128(SI), Y7
-	VFMADD231PS  (AX)(R8*1), Y7, Y0
-	VFMADD231PS  Y8, Y7, Y1
-	VFMADD231PS  Y9, Y7, Y2
-	VFMADD231PS  Y10, Y7, Y3
-	VFMADD231PS  Y11, Y7, Y4
-	VFMADD231PS  Y12, Y7, Y5
-	VFMADD231PS  (AX)(R11*1), Y7, Y6
-	VMOVUPS      192(SI), Y7
-	VFMADD231PS  Y8, Y7, Y0
-	VFMADD231PS  Y9, Y7, Y1
-	VFMADD231PS  Y10, Y7, Y2
-	VFMADD231PS  Y11, Y7, Y3
-	VFMADD231PS  Y12, Y7, Y4
-	VFMADD231PS  (AX)(R11*1), Y7, Y5
-	MOVQ         32(SP), BX
-	VFMADD231PS  (BX)(R13*1), Y7, Y6
-	VMOVUPS      256(SI), Y7
-	MOVQ         40(SP), BX
-	VFMADD231PS  (BX)(R13*1), Y7, Y0
-	VFMADD231PS  (CX)(R8*1), Y7, Y1
-	VMOVUPS      (CX)(R8*2), Y8
-	VFMADD231PS  Y8, Y7, Y2
-	VMOVUPS      (CX)(R9*1), Y9
-	VFMADD231PS  Y9, Y7, Y3
-	VMOVUPS      (CX)(R8*4), Y10
-	VFMADD231PS  Y10, Y7, Y4
-	VMOVUPS      (CX)(R10*1), Y11
-	VFMADD231PS  Y11, Y7, Y5
-	VMOVUPS      (CX)(R9*2), Y12
-	VFMADD231PS  Y12, Y7, Y6
-	VMOVUPS      320(SI), Y7
-	VFMADD231PS  (CX)(R8*1), Y7, Y0
-	VFMADD231PS  Y8, Y7, Y1
-	VFMADD231PS  Y9, Y7, Y2
-	VFMADD231PS  Y10, Y7, Y3
-	VFMADD231PS  Y11, Y7, Y4
-	VFMADD231PS  Y12, Y7, Y5
-	VFMADD231PS  (CX)(R11*1), Y7, Y6
-	VMOVUPS      384(SI), Y7
-	VFMADD231PS  Y8, Y7, Y0
-	VFMADD231PS  Y9, Y7, Y1
-	VFMADD231PS  Y10, Y7, Y2
-	VFMADD231PS  Y11, Y7, Y3
-	VFMADD231PS  Y12, Y7, Y4
-	VFMADD231PS  (CX)(R11*1), Y7, Y5
-	MOVQ         48(SP), BX
-	VFMADD231PS  (BX)(R13*1), Y7, Y6
-	VMOVUPS      448(SI), Y7
-	MOVQ         56(SP), BX
-	VFMADD231PS  (BX)(R13*1), Y7, Y0
-	VFMADD231PS  (DX)(R8*1), Y7, Y1
-	VMOVUPS      (DX)(R8*2), Y8
-	VFMADD231PS  Y8, Y7, Y2
-	VMOVUPS      (DX)(R9*1), Y9
-	VFMADD231PS  Y9, Y7, Y3
-	VMOVUPS      (DX)(R8*4), Y10
-	VFMADD231PS  Y10, Y7, Y4
-	VMOVUPS      (DX)(R10*1), Y11
-	VFMADD231PS  Y11, Y7, Y5
-	VMOVUPS      (DX)(R9*2), Y12
-	VFMADD231PS  Y12, Y7, Y6
-	VMOVUPS      512(SI), Y7
-	VFMADD231PS  (DX)(R8*1), Y7, Y0
-	VFMADD231PS  Y8, Y7, Y1
-	VFMADD231PS  Y9, Y7, Y2
-	VFMADD231PS  Y10, Y7, Y3
-	VFMADD231PS  Y11, Y7, Y4
-	VFMADD231PS  Y12, Y7, Y5
-	VFMADD231PS  (DX)(R11*1), Y7, Y6
-	VMOVUPS      576(SI), Y7
-	VFMADD231PS  Y8, Y7, Y0
-	VFMADD231PS  Y9, Y7, Y1
-	VFMADD231PS  Y10, Y7, Y2
-	VFMADD231PS  Y11, Y7, Y3
-	VFMADD231PS  Y12, Y7, Y4
-	VFMADD231PS  (DX)(R11*1), Y7, Y5
-	MOVQ         64(SP), BX
-	VFMADD231PS  (BX)(R13*1), Y7, Y6
+	VMOVUPS     (SI), Y7
+	VMOVAPS     Y7, Y0
+	VMOVAPS     Y7, Y1
+	VMOVAPS     Y7, Y2
+	VMOVAPS     Y7, Y3
+	VMOVAPS     Y7, Y4
+	VMOVAPS     Y7, Y5
+	VMOVAPS     Y7, Y6
+	VMOVUPS     64(SI), Y7
+	MOVQ        24(SP), BX
+	VFMADD231PS (BX)(R13*1), Y7, Y0
+	VFMADD231PS (AX)(R8*1), Y7, Y1
+	VMOVUPS     (AX)(R8*2), Y8
+	VFMADD231PS Y8, Y7, Y2
+	VMOVUPS     (AX)(R9*1), Y9
+	VFMADD231PS Y9, Y7, Y3
+	VMOVUPS     (AX)(R8*4), Y10
+	VFMADD231PS Y10, Y7, Y4
+	VMOVUPS     (AX)(R10*1), Y11
+	VFMADD231PS Y11, Y7, Y5
+	VMOVUPS     (AX)(R9*2), Y12
+	VFMADD231PS Y12, Y7, Y6
+	VMOVUPS     128(SI), Y7
+	VFMADD231PS (AX)(R8*1), Y7, Y0
+	VFMADD231PS Y8, Y7, Y1
+	VFMADD231PS Y9, Y7, Y2
+	VFMADD231PS Y10, Y7, Y3
+	VFMADD231PS Y11, Y7, Y4
+	VFMADD231PS Y12, Y7, Y5
+	VFMADD231PS (AX)(R11*1), Y7, Y6
+	VMOVUPS     192(SI), Y7
+	VFMADD231PS Y8, Y7, Y0
+	VFMADD231PS Y9, Y7, Y1
+	VFMADD231PS Y10, Y7, Y2
+	VFMADD231PS Y11, Y7, Y3
+	VFMADD231PS Y12, Y7, Y4
+	VFMADD231PS (AX)(R11*1), Y7, Y5
+	MOVQ        32(SP), BX
+	VFMADD231PS (BX)(R13*1), Y7, Y6
+	VMOVUPS     256(SI), Y7
+	MOVQ        40(SP), BX
+	VFMADD231PS (BX)(R13*1), Y7, Y0
+	VFMADD231PS (CX)(R8*1), Y7, Y1
+	VMOVUPS     (CX)(R8*2), Y8
+	VFMADD231PS Y8, Y7, Y2
+	VMOVUPS     (CX)(R9*1), Y9
+	VFMADD231PS Y9, Y7, Y3
+	VMOVUPS     (CX)(R8*4), Y10
+	VFMADD231PS Y10, Y7, Y4
+	VMOVUPS     (CX)(R10*1), Y11
+	VFMADD231PS Y11, Y7, Y5
+	VMOVUPS     (CX)(R9*2), Y12
+	VFMADD231PS Y12, Y7, Y6
+	VMOVUPS     320(SI), Y7
+	VFMADD231PS (CX)(R8*1), Y7, Y0
+	VFMADD231PS Y8, Y7, Y1
+	VFMADD231PS Y9, Y7, Y2
+	VFMADD231PS Y10, Y7, Y3
+	VFMADD231PS Y11, Y7, Y4
+	VFMADD231PS Y12, Y7, Y5
+	VFMADD231PS (CX)(R11*1), Y7, Y6
+	VMOVUPS     384(SI), Y7
+	VFMADD231PS Y8, Y7, Y0
+	VFMADD231PS Y9, Y7, Y1
+	VFMADD231PS Y10, Y7, Y2
+	VFMADD231PS Y11, Y7, Y3
+	VFMADD231PS Y12, Y7, Y4
+	VFMADD231PS (CX)(R11*1), Y7, Y5
+	MOVQ        48(SP), BX
+	VFMADD231PS (BX)(R13*1), Y7, Y6
+	VMOVUPS     448(SI), Y7
+	MOVQ        56(SP), BX
+	VFMADD231PS (BX)(R13*1), Y7, Y0
+	VFMADD231PS (DX)(R8*1), Y7, Y1
+	VMOVUPS     (DX)(R8*2), Y8
+	VFMADD231PS Y8, Y7, Y2
+	VMOVUPS     (DX)(R9*1), Y9
+	VFMADD231PS Y9, Y7, Y3
+	VMOVUPS     (DX)(R8*4), Y10
+	VFMADD231PS Y10, Y7, Y4
+	VMOVUPS     (DX)(R10*1), Y11
+	VFMADD231PS Y11, Y7, Y5
+	VMOVUPS     (DX)(R9*2), Y12
+	VFMADD231PS Y12, Y7, Y6
+	VMOVUPS     512(SI), Y7
+	VFMADD231PS (DX)(R8*1), Y7, Y0
+	VFMADD231PS Y8, Y7, Y1
+	VFMADD231PS Y9, Y7, Y2
+	VFMADD231PS Y10, Y7, Y3
+	VFMADD231PS Y11, Y7, Y4
+	VFMADD231PS Y12, Y7, Y5
+	VFMADD231PS (DX)(R11*1), Y7, Y6
+	VMOVUPS     576(SI), Y7
+	VFMADD231PS Y8, Y7, Y0
+	VFMADD231PS Y9, Y7, Y1
+	VFMADD231PS Y10, Y7, Y2
+	VFMADD231PS Y11, Y7, Y3
+	VFMADD231PS Y12, Y7, Y4
+	VFMADD231PS (DX)(R11*1), Y7, Y5
+	MOVQ        64(SP), BX
+	VFMADD231PS (BX)(R13*1), Y7, Y6
+	TESTQ       R12, R12
+	JLT         tile7near
+	PREFETCHT0  (R12)(R8*1)
+	PREFETCHT0  (R12)(R8*2)
+	PREFETCHT0  (R12)(R9*1)
+	PREFETCHT0  (R12)(R8*4)
+	PREFETCHT0  (R12)(R10*1)
+	PREFETCHT0  (R12)(R9*2)
+	PREFETCHT0  (R12)(R11*1)
+
+tile7near:
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile7store
 	JGT          tile7leaky
-	VBROADCASTSS 152(BX), Y7
-	VBROADCASTSS 156(BX), Y8
+	VBROADCASTSS 160(BX), Y7
+	VBROADCASTSS 164(BX), Y8
 	VMAXPS       Y0, Y7, Y0
 	VMAXPS       Y1, Y7, Y1
 	VMAXPS       Y2, Y7, Y2
@@ -225,7 +244,7 @@ tile7block:
 	VMAXPS       Y4, Y7, Y4
 	VMAXPS       Y5, Y7, Y5
 	VMAXPS       Y6, Y7, Y6
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile7clipped
 	VMINPS       Y0, Y8, Y0
 	VMINPS       Y1, Y8, Y1
@@ -239,7 +258,7 @@ tile7clipped:
 	JMP tile7store
 
 tile7leaky:
-	VBROADCASTSS 160(BX), Y7
+	VBROADCASTSS 168(BX), Y7
 	VXORPS       X8, X8, X8
 	VMULPS       Y7, Y0, Y9
 	VCMPPS       $0x1e, Y8, Y0, Y10
@@ -278,6 +297,7 @@ tile7store:
 	ADDQ    $0x20, AX
 	ADDQ    $0x20, CX
 	ADDQ    $0x20, DX
+	ADDQ    $0x20, R12
 	ADDQ    BP, SI
 	XORQ    $+576, BP
 	ADDQ    $0x20, R13
@@ -344,7 +364,14 @@ tile3row:
 	CMOVQLE BP, BX
 	MOVQ    BX, 64(SP)
 	MOVQ    args+0(FP), BX
+	MOVQ    SI, R12
 	ADDQ    136(BX), SI
+	CMPQ    8(SP), $0x01
+	CMOVQNE SI, R12
+	MOVQ    16(R12), R12
+	ADDQ    96(SP), R12
+	ADDQ    R8, R12
+	ORQ     144(BX), R12
 	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
 	MOVQ    16(SP), R13
@@ -353,68 +380,76 @@ tile3row:
 	ADDQ    R13, AX
 	ADDQ    R13, CX
 	ADDQ    R13, DX
+	ADDQ    R13, R12
 	MOVQ    $0x00000020, BP
 
 tile3block:
-	VMOVUPS      (SI), Y3
-	VMOVAPS      Y3, Y0
-	VMOVAPS      Y3, Y1
-	VMOVAPS      Y3, Y2
-	VMOVUPS      64(SI), Y3
-	MOVQ         24(SP), BX
-	VFMADD231PS  (BX)(R13*1), Y3, Y0
-	VFMADD231PS  (AX)(R8*1), Y3, Y1
-	VMOVUPS      (AX)(R8*2), Y4
-	VFMADD231PS  Y4, Y3, Y2
-	VMOVUPS      128(SI), Y3
-	VFMADD231PS  (AX)(R8*1), Y3, Y0
-	VFMADD231PS  Y4, Y3, Y1
-	VFMADD231PS  (AX)(R9*1), Y3, Y2
-	VMOVUPS      192(SI), Y3
-	VFMADD231PS  Y4, Y3, Y0
-	VFMADD231PS  (AX)(R9*1), Y3, Y1
-	MOVQ         32(SP), BX
-	VFMADD231PS  (BX)(R13*1), Y3, Y2
-	VMOVUPS      256(SI), Y3
-	MOVQ         40(SP), BX
-	VFMADD231PS  (BX)(R13*1), Y3, Y0
-	VFMADD231PS  (CX)(R8*1), Y3, Y1
-	VMOVUPS      (CX)(R8*2), Y4
-	VFMADD231PS  Y4, Y3, Y2
-	VMOVUPS      320(SI), Y3
-	VFMADD231PS  (CX)(R8*1), Y3, Y0
-	VFMADD231PS  Y4, Y3, Y1
-	VFMADD231PS  (CX)(R9*1), Y3, Y2
-	VMOVUPS      384(SI), Y3
-	VFMADD231PS  Y4, Y3, Y0
-	VFMADD231PS  (CX)(R9*1), Y3, Y1
-	MOVQ         48(SP), BX
-	VFMADD231PS  (BX)(R13*1), Y3, Y2
-	VMOVUPS      448(SI), Y3
-	MOVQ         56(SP), BX
-	VFMADD231PS  (BX)(R13*1), Y3, Y0
-	VFMADD231PS  (DX)(R8*1), Y3, Y1
-	VMOVUPS      (DX)(R8*2), Y4
-	VFMADD231PS  Y4, Y3, Y2
-	VMOVUPS      512(SI), Y3
-	VFMADD231PS  (DX)(R8*1), Y3, Y0
-	VFMADD231PS  Y4, Y3, Y1
-	VFMADD231PS  (DX)(R9*1), Y3, Y2
-	VMOVUPS      576(SI), Y3
-	VFMADD231PS  Y4, Y3, Y0
-	VFMADD231PS  (DX)(R9*1), Y3, Y1
-	MOVQ         64(SP), BX
-	VFMADD231PS  (BX)(R13*1), Y3, Y2
+	VMOVUPS     (SI), Y3
+	VMOVAPS     Y3, Y0
+	VMOVAPS     Y3, Y1
+	VMOVAPS     Y3, Y2
+	VMOVUPS     64(SI), Y3
+	MOVQ        24(SP), BX
+	VFMADD231PS (BX)(R13*1), Y3, Y0
+	VFMADD231PS (AX)(R8*1), Y3, Y1
+	VMOVUPS     (AX)(R8*2), Y4
+	VFMADD231PS Y4, Y3, Y2
+	VMOVUPS     128(SI), Y3
+	VFMADD231PS (AX)(R8*1), Y3, Y0
+	VFMADD231PS Y4, Y3, Y1
+	VFMADD231PS (AX)(R9*1), Y3, Y2
+	VMOVUPS     192(SI), Y3
+	VFMADD231PS Y4, Y3, Y0
+	VFMADD231PS (AX)(R9*1), Y3, Y1
+	MOVQ        32(SP), BX
+	VFMADD231PS (BX)(R13*1), Y3, Y2
+	VMOVUPS     256(SI), Y3
+	MOVQ        40(SP), BX
+	VFMADD231PS (BX)(R13*1), Y3, Y0
+	VFMADD231PS (CX)(R8*1), Y3, Y1
+	VMOVUPS     (CX)(R8*2), Y4
+	VFMADD231PS Y4, Y3, Y2
+	VMOVUPS     320(SI), Y3
+	VFMADD231PS (CX)(R8*1), Y3, Y0
+	VFMADD231PS Y4, Y3, Y1
+	VFMADD231PS (CX)(R9*1), Y3, Y2
+	VMOVUPS     384(SI), Y3
+	VFMADD231PS Y4, Y3, Y0
+	VFMADD231PS (CX)(R9*1), Y3, Y1
+	MOVQ        48(SP), BX
+	VFMADD231PS (BX)(R13*1), Y3, Y2
+	VMOVUPS     448(SI), Y3
+	MOVQ        56(SP), BX
+	VFMADD231PS (BX)(R13*1), Y3, Y0
+	VFMADD231PS (DX)(R8*1), Y3, Y1
+	VMOVUPS     (DX)(R8*2), Y4
+	VFMADD231PS Y4, Y3, Y2
+	VMOVUPS     512(SI), Y3
+	VFMADD231PS (DX)(R8*1), Y3, Y0
+	VFMADD231PS Y4, Y3, Y1
+	VFMADD231PS (DX)(R9*1), Y3, Y2
+	VMOVUPS     576(SI), Y3
+	VFMADD231PS Y4, Y3, Y0
+	VFMADD231PS (DX)(R9*1), Y3, Y1
+	MOVQ        64(SP), BX
+	VFMADD231PS (BX)(R13*1), Y3, Y2
+	TESTQ       R12, R12
+	JLT         tile3near
+	PREFETCHT0  (R12)(R8*1)
+	PREFETCHT0  (R12)(R8*2)
+	PREFETCHT0  (R12)(R9*1)
+
+tile3near:
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile3store
 	JGT          tile3leaky
-	VBROADCASTSS 152(BX), Y3
-	VBROADCASTSS 156(BX), Y4
+	VBROADCASTSS 160(BX), Y3
+	VBROADCASTSS 164(BX), Y4
 	VMAXPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y3, Y1
 	VMAXPS       Y2, Y3, Y2
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile3clipped
 	VMINPS       Y0, Y4, Y0
 	VMINPS       Y1, Y4, Y1
@@ -424,7 +459,7 @@ tile3clipped:
 	JMP tile3store
 
 tile3leaky:
-	VBROADCASTSS 160(BX), Y3
+	VBROADCASTSS 168(BX), Y3
 	VXORPS       X4, X4, X4
 	VMULPS       Y3, Y0, Y5
 	VCMPPS       $0x1e, Y4, Y0, Y6
@@ -445,6 +480,7 @@ tile3store:
 	ADDQ    $0x20, AX
 	ADDQ    $0x20, CX
 	ADDQ    $0x20, DX
+	ADDQ    $0x20, R12
 	ADDQ    BP, SI
 	XORQ    $+576, BP
 	ADDQ    $0x20, R13
@@ -511,7 +547,14 @@ tile1row:
 	CMOVQLE BP, BX
 	MOVQ    BX, 64(SP)
 	MOVQ    args+0(FP), BX
+	MOVQ    SI, R12
 	ADDQ    136(BX), SI
+	CMPQ    8(SP), $0x01
+	CMOVQNE SI, R12
+	MOVQ    16(R12), R12
+	ADDQ    96(SP), R12
+	ADDQ    R8, R12
+	ORQ     144(BX), R12
 	MOVQ    SI, (SP)
 	MOVQ    32(BX), SI
 	MOVQ    16(SP), R13
@@ -520,43 +563,49 @@ tile1row:
 	ADDQ    R13, AX
 	ADDQ    R13, CX
 	ADDQ    R13, DX
+	ADDQ    R13, R12
 	MOVQ    $0x00000020, BP
 
 tile1block:
-	VMOVUPS      (SI), Y1
-	VMOVAPS      Y1, Y0
-	VMOVUPS      64(SI), Y1
-	MOVQ         24(SP), BX
-	VFMADD231PS  (BX)(R13*1), Y1, Y0
-	VMOVUPS      128(SI), Y1
-	VFMADD231PS  (AX)(R8*1), Y1, Y0
-	VMOVUPS      192(SI), Y1
-	MOVQ         32(SP), BX
-	VFMADD231PS  (BX)(R13*1), Y1, Y0
-	VMOVUPS      256(SI), Y1
-	MOVQ         40(SP), BX
-	VFMADD231PS  (BX)(R13*1), Y1, Y0
-	VMOVUPS      320(SI), Y1
-	VFMADD231PS  (CX)(R8*1), Y1, Y0
-	VMOVUPS      384(SI), Y1
-	MOVQ         48(SP), BX
-	VFMADD231PS  (BX)(R13*1), Y1, Y0
-	VMOVUPS      448(SI), Y1
-	MOVQ         56(SP), BX
-	VFMADD231PS  (BX)(R13*1), Y1, Y0
-	VMOVUPS      512(SI), Y1
-	VFMADD231PS  (DX)(R8*1), Y1, Y0
-	VMOVUPS      576(SI), Y1
-	MOVQ         64(SP), BX
-	VFMADD231PS  (BX)(R13*1), Y1, Y0
+	VMOVUPS     (SI), Y1
+	VMOVAPS     Y1, Y0
+	VMOVUPS     64(SI), Y1
+	MOVQ        24(SP), BX
+	VFMADD231PS (BX)(R13*1), Y1, Y0
+	VMOVUPS     128(SI), Y1
+	VFMADD231PS (AX)(R8*1), Y1, Y0
+	VMOVUPS     192(SI), Y1
+	MOVQ        32(SP), BX
+	VFMADD231PS (BX)(R13*1), Y1, Y0
+	VMOVUPS     256(SI), Y1
+	MOVQ        40(SP), BX
+	VFMADD231PS (BX)(R13*1), Y1, Y0
+	VMOVUPS     320(SI), Y1
+	VFMADD231PS (CX)(R8*1), Y1, Y0
+	VMOVUPS     384(SI), Y1
+	MOVQ        48(SP), BX
+	VFMADD231PS (BX)(R13*1), Y1, Y0
+	VMOVUPS     448(SI), Y1
+	MOVQ        56(SP), BX
+	VFMADD231PS (BX)(R13*1), Y1, Y0
+	VMOVUPS     512(SI), Y1
+	VFMADD231PS (DX)(R8*1), Y1, Y0
+	VMOVUPS     576(SI), Y1
+	MOVQ        64(SP), BX
+	VFMADD231PS (BX)(R13*1), Y1, Y0
+	TESTQ       R12, R12
+	JLT         tile1near
+	PREFETCHT0  (R12)(R8*1)
+
+tile1near:
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile1store
 	JGT          tile1leaky
-	VBROADCASTSS 152(BX), Y1
-	VBROADCASTSS 156(BX), Y2
+	VBROADCASTSS 160(BX), Y1
+	VBROADCASTSS 164(BX), Y2
 	VMAXPS       Y0, Y1, Y0
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile1clipped
 	VMINPS       Y0, Y2, Y0
 
@@ -564,7 +613,7 @@ tile1clipped:
 	JMP tile1store
 
 tile1leaky:
-	VBROADCASTSS 160(BX), Y1
+	VBROADCASTSS 168(BX), Y1
 	VXORPS       X2, X2, X2
 	VMULPS       Y1, Y0, Y3
 	VCMPPS       $0x1e, Y2, Y0, Y4
@@ -576,6 +625,7 @@ tile1store:
 	ADDQ    $0x20, AX
 	ADDQ    $0x20, CX
 	ADDQ    $0x20, DX
+	ADDQ    $0x20, R12
 	ADDQ    BP, SI
 	XORQ    $+576, BP
 	ADDQ    $0x20, R13
@@ -806,11 +856,11 @@ tile7block:
 	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile7store
 	JGT          tile7leaky
-	VBROADCASTSS 152(BX), Y7
-	VBROADCASTSS 156(BX), Y8
+	VBROADCASTSS 160(BX), Y7
+	VBROADCASTSS 164(BX), Y8
 	VMAXPS       Y0, Y7, Y0
 	VMAXPS       Y1, Y7, Y1
 	VMAXPS       Y2, Y7, Y2
@@ -818,7 +868,7 @@ tile7block:
 	VMAXPS       Y4, Y7, Y4
 	VMAXPS       Y5, Y7, Y5
 	VMAXPS       Y6, Y7, Y6
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile7clipped
 	VMINPS       Y0, Y8, Y0
 	VMINPS       Y1, Y8, Y1
@@ -832,7 +882,7 @@ tile7clipped:
 	JMP tile7store
 
 tile7leaky:
-	VBROADCASTSS 160(BX), Y7
+	VBROADCASTSS 168(BX), Y7
 	VXORPS       X8, X8, X8
 	VMULPS       Y7, Y0, Y9
 	VCMPPS       $0x1e, Y8, Y0, Y10
@@ -1003,15 +1053,15 @@ tile3block:
 	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile3store
 	JGT          tile3leaky
-	VBROADCASTSS 152(BX), Y3
-	VBROADCASTSS 156(BX), Y4
+	VBROADCASTSS 160(BX), Y3
+	VBROADCASTSS 164(BX), Y4
 	VMAXPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y3, Y1
 	VMAXPS       Y2, Y3, Y2
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile3clipped
 	VMINPS       Y0, Y4, Y0
 	VMINPS       Y1, Y4, Y1
@@ -1021,7 +1071,7 @@ tile3clipped:
 	JMP tile3store
 
 tile3leaky:
-	VBROADCASTSS 160(BX), Y3
+	VBROADCASTSS 168(BX), Y3
 	VXORPS       X4, X4, X4
 	VMULPS       Y3, Y0, Y5
 	VCMPPS       $0x1e, Y4, Y0, Y6
@@ -1148,13 +1198,13 @@ tile1block:
 	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile1store
 	JGT          tile1leaky
-	VBROADCASTSS 152(BX), Y1
-	VBROADCASTSS 156(BX), Y2
+	VBROADCASTSS 160(BX), Y1
+	VBROADCASTSS 164(BX), Y2
 	VMAXPS       Y0, Y1, Y0
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile1clipped
 	VMINPS       Y0, Y2, Y0
 
@@ -1162,7 +1212,7 @@ tile1clipped:
 	JMP tile1store
 
 tile1leaky:
-	VBROADCASTSS 160(BX), Y1
+	VBROADCASTSS 168(BX), Y1
 	VXORPS       X2, X2, X2
 	VMULPS       Y1, Y0, Y3
 	VCMPPS       $0x1e, Y2, Y0, Y4
@@ -1644,11 +1694,11 @@ tile7block:
 	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile7store
 	JGT          tile7leaky
-	VBROADCASTSS 152(BX), Y7
-	VBROADCASTSS 156(BX), Y8
+	VBROADCASTSS 160(BX), Y7
+	VBROADCASTSS 164(BX), Y8
 	VMAXPS       Y0, Y7, Y0
 	VMAXPS       Y1, Y7, Y1
 	VMAXPS       Y2, Y7, Y2
@@ -1656,7 +1706,7 @@ tile7block:
 	VMAXPS       Y4, Y7, Y4
 	VMAXPS       Y5, Y7, Y5
 	VMAXPS       Y6, Y7, Y6
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile7clipped
 	VMINPS       Y0, Y8, Y0
 	VMINPS       Y1, Y8, Y1
@@ -1670,7 +1720,7 @@ tile7clipped:
 	JMP tile7store
 
 tile7leaky:
-	VBROADCASTSS 160(BX), Y7
+	VBROADCASTSS 168(BX), Y7
 	VXORPS       X8, X8, X8
 	VMULPS       Y7, Y0, Y9
 	VCMPPS       $0x1e, Y8, Y0, Y10
@@ -2005,15 +2055,15 @@ tile3block:
 	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile3store
 	JGT          tile3leaky
-	VBROADCASTSS 152(BX), Y3
-	VBROADCASTSS 156(BX), Y4
+	VBROADCASTSS 160(BX), Y3
+	VBROADCASTSS 164(BX), Y4
 	VMAXPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y3, Y1
 	VMAXPS       Y2, Y3, Y2
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile3clipped
 	VMINPS       Y0, Y4, Y0
 	VMINPS       Y1, Y4, Y1
@@ -2023,7 +2073,7 @@ tile3clipped:
 	JMP tile3store
 
 tile3leaky:
-	VBROADCASTSS 160(BX), Y3
+	VBROADCASTSS 168(BX), Y3
 	VXORPS       X4, X4, X4
 	VMULPS       Y3, Y0, Y5
 	VCMPPS       $0x1e, Y4, Y0, Y6
@@ -2263,13 +2313,13 @@ tile1block:
 	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile1store
 	JGT          tile1leaky
-	VBROADCASTSS 152(BX), Y1
-	VBROADCASTSS 156(BX), Y2
+	VBROADCASTSS 160(BX), Y1
+	VBROADCASTSS 164(BX), Y2
 	VMAXPS       Y0, Y1, Y0
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile1clipped
 	VMINPS       Y0, Y2, Y0
 
@@ -2277,7 +2327,7 @@ tile1clipped:
 	JMP tile1store
 
 tile1leaky:
-	VBROADCASTSS 160(BX), Y1
+	VBROADCASTSS 168(BX), Y1
 	VXORPS       X2, X2, X2
 	VMULPS       Y1, Y0, Y3
 	VCMPPS       $0x1e, Y2, Y0, Y4
@@ -2760,11 +2810,11 @@ tile7block:
 	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile7store
 	JGT          tile7leaky
-	VBROADCASTSS 152(BX), Y7
-	VBROADCASTSS 156(BX), Y8
+	VBROADCASTSS 160(BX), Y7
+	VBROADCASTSS 164(BX), Y8
 	VMAXPS       Y0, Y7, Y0
 	VMAXPS       Y1, Y7, Y1
 	VMAXPS       Y2, Y7, Y2
@@ -2772,7 +2822,7 @@ tile7block:
 	VMAXPS       Y4, Y7, Y4
 	VMAXPS       Y5, Y7, Y5
 	VMAXPS       Y6, Y7, Y6
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile7clipped
 	VMINPS       Y0, Y8, Y0
 	VMINPS       Y1, Y8, Y1
@@ -2786,7 +2836,7 @@ tile7clipped:
 	JMP tile7store
 
 tile7leaky:
-	VBROADCASTSS 160(BX), Y7
+	VBROADCASTSS 168(BX), Y7
 	VXORPS       X8, X8, X8
 	VMULPS       Y7, Y0, Y9
 	VCMPPS       $0x1e, Y8, Y0, Y10
@@ -3127,15 +3177,15 @@ tile3block:
 	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile3store
 	JGT          tile3leaky
-	VBROADCASTSS 152(BX), Y3
-	VBROADCASTSS 156(BX), Y4
+	VBROADCASTSS 160(BX), Y3
+	VBROADCASTSS 164(BX), Y4
 	VMAXPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y3, Y1
 	VMAXPS       Y2, Y3, Y2
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile3clipped
 	VMINPS       Y0, Y4, Y0
 	VMINPS       Y1, Y4, Y1
@@ -3145,7 +3195,7 @@ tile3clipped:
 	JMP tile3store
 
 tile3leaky:
-	VBROADCASTSS 160(BX), Y3
+	VBROADCASTSS 168(BX), Y3
 	VXORPS       X4, X4, X4
 	VMULPS       Y3, Y0, Y5
 	VCMPPS       $0x1e, Y4, Y0, Y6
@@ -3386,13 +3436,13 @@ tile1block:
 	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile1store
 	JGT          tile1leaky
-	VBROADCASTSS 152(BX), Y1
-	VBROADCASTSS 156(BX), Y2
+	VBROADCASTSS 160(BX), Y1
+	VBROADCASTSS 164(BX), Y2
 	VMAXPS       Y0, Y1, Y0
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile1clipped
 	VMINPS       Y0, Y2, Y0
 
@@ -3400,7 +3450,7 @@ tile1clipped:
 	JMP tile1store
 
 tile1leaky:
-	VBROADCASTSS 160(BX), Y1
+	VBROADCASTSS 168(BX), Y1
 	VXORPS       X2, X2, X2
 	VMULPS       Y1, Y0, Y3
 	VCMPPS       $0x1e, Y2, Y0, Y4
@@ -4246,11 +4296,11 @@ tile7block:
 	MOVQ         352(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y7, Y6
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile7store
 	JGT          tile7leaky
-	VBROADCASTSS 152(BX), Y7
-	VBROADCASTSS 156(BX), Y8
+	VBROADCASTSS 160(BX), Y7
+	VBROADCASTSS 164(BX), Y8
 	VMAXPS       Y0, Y7, Y0
 	VMAXPS       Y1, Y7, Y1
 	VMAXPS       Y2, Y7, Y2
@@ -4258,7 +4308,7 @@ tile7block:
 	VMAXPS       Y4, Y7, Y4
 	VMAXPS       Y5, Y7, Y5
 	VMAXPS       Y6, Y7, Y6
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile7clipped
 	VMINPS       Y0, Y8, Y0
 	VMINPS       Y1, Y8, Y1
@@ -4272,7 +4322,7 @@ tile7clipped:
 	JMP tile7store
 
 tile7leaky:
-	VBROADCASTSS 160(BX), Y7
+	VBROADCASTSS 168(BX), Y7
 	VXORPS       X8, X8, X8
 	VMULPS       Y7, Y0, Y9
 	VCMPPS       $0x1e, Y8, Y0, Y10
@@ -4863,15 +4913,15 @@ tile3block:
 	MOVQ         352(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y3, Y2
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile3store
 	JGT          tile3leaky
-	VBROADCASTSS 152(BX), Y3
-	VBROADCASTSS 156(BX), Y4
+	VBROADCASTSS 160(BX), Y3
+	VBROADCASTSS 164(BX), Y4
 	VMAXPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y3, Y1
 	VMAXPS       Y2, Y3, Y2
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile3clipped
 	VMINPS       Y0, Y4, Y0
 	VMINPS       Y1, Y4, Y1
@@ -4881,7 +4931,7 @@ tile3clipped:
 	JMP tile3store
 
 tile3leaky:
-	VBROADCASTSS 160(BX), Y3
+	VBROADCASTSS 168(BX), Y3
 	VXORPS       X4, X4, X4
 	VMULPS       Y3, Y0, Y5
 	VCMPPS       $0x1e, Y4, Y0, Y6
@@ -5298,13 +5348,13 @@ tile1block:
 	MOVQ         352(SP), BX
 	VFMADD231PS  (BX)(R13*1), Y1, Y0
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile1store
 	JGT          tile1leaky
-	VBROADCASTSS 152(BX), Y1
-	VBROADCASTSS 156(BX), Y2
+	VBROADCASTSS 160(BX), Y1
+	VBROADCASTSS 164(BX), Y2
 	VMAXPS       Y0, Y1, Y0
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile1clipped
 	VMINPS       Y0, Y2, Y0
 
@@ -5312,7 +5362,7 @@ tile1clipped:
 	JMP tile1store
 
 tile1leaky:
-	VBROADCASTSS 160(BX), Y1
+	VBROADCASTSS 168(BX), Y1
 	VXORPS       X2, X2, X2
 	VMULPS       Y1, Y0, Y3
 	VCMPPS       $0x1e, Y2, Y0, Y4
@@ -5416,16 +5466,16 @@ tile4col:
 	DECQ         R13
 	JNZ          tile4row
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile4store
 	JGT          tile4leaky
-	VBROADCASTSS 152(BX), Y4
-	VBROADCASTSS 156(BX), Y5
+	VBROADCASTSS 160(BX), Y4
+	VBROADCASTSS 164(BX), Y5
 	VMAXPS       Y0, Y4, Y0
 	VMAXPS       Y1, Y4, Y1
 	VMAXPS       Y2, Y4, Y2
 	VMAXPS       Y3, Y4, Y3
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile4clipped
 	VMINPS       Y0, Y5, Y0
 	VMINPS       Y1, Y5, Y1
@@ -5436,7 +5486,7 @@ tile4clipped:
 	JMP tile4store
 
 tile4leaky:
-	VBROADCASTSS 160(BX), Y4
+	VBROADCASTSS 168(BX), Y4
 	VXORPS       X5, X5, X5
 	VMULPS       Y4, Y0, Y6
 	VCMPPS       $0x1e, Y5, Y0, Y7
@@ -5491,13 +5541,13 @@ tile1col:
 	DECQ         R13
 	JNZ          tile1row
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile1store
 	JGT          tile1leaky
-	VBROADCASTSS 152(BX), Y1
-	VBROADCASTSS 156(BX), Y2
+	VBROADCASTSS 160(BX), Y1
+	VBROADCASTSS 164(BX), Y2
 	VMAXPS       Y0, Y1, Y0
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile1clipped
 	VMINPS       Y0, Y2, Y0
 
@@ -5505,7 +5555,7 @@ tile1clipped:
 	JMP tile1store
 
 tile1leaky:
-	VBROADCASTSS 160(BX), Y1
+	VBROADCASTSS 168(BX), Y1
 	VXORPS       X2, X2, X2
 	VMULPS       Y1, Y0, Y3
 	VCMPPS       $0x1e, Y2, Y0, Y4

@@ -218,11 +218,11 @@ tile7block:
 	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile7store
 	JGT          tile7leaky
-	VBROADCASTSS 152(BX), Z7
-	VBROADCASTSS 156(BX), Z8
+	VBROADCASTSS 160(BX), Z7
+	VBROADCASTSS 164(BX), Z8
 	VMAXPS       Z0, Z7, Z0
 	VMAXPS       Z1, Z7, Z1
 	VMAXPS       Z2, Z7, Z2
@@ -230,7 +230,7 @@ tile7block:
 	VMAXPS       Z4, Z7, Z4
 	VMAXPS       Z5, Z7, Z5
 	VMAXPS       Z6, Z7, Z6
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile7clipped
 	VMINPS       Z0, Z8, Z0
 	VMINPS       Z1, Z8, Z1
@@ -244,7 +244,7 @@ tile7clipped:
 	JMP tile7store
 
 tile7leaky:
-	VBROADCASTSS 160(BX), Z7
+	VBROADCASTSS 168(BX), Z7
 	VXORPS       X8, X8, X8
 	VCMPPS       $0x1a, Z8, Z0, K3
 	VMULPS       Z7, Z0, K3, Z0
@@ -408,15 +408,15 @@ tile3block:
 	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile3store
 	JGT          tile3leaky
-	VBROADCASTSS 152(BX), Z3
-	VBROADCASTSS 156(BX), Z4
+	VBROADCASTSS 160(BX), Z3
+	VBROADCASTSS 164(BX), Z4
 	VMAXPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z3, Z1
 	VMAXPS       Z2, Z3, Z2
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile3clipped
 	VMINPS       Z0, Z4, Z0
 	VMINPS       Z1, Z4, Z1
@@ -426,7 +426,7 @@ tile3clipped:
 	JMP tile3store
 
 tile3leaky:
-	VBROADCASTSS 160(BX), Z3
+	VBROADCASTSS 168(BX), Z3
 	VXORPS       X4, X4, X4
 	VCMPPS       $0x1a, Z4, Z0, K3
 	VMULPS       Z3, Z0, K3, Z0
@@ -547,13 +547,13 @@ tile1block:
 	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile1store
 	JGT          tile1leaky
-	VBROADCASTSS 152(BX), Z1
-	VBROADCASTSS 156(BX), Z2
+	VBROADCASTSS 160(BX), Z1
+	VBROADCASTSS 164(BX), Z2
 	VMAXPS       Z0, Z1, Z0
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile1clipped
 	VMINPS       Z0, Z2, Z0
 
@@ -561,7 +561,7 @@ tile1clipped:
 	JMP tile1store
 
 tile1leaky:
-	VBROADCASTSS 160(BX), Z1
+	VBROADCASTSS 168(BX), Z1
 	VXORPS       X2, X2, X2
 	VCMPPS       $0x1a, Z2, Z0, K3
 	VMULPS       Z1, Z0, K3, Z0
@@ -880,11 +880,11 @@ tile7row:
 	VFMADD231PS  Z28, Z21, Z13
 	VFMADD231PS  Z25, Z21, Z20
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile7left3store
 	JGT          tile7left3leaky
-	VBROADCASTSS 152(BX), Z21
-	VBROADCASTSS 156(BX), Z22
+	VBROADCASTSS 160(BX), Z21
+	VBROADCASTSS 164(BX), Z22
 	VMAXPS       Z0, Z21, Z0
 	VMAXPS       Z1, Z21, Z1
 	VMAXPS       Z2, Z21, Z2
@@ -892,7 +892,7 @@ tile7row:
 	VMAXPS       Z4, Z21, Z4
 	VMAXPS       Z5, Z21, Z5
 	VMAXPS       Z6, Z21, Z6
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile7left3clipped
 	VMINPS       Z0, Z22, Z0
 	VMINPS       Z1, Z22, Z1
@@ -906,7 +906,7 @@ tile7left3clipped:
 	JMP tile7left3store
 
 tile7left3leaky:
-	VBROADCASTSS 160(BX), Z21
+	VBROADCASTSS 168(BX), Z21
 	VXORPS       X22, X22, X22
 	VCMPPS       $0x1a, Z22, Z0, K3
 	VMULPS       Z21, Z0, K3, Z0
@@ -1007,11 +1007,11 @@ tile7end2:
 	VFMADD231PS  Z31, Z21, Z6
 	VFMADD231PS  Z28, Z21, Z13
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile7left2store
 	JGT          tile7left2leaky
-	VBROADCASTSS 152(BX), Z21
-	VBROADCASTSS 156(BX), Z22
+	VBROADCASTSS 160(BX), Z21
+	VBROADCASTSS 164(BX), Z22
 	VMAXPS       Z0, Z21, Z0
 	VMAXPS       Z1, Z21, Z1
 	VMAXPS       Z2, Z21, Z2
@@ -1019,7 +1019,7 @@ tile7end2:
 	VMAXPS       Z4, Z21, Z4
 	VMAXPS       Z5, Z21, Z5
 	VMAXPS       Z6, Z21, Z6
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile7left2clipped
 	VMINPS       Z0, Z22, Z0
 	VMINPS       Z1, Z22, Z1
@@ -1033,7 +1033,7 @@ tile7left2clipped:
 	JMP tile7left2store
 
 tile7left2leaky:
-	VBROADCASTSS 160(BX), Z21
+	VBROADCASTSS 168(BX), Z21
 	VXORPS       X22, X22, X22
 	VCMPPS       $0x1a, Z22, Z0, K3
 	VMULPS       Z21, Z0, K3, Z0
@@ -1103,11 +1103,11 @@ tile7end1:
 	VMOVUPS.Z    (AX)(BP*1), K2, Z21
 	VFMADD231PS  Z31, Z21, Z6
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile7left1store
 	JGT          tile7left1leaky
-	VBROADCASTSS 152(BX), Z21
-	VBROADCASTSS 156(BX), Z22
+	VBROADCASTSS 160(BX), Z21
+	VBROADCASTSS 164(BX), Z22
 	VMAXPS       Z0, Z21, Z0
 	VMAXPS       Z1, Z21, Z1
 	VMAXPS       Z2, Z21, Z2
@@ -1115,7 +1115,7 @@ tile7end1:
 	VMAXPS       Z4, Z21, Z4
 	VMAXPS       Z5, Z21, Z5
 	VMAXPS       Z6, Z21, Z6
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile7left1clipped
 	VMINPS       Z0, Z22, Z0
 	VMINPS       Z1, Z22, Z1
@@ -1129,7 +1129,7 @@ tile7left1clipped:
 	JMP tile7left1store
 
 tile7left1leaky:
-	VBROADCASTSS 160(BX), Z21
+	VBROADCASTSS 168(BX), Z21
 	VXORPS       X22, X22, X22
 	VCMPPS       $0x1a, Z22, Z0, K3
 	VMULPS       Z21, Z0, K3, Z0
@@ -1314,15 +1314,15 @@ tile3row:
 	VFMADD231PS  Z28, Z13, Z5
 	VFMADD231PS  Z25, Z13, Z8
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile3left3store
 	JGT          tile3left3leaky
-	VBROADCASTSS 152(BX), Z9
-	VBROADCASTSS 156(BX), Z10
+	VBROADCASTSS 160(BX), Z9
+	VBROADCASTSS 164(BX), Z10
 	VMAXPS       Z0, Z9, Z0
 	VMAXPS       Z1, Z9, Z1
 	VMAXPS       Z2, Z9, Z2
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile3left3clipped
 	VMINPS       Z0, Z10, Z0
 	VMINPS       Z1, Z10, Z1
@@ -1332,7 +1332,7 @@ tile3left3clipped:
 	JMP tile3left3store
 
 tile3left3leaky:
-	VBROADCASTSS 160(BX), Z9
+	VBROADCASTSS 168(BX), Z9
 	VXORPS       X10, X10, X10
 	VCMPPS       $0x1a, Z10, Z0, K3
 	VMULPS       Z9, Z0, K3, Z0
@@ -1385,15 +1385,15 @@ tile3end2:
 	VFMADD231PS  Z31, Z13, Z2
 	VFMADD231PS  Z28, Z13, Z5
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile3left2store
 	JGT          tile3left2leaky
-	VBROADCASTSS 152(BX), Z9
-	VBROADCASTSS 156(BX), Z10
+	VBROADCASTSS 160(BX), Z9
+	VBROADCASTSS 164(BX), Z10
 	VMAXPS       Z0, Z9, Z0
 	VMAXPS       Z1, Z9, Z1
 	VMAXPS       Z2, Z9, Z2
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile3left2clipped
 	VMINPS       Z0, Z10, Z0
 	VMINPS       Z1, Z10, Z1
@@ -1403,7 +1403,7 @@ tile3left2clipped:
 	JMP tile3left2store
 
 tile3left2leaky:
-	VBROADCASTSS 160(BX), Z9
+	VBROADCASTSS 168(BX), Z9
 	VXORPS       X10, X10, X10
 	VCMPPS       $0x1a, Z10, Z0, K3
 	VMULPS       Z9, Z0, K3, Z0
@@ -1441,15 +1441,15 @@ tile3end1:
 	VMOVUPS.Z    (AX)(BP*1), K2, Z13
 	VFMADD231PS  Z31, Z13, Z2
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile3left1store
 	JGT          tile3left1leaky
-	VBROADCASTSS 152(BX), Z9
-	VBROADCASTSS 156(BX), Z10
+	VBROADCASTSS 160(BX), Z9
+	VBROADCASTSS 164(BX), Z10
 	VMAXPS       Z0, Z9, Z0
 	VMAXPS       Z1, Z9, Z1
 	VMAXPS       Z2, Z9, Z2
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile3left1clipped
 	VMINPS       Z0, Z10, Z0
 	VMINPS       Z1, Z10, Z1
@@ -1459,7 +1459,7 @@ tile3left1clipped:
 	JMP tile3left1store
 
 tile3left1leaky:
-	VBROADCASTSS 160(BX), Z9
+	VBROADCASTSS 168(BX), Z9
 	VXORPS       X10, X10, X10
 	VCMPPS       $0x1a, Z10, Z0, K3
 	VMULPS       Z9, Z0, K3, Z0
@@ -1578,13 +1578,13 @@ tile1row:
 	VFMADD231PS  Z28, Z5, Z1
 	VFMADD231PS  Z25, Z5, Z2
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile1left3store
 	JGT          tile1left3leaky
-	VBROADCASTSS 152(BX), Z3
-	VBROADCASTSS 156(BX), Z4
+	VBROADCASTSS 160(BX), Z3
+	VBROADCASTSS 164(BX), Z4
 	VMAXPS       Z0, Z3, Z0
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile1left3clipped
 	VMINPS       Z0, Z4, Z0
 
@@ -1592,7 +1592,7 @@ tile1left3clipped:
 	JMP tile1left3store
 
 tile1left3leaky:
-	VBROADCASTSS 160(BX), Z3
+	VBROADCASTSS 168(BX), Z3
 	VXORPS       X4, X4, X4
 	VCMPPS       $0x1a, Z4, Z0, K3
 	VMULPS       Z3, Z0, K3, Z0
@@ -1621,13 +1621,13 @@ tile1end2:
 	VFMADD231PS  Z31, Z5, Z0
 	VFMADD231PS  Z28, Z5, Z1
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile1left2store
 	JGT          tile1left2leaky
-	VBROADCASTSS 152(BX), Z3
-	VBROADCASTSS 156(BX), Z4
+	VBROADCASTSS 160(BX), Z3
+	VBROADCASTSS 164(BX), Z4
 	VMAXPS       Z0, Z3, Z0
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile1left2clipped
 	VMINPS       Z0, Z4, Z0
 
@@ -1635,7 +1635,7 @@ tile1left2clipped:
 	JMP tile1left2store
 
 tile1left2leaky:
-	VBROADCASTSS 160(BX), Z3
+	VBROADCASTSS 168(BX), Z3
 	VXORPS       X4, X4, X4
 	VCMPPS       $0x1a, Z4, Z0, K3
 	VMULPS       Z3, Z0, K3, Z0
@@ -1657,13 +1657,13 @@ tile1end1:
 	VMOVUPS.Z    (AX)(BP*1), K2, Z5
 	VFMADD231PS  Z31, Z5, Z0
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile1left1store
 	JGT          tile1left1leaky
-	VBROADCASTSS 152(BX), Z3
-	VBROADCASTSS 156(BX), Z4
+	VBROADCASTSS 160(BX), Z3
+	VBROADCASTSS 164(BX), Z4
 	VMAXPS       Z0, Z3, Z0
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile1left1clipped
 	VMINPS       Z0, Z4, Z0
 
@@ -1671,7 +1671,7 @@ tile1left1clipped:
 	JMP tile1left1store
 
 tile1left1leaky:
-	VBROADCASTSS 160(BX), Z3
+	VBROADCASTSS 168(BX), Z3
 	VXORPS       X4, X4, X4
 	VCMPPS       $0x1a, Z4, Z0, K3
 	VMULPS       Z3, Z0, K3, Z0
@@ -1909,11 +1909,11 @@ tile7block:
 	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile7store
 	JGT          tile7leaky
-	VBROADCASTSS 152(BX), Z7
-	VBROADCASTSS 156(BX), Z8
+	VBROADCASTSS 160(BX), Z7
+	VBROADCASTSS 164(BX), Z8
 	VMAXPS       Z0, Z7, Z0
 	VMAXPS       Z1, Z7, Z1
 	VMAXPS       Z2, Z7, Z2
@@ -1921,7 +1921,7 @@ tile7block:
 	VMAXPS       Z4, Z7, Z4
 	VMAXPS       Z5, Z7, Z5
 	VMAXPS       Z6, Z7, Z6
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile7clipped
 	VMINPS       Z0, Z8, Z0
 	VMINPS       Z1, Z8, Z1
@@ -1935,7 +1935,7 @@ tile7clipped:
 	JMP tile7store
 
 tile7leaky:
-	VBROADCASTSS 160(BX), Z7
+	VBROADCASTSS 168(BX), Z7
 	VXORPS       X8, X8, X8
 	VCMPPS       $0x1a, Z8, Z0, K3
 	VMULPS       Z7, Z0, K3, Z0
@@ -2097,15 +2097,15 @@ tile3block:
 	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile3store
 	JGT          tile3leaky
-	VBROADCASTSS 152(BX), Z3
-	VBROADCASTSS 156(BX), Z4
+	VBROADCASTSS 160(BX), Z3
+	VBROADCASTSS 164(BX), Z4
 	VMAXPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z3, Z1
 	VMAXPS       Z2, Z3, Z2
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile3clipped
 	VMINPS       Z0, Z4, Z0
 	VMINPS       Z1, Z4, Z1
@@ -2115,7 +2115,7 @@ tile3clipped:
 	JMP tile3store
 
 tile3leaky:
-	VBROADCASTSS 160(BX), Z3
+	VBROADCASTSS 168(BX), Z3
 	VXORPS       X4, X4, X4
 	VCMPPS       $0x1a, Z4, Z0, K3
 	VMULPS       Z3, Z0, K3, Z0
@@ -2237,13 +2237,13 @@ tile1block:
 	MOVQ         64(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile1store
 	JGT          tile1leaky
-	VBROADCASTSS 152(BX), Z1
-	VBROADCASTSS 156(BX), Z2
+	VBROADCASTSS 160(BX), Z1
+	VBROADCASTSS 164(BX), Z2
 	VMAXPS       Z0, Z1, Z0
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile1clipped
 	VMINPS       Z0, Z2, Z0
 
@@ -2251,7 +2251,7 @@ tile1clipped:
 	JMP tile1store
 
 tile1leaky:
-	VBROADCASTSS 160(BX), Z1
+	VBROADCASTSS 168(BX), Z1
 	VXORPS       X2, X2, X2
 	VCMPPS       $0x1a, Z2, Z0, K3
 	VMULPS       Z1, Z0, K3, Z0
@@ -2536,11 +2536,11 @@ tile7row:
 	VFMADD231PS  Z31, Z19, Z6
 	VFMADD231PS  Z25, Z19, Z13
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile7left2store
 	JGT          tile7left2leaky
-	VBROADCASTSS 152(BX), Z14
-	VBROADCASTSS 156(BX), Z15
+	VBROADCASTSS 160(BX), Z14
+	VBROADCASTSS 164(BX), Z15
 	VMAXPS       Z0, Z14, Z0
 	VMAXPS       Z1, Z14, Z1
 	VMAXPS       Z2, Z14, Z2
@@ -2548,7 +2548,7 @@ tile7row:
 	VMAXPS       Z4, Z14, Z4
 	VMAXPS       Z5, Z14, Z5
 	VMAXPS       Z6, Z14, Z6
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile7left2clipped
 	VMINPS       Z0, Z15, Z0
 	VMINPS       Z1, Z15, Z1
@@ -2562,7 +2562,7 @@ tile7left2clipped:
 	JMP tile7left2store
 
 tile7left2leaky:
-	VBROADCASTSS 160(BX), Z14
+	VBROADCASTSS 168(BX), Z14
 	VXORPS       X15, X15, X15
 	VCMPPS       $0x1a, Z15, Z0, K3
 	VMULPS       Z14, Z0, K3, Z0
@@ -2682,11 +2682,11 @@ tile7end1:
 	VMOVUPS.Z    (AX)(BP*1), K2, Z19
 	VFMADD231PS  Z31, Z19, Z6
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile7left1store
 	JGT          tile7left1leaky
-	VBROADCASTSS 152(BX), Z14
-	VBROADCASTSS 156(BX), Z15
+	VBROADCASTSS 160(BX), Z14
+	VBROADCASTSS 164(BX), Z15
 	VMAXPS       Z0, Z14, Z0
 	VMAXPS       Z1, Z14, Z1
 	VMAXPS       Z2, Z14, Z2
@@ -2694,7 +2694,7 @@ tile7end1:
 	VMAXPS       Z4, Z14, Z4
 	VMAXPS       Z5, Z14, Z5
 	VMAXPS       Z6, Z14, Z6
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile7left1clipped
 	VMINPS       Z0, Z15, Z0
 	VMINPS       Z1, Z15, Z1
@@ -2708,7 +2708,7 @@ tile7left1clipped:
 	JMP tile7left1store
 
 tile7left1leaky:
-	VBROADCASTSS 160(BX), Z14
+	VBROADCASTSS 168(BX), Z14
 	VXORPS       X15, X15, X15
 	VCMPPS       $0x1a, Z15, Z0, K3
 	VMULPS       Z14, Z0, K3, Z0
@@ -2880,15 +2880,15 @@ tile3row:
 	VFMADD231PS  Z31, Z12, Z2
 	VFMADD231PS  Z25, Z12, Z5
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile3left2store
 	JGT          tile3left2leaky
-	VBROADCASTSS 152(BX), Z6
-	VBROADCASTSS 156(BX), Z7
+	VBROADCASTSS 160(BX), Z6
+	VBROADCASTSS 164(BX), Z7
 	VMAXPS       Z0, Z6, Z0
 	VMAXPS       Z1, Z6, Z1
 	VMAXPS       Z2, Z6, Z2
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile3left2clipped
 	VMINPS       Z0, Z7, Z0
 	VMINPS       Z1, Z7, Z1
@@ -2898,7 +2898,7 @@ tile3left2clipped:
 	JMP tile3left2store
 
 tile3left2leaky:
-	VBROADCASTSS 160(BX), Z6
+	VBROADCASTSS 168(BX), Z6
 	VXORPS       X7, X7, X7
 	VCMPPS       $0x1a, Z7, Z0, K3
 	VMULPS       Z6, Z0, K3, Z0
@@ -2960,15 +2960,15 @@ tile3end1:
 	VMOVUPS.Z    (AX)(BP*1), K2, Z12
 	VFMADD231PS  Z31, Z12, Z2
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile3left1store
 	JGT          tile3left1leaky
-	VBROADCASTSS 152(BX), Z6
-	VBROADCASTSS 156(BX), Z7
+	VBROADCASTSS 160(BX), Z6
+	VBROADCASTSS 164(BX), Z7
 	VMAXPS       Z0, Z6, Z0
 	VMAXPS       Z1, Z6, Z1
 	VMAXPS       Z2, Z6, Z2
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile3left1clipped
 	VMINPS       Z0, Z7, Z0
 	VMINPS       Z1, Z7, Z1
@@ -2978,7 +2978,7 @@ tile3left1clipped:
 	JMP tile3left1store
 
 tile3left1leaky:
-	VBROADCASTSS 160(BX), Z6
+	VBROADCASTSS 168(BX), Z6
 	VXORPS       X7, X7, X7
 	VCMPPS       $0x1a, Z7, Z0, K3
 	VMULPS       Z6, Z0, K3, Z0
@@ -3090,13 +3090,13 @@ tile1row:
 	VFMADD231PS  Z31, Z4, Z0
 	VFMADD231PS  Z25, Z4, Z1
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile1left2store
 	JGT          tile1left2leaky
-	VBROADCASTSS 152(BX), Z2
-	VBROADCASTSS 156(BX), Z3
+	VBROADCASTSS 160(BX), Z2
+	VBROADCASTSS 164(BX), Z3
 	VMAXPS       Z0, Z2, Z0
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile1left2clipped
 	VMINPS       Z0, Z3, Z0
 
@@ -3104,7 +3104,7 @@ tile1left2clipped:
 	JMP tile1left2store
 
 tile1left2leaky:
-	VBROADCASTSS 160(BX), Z2
+	VBROADCASTSS 168(BX), Z2
 	VXORPS       X3, X3, X3
 	VCMPPS       $0x1a, Z3, Z0, K3
 	VMULPS       Z2, Z0, K3, Z0
@@ -3138,13 +3138,13 @@ tile1end1:
 	VMOVUPS.Z    (AX)(BP*1), K2, Z4
 	VFMADD231PS  Z31, Z4, Z0
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile1left1store
 	JGT          tile1left1leaky
-	VBROADCASTSS 152(BX), Z2
-	VBROADCASTSS 156(BX), Z3
+	VBROADCASTSS 160(BX), Z2
+	VBROADCASTSS 164(BX), Z3
 	VMAXPS       Z0, Z2, Z0
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile1left1clipped
 	VMINPS       Z0, Z3, Z0
 
@@ -3152,7 +3152,7 @@ tile1left1clipped:
 	JMP tile1left1store
 
 tile1left1leaky:
-	VBROADCASTSS 160(BX), Z2
+	VBROADCASTSS 168(BX), Z2
 	VXORPS       X3, X3, X3
 	VCMPPS       $0x1a, Z3, Z0, K3
 	VMULPS       Z2, Z0, K3, Z0
@@ -3630,11 +3630,11 @@ tile7block:
 	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile7store
 	JGT          tile7leaky
-	VBROADCASTSS 152(BX), Z7
-	VBROADCASTSS 156(BX), Z8
+	VBROADCASTSS 160(BX), Z7
+	VBROADCASTSS 164(BX), Z8
 	VMAXPS       Z0, Z7, Z0
 	VMAXPS       Z1, Z7, Z1
 	VMAXPS       Z2, Z7, Z2
@@ -3642,7 +3642,7 @@ tile7block:
 	VMAXPS       Z4, Z7, Z4
 	VMAXPS       Z5, Z7, Z5
 	VMAXPS       Z6, Z7, Z6
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile7clipped
 	VMINPS       Z0, Z8, Z0
 	VMINPS       Z1, Z8, Z1
@@ -3656,7 +3656,7 @@ tile7clipped:
 	JMP tile7store
 
 tile7leaky:
-	VBROADCASTSS 160(BX), Z7
+	VBROADCASTSS 168(BX), Z7
 	VXORPS       X8, X8, X8
 	VCMPPS       $0x1a, Z8, Z0, K3
 	VMULPS       Z7, Z0, K3, Z0
@@ -3982,15 +3982,15 @@ tile3block:
 	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile3store
 	JGT          tile3leaky
-	VBROADCASTSS 152(BX), Z3
-	VBROADCASTSS 156(BX), Z4
+	VBROADCASTSS 160(BX), Z3
+	VBROADCASTSS 164(BX), Z4
 	VMAXPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z3, Z1
 	VMAXPS       Z2, Z3, Z2
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile3clipped
 	VMINPS       Z0, Z4, Z0
 	VMINPS       Z1, Z4, Z1
@@ -4000,7 +4000,7 @@ tile3clipped:
 	JMP tile3store
 
 tile3leaky:
-	VBROADCASTSS 160(BX), Z3
+	VBROADCASTSS 168(BX), Z3
 	VXORPS       X4, X4, X4
 	VCMPPS       $0x1a, Z4, Z0, K3
 	VMULPS       Z3, Z0, K3, Z0
@@ -4235,13 +4235,13 @@ tile1block:
 	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile1store
 	JGT          tile1leaky
-	VBROADCASTSS 152(BX), Z1
-	VBROADCASTSS 156(BX), Z2
+	VBROADCASTSS 160(BX), Z1
+	VBROADCASTSS 164(BX), Z2
 	VMAXPS       Z0, Z1, Z0
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile1clipped
 	VMINPS       Z0, Z2, Z0
 
@@ -4249,7 +4249,7 @@ tile1clipped:
 	JMP tile1store
 
 tile1leaky:
-	VBROADCASTSS 160(BX), Z1
+	VBROADCASTSS 168(BX), Z1
 	VXORPS       X2, X2, X2
 	VCMPPS       $0x1a, Z2, Z0, K3
 	VMULPS       Z1, Z0, K3, Z0
@@ -4749,11 +4749,11 @@ tile7block:
 	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile7store
 	JGT          tile7leaky
-	VBROADCASTSS 152(BX), Z7
-	VBROADCASTSS 156(BX), Z8
+	VBROADCASTSS 160(BX), Z7
+	VBROADCASTSS 164(BX), Z8
 	VMAXPS       Z0, Z7, Z0
 	VMAXPS       Z1, Z7, Z1
 	VMAXPS       Z2, Z7, Z2
@@ -4761,7 +4761,7 @@ tile7block:
 	VMAXPS       Z4, Z7, Z4
 	VMAXPS       Z5, Z7, Z5
 	VMAXPS       Z6, Z7, Z6
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile7clipped
 	VMINPS       Z0, Z8, Z0
 	VMINPS       Z1, Z8, Z1
@@ -4775,7 +4775,7 @@ tile7clipped:
 	JMP tile7store
 
 tile7leaky:
-	VBROADCASTSS 160(BX), Z7
+	VBROADCASTSS 168(BX), Z7
 	VXORPS       X8, X8, X8
 	VCMPPS       $0x1a, Z8, Z0, K3
 	VMULPS       Z7, Z0, K3, Z0
@@ -5107,15 +5107,15 @@ tile3block:
 	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile3store
 	JGT          tile3leaky
-	VBROADCASTSS 152(BX), Z3
-	VBROADCASTSS 156(BX), Z4
+	VBROADCASTSS 160(BX), Z3
+	VBROADCASTSS 164(BX), Z4
 	VMAXPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z3, Z1
 	VMAXPS       Z2, Z3, Z2
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile3clipped
 	VMINPS       Z0, Z4, Z0
 	VMINPS       Z1, Z4, Z1
@@ -5125,7 +5125,7 @@ tile3clipped:
 	JMP tile3store
 
 tile3leaky:
-	VBROADCASTSS 160(BX), Z3
+	VBROADCASTSS 168(BX), Z3
 	VXORPS       X4, X4, X4
 	VCMPPS       $0x1a, Z4, Z0, K3
 	VMULPS       Z3, Z0, K3, Z0
@@ -5361,13 +5361,13 @@ tile1block:
 	MOVQ         176(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile1store
 	JGT          tile1leaky
-	VBROADCASTSS 152(BX), Z1
-	VBROADCASTSS 156(BX), Z2
+	VBROADCASTSS 160(BX), Z1
+	VBROADCASTSS 164(BX), Z2
 	VMAXPS       Z0, Z1, Z0
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile1clipped
 	VMINPS       Z0, Z2, Z0
 
@@ -5375,7 +5375,7 @@ tile1clipped:
 	JMP tile1store
 
 tile1leaky:
-	VBROADCASTSS 160(BX), Z1
+	VBROADCASTSS 168(BX), Z1
 	VXORPS       X2, X2, X2
 	VCMPPS       $0x1a, Z2, Z0, K3
 	VMULPS       Z1, Z0, K3, Z0
@@ -6218,11 +6218,11 @@ tile7block:
 	MOVQ         352(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z7, Z6
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile7store
 	JGT          tile7leaky
-	VBROADCASTSS 152(BX), Z7
-	VBROADCASTSS 156(BX), Z8
+	VBROADCASTSS 160(BX), Z7
+	VBROADCASTSS 164(BX), Z8
 	VMAXPS       Z0, Z7, Z0
 	VMAXPS       Z1, Z7, Z1
 	VMAXPS       Z2, Z7, Z2
@@ -6230,7 +6230,7 @@ tile7block:
 	VMAXPS       Z4, Z7, Z4
 	VMAXPS       Z5, Z7, Z5
 	VMAXPS       Z6, Z7, Z6
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile7clipped
 	VMINPS       Z0, Z8, Z0
 	VMINPS       Z1, Z8, Z1
@@ -6244,7 +6244,7 @@ tile7clipped:
 	JMP tile7store
 
 tile7leaky:
-	VBROADCASTSS 160(BX), Z7
+	VBROADCASTSS 168(BX), Z7
 	VXORPS       X8, X8, X8
 	VCMPPS       $0x1a, Z8, Z0, K3
 	VMULPS       Z7, Z0, K3, Z0
@@ -6826,15 +6826,15 @@ tile3block:
 	MOVQ         352(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z3, Z2
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile3store
 	JGT          tile3leaky
-	VBROADCASTSS 152(BX), Z3
-	VBROADCASTSS 156(BX), Z4
+	VBROADCASTSS 160(BX), Z3
+	VBROADCASTSS 164(BX), Z4
 	VMAXPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z3, Z1
 	VMAXPS       Z2, Z3, Z2
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile3clipped
 	VMINPS       Z0, Z4, Z0
 	VMINPS       Z1, Z4, Z1
@@ -6844,7 +6844,7 @@ tile3clipped:
 	JMP tile3store
 
 tile3leaky:
-	VBROADCASTSS 160(BX), Z3
+	VBROADCASTSS 168(BX), Z3
 	VXORPS       X4, X4, X4
 	VCMPPS       $0x1a, Z4, Z0, K3
 	VMULPS       Z3, Z0, K3, Z0
@@ -7256,13 +7256,13 @@ tile1block:
 	MOVQ         352(SP), BX
 	VFMADD231PS  (BX)(R13*1), Z1, Z0
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile1store
 	JGT          tile1leaky
-	VBROADCASTSS 152(BX), Z1
-	VBROADCASTSS 156(BX), Z2
+	VBROADCASTSS 160(BX), Z1
+	VBROADCASTSS 164(BX), Z2
 	VMAXPS       Z0, Z1, Z0
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile1clipped
 	VMINPS       Z0, Z2, Z0
 
@@ -7270,7 +7270,7 @@ tile1clipped:
 	JMP tile1store
 
 tile1leaky:
-	VBROADCASTSS 160(BX), Z1
+	VBROADCASTSS 168(BX), Z1
 	VXORPS       X2, X2, X2
 	VCMPPS       $0x1a, Z2, Z0, K3
 	VMULPS       Z1, Z0, K3, Z0
@@ -7372,16 +7372,16 @@ tile4col:
 	DECQ         R13
 	JNZ          tile4row
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile4store
 	JGT          tile4leaky
-	VBROADCASTSS 152(BX), Z4
-	VBROADCASTSS 156(BX), Z5
+	VBROADCASTSS 160(BX), Z4
+	VBROADCASTSS 164(BX), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z4, Z1
 	VMAXPS       Z2, Z4, Z2
 	VMAXPS       Z3, Z4, Z3
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile4clipped
 	VMINPS       Z0, Z5, Z0
 	VMINPS       Z1, Z5, Z1
@@ -7392,7 +7392,7 @@ tile4clipped:
 	JMP tile4store
 
 tile4leaky:
-	VBROADCASTSS 160(BX), Z4
+	VBROADCASTSS 168(BX), Z4
 	VXORPS       X5, X5, X5
 	VCMPPS       $0x1a, Z5, Z0, K3
 	VMULPS       Z4, Z0, K3, Z0
@@ -7443,13 +7443,13 @@ tile1col:
 	DECQ         R13
 	JNZ          tile1row
 	MOVQ         args+0(FP), BX
-	CMPQ         144(BX), $0x01
+	CMPQ         152(BX), $0x01
 	JLT          tile1store
 	JGT          tile1leaky
-	VBROADCASTSS 152(BX), Z1
-	VBROADCASTSS 156(BX), Z2
+	VBROADCASTSS 160(BX), Z1
+	VBROADCASTSS 164(BX), Z2
 	VMAXPS       Z0, Z1, Z0
-	CMPL         156(BX), $0x7f800000
+	CMPL         164(BX), $0x7f800000
 	JEQ          tile1clipped
 	VMINPS       Z0, Z2, Z0
 
@@ -7457,7 +7457,7 @@ tile1clipped:
 	JMP tile1store
 
 tile1leaky:
-	VBROADCASTSS 160(BX), Z1
+	VBROADCASTSS 168(BX), Z1
 	VXORPS       X2, X2, X2
 	VCMPPS       $0x1a, Z2, Z0, K3
 	VMULPS       Z1, Z0, K3, Z0

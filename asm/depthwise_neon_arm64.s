@@ -174,13 +174,13 @@ tile7:
 	VLD1 (R2), [V15.S4]
 	ADD R7, R1
 	VFMLA V30.S4, V15.S4, V6.S4
-	MOVD 144(R0), R2
+	MOVD 152(R0), R2
 	CMP $1, R2
 	BLT tile7store
 	BGT tile7leaky
-	ADD $152, R0, R2
+	ADD $160, R0, R2
 	VLD1R (R2), [V7.S4]
-	ADD $156, R0, R2
+	ADD $164, R0, R2
 	VLD1R (R2), [V8.S4]
 	WORD $0x6ea0e4e9 // fcmgt v9.4s, v7.4s, v0.4s
 	VBIT V9.B16, V7.B16, V0.B16
@@ -212,7 +212,7 @@ tile7:
 	VBIT V9.B16, V8.B16, V6.B16
 	B tile7store
 tile7leaky:
-	ADD $160, R0, R2
+	ADD $168, R0, R2
 	VLD1R (R2), [V7.S4]
 	WORD $0x6e20dce8 // fmul v8.4s, v7.4s, v0.4s
 	WORD $0x4ea0c809 // fcmgt v9.4s, v0.4s, #0.0
@@ -325,13 +325,13 @@ tile3:
 	VLD1 (R2), [V7.S4]
 	ADD R7, R1
 	VFMLA V30.S4, V7.S4, V2.S4
-	MOVD 144(R0), R2
+	MOVD 152(R0), R2
 	CMP $1, R2
 	BLT tile3store
 	BGT tile3leaky
-	ADD $152, R0, R2
+	ADD $160, R0, R2
 	VLD1R (R2), [V3.S4]
-	ADD $156, R0, R2
+	ADD $164, R0, R2
 	VLD1R (R2), [V4.S4]
 	WORD $0x6ea0e465 // fcmgt v5.4s, v3.4s, v0.4s
 	VBIT V5.B16, V3.B16, V0.B16
@@ -347,7 +347,7 @@ tile3:
 	VBIT V5.B16, V4.B16, V2.B16
 	B tile3store
 tile3leaky:
-	ADD $160, R0, R2
+	ADD $168, R0, R2
 	VLD1R (R2), [V3.S4]
 	WORD $0x6e20dc64 // fmul v4.4s, v3.4s, v0.4s
 	WORD $0x4ea0c805 // fcmgt v5.4s, v0.4s, #0.0
@@ -418,13 +418,13 @@ tile1:
 	VLD1 (R2), [V3.S4]
 	ADD R7, R1
 	VFMLA V30.S4, V3.S4, V0.S4
-	MOVD 144(R0), R2
+	MOVD 152(R0), R2
 	CMP $1, R2
 	BLT tile1store
 	BGT tile1leaky
-	ADD $152, R0, R2
+	ADD $160, R0, R2
 	VLD1R (R2), [V1.S4]
-	ADD $156, R0, R2
+	ADD $164, R0, R2
 	VLD1R (R2), [V2.S4]
 	WORD $0x6ea0e423 // fcmgt v3.4s, v1.4s, v0.4s
 	VBIT V3.B16, V1.B16, V0.B16
@@ -432,7 +432,7 @@ tile1:
 	VBIT V3.B16, V2.B16, V0.B16
 	B tile1store
 tile1leaky:
-	ADD $160, R0, R2
+	ADD $168, R0, R2
 	VLD1R (R2), [V1.S4]
 	WORD $0x6e20dc22 // fmul v2.4s, v1.4s, v0.4s
 	WORD $0x4ea0c803 // fcmgt v3.4s, v0.4s, #0.0
@@ -634,13 +634,13 @@ tile7:
 	VLD1 (R2), [V21.S4]
 	ADD R7, R1
 	VFMLA V30.S4, V21.S4, V6.S4
-	MOVD 144(R0), R2
+	MOVD 152(R0), R2
 	CMP $1, R2
 	BLT tile7store
 	BGT tile7leaky
-	ADD $152, R0, R2
+	ADD $160, R0, R2
 	VLD1R (R2), [V7.S4]
-	ADD $156, R0, R2
+	ADD $164, R0, R2
 	VLD1R (R2), [V8.S4]
 	WORD $0x6ea0e4e9 // fcmgt v9.4s, v7.4s, v0.4s
 	VBIT V9.B16, V7.B16, V0.B16
@@ -672,7 +672,7 @@ tile7:
 	VBIT V9.B16, V8.B16, V6.B16
 	B tile7store
 tile7leaky:
-	ADD $160, R0, R2
+	ADD $168, R0, R2
 	VLD1R (R2), [V7.S4]
 	WORD $0x6e20dce8 // fmul v8.4s, v7.4s, v0.4s
 	WORD $0x4ea0c809 // fcmgt v9.4s, v0.4s, #0.0
@@ -791,13 +791,13 @@ tile3:
 	VLD1 (R2), [V9.S4]
 	ADD R7, R1
 	VFMLA V30.S4, V9.S4, V2.S4
-	MOVD 144(R0), R2
+	MOVD 152(R0), R2
 	CMP $1, R2
 	BLT tile3store
 	BGT tile3leaky
-	ADD $152, R0, R2
+	ADD $160, R0, R2
 	VLD1R (R2), [V3.S4]
-	ADD $156, R0, R2
+	ADD $164, R0, R2
 	VLD1R (R2), [V4.S4]
 	WORD $0x6ea0e465 // fcmgt v5.4s, v3.4s, v0.4s
 	VBIT V5.B16, V3.B16, V0.B16
@@ -813,7 +813,7 @@ tile3:
 	VBIT V5.B16, V4.B16, V2.B16
 	B tile3store
 tile3leaky:
-	ADD $160, R0, R2
+	ADD $168, R0, R2
 	VLD1R (R2), [V3.S4]
 	WORD $0x6e20dc64 // fmul v4.4s, v3.4s, v0.4s
 	WORD $0x4ea0c805 // fcmgt v5.4s, v0.4s, #0.0
@@ -884,13 +884,13 @@ tile1:
 	VLD1 (R2), [V3.S4]
 	ADD R7, R1
 	VFMLA V30.S4, V3.S4, V0.S4
-	MOVD 144(R0), R2
+	MOVD 152(R0), R2
 	CMP $1, R2
 	BLT tile1store
 	BGT tile1leaky
-	ADD $152, R0, R2
+	ADD $160, R0, R2
 	VLD1R (R2), [V1.S4]
-	ADD $156, R0, R2
+	ADD $164, R0, R2
 	VLD1R (R2), [V2.S4]
 	WORD $0x6ea0e423 // fcmgt v3.4s, v1.4s, v0.4s
 	VBIT V3.B16, V1.B16, V0.B16
@@ -898,7 +898,7 @@ tile1:
 	VBIT V3.B16, V2.B16, V0.B16
 	B tile1store
 tile1leaky:
-	ADD $160, R0, R2
+	ADD $168, R0, R2
 	VLD1R (R2), [V1.S4]
 	WORD $0x6e20dc22 // fmul v2.4s, v1.4s, v0.4s
 	WORD $0x4ea0c803 // fcmgt v3.4s, v0.4s, #0.0
@@ -1026,13 +1026,13 @@ tile7row:
 	ADD $320, R5
 	SUBS $1, R8, R8
 	BNE tile7row
-	MOVD 144(R0), R2
+	MOVD 152(R0), R2
 	CMP $1, R2
 	BLT tile7store
 	BGT tile7leaky
-	ADD $152, R0, R2
+	ADD $160, R0, R2
 	VLD1R (R2), [V7.S4]
-	ADD $156, R0, R2
+	ADD $164, R0, R2
 	VLD1R (R2), [V8.S4]
 	WORD $0x6ea0e4e9 // fcmgt v9.4s, v7.4s, v0.4s
 	VBIT V9.B16, V7.B16, V0.B16
@@ -1064,7 +1064,7 @@ tile7row:
 	VBIT V9.B16, V8.B16, V6.B16
 	B tile7store
 tile7leaky:
-	ADD $160, R0, R2
+	ADD $168, R0, R2
 	VLD1R (R2), [V7.S4]
 	WORD $0x6e20dce8 // fmul v8.4s, v7.4s, v0.4s
 	WORD $0x4ea0c809 // fcmgt v9.4s, v0.4s, #0.0
@@ -1156,13 +1156,13 @@ tile3row:
 	ADD $320, R5
 	SUBS $1, R8, R8
 	BNE tile3row
-	MOVD 144(R0), R2
+	MOVD 152(R0), R2
 	CMP $1, R2
 	BLT tile3store
 	BGT tile3leaky
-	ADD $152, R0, R2
+	ADD $160, R0, R2
 	VLD1R (R2), [V3.S4]
-	ADD $156, R0, R2
+	ADD $164, R0, R2
 	VLD1R (R2), [V4.S4]
 	WORD $0x6ea0e465 // fcmgt v5.4s, v3.4s, v0.4s
 	VBIT V5.B16, V3.B16, V0.B16
@@ -1178,7 +1178,7 @@ tile3row:
 	VBIT V5.B16, V4.B16, V2.B16
 	B tile3store
 tile3leaky:
-	ADD $160, R0, R2
+	ADD $168, R0, R2
 	VLD1R (R2), [V3.S4]
 	WORD $0x6e20dc64 // fmul v4.4s, v3.4s, v0.4s
 	WORD $0x4ea0c805 // fcmgt v5.4s, v0.4s, #0.0
@@ -1240,13 +1240,13 @@ tile1row:
 	ADD $320, R5
 	SUBS $1, R8, R8
 	BNE tile1row
-	MOVD 144(R0), R2
+	MOVD 152(R0), R2
 	CMP $1, R2
 	BLT tile1store
 	BGT tile1leaky
-	ADD $152, R0, R2
+	ADD $160, R0, R2
 	VLD1R (R2), [V1.S4]
-	ADD $156, R0, R2
+	ADD $164, R0, R2
 	VLD1R (R2), [V2.S4]
 	WORD $0x6ea0e423 // fcmgt v3.4s, v1.4s, v0.4s
 	VBIT V3.B16, V1.B16, V0.B16
@@ -1254,7 +1254,7 @@ tile1row:
 	VBIT V3.B16, V2.B16, V0.B16
 	B tile1store
 tile1leaky:
-	ADD $160, R0, R2
+	ADD $168, R0, R2
 	VLD1R (R2), [V1.S4]
 	WORD $0x6e20dc22 // fmul v2.4s, v1.4s, v0.4s
 	WORD $0x4ea0c803 // fcmgt v3.4s, v0.4s, #0.0
@@ -1388,13 +1388,13 @@ tile7row:
 	ADD $320, R5
 	SUBS $1, R8, R8
 	BNE tile7row
-	MOVD 144(R0), R2
+	MOVD 152(R0), R2
 	CMP $1, R2
 	BLT tile7store
 	BGT tile7leaky
-	ADD $152, R0, R2
+	ADD $160, R0, R2
 	VLD1R (R2), [V7.S4]
-	ADD $156, R0, R2
+	ADD $164, R0, R2
 	VLD1R (R2), [V8.S4]
 	WORD $0x6ea0e4e9 // fcmgt v9.4s, v7.4s, v0.4s
 	VBIT V9.B16, V7.B16, V0.B16
@@ -1426,7 +1426,7 @@ tile7row:
 	VBIT V9.B16, V8.B16, V6.B16
 	B tile7store
 tile7leaky:
-	ADD $160, R0, R2
+	ADD $168, R0, R2
 	VLD1R (R2), [V7.S4]
 	WORD $0x6e20dce8 // fmul v8.4s, v7.4s, v0.4s
 	WORD $0x4ea0c809 // fcmgt v9.4s, v0.4s, #0.0
@@ -1520,13 +1520,13 @@ tile3row:
 	ADD $320, R5
 	SUBS $1, R8, R8
 	BNE tile3row
-	MOVD 144(R0), R2
+	MOVD 152(R0), R2
 	CMP $1, R2
 	BLT tile3store
 	BGT tile3leaky
-	ADD $152, R0, R2
+	ADD $160, R0, R2
 	VLD1R (R2), [V3.S4]
-	ADD $156, R0, R2
+	ADD $164, R0, R2
 	VLD1R (R2), [V4.S4]
 	WORD $0x6ea0e465 // fcmgt v5.4s, v3.4s, v0.4s
 	VBIT V5.B16, V3.B16, V0.B16
@@ -1542,7 +1542,7 @@ tile3row:
 	VBIT V5.B16, V4.B16, V2.B16
 	B tile3store
 tile3leaky:
-	ADD $160, R0, R2
+	ADD $168, R0, R2
 	VLD1R (R2), [V3.S4]
 	WORD $0x6e20dc64 // fmul v4.4s, v3.4s, v0.4s
 	WORD $0x4ea0c805 // fcmgt v5.4s, v0.4s, #0.0
@@ -1604,13 +1604,13 @@ tile1row:
 	ADD $320, R5
 	SUBS $1, R8, R8
 	BNE tile1row
-	MOVD 144(R0), R2
+	MOVD 152(R0), R2
 	CMP $1, R2
 	BLT tile1store
 	BGT tile1leaky
-	ADD $152, R0, R2
+	ADD $160, R0, R2
 	VLD1R (R2), [V1.S4]
-	ADD $156, R0, R2
+	ADD $164, R0, R2
 	VLD1R (R2), [V2.S4]
 	WORD $0x6ea0e423 // fcmgt v3.4s, v1.4s, v0.4s
 	VBIT V3.B16, V1.B16, V0.B16
@@ -1618,7 +1618,7 @@ tile1row:
 	VBIT V3.B16, V2.B16, V0.B16
 	B tile1store
 tile1leaky:
-	ADD $160, R0, R2
+	ADD $168, R0, R2
 	VLD1R (R2), [V1.S4]
 	WORD $0x6e20dc22 // fmul v2.4s, v1.4s, v0.4s
 	WORD $0x4ea0c803 // fcmgt v3.4s, v0.4s, #0.0
@@ -1770,13 +1770,13 @@ tile7row:
 	ADD $448, R5
 	SUBS $1, R8, R8
 	BNE tile7row
-	MOVD 144(R0), R2
+	MOVD 152(R0), R2
 	CMP $1, R2
 	BLT tile7store
 	BGT tile7leaky
-	ADD $152, R0, R2
+	ADD $160, R0, R2
 	VLD1R (R2), [V7.S4]
-	ADD $156, R0, R2
+	ADD $164, R0, R2
 	VLD1R (R2), [V8.S4]
 	WORD $0x6ea0e4e9 // fcmgt v9.4s, v7.4s, v0.4s
 	VBIT V9.B16, V7.B16, V0.B16
@@ -1808,7 +1808,7 @@ tile7row:
 	VBIT V9.B16, V8.B16, V6.B16
 	B tile7store
 tile7leaky:
-	ADD $160, R0, R2
+	ADD $168, R0, R2
 	VLD1R (R2), [V7.S4]
 	WORD $0x6e20dce8 // fmul v8.4s, v7.4s, v0.4s
 	WORD $0x4ea0c809 // fcmgt v9.4s, v0.4s, #0.0
@@ -1916,13 +1916,13 @@ tile3row:
 	ADD $448, R5
 	SUBS $1, R8, R8
 	BNE tile3row
-	MOVD 144(R0), R2
+	MOVD 152(R0), R2
 	CMP $1, R2
 	BLT tile3store
 	BGT tile3leaky
-	ADD $152, R0, R2
+	ADD $160, R0, R2
 	VLD1R (R2), [V3.S4]
-	ADD $156, R0, R2
+	ADD $164, R0, R2
 	VLD1R (R2), [V4.S4]
 	WORD $0x6ea0e465 // fcmgt v5.4s, v3.4s, v0.4s
 	VBIT V5.B16, V3.B16, V0.B16
@@ -1938,7 +1938,7 @@ tile3row:
 	VBIT V5.B16, V4.B16, V2.B16
 	B tile3store
 tile3leaky:
-	ADD $160, R0, R2
+	ADD $168, R0, R2
 	VLD1R (R2), [V3.S4]
 	WORD $0x6e20dc64 // fmul v4.4s, v3.4s, v0.4s
 	WORD $0x4ea0c805 // fcmgt v5.4s, v0.4s, #0.0
@@ -2012,13 +2012,13 @@ tile1row:
 	ADD $448, R5
 	SUBS $1, R8, R8
 	BNE tile1row
-	MOVD 144(R0), R2
+	MOVD 152(R0), R2
 	CMP $1, R2
 	BLT tile1store
 	BGT tile1leaky
-	ADD $152, R0, R2
+	ADD $160, R0, R2
 	VLD1R (R2), [V1.S4]
-	ADD $156, R0, R2
+	ADD $164, R0, R2
 	VLD1R (R2), [V2.S4]
 	WORD $0x6ea0e423 // fcmgt v3.4s, v1.4s, v0.4s
 	VBIT V3.B16, V1.B16, V0.B16
@@ -2026,7 +2026,7 @@ tile1row:
 	VBIT V3.B16, V2.B16, V0.B16
 	B tile1store
 tile1leaky:
-	ADD $160, R0, R2
+	ADD $168, R0, R2
 	VLD1R (R2), [V1.S4]
 	WORD $0x6e20dc22 // fmul v2.4s, v1.4s, v0.4s
 	WORD $0x4ea0c803 // fcmgt v3.4s, v0.4s, #0.0
@@ -2116,13 +2116,13 @@ tile4col:
 	BNE tile4col
 	SUBS $1, R8, R8
 	BNE tile4row
-	MOVD 144(R0), R2
+	MOVD 152(R0), R2
 	CMP $1, R2
 	BLT tile4store
 	BGT tile4leaky
-	ADD $152, R0, R2
+	ADD $160, R0, R2
 	VLD1R (R2), [V4.S4]
-	ADD $156, R0, R2
+	ADD $164, R0, R2
 	VLD1R (R2), [V5.S4]
 	WORD $0x6ea0e486 // fcmgt v6.4s, v4.4s, v0.4s
 	VBIT V6.B16, V4.B16, V0.B16
@@ -2142,7 +2142,7 @@ tile4col:
 	VBIT V6.B16, V5.B16, V3.B16
 	B tile4store
 tile4leaky:
-	ADD $160, R0, R2
+	ADD $168, R0, R2
 	VLD1R (R2), [V4.S4]
 	WORD $0x6e20dc85 // fmul v5.4s, v4.4s, v0.4s
 	WORD $0x4ea0c806 // fcmgt v6.4s, v0.4s, #0.0
@@ -2190,13 +2190,13 @@ tile1col:
 	BNE tile1col
 	SUBS $1, R8, R8
 	BNE tile1row
-	MOVD 144(R0), R2
+	MOVD 152(R0), R2
 	CMP $1, R2
 	BLT tile1store
 	BGT tile1leaky
-	ADD $152, R0, R2
+	ADD $160, R0, R2
 	VLD1R (R2), [V1.S4]
-	ADD $156, R0, R2
+	ADD $164, R0, R2
 	VLD1R (R2), [V2.S4]
 	WORD $0x6ea0e423 // fcmgt v3.4s, v1.4s, v0.4s
 	VBIT V3.B16, V1.B16, V0.B16
@@ -2204,7 +2204,7 @@ tile1col:
 	VBIT V3.B16, V2.B16, V0.B16
 	B tile1store
 tile1leaky:
-	ADD $160, R0, R2
+	ADD $168, R0, R2
 	VLD1R (R2), [V1.S4]
 	WORD $0x6e20dc22 // fmul v2.4s, v1.4s, v0.4s
 	WORD $0x4ea0c803 // fcmgt v3.4s, v0.4s, #0.0

@@ -44,8 +44,11 @@ type gathered struct {
 
 // crowded says whether pixels of C channels, a multiple of conflict bytes, have to be gathered even for tiles that go through the channels.
 // These read lines of several rows at once, which share two sets of a first-level cache, or one. Up to twice as many as the sets hold were seen to do no
-// harm, as each is used up before the next comes: newer CPUs have twelve to a set.
+// harm where these hold twelve, as each is used up before the next comes.
 func crowded(s *Conv2D) bool {
+	if !roomy {
+		return true
+	}
 	const ways, columns = 12, 7
 	sets := 2
 	if 4*s.C*s.DW%page == 0 {
@@ -86,6 +89,7 @@ const (
 	largeTaps  = 12 * smallTaps // and as many as it should have: some tens of microseconds
 	downTaps   = 32 * smallTaps // and where it goes down the rows
 	bandRows   = 28             // output rows of such a tile: more would touch more pages than prefetchers follow
+	nearBytes  = 512 << 10      // of a picture and its outputs that are likely to be in the second-level cache
 	splitRows  = 14             // and where blocks share cache lines, which have to wait for the next block; output and input rows
 )
 
@@ -373,6 +377,9 @@ func (k *depthwiseTask) run(t *Team, n int) {
 	d := k.plan
 	k.down = d.downWindow != windowAny && depthwiseDown(k.isa) && (strides || d.shape.SH == 1 || d.shape.C%(2*laneBlock) != 0)
 	k.groups, k.bands = d.split(k.down, n, t.Threads())
+	if s := &d.shape; 4*s.C*(s.H*s.W+d.oh*d.ow) < nearBytes || 4*s.C%(conflict/2) == 0 {
+		k.args.Near = far // lines fetched ahead would evict what is in use
+	}
 	t.Run(k, n*k.bands*k.groups)
 }
 

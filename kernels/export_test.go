@@ -8,10 +8,10 @@ func WithoutDotProducts() (restore func()) {
 	return func() { dotProducts = old }
 }
 
-// WithTraits makes the CPU one that has all of the traits by which CPUs of one instruction set differ (spreads, strides, evicts), or none; it returns a function that
+// WithTraits makes the CPU one that has all of the traits by which CPUs of one instruction set differ (spreads, strides, roomy, evicts), or none; it returns a function that
 // undoes it. It must not be called while kernels run.
 func WithTraits(has bool) (restore func()) {
-	a, b, c := spreads, strides, evicts
-	spreads, strides, evicts = has, has, has
-	return func() { spreads, strides, evicts = a, b, c }
+	a, b, c, d := spreads, strides, roomy, evicts
+	spreads, strides, roomy, evicts = has, has, has, has
+	return func() { spreads, strides, roomy, evicts = a, b, c, d }
 }

@@ -70,6 +70,7 @@ var (
 	dotProducts [numISA]bool // whether this CPU adds up products of 8-bit integers to 32 bits with them
 	spreads     bool         // whether this CPU has units for shuffles beside those for multiply-adds
 	strides     = true       // whether it is quick to read lines an even number of them apart, as many as lie under tiles with a step
+	roomy       = true       // whether a set of its first-level cache holds twelve lines, or eight
 	evicts      = true       // whether a tile's rows evict one another from its first-level cache where they lie a large power of two apart
 )
 

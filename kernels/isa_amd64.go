@@ -17,6 +17,7 @@ func detect() []ISA {
 	dotProducts[AVX512] = cpuid.CPU.Supports(cpuid.AVX512VNNI)
 	intel := cpuid.CPU.VendorID == cpuid.Intel
 	spreads, strides = !intel, !intel
-	evicts = !intel || cpuid.CPU.Cache.L1D < 48<<10 // twelve ways keep what their tiles read
+	roomy = cpuid.CPU.Cache.L1D >= 48<<10
+	evicts = !intel || !roomy // twelve ways keep what their tiles read
 	return isas
 }

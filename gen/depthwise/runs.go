@@ -28,6 +28,11 @@ func (t target) runs(win window) {
 		rows, moving, ends = slices.Repeat(rows[:1], k), nil, AllocLocal(8*k)
 	}
 	args, c, step := tmp, left, reg.RBP
+	// Where there is a register for it, inputs of the row that the next outputs have and these have not are fetched ahead.
+	ahead, next := k == 3 && win.sw == 1 && len(t.vec) == 16, reg.R12
+	if ahead {
+		moving = append(slices.Clone(moving), next)
+	}
 	// The weights of a packed block's halves lie next to each other, those of the next behind all taps.
 	vector := 4 * t.lanes
 	block := (1 + k*k) * tap
@@ -85,7 +90,19 @@ func (t target) runs(win window) {
 			}
 		}
 		Load(Param("args"), args)
-		ADDQ(field(args, "RowStep"), w)
+		if ahead {
+			// Below 0 there is nothing to fetch; of the last row of outputs it is what is there already.
+			MOVQ(w, next)
+			ADDQ(field(args, "RowStep"), w)
+			CMPQ(ys, Imm(1))
+			CMOVQNE(w, next)
+			MOVQ(Mem{Base: next, Disp: 8 * (k - 1)}, next)
+			ADDQ(at.from, next)
+			ADDQ(s1, next) // for the reach of multiples of a pixel
+			ORQ(field(args, "Near"), next)
+		} else {
+			ADDQ(field(args, "RowStep"), w)
+		}
 		MOVQ(w, inRows)
 		MOVQ(field(args, "W"), w)
 		MOVQ(bytes, c)
@@ -120,6 +137,14 @@ func (t target) runs(win window) {
 				return pixel(r, row8, q)
 			}
 			t.kernelRow(win, i, acc, weight, in, place)
+		}
+		if ahead {
+			TESTQ(next, next)
+			JLT(LabelRef(label + "near"))
+			for q := 2 * edge; q < n; q++ {
+				PREFETCHT0(pixels.From(next, q-1))
+			}
+			Label(label + "near")
 		}
 		t.act(label, acc, t.vec[len(acc):])
 		at.store(acc)
