@@ -237,25 +237,33 @@ tile7near:
 	JGT          tile7leaky
 	VBROADCASTSS 160(BX), Y7
 	VBROADCASTSS 164(BX), Y8
-	VMAXPS       Y0, Y7, Y0
-	VMAXPS       Y1, Y7, Y1
-	VMAXPS       Y2, Y7, Y2
-	VMAXPS       Y3, Y7, Y3
-	VMAXPS       Y4, Y7, Y4
-	VMAXPS       Y5, Y7, Y5
-	VMAXPS       Y6, Y7, Y6
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile7clipped
+	JEQ          tile7relu
+	VMAXPS       Y0, Y7, Y0
 	VMINPS       Y0, Y8, Y0
+	VMAXPS       Y1, Y7, Y1
 	VMINPS       Y1, Y8, Y1
+	VMAXPS       Y2, Y7, Y2
 	VMINPS       Y2, Y8, Y2
+	VMAXPS       Y3, Y7, Y3
 	VMINPS       Y3, Y8, Y3
+	VMAXPS       Y4, Y7, Y4
 	VMINPS       Y4, Y8, Y4
+	VMAXPS       Y5, Y7, Y5
 	VMINPS       Y5, Y8, Y5
+	VMAXPS       Y6, Y7, Y6
 	VMINPS       Y6, Y8, Y6
+	JMP          tile7store
 
-tile7clipped:
-	JMP tile7store
+tile7relu:
+	VMAXPS Y0, Y7, Y0
+	VMAXPS Y1, Y7, Y1
+	VMAXPS Y2, Y7, Y2
+	VMAXPS Y3, Y7, Y3
+	VMAXPS Y4, Y7, Y4
+	VMAXPS Y5, Y7, Y5
+	VMAXPS Y6, Y7, Y6
+	JMP    tile7store
 
 tile7leaky:
 	VBROADCASTSS 168(BX), Y7
@@ -446,17 +454,21 @@ tile3near:
 	JGT          tile3leaky
 	VBROADCASTSS 160(BX), Y3
 	VBROADCASTSS 164(BX), Y4
-	VMAXPS       Y0, Y3, Y0
-	VMAXPS       Y1, Y3, Y1
-	VMAXPS       Y2, Y3, Y2
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile3clipped
+	JEQ          tile3relu
+	VMAXPS       Y0, Y3, Y0
 	VMINPS       Y0, Y4, Y0
+	VMAXPS       Y1, Y3, Y1
 	VMINPS       Y1, Y4, Y1
+	VMAXPS       Y2, Y3, Y2
 	VMINPS       Y2, Y4, Y2
+	JMP          tile3store
 
-tile3clipped:
-	JMP tile3store
+tile3relu:
+	VMAXPS Y0, Y3, Y0
+	VMAXPS Y1, Y3, Y1
+	VMAXPS Y2, Y3, Y2
+	JMP    tile3store
 
 tile3leaky:
 	VBROADCASTSS 168(BX), Y3
@@ -604,13 +616,15 @@ tile1near:
 	JGT          tile1leaky
 	VBROADCASTSS 160(BX), Y1
 	VBROADCASTSS 164(BX), Y2
-	VMAXPS       Y0, Y1, Y0
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile1clipped
+	JEQ          tile1relu
+	VMAXPS       Y0, Y1, Y0
 	VMINPS       Y0, Y2, Y0
+	JMP          tile1store
 
-tile1clipped:
-	JMP tile1store
+tile1relu:
+	VMAXPS Y0, Y1, Y0
+	JMP    tile1store
 
 tile1leaky:
 	VBROADCASTSS 168(BX), Y1
@@ -861,25 +875,33 @@ tile7block:
 	JGT          tile7leaky
 	VBROADCASTSS 160(BX), Y7
 	VBROADCASTSS 164(BX), Y8
-	VMAXPS       Y0, Y7, Y0
-	VMAXPS       Y1, Y7, Y1
-	VMAXPS       Y2, Y7, Y2
-	VMAXPS       Y3, Y7, Y3
-	VMAXPS       Y4, Y7, Y4
-	VMAXPS       Y5, Y7, Y5
-	VMAXPS       Y6, Y7, Y6
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile7clipped
+	JEQ          tile7relu
+	VMAXPS       Y0, Y7, Y0
 	VMINPS       Y0, Y8, Y0
+	VMAXPS       Y1, Y7, Y1
 	VMINPS       Y1, Y8, Y1
+	VMAXPS       Y2, Y7, Y2
 	VMINPS       Y2, Y8, Y2
+	VMAXPS       Y3, Y7, Y3
 	VMINPS       Y3, Y8, Y3
+	VMAXPS       Y4, Y7, Y4
 	VMINPS       Y4, Y8, Y4
+	VMAXPS       Y5, Y7, Y5
 	VMINPS       Y5, Y8, Y5
+	VMAXPS       Y6, Y7, Y6
 	VMINPS       Y6, Y8, Y6
+	JMP          tile7store
 
-tile7clipped:
-	JMP tile7store
+tile7relu:
+	VMAXPS Y0, Y7, Y0
+	VMAXPS Y1, Y7, Y1
+	VMAXPS Y2, Y7, Y2
+	VMAXPS Y3, Y7, Y3
+	VMAXPS Y4, Y7, Y4
+	VMAXPS Y5, Y7, Y5
+	VMAXPS Y6, Y7, Y6
+	JMP    tile7store
 
 tile7leaky:
 	VBROADCASTSS 168(BX), Y7
@@ -1058,17 +1080,21 @@ tile3block:
 	JGT          tile3leaky
 	VBROADCASTSS 160(BX), Y3
 	VBROADCASTSS 164(BX), Y4
-	VMAXPS       Y0, Y3, Y0
-	VMAXPS       Y1, Y3, Y1
-	VMAXPS       Y2, Y3, Y2
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile3clipped
+	JEQ          tile3relu
+	VMAXPS       Y0, Y3, Y0
 	VMINPS       Y0, Y4, Y0
+	VMAXPS       Y1, Y3, Y1
 	VMINPS       Y1, Y4, Y1
+	VMAXPS       Y2, Y3, Y2
 	VMINPS       Y2, Y4, Y2
+	JMP          tile3store
 
-tile3clipped:
-	JMP tile3store
+tile3relu:
+	VMAXPS Y0, Y3, Y0
+	VMAXPS Y1, Y3, Y1
+	VMAXPS Y2, Y3, Y2
+	JMP    tile3store
 
 tile3leaky:
 	VBROADCASTSS 168(BX), Y3
@@ -1203,13 +1229,15 @@ tile1block:
 	JGT          tile1leaky
 	VBROADCASTSS 160(BX), Y1
 	VBROADCASTSS 164(BX), Y2
-	VMAXPS       Y0, Y1, Y0
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile1clipped
+	JEQ          tile1relu
+	VMAXPS       Y0, Y1, Y0
 	VMINPS       Y0, Y2, Y0
+	JMP          tile1store
 
-tile1clipped:
-	JMP tile1store
+tile1relu:
+	VMAXPS Y0, Y1, Y0
+	JMP    tile1store
 
 tile1leaky:
 	VBROADCASTSS 168(BX), Y1
@@ -1699,25 +1727,33 @@ tile7block:
 	JGT          tile7leaky
 	VBROADCASTSS 160(BX), Y7
 	VBROADCASTSS 164(BX), Y8
-	VMAXPS       Y0, Y7, Y0
-	VMAXPS       Y1, Y7, Y1
-	VMAXPS       Y2, Y7, Y2
-	VMAXPS       Y3, Y7, Y3
-	VMAXPS       Y4, Y7, Y4
-	VMAXPS       Y5, Y7, Y5
-	VMAXPS       Y6, Y7, Y6
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile7clipped
+	JEQ          tile7relu
+	VMAXPS       Y0, Y7, Y0
 	VMINPS       Y0, Y8, Y0
+	VMAXPS       Y1, Y7, Y1
 	VMINPS       Y1, Y8, Y1
+	VMAXPS       Y2, Y7, Y2
 	VMINPS       Y2, Y8, Y2
+	VMAXPS       Y3, Y7, Y3
 	VMINPS       Y3, Y8, Y3
+	VMAXPS       Y4, Y7, Y4
 	VMINPS       Y4, Y8, Y4
+	VMAXPS       Y5, Y7, Y5
 	VMINPS       Y5, Y8, Y5
+	VMAXPS       Y6, Y7, Y6
 	VMINPS       Y6, Y8, Y6
+	JMP          tile7store
 
-tile7clipped:
-	JMP tile7store
+tile7relu:
+	VMAXPS Y0, Y7, Y0
+	VMAXPS Y1, Y7, Y1
+	VMAXPS Y2, Y7, Y2
+	VMAXPS Y3, Y7, Y3
+	VMAXPS Y4, Y7, Y4
+	VMAXPS Y5, Y7, Y5
+	VMAXPS Y6, Y7, Y6
+	JMP    tile7store
 
 tile7leaky:
 	VBROADCASTSS 168(BX), Y7
@@ -2060,17 +2096,21 @@ tile3block:
 	JGT          tile3leaky
 	VBROADCASTSS 160(BX), Y3
 	VBROADCASTSS 164(BX), Y4
-	VMAXPS       Y0, Y3, Y0
-	VMAXPS       Y1, Y3, Y1
-	VMAXPS       Y2, Y3, Y2
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile3clipped
+	JEQ          tile3relu
+	VMAXPS       Y0, Y3, Y0
 	VMINPS       Y0, Y4, Y0
+	VMAXPS       Y1, Y3, Y1
 	VMINPS       Y1, Y4, Y1
+	VMAXPS       Y2, Y3, Y2
 	VMINPS       Y2, Y4, Y2
+	JMP          tile3store
 
-tile3clipped:
-	JMP tile3store
+tile3relu:
+	VMAXPS Y0, Y3, Y0
+	VMAXPS Y1, Y3, Y1
+	VMAXPS Y2, Y3, Y2
+	JMP    tile3store
 
 tile3leaky:
 	VBROADCASTSS 168(BX), Y3
@@ -2318,13 +2358,15 @@ tile1block:
 	JGT          tile1leaky
 	VBROADCASTSS 160(BX), Y1
 	VBROADCASTSS 164(BX), Y2
-	VMAXPS       Y0, Y1, Y0
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile1clipped
+	JEQ          tile1relu
+	VMAXPS       Y0, Y1, Y0
 	VMINPS       Y0, Y2, Y0
+	JMP          tile1store
 
-tile1clipped:
-	JMP tile1store
+tile1relu:
+	VMAXPS Y0, Y1, Y0
+	JMP    tile1store
 
 tile1leaky:
 	VBROADCASTSS 168(BX), Y1
@@ -2815,25 +2857,33 @@ tile7block:
 	JGT          tile7leaky
 	VBROADCASTSS 160(BX), Y7
 	VBROADCASTSS 164(BX), Y8
-	VMAXPS       Y0, Y7, Y0
-	VMAXPS       Y1, Y7, Y1
-	VMAXPS       Y2, Y7, Y2
-	VMAXPS       Y3, Y7, Y3
-	VMAXPS       Y4, Y7, Y4
-	VMAXPS       Y5, Y7, Y5
-	VMAXPS       Y6, Y7, Y6
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile7clipped
+	JEQ          tile7relu
+	VMAXPS       Y0, Y7, Y0
 	VMINPS       Y0, Y8, Y0
+	VMAXPS       Y1, Y7, Y1
 	VMINPS       Y1, Y8, Y1
+	VMAXPS       Y2, Y7, Y2
 	VMINPS       Y2, Y8, Y2
+	VMAXPS       Y3, Y7, Y3
 	VMINPS       Y3, Y8, Y3
+	VMAXPS       Y4, Y7, Y4
 	VMINPS       Y4, Y8, Y4
+	VMAXPS       Y5, Y7, Y5
 	VMINPS       Y5, Y8, Y5
+	VMAXPS       Y6, Y7, Y6
 	VMINPS       Y6, Y8, Y6
+	JMP          tile7store
 
-tile7clipped:
-	JMP tile7store
+tile7relu:
+	VMAXPS Y0, Y7, Y0
+	VMAXPS Y1, Y7, Y1
+	VMAXPS Y2, Y7, Y2
+	VMAXPS Y3, Y7, Y3
+	VMAXPS Y4, Y7, Y4
+	VMAXPS Y5, Y7, Y5
+	VMAXPS Y6, Y7, Y6
+	JMP    tile7store
 
 tile7leaky:
 	VBROADCASTSS 168(BX), Y7
@@ -3182,17 +3232,21 @@ tile3block:
 	JGT          tile3leaky
 	VBROADCASTSS 160(BX), Y3
 	VBROADCASTSS 164(BX), Y4
-	VMAXPS       Y0, Y3, Y0
-	VMAXPS       Y1, Y3, Y1
-	VMAXPS       Y2, Y3, Y2
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile3clipped
+	JEQ          tile3relu
+	VMAXPS       Y0, Y3, Y0
 	VMINPS       Y0, Y4, Y0
+	VMAXPS       Y1, Y3, Y1
 	VMINPS       Y1, Y4, Y1
+	VMAXPS       Y2, Y3, Y2
 	VMINPS       Y2, Y4, Y2
+	JMP          tile3store
 
-tile3clipped:
-	JMP tile3store
+tile3relu:
+	VMAXPS Y0, Y3, Y0
+	VMAXPS Y1, Y3, Y1
+	VMAXPS Y2, Y3, Y2
+	JMP    tile3store
 
 tile3leaky:
 	VBROADCASTSS 168(BX), Y3
@@ -3441,13 +3495,15 @@ tile1block:
 	JGT          tile1leaky
 	VBROADCASTSS 160(BX), Y1
 	VBROADCASTSS 164(BX), Y2
-	VMAXPS       Y0, Y1, Y0
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile1clipped
+	JEQ          tile1relu
+	VMAXPS       Y0, Y1, Y0
 	VMINPS       Y0, Y2, Y0
+	JMP          tile1store
 
-tile1clipped:
-	JMP tile1store
+tile1relu:
+	VMAXPS Y0, Y1, Y0
+	JMP    tile1store
 
 tile1leaky:
 	VBROADCASTSS 168(BX), Y1
@@ -4301,25 +4357,33 @@ tile7block:
 	JGT          tile7leaky
 	VBROADCASTSS 160(BX), Y7
 	VBROADCASTSS 164(BX), Y8
-	VMAXPS       Y0, Y7, Y0
-	VMAXPS       Y1, Y7, Y1
-	VMAXPS       Y2, Y7, Y2
-	VMAXPS       Y3, Y7, Y3
-	VMAXPS       Y4, Y7, Y4
-	VMAXPS       Y5, Y7, Y5
-	VMAXPS       Y6, Y7, Y6
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile7clipped
+	JEQ          tile7relu
+	VMAXPS       Y0, Y7, Y0
 	VMINPS       Y0, Y8, Y0
+	VMAXPS       Y1, Y7, Y1
 	VMINPS       Y1, Y8, Y1
+	VMAXPS       Y2, Y7, Y2
 	VMINPS       Y2, Y8, Y2
+	VMAXPS       Y3, Y7, Y3
 	VMINPS       Y3, Y8, Y3
+	VMAXPS       Y4, Y7, Y4
 	VMINPS       Y4, Y8, Y4
+	VMAXPS       Y5, Y7, Y5
 	VMINPS       Y5, Y8, Y5
+	VMAXPS       Y6, Y7, Y6
 	VMINPS       Y6, Y8, Y6
+	JMP          tile7store
 
-tile7clipped:
-	JMP tile7store
+tile7relu:
+	VMAXPS Y0, Y7, Y0
+	VMAXPS Y1, Y7, Y1
+	VMAXPS Y2, Y7, Y2
+	VMAXPS Y3, Y7, Y3
+	VMAXPS Y4, Y7, Y4
+	VMAXPS Y5, Y7, Y5
+	VMAXPS Y6, Y7, Y6
+	JMP    tile7store
 
 tile7leaky:
 	VBROADCASTSS 168(BX), Y7
@@ -4918,17 +4982,21 @@ tile3block:
 	JGT          tile3leaky
 	VBROADCASTSS 160(BX), Y3
 	VBROADCASTSS 164(BX), Y4
-	VMAXPS       Y0, Y3, Y0
-	VMAXPS       Y1, Y3, Y1
-	VMAXPS       Y2, Y3, Y2
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile3clipped
+	JEQ          tile3relu
+	VMAXPS       Y0, Y3, Y0
 	VMINPS       Y0, Y4, Y0
+	VMAXPS       Y1, Y3, Y1
 	VMINPS       Y1, Y4, Y1
+	VMAXPS       Y2, Y3, Y2
 	VMINPS       Y2, Y4, Y2
+	JMP          tile3store
 
-tile3clipped:
-	JMP tile3store
+tile3relu:
+	VMAXPS Y0, Y3, Y0
+	VMAXPS Y1, Y3, Y1
+	VMAXPS Y2, Y3, Y2
+	JMP    tile3store
 
 tile3leaky:
 	VBROADCASTSS 168(BX), Y3
@@ -5353,13 +5421,15 @@ tile1block:
 	JGT          tile1leaky
 	VBROADCASTSS 160(BX), Y1
 	VBROADCASTSS 164(BX), Y2
-	VMAXPS       Y0, Y1, Y0
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile1clipped
+	JEQ          tile1relu
+	VMAXPS       Y0, Y1, Y0
 	VMINPS       Y0, Y2, Y0
+	JMP          tile1store
 
-tile1clipped:
-	JMP tile1store
+tile1relu:
+	VMAXPS Y0, Y1, Y0
+	JMP    tile1store
 
 tile1leaky:
 	VBROADCASTSS 168(BX), Y1
@@ -5471,19 +5541,24 @@ tile4col:
 	JGT          tile4leaky
 	VBROADCASTSS 160(BX), Y4
 	VBROADCASTSS 164(BX), Y5
-	VMAXPS       Y0, Y4, Y0
-	VMAXPS       Y1, Y4, Y1
-	VMAXPS       Y2, Y4, Y2
-	VMAXPS       Y3, Y4, Y3
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile4clipped
+	JEQ          tile4relu
+	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y4, Y1
 	VMINPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y4, Y2
 	VMINPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y4, Y3
 	VMINPS       Y3, Y5, Y3
+	JMP          tile4store
 
-tile4clipped:
-	JMP tile4store
+tile4relu:
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+	VMAXPS Y2, Y4, Y2
+	VMAXPS Y3, Y4, Y3
+	JMP    tile4store
 
 tile4leaky:
 	VBROADCASTSS 168(BX), Y4
@@ -5546,13 +5621,15 @@ tile1col:
 	JGT          tile1leaky
 	VBROADCASTSS 160(BX), Y1
 	VBROADCASTSS 164(BX), Y2
-	VMAXPS       Y0, Y1, Y0
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile1clipped
+	JEQ          tile1relu
+	VMAXPS       Y0, Y1, Y0
 	VMINPS       Y0, Y2, Y0
+	JMP          tile1store
 
-tile1clipped:
-	JMP tile1store
+tile1relu:
+	VMAXPS Y0, Y1, Y0
+	JMP    tile1store
 
 tile1leaky:
 	VBROADCASTSS 168(BX), Y1

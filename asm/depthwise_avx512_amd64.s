@@ -223,25 +223,33 @@ tile7block:
 	JGT          tile7leaky
 	VBROADCASTSS 160(BX), Z7
 	VBROADCASTSS 164(BX), Z8
-	VMAXPS       Z0, Z7, Z0
-	VMAXPS       Z1, Z7, Z1
-	VMAXPS       Z2, Z7, Z2
-	VMAXPS       Z3, Z7, Z3
-	VMAXPS       Z4, Z7, Z4
-	VMAXPS       Z5, Z7, Z5
-	VMAXPS       Z6, Z7, Z6
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile7clipped
+	JEQ          tile7relu
+	VMAXPS       Z0, Z7, Z0
 	VMINPS       Z0, Z8, Z0
+	VMAXPS       Z1, Z7, Z1
 	VMINPS       Z1, Z8, Z1
+	VMAXPS       Z2, Z7, Z2
 	VMINPS       Z2, Z8, Z2
+	VMAXPS       Z3, Z7, Z3
 	VMINPS       Z3, Z8, Z3
+	VMAXPS       Z4, Z7, Z4
 	VMINPS       Z4, Z8, Z4
+	VMAXPS       Z5, Z7, Z5
 	VMINPS       Z5, Z8, Z5
+	VMAXPS       Z6, Z7, Z6
 	VMINPS       Z6, Z8, Z6
+	JMP          tile7store
 
-tile7clipped:
-	JMP tile7store
+tile7relu:
+	VMAXPS Z0, Z7, Z0
+	VMAXPS Z1, Z7, Z1
+	VMAXPS Z2, Z7, Z2
+	VMAXPS Z3, Z7, Z3
+	VMAXPS Z4, Z7, Z4
+	VMAXPS Z5, Z7, Z5
+	VMAXPS Z6, Z7, Z6
+	JMP    tile7store
 
 tile7leaky:
 	VBROADCASTSS 168(BX), Z7
@@ -413,17 +421,21 @@ tile3block:
 	JGT          tile3leaky
 	VBROADCASTSS 160(BX), Z3
 	VBROADCASTSS 164(BX), Z4
-	VMAXPS       Z0, Z3, Z0
-	VMAXPS       Z1, Z3, Z1
-	VMAXPS       Z2, Z3, Z2
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile3clipped
+	JEQ          tile3relu
+	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
+	VMAXPS       Z1, Z3, Z1
 	VMINPS       Z1, Z4, Z1
+	VMAXPS       Z2, Z3, Z2
 	VMINPS       Z2, Z4, Z2
+	JMP          tile3store
 
-tile3clipped:
-	JMP tile3store
+tile3relu:
+	VMAXPS Z0, Z3, Z0
+	VMAXPS Z1, Z3, Z1
+	VMAXPS Z2, Z3, Z2
+	JMP    tile3store
 
 tile3leaky:
 	VBROADCASTSS 168(BX), Z3
@@ -552,13 +564,15 @@ tile1block:
 	JGT          tile1leaky
 	VBROADCASTSS 160(BX), Z1
 	VBROADCASTSS 164(BX), Z2
-	VMAXPS       Z0, Z1, Z0
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile1clipped
+	JEQ          tile1relu
+	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
+	JMP          tile1store
 
-tile1clipped:
-	JMP tile1store
+tile1relu:
+	VMAXPS Z0, Z1, Z0
+	JMP    tile1store
 
 tile1leaky:
 	VBROADCASTSS 168(BX), Z1
@@ -885,25 +899,33 @@ tile7row:
 	JGT          tile7left3leaky
 	VBROADCASTSS 160(BX), Z21
 	VBROADCASTSS 164(BX), Z22
-	VMAXPS       Z0, Z21, Z0
-	VMAXPS       Z1, Z21, Z1
-	VMAXPS       Z2, Z21, Z2
-	VMAXPS       Z3, Z21, Z3
-	VMAXPS       Z4, Z21, Z4
-	VMAXPS       Z5, Z21, Z5
-	VMAXPS       Z6, Z21, Z6
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile7left3clipped
+	JEQ          tile7left3relu
+	VMAXPS       Z0, Z21, Z0
 	VMINPS       Z0, Z22, Z0
+	VMAXPS       Z1, Z21, Z1
 	VMINPS       Z1, Z22, Z1
+	VMAXPS       Z2, Z21, Z2
 	VMINPS       Z2, Z22, Z2
+	VMAXPS       Z3, Z21, Z3
 	VMINPS       Z3, Z22, Z3
+	VMAXPS       Z4, Z21, Z4
 	VMINPS       Z4, Z22, Z4
+	VMAXPS       Z5, Z21, Z5
 	VMINPS       Z5, Z22, Z5
+	VMAXPS       Z6, Z21, Z6
 	VMINPS       Z6, Z22, Z6
+	JMP          tile7left3store
 
-tile7left3clipped:
-	JMP tile7left3store
+tile7left3relu:
+	VMAXPS Z0, Z21, Z0
+	VMAXPS Z1, Z21, Z1
+	VMAXPS Z2, Z21, Z2
+	VMAXPS Z3, Z21, Z3
+	VMAXPS Z4, Z21, Z4
+	VMAXPS Z5, Z21, Z5
+	VMAXPS Z6, Z21, Z6
+	JMP    tile7left3store
 
 tile7left3leaky:
 	VBROADCASTSS 168(BX), Z21
@@ -1012,25 +1034,33 @@ tile7end2:
 	JGT          tile7left2leaky
 	VBROADCASTSS 160(BX), Z21
 	VBROADCASTSS 164(BX), Z22
-	VMAXPS       Z0, Z21, Z0
-	VMAXPS       Z1, Z21, Z1
-	VMAXPS       Z2, Z21, Z2
-	VMAXPS       Z3, Z21, Z3
-	VMAXPS       Z4, Z21, Z4
-	VMAXPS       Z5, Z21, Z5
-	VMAXPS       Z6, Z21, Z6
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile7left2clipped
+	JEQ          tile7left2relu
+	VMAXPS       Z0, Z21, Z0
 	VMINPS       Z0, Z22, Z0
+	VMAXPS       Z1, Z21, Z1
 	VMINPS       Z1, Z22, Z1
+	VMAXPS       Z2, Z21, Z2
 	VMINPS       Z2, Z22, Z2
+	VMAXPS       Z3, Z21, Z3
 	VMINPS       Z3, Z22, Z3
+	VMAXPS       Z4, Z21, Z4
 	VMINPS       Z4, Z22, Z4
+	VMAXPS       Z5, Z21, Z5
 	VMINPS       Z5, Z22, Z5
+	VMAXPS       Z6, Z21, Z6
 	VMINPS       Z6, Z22, Z6
+	JMP          tile7left2store
 
-tile7left2clipped:
-	JMP tile7left2store
+tile7left2relu:
+	VMAXPS Z0, Z21, Z0
+	VMAXPS Z1, Z21, Z1
+	VMAXPS Z2, Z21, Z2
+	VMAXPS Z3, Z21, Z3
+	VMAXPS Z4, Z21, Z4
+	VMAXPS Z5, Z21, Z5
+	VMAXPS Z6, Z21, Z6
+	JMP    tile7left2store
 
 tile7left2leaky:
 	VBROADCASTSS 168(BX), Z21
@@ -1108,25 +1138,33 @@ tile7end1:
 	JGT          tile7left1leaky
 	VBROADCASTSS 160(BX), Z21
 	VBROADCASTSS 164(BX), Z22
-	VMAXPS       Z0, Z21, Z0
-	VMAXPS       Z1, Z21, Z1
-	VMAXPS       Z2, Z21, Z2
-	VMAXPS       Z3, Z21, Z3
-	VMAXPS       Z4, Z21, Z4
-	VMAXPS       Z5, Z21, Z5
-	VMAXPS       Z6, Z21, Z6
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile7left1clipped
+	JEQ          tile7left1relu
+	VMAXPS       Z0, Z21, Z0
 	VMINPS       Z0, Z22, Z0
+	VMAXPS       Z1, Z21, Z1
 	VMINPS       Z1, Z22, Z1
+	VMAXPS       Z2, Z21, Z2
 	VMINPS       Z2, Z22, Z2
+	VMAXPS       Z3, Z21, Z3
 	VMINPS       Z3, Z22, Z3
+	VMAXPS       Z4, Z21, Z4
 	VMINPS       Z4, Z22, Z4
+	VMAXPS       Z5, Z21, Z5
 	VMINPS       Z5, Z22, Z5
+	VMAXPS       Z6, Z21, Z6
 	VMINPS       Z6, Z22, Z6
+	JMP          tile7left1store
 
-tile7left1clipped:
-	JMP tile7left1store
+tile7left1relu:
+	VMAXPS Z0, Z21, Z0
+	VMAXPS Z1, Z21, Z1
+	VMAXPS Z2, Z21, Z2
+	VMAXPS Z3, Z21, Z3
+	VMAXPS Z4, Z21, Z4
+	VMAXPS Z5, Z21, Z5
+	VMAXPS Z6, Z21, Z6
+	JMP    tile7left1store
 
 tile7left1leaky:
 	VBROADCASTSS 168(BX), Z21
@@ -1319,17 +1357,21 @@ tile3row:
 	JGT          tile3left3leaky
 	VBROADCASTSS 160(BX), Z9
 	VBROADCASTSS 164(BX), Z10
-	VMAXPS       Z0, Z9, Z0
-	VMAXPS       Z1, Z9, Z1
-	VMAXPS       Z2, Z9, Z2
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile3left3clipped
+	JEQ          tile3left3relu
+	VMAXPS       Z0, Z9, Z0
 	VMINPS       Z0, Z10, Z0
+	VMAXPS       Z1, Z9, Z1
 	VMINPS       Z1, Z10, Z1
+	VMAXPS       Z2, Z9, Z2
 	VMINPS       Z2, Z10, Z2
+	JMP          tile3left3store
 
-tile3left3clipped:
-	JMP tile3left3store
+tile3left3relu:
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	JMP    tile3left3store
 
 tile3left3leaky:
 	VBROADCASTSS 168(BX), Z9
@@ -1390,17 +1432,21 @@ tile3end2:
 	JGT          tile3left2leaky
 	VBROADCASTSS 160(BX), Z9
 	VBROADCASTSS 164(BX), Z10
-	VMAXPS       Z0, Z9, Z0
-	VMAXPS       Z1, Z9, Z1
-	VMAXPS       Z2, Z9, Z2
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile3left2clipped
+	JEQ          tile3left2relu
+	VMAXPS       Z0, Z9, Z0
 	VMINPS       Z0, Z10, Z0
+	VMAXPS       Z1, Z9, Z1
 	VMINPS       Z1, Z10, Z1
+	VMAXPS       Z2, Z9, Z2
 	VMINPS       Z2, Z10, Z2
+	JMP          tile3left2store
 
-tile3left2clipped:
-	JMP tile3left2store
+tile3left2relu:
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	JMP    tile3left2store
 
 tile3left2leaky:
 	VBROADCASTSS 168(BX), Z9
@@ -1446,17 +1492,21 @@ tile3end1:
 	JGT          tile3left1leaky
 	VBROADCASTSS 160(BX), Z9
 	VBROADCASTSS 164(BX), Z10
-	VMAXPS       Z0, Z9, Z0
-	VMAXPS       Z1, Z9, Z1
-	VMAXPS       Z2, Z9, Z2
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile3left1clipped
+	JEQ          tile3left1relu
+	VMAXPS       Z0, Z9, Z0
 	VMINPS       Z0, Z10, Z0
+	VMAXPS       Z1, Z9, Z1
 	VMINPS       Z1, Z10, Z1
+	VMAXPS       Z2, Z9, Z2
 	VMINPS       Z2, Z10, Z2
+	JMP          tile3left1store
 
-tile3left1clipped:
-	JMP tile3left1store
+tile3left1relu:
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	JMP    tile3left1store
 
 tile3left1leaky:
 	VBROADCASTSS 168(BX), Z9
@@ -1583,13 +1633,15 @@ tile1row:
 	JGT          tile1left3leaky
 	VBROADCASTSS 160(BX), Z3
 	VBROADCASTSS 164(BX), Z4
-	VMAXPS       Z0, Z3, Z0
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile1left3clipped
+	JEQ          tile1left3relu
+	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
+	JMP          tile1left3store
 
-tile1left3clipped:
-	JMP tile1left3store
+tile1left3relu:
+	VMAXPS Z0, Z3, Z0
+	JMP    tile1left3store
 
 tile1left3leaky:
 	VBROADCASTSS 168(BX), Z3
@@ -1626,13 +1678,15 @@ tile1end2:
 	JGT          tile1left2leaky
 	VBROADCASTSS 160(BX), Z3
 	VBROADCASTSS 164(BX), Z4
-	VMAXPS       Z0, Z3, Z0
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile1left2clipped
+	JEQ          tile1left2relu
+	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
+	JMP          tile1left2store
 
-tile1left2clipped:
-	JMP tile1left2store
+tile1left2relu:
+	VMAXPS Z0, Z3, Z0
+	JMP    tile1left2store
 
 tile1left2leaky:
 	VBROADCASTSS 168(BX), Z3
@@ -1662,13 +1716,15 @@ tile1end1:
 	JGT          tile1left1leaky
 	VBROADCASTSS 160(BX), Z3
 	VBROADCASTSS 164(BX), Z4
-	VMAXPS       Z0, Z3, Z0
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile1left1clipped
+	JEQ          tile1left1relu
+	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
+	JMP          tile1left1store
 
-tile1left1clipped:
-	JMP tile1left1store
+tile1left1relu:
+	VMAXPS Z0, Z3, Z0
+	JMP    tile1left1store
 
 tile1left1leaky:
 	VBROADCASTSS 168(BX), Z3
@@ -1914,25 +1970,33 @@ tile7block:
 	JGT          tile7leaky
 	VBROADCASTSS 160(BX), Z7
 	VBROADCASTSS 164(BX), Z8
-	VMAXPS       Z0, Z7, Z0
-	VMAXPS       Z1, Z7, Z1
-	VMAXPS       Z2, Z7, Z2
-	VMAXPS       Z3, Z7, Z3
-	VMAXPS       Z4, Z7, Z4
-	VMAXPS       Z5, Z7, Z5
-	VMAXPS       Z6, Z7, Z6
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile7clipped
+	JEQ          tile7relu
+	VMAXPS       Z0, Z7, Z0
 	VMINPS       Z0, Z8, Z0
+	VMAXPS       Z1, Z7, Z1
 	VMINPS       Z1, Z8, Z1
+	VMAXPS       Z2, Z7, Z2
 	VMINPS       Z2, Z8, Z2
+	VMAXPS       Z3, Z7, Z3
 	VMINPS       Z3, Z8, Z3
+	VMAXPS       Z4, Z7, Z4
 	VMINPS       Z4, Z8, Z4
+	VMAXPS       Z5, Z7, Z5
 	VMINPS       Z5, Z8, Z5
+	VMAXPS       Z6, Z7, Z6
 	VMINPS       Z6, Z8, Z6
+	JMP          tile7store
 
-tile7clipped:
-	JMP tile7store
+tile7relu:
+	VMAXPS Z0, Z7, Z0
+	VMAXPS Z1, Z7, Z1
+	VMAXPS Z2, Z7, Z2
+	VMAXPS Z3, Z7, Z3
+	VMAXPS Z4, Z7, Z4
+	VMAXPS Z5, Z7, Z5
+	VMAXPS Z6, Z7, Z6
+	JMP    tile7store
 
 tile7leaky:
 	VBROADCASTSS 168(BX), Z7
@@ -2102,17 +2166,21 @@ tile3block:
 	JGT          tile3leaky
 	VBROADCASTSS 160(BX), Z3
 	VBROADCASTSS 164(BX), Z4
-	VMAXPS       Z0, Z3, Z0
-	VMAXPS       Z1, Z3, Z1
-	VMAXPS       Z2, Z3, Z2
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile3clipped
+	JEQ          tile3relu
+	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
+	VMAXPS       Z1, Z3, Z1
 	VMINPS       Z1, Z4, Z1
+	VMAXPS       Z2, Z3, Z2
 	VMINPS       Z2, Z4, Z2
+	JMP          tile3store
 
-tile3clipped:
-	JMP tile3store
+tile3relu:
+	VMAXPS Z0, Z3, Z0
+	VMAXPS Z1, Z3, Z1
+	VMAXPS Z2, Z3, Z2
+	JMP    tile3store
 
 tile3leaky:
 	VBROADCASTSS 168(BX), Z3
@@ -2242,13 +2310,15 @@ tile1block:
 	JGT          tile1leaky
 	VBROADCASTSS 160(BX), Z1
 	VBROADCASTSS 164(BX), Z2
-	VMAXPS       Z0, Z1, Z0
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile1clipped
+	JEQ          tile1relu
+	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
+	JMP          tile1store
 
-tile1clipped:
-	JMP tile1store
+tile1relu:
+	VMAXPS Z0, Z1, Z0
+	JMP    tile1store
 
 tile1leaky:
 	VBROADCASTSS 168(BX), Z1
@@ -2541,25 +2611,33 @@ tile7row:
 	JGT          tile7left2leaky
 	VBROADCASTSS 160(BX), Z14
 	VBROADCASTSS 164(BX), Z15
-	VMAXPS       Z0, Z14, Z0
-	VMAXPS       Z1, Z14, Z1
-	VMAXPS       Z2, Z14, Z2
-	VMAXPS       Z3, Z14, Z3
-	VMAXPS       Z4, Z14, Z4
-	VMAXPS       Z5, Z14, Z5
-	VMAXPS       Z6, Z14, Z6
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile7left2clipped
+	JEQ          tile7left2relu
+	VMAXPS       Z0, Z14, Z0
 	VMINPS       Z0, Z15, Z0
+	VMAXPS       Z1, Z14, Z1
 	VMINPS       Z1, Z15, Z1
+	VMAXPS       Z2, Z14, Z2
 	VMINPS       Z2, Z15, Z2
+	VMAXPS       Z3, Z14, Z3
 	VMINPS       Z3, Z15, Z3
+	VMAXPS       Z4, Z14, Z4
 	VMINPS       Z4, Z15, Z4
+	VMAXPS       Z5, Z14, Z5
 	VMINPS       Z5, Z15, Z5
+	VMAXPS       Z6, Z14, Z6
 	VMINPS       Z6, Z15, Z6
+	JMP          tile7left2store
 
-tile7left2clipped:
-	JMP tile7left2store
+tile7left2relu:
+	VMAXPS Z0, Z14, Z0
+	VMAXPS Z1, Z14, Z1
+	VMAXPS Z2, Z14, Z2
+	VMAXPS Z3, Z14, Z3
+	VMAXPS Z4, Z14, Z4
+	VMAXPS Z5, Z14, Z5
+	VMAXPS Z6, Z14, Z6
+	JMP    tile7left2store
 
 tile7left2leaky:
 	VBROADCASTSS 168(BX), Z14
@@ -2687,25 +2765,33 @@ tile7end1:
 	JGT          tile7left1leaky
 	VBROADCASTSS 160(BX), Z14
 	VBROADCASTSS 164(BX), Z15
-	VMAXPS       Z0, Z14, Z0
-	VMAXPS       Z1, Z14, Z1
-	VMAXPS       Z2, Z14, Z2
-	VMAXPS       Z3, Z14, Z3
-	VMAXPS       Z4, Z14, Z4
-	VMAXPS       Z5, Z14, Z5
-	VMAXPS       Z6, Z14, Z6
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile7left1clipped
+	JEQ          tile7left1relu
+	VMAXPS       Z0, Z14, Z0
 	VMINPS       Z0, Z15, Z0
+	VMAXPS       Z1, Z14, Z1
 	VMINPS       Z1, Z15, Z1
+	VMAXPS       Z2, Z14, Z2
 	VMINPS       Z2, Z15, Z2
+	VMAXPS       Z3, Z14, Z3
 	VMINPS       Z3, Z15, Z3
+	VMAXPS       Z4, Z14, Z4
 	VMINPS       Z4, Z15, Z4
+	VMAXPS       Z5, Z14, Z5
 	VMINPS       Z5, Z15, Z5
+	VMAXPS       Z6, Z14, Z6
 	VMINPS       Z6, Z15, Z6
+	JMP          tile7left1store
 
-tile7left1clipped:
-	JMP tile7left1store
+tile7left1relu:
+	VMAXPS Z0, Z14, Z0
+	VMAXPS Z1, Z14, Z1
+	VMAXPS Z2, Z14, Z2
+	VMAXPS Z3, Z14, Z3
+	VMAXPS Z4, Z14, Z4
+	VMAXPS Z5, Z14, Z5
+	VMAXPS Z6, Z14, Z6
+	JMP    tile7left1store
 
 tile7left1leaky:
 	VBROADCASTSS 168(BX), Z14
@@ -2885,17 +2971,21 @@ tile3row:
 	JGT          tile3left2leaky
 	VBROADCASTSS 160(BX), Z6
 	VBROADCASTSS 164(BX), Z7
-	VMAXPS       Z0, Z6, Z0
-	VMAXPS       Z1, Z6, Z1
-	VMAXPS       Z2, Z6, Z2
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile3left2clipped
+	JEQ          tile3left2relu
+	VMAXPS       Z0, Z6, Z0
 	VMINPS       Z0, Z7, Z0
+	VMAXPS       Z1, Z6, Z1
 	VMINPS       Z1, Z7, Z1
+	VMAXPS       Z2, Z6, Z2
 	VMINPS       Z2, Z7, Z2
+	JMP          tile3left2store
 
-tile3left2clipped:
-	JMP tile3left2store
+tile3left2relu:
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+	JMP    tile3left2store
 
 tile3left2leaky:
 	VBROADCASTSS 168(BX), Z6
@@ -2965,17 +3055,21 @@ tile3end1:
 	JGT          tile3left1leaky
 	VBROADCASTSS 160(BX), Z6
 	VBROADCASTSS 164(BX), Z7
-	VMAXPS       Z0, Z6, Z0
-	VMAXPS       Z1, Z6, Z1
-	VMAXPS       Z2, Z6, Z2
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile3left1clipped
+	JEQ          tile3left1relu
+	VMAXPS       Z0, Z6, Z0
 	VMINPS       Z0, Z7, Z0
+	VMAXPS       Z1, Z6, Z1
 	VMINPS       Z1, Z7, Z1
+	VMAXPS       Z2, Z6, Z2
 	VMINPS       Z2, Z7, Z2
+	JMP          tile3left1store
 
-tile3left1clipped:
-	JMP tile3left1store
+tile3left1relu:
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+	JMP    tile3left1store
 
 tile3left1leaky:
 	VBROADCASTSS 168(BX), Z6
@@ -3095,13 +3189,15 @@ tile1row:
 	JGT          tile1left2leaky
 	VBROADCASTSS 160(BX), Z2
 	VBROADCASTSS 164(BX), Z3
-	VMAXPS       Z0, Z2, Z0
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile1left2clipped
+	JEQ          tile1left2relu
+	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
+	JMP          tile1left2store
 
-tile1left2clipped:
-	JMP tile1left2store
+tile1left2relu:
+	VMAXPS Z0, Z2, Z0
+	JMP    tile1left2store
 
 tile1left2leaky:
 	VBROADCASTSS 168(BX), Z2
@@ -3143,13 +3239,15 @@ tile1end1:
 	JGT          tile1left1leaky
 	VBROADCASTSS 160(BX), Z2
 	VBROADCASTSS 164(BX), Z3
-	VMAXPS       Z0, Z2, Z0
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile1left1clipped
+	JEQ          tile1left1relu
+	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
+	JMP          tile1left1store
 
-tile1left1clipped:
-	JMP tile1left1store
+tile1left1relu:
+	VMAXPS Z0, Z2, Z0
+	JMP    tile1left1store
 
 tile1left1leaky:
 	VBROADCASTSS 168(BX), Z2
@@ -3635,25 +3733,33 @@ tile7block:
 	JGT          tile7leaky
 	VBROADCASTSS 160(BX), Z7
 	VBROADCASTSS 164(BX), Z8
-	VMAXPS       Z0, Z7, Z0
-	VMAXPS       Z1, Z7, Z1
-	VMAXPS       Z2, Z7, Z2
-	VMAXPS       Z3, Z7, Z3
-	VMAXPS       Z4, Z7, Z4
-	VMAXPS       Z5, Z7, Z5
-	VMAXPS       Z6, Z7, Z6
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile7clipped
+	JEQ          tile7relu
+	VMAXPS       Z0, Z7, Z0
 	VMINPS       Z0, Z8, Z0
+	VMAXPS       Z1, Z7, Z1
 	VMINPS       Z1, Z8, Z1
+	VMAXPS       Z2, Z7, Z2
 	VMINPS       Z2, Z8, Z2
+	VMAXPS       Z3, Z7, Z3
 	VMINPS       Z3, Z8, Z3
+	VMAXPS       Z4, Z7, Z4
 	VMINPS       Z4, Z8, Z4
+	VMAXPS       Z5, Z7, Z5
 	VMINPS       Z5, Z8, Z5
+	VMAXPS       Z6, Z7, Z6
 	VMINPS       Z6, Z8, Z6
+	JMP          tile7store
 
-tile7clipped:
-	JMP tile7store
+tile7relu:
+	VMAXPS Z0, Z7, Z0
+	VMAXPS Z1, Z7, Z1
+	VMAXPS Z2, Z7, Z2
+	VMAXPS Z3, Z7, Z3
+	VMAXPS Z4, Z7, Z4
+	VMAXPS Z5, Z7, Z5
+	VMAXPS Z6, Z7, Z6
+	JMP    tile7store
 
 tile7leaky:
 	VBROADCASTSS 168(BX), Z7
@@ -3987,17 +4093,21 @@ tile3block:
 	JGT          tile3leaky
 	VBROADCASTSS 160(BX), Z3
 	VBROADCASTSS 164(BX), Z4
-	VMAXPS       Z0, Z3, Z0
-	VMAXPS       Z1, Z3, Z1
-	VMAXPS       Z2, Z3, Z2
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile3clipped
+	JEQ          tile3relu
+	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
+	VMAXPS       Z1, Z3, Z1
 	VMINPS       Z1, Z4, Z1
+	VMAXPS       Z2, Z3, Z2
 	VMINPS       Z2, Z4, Z2
+	JMP          tile3store
 
-tile3clipped:
-	JMP tile3store
+tile3relu:
+	VMAXPS Z0, Z3, Z0
+	VMAXPS Z1, Z3, Z1
+	VMAXPS Z2, Z3, Z2
+	JMP    tile3store
 
 tile3leaky:
 	VBROADCASTSS 168(BX), Z3
@@ -4240,13 +4350,15 @@ tile1block:
 	JGT          tile1leaky
 	VBROADCASTSS 160(BX), Z1
 	VBROADCASTSS 164(BX), Z2
-	VMAXPS       Z0, Z1, Z0
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile1clipped
+	JEQ          tile1relu
+	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
+	JMP          tile1store
 
-tile1clipped:
-	JMP tile1store
+tile1relu:
+	VMAXPS Z0, Z1, Z0
+	JMP    tile1store
 
 tile1leaky:
 	VBROADCASTSS 168(BX), Z1
@@ -4754,25 +4866,33 @@ tile7block:
 	JGT          tile7leaky
 	VBROADCASTSS 160(BX), Z7
 	VBROADCASTSS 164(BX), Z8
-	VMAXPS       Z0, Z7, Z0
-	VMAXPS       Z1, Z7, Z1
-	VMAXPS       Z2, Z7, Z2
-	VMAXPS       Z3, Z7, Z3
-	VMAXPS       Z4, Z7, Z4
-	VMAXPS       Z5, Z7, Z5
-	VMAXPS       Z6, Z7, Z6
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile7clipped
+	JEQ          tile7relu
+	VMAXPS       Z0, Z7, Z0
 	VMINPS       Z0, Z8, Z0
+	VMAXPS       Z1, Z7, Z1
 	VMINPS       Z1, Z8, Z1
+	VMAXPS       Z2, Z7, Z2
 	VMINPS       Z2, Z8, Z2
+	VMAXPS       Z3, Z7, Z3
 	VMINPS       Z3, Z8, Z3
+	VMAXPS       Z4, Z7, Z4
 	VMINPS       Z4, Z8, Z4
+	VMAXPS       Z5, Z7, Z5
 	VMINPS       Z5, Z8, Z5
+	VMAXPS       Z6, Z7, Z6
 	VMINPS       Z6, Z8, Z6
+	JMP          tile7store
 
-tile7clipped:
-	JMP tile7store
+tile7relu:
+	VMAXPS Z0, Z7, Z0
+	VMAXPS Z1, Z7, Z1
+	VMAXPS Z2, Z7, Z2
+	VMAXPS Z3, Z7, Z3
+	VMAXPS Z4, Z7, Z4
+	VMAXPS Z5, Z7, Z5
+	VMAXPS Z6, Z7, Z6
+	JMP    tile7store
 
 tile7leaky:
 	VBROADCASTSS 168(BX), Z7
@@ -5112,17 +5232,21 @@ tile3block:
 	JGT          tile3leaky
 	VBROADCASTSS 160(BX), Z3
 	VBROADCASTSS 164(BX), Z4
-	VMAXPS       Z0, Z3, Z0
-	VMAXPS       Z1, Z3, Z1
-	VMAXPS       Z2, Z3, Z2
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile3clipped
+	JEQ          tile3relu
+	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
+	VMAXPS       Z1, Z3, Z1
 	VMINPS       Z1, Z4, Z1
+	VMAXPS       Z2, Z3, Z2
 	VMINPS       Z2, Z4, Z2
+	JMP          tile3store
 
-tile3clipped:
-	JMP tile3store
+tile3relu:
+	VMAXPS Z0, Z3, Z0
+	VMAXPS Z1, Z3, Z1
+	VMAXPS Z2, Z3, Z2
+	JMP    tile3store
 
 tile3leaky:
 	VBROADCASTSS 168(BX), Z3
@@ -5366,13 +5490,15 @@ tile1block:
 	JGT          tile1leaky
 	VBROADCASTSS 160(BX), Z1
 	VBROADCASTSS 164(BX), Z2
-	VMAXPS       Z0, Z1, Z0
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile1clipped
+	JEQ          tile1relu
+	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
+	JMP          tile1store
 
-tile1clipped:
-	JMP tile1store
+tile1relu:
+	VMAXPS Z0, Z1, Z0
+	JMP    tile1store
 
 tile1leaky:
 	VBROADCASTSS 168(BX), Z1
@@ -6223,25 +6349,33 @@ tile7block:
 	JGT          tile7leaky
 	VBROADCASTSS 160(BX), Z7
 	VBROADCASTSS 164(BX), Z8
-	VMAXPS       Z0, Z7, Z0
-	VMAXPS       Z1, Z7, Z1
-	VMAXPS       Z2, Z7, Z2
-	VMAXPS       Z3, Z7, Z3
-	VMAXPS       Z4, Z7, Z4
-	VMAXPS       Z5, Z7, Z5
-	VMAXPS       Z6, Z7, Z6
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile7clipped
+	JEQ          tile7relu
+	VMAXPS       Z0, Z7, Z0
 	VMINPS       Z0, Z8, Z0
+	VMAXPS       Z1, Z7, Z1
 	VMINPS       Z1, Z8, Z1
+	VMAXPS       Z2, Z7, Z2
 	VMINPS       Z2, Z8, Z2
+	VMAXPS       Z3, Z7, Z3
 	VMINPS       Z3, Z8, Z3
+	VMAXPS       Z4, Z7, Z4
 	VMINPS       Z4, Z8, Z4
+	VMAXPS       Z5, Z7, Z5
 	VMINPS       Z5, Z8, Z5
+	VMAXPS       Z6, Z7, Z6
 	VMINPS       Z6, Z8, Z6
+	JMP          tile7store
 
-tile7clipped:
-	JMP tile7store
+tile7relu:
+	VMAXPS Z0, Z7, Z0
+	VMAXPS Z1, Z7, Z1
+	VMAXPS Z2, Z7, Z2
+	VMAXPS Z3, Z7, Z3
+	VMAXPS Z4, Z7, Z4
+	VMAXPS Z5, Z7, Z5
+	VMAXPS Z6, Z7, Z6
+	JMP    tile7store
 
 tile7leaky:
 	VBROADCASTSS 168(BX), Z7
@@ -6831,17 +6965,21 @@ tile3block:
 	JGT          tile3leaky
 	VBROADCASTSS 160(BX), Z3
 	VBROADCASTSS 164(BX), Z4
-	VMAXPS       Z0, Z3, Z0
-	VMAXPS       Z1, Z3, Z1
-	VMAXPS       Z2, Z3, Z2
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile3clipped
+	JEQ          tile3relu
+	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
+	VMAXPS       Z1, Z3, Z1
 	VMINPS       Z1, Z4, Z1
+	VMAXPS       Z2, Z3, Z2
 	VMINPS       Z2, Z4, Z2
+	JMP          tile3store
 
-tile3clipped:
-	JMP tile3store
+tile3relu:
+	VMAXPS Z0, Z3, Z0
+	VMAXPS Z1, Z3, Z1
+	VMAXPS Z2, Z3, Z2
+	JMP    tile3store
 
 tile3leaky:
 	VBROADCASTSS 168(BX), Z3
@@ -7261,13 +7399,15 @@ tile1block:
 	JGT          tile1leaky
 	VBROADCASTSS 160(BX), Z1
 	VBROADCASTSS 164(BX), Z2
-	VMAXPS       Z0, Z1, Z0
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile1clipped
+	JEQ          tile1relu
+	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
+	JMP          tile1store
 
-tile1clipped:
-	JMP tile1store
+tile1relu:
+	VMAXPS Z0, Z1, Z0
+	JMP    tile1store
 
 tile1leaky:
 	VBROADCASTSS 168(BX), Z1
@@ -7377,19 +7517,24 @@ tile4col:
 	JGT          tile4leaky
 	VBROADCASTSS 160(BX), Z4
 	VBROADCASTSS 164(BX), Z5
-	VMAXPS       Z0, Z4, Z0
-	VMAXPS       Z1, Z4, Z1
-	VMAXPS       Z2, Z4, Z2
-	VMAXPS       Z3, Z4, Z3
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile4clipped
+	JEQ          tile4relu
+	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z4, Z1
 	VMINPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z4, Z2
 	VMINPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z4, Z3
 	VMINPS       Z3, Z5, Z3
+	JMP          tile4store
 
-tile4clipped:
-	JMP tile4store
+tile4relu:
+	VMAXPS Z0, Z4, Z0
+	VMAXPS Z1, Z4, Z1
+	VMAXPS Z2, Z4, Z2
+	VMAXPS Z3, Z4, Z3
+	JMP    tile4store
 
 tile4leaky:
 	VBROADCASTSS 168(BX), Z4
@@ -7448,13 +7593,15 @@ tile1col:
 	JGT          tile1leaky
 	VBROADCASTSS 160(BX), Z1
 	VBROADCASTSS 164(BX), Z2
-	VMAXPS       Z0, Z1, Z0
 	CMPL         164(BX), $0x7f800000
-	JEQ          tile1clipped
+	JEQ          tile1relu
+	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
+	JMP          tile1store
 
-tile1clipped:
-	JMP tile1store
+tile1relu:
+	VMAXPS Z0, Z1, Z0
+	JMP    tile1store
 
 tile1leaky:
 	VBROADCASTSS 168(BX), Z1

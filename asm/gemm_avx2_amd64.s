@@ -423,35 +423,48 @@ tile6x16act:
 	JGT          tile6x16leaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
-	VMAXPS       Y9, Y0, Y9
-	VMAXPS       Y10, Y0, Y10
-	VMAXPS       Y11, Y0, Y11
-	VMAXPS       Y12, Y0, Y12
-	VMAXPS       Y13, Y0, Y13
-	VMAXPS       Y14, Y0, Y14
-	VMAXPS       Y15, Y0, Y15
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile6x16clipped
+	JEQ          tile6x16relu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
 	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
 	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
 	VMINPS       Y11, Y1, Y11
+	VMAXPS       Y12, Y0, Y12
 	VMINPS       Y12, Y1, Y12
+	VMAXPS       Y13, Y0, Y13
 	VMINPS       Y13, Y1, Y13
+	VMAXPS       Y14, Y0, Y14
 	VMINPS       Y14, Y1, Y14
+	VMAXPS       Y15, Y0, Y15
 	VMINPS       Y15, Y1, Y15
+	JMP          tile6x16store
 
-tile6x16clipped:
-	JMP tile6x16store
+tile6x16relu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	VMAXPS Y9, Y0, Y9
+	VMAXPS Y10, Y0, Y10
+	VMAXPS Y11, Y0, Y11
+	VMAXPS Y12, Y0, Y12
+	VMAXPS Y13, Y0, Y13
+	VMAXPS Y14, Y0, Y14
+	VMAXPS Y15, Y0, Y15
+	JMP    tile6x16store
 
 tile6x16leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -790,31 +803,42 @@ tile5x16act:
 	JGT          tile5x16leaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
-	VMAXPS       Y9, Y0, Y9
-	VMAXPS       Y10, Y0, Y10
-	VMAXPS       Y11, Y0, Y11
-	VMAXPS       Y12, Y0, Y12
-	VMAXPS       Y13, Y0, Y13
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile5x16clipped
+	JEQ          tile5x16relu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
 	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
 	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
 	VMINPS       Y11, Y1, Y11
+	VMAXPS       Y12, Y0, Y12
 	VMINPS       Y12, Y1, Y12
+	VMAXPS       Y13, Y0, Y13
 	VMINPS       Y13, Y1, Y13
+	JMP          tile5x16store
 
-tile5x16clipped:
-	JMP tile5x16store
+tile5x16relu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	VMAXPS Y9, Y0, Y9
+	VMAXPS Y10, Y0, Y10
+	VMAXPS Y11, Y0, Y11
+	VMAXPS Y12, Y0, Y12
+	VMAXPS Y13, Y0, Y13
+	JMP    tile5x16store
 
 tile5x16leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -1108,27 +1132,36 @@ tile4x16act:
 	JGT          tile4x16leaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
-	VMAXPS       Y9, Y0, Y9
-	VMAXPS       Y10, Y0, Y10
-	VMAXPS       Y11, Y0, Y11
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile4x16clipped
+	JEQ          tile4x16relu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
 	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
 	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
 	VMINPS       Y11, Y1, Y11
+	JMP          tile4x16store
 
-tile4x16clipped:
-	JMP tile4x16store
+tile4x16relu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	VMAXPS Y9, Y0, Y9
+	VMAXPS Y10, Y0, Y10
+	VMAXPS Y11, Y0, Y11
+	JMP    tile4x16store
 
 tile4x16leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -1383,23 +1416,30 @@ tile3x16act:
 	JGT          tile3x16leaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
-	VMAXPS       Y9, Y0, Y9
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile3x16clipped
+	JEQ          tile3x16relu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
 	VMINPS       Y9, Y1, Y9
+	JMP          tile3x16store
 
-tile3x16clipped:
-	JMP tile3x16store
+tile3x16relu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	VMAXPS Y9, Y0, Y9
+	JMP    tile3x16store
 
 tile3x16leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -1615,19 +1655,24 @@ tile2x16act:
 	JGT          tile2x16leaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile2x16clipped
+	JEQ          tile2x16relu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	JMP          tile2x16store
 
-tile2x16clipped:
-	JMP tile2x16store
+tile2x16relu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	JMP    tile2x16store
 
 tile2x16leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -1804,15 +1849,18 @@ tile1x16act:
 	JGT          tile1x16leaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile1x16clipped
+	JEQ          tile1x16relu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	JMP          tile1x16store
 
-tile1x16clipped:
-	JMP tile1x16store
+tile1x16relu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	JMP    tile1x16store
 
 tile1x16leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -2147,35 +2195,48 @@ tile6x16raggedact:
 	JGT          tile6x16raggedleaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
-	VMAXPS       Y9, Y0, Y9
-	VMAXPS       Y10, Y0, Y10
-	VMAXPS       Y11, Y0, Y11
-	VMAXPS       Y12, Y0, Y12
-	VMAXPS       Y13, Y0, Y13
-	VMAXPS       Y14, Y0, Y14
-	VMAXPS       Y15, Y0, Y15
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile6x16raggedclipped
+	JEQ          tile6x16raggedrelu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
 	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
 	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
 	VMINPS       Y11, Y1, Y11
+	VMAXPS       Y12, Y0, Y12
 	VMINPS       Y12, Y1, Y12
+	VMAXPS       Y13, Y0, Y13
 	VMINPS       Y13, Y1, Y13
+	VMAXPS       Y14, Y0, Y14
 	VMINPS       Y14, Y1, Y14
+	VMAXPS       Y15, Y0, Y15
 	VMINPS       Y15, Y1, Y15
+	JMP          tile6x16raggedstore
 
-tile6x16raggedclipped:
-	JMP tile6x16raggedstore
+tile6x16raggedrelu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	VMAXPS Y9, Y0, Y9
+	VMAXPS Y10, Y0, Y10
+	VMAXPS Y11, Y0, Y11
+	VMAXPS Y12, Y0, Y12
+	VMAXPS Y13, Y0, Y13
+	VMAXPS Y14, Y0, Y14
+	VMAXPS Y15, Y0, Y15
+	JMP    tile6x16raggedstore
 
 tile6x16raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -2539,31 +2600,42 @@ tile5x16raggedact:
 	JGT          tile5x16raggedleaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
-	VMAXPS       Y9, Y0, Y9
-	VMAXPS       Y10, Y0, Y10
-	VMAXPS       Y11, Y0, Y11
-	VMAXPS       Y12, Y0, Y12
-	VMAXPS       Y13, Y0, Y13
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile5x16raggedclipped
+	JEQ          tile5x16raggedrelu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
 	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
 	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
 	VMINPS       Y11, Y1, Y11
+	VMAXPS       Y12, Y0, Y12
 	VMINPS       Y12, Y1, Y12
+	VMAXPS       Y13, Y0, Y13
 	VMINPS       Y13, Y1, Y13
+	JMP          tile5x16raggedstore
 
-tile5x16raggedclipped:
-	JMP tile5x16raggedstore
+tile5x16raggedrelu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	VMAXPS Y9, Y0, Y9
+	VMAXPS Y10, Y0, Y10
+	VMAXPS Y11, Y0, Y11
+	VMAXPS Y12, Y0, Y12
+	VMAXPS Y13, Y0, Y13
+	JMP    tile5x16raggedstore
 
 tile5x16raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -2880,27 +2952,36 @@ tile4x16raggedact:
 	JGT          tile4x16raggedleaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
-	VMAXPS       Y9, Y0, Y9
-	VMAXPS       Y10, Y0, Y10
-	VMAXPS       Y11, Y0, Y11
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile4x16raggedclipped
+	JEQ          tile4x16raggedrelu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
 	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
 	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
 	VMINPS       Y11, Y1, Y11
+	JMP          tile4x16raggedstore
 
-tile4x16raggedclipped:
-	JMP tile4x16raggedstore
+tile4x16raggedrelu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	VMAXPS Y9, Y0, Y9
+	VMAXPS Y10, Y0, Y10
+	VMAXPS Y11, Y0, Y11
+	JMP    tile4x16raggedstore
 
 tile4x16raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -3176,23 +3257,30 @@ tile3x16raggedact:
 	JGT          tile3x16raggedleaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
-	VMAXPS       Y9, Y0, Y9
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile3x16raggedclipped
+	JEQ          tile3x16raggedrelu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
 	VMINPS       Y9, Y1, Y9
+	JMP          tile3x16raggedstore
 
-tile3x16raggedclipped:
-	JMP tile3x16raggedstore
+tile3x16raggedrelu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	VMAXPS Y9, Y0, Y9
+	JMP    tile3x16raggedstore
 
 tile3x16raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -3427,19 +3515,24 @@ tile2x16raggedact:
 	JGT          tile2x16raggedleaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile2x16raggedclipped
+	JEQ          tile2x16raggedrelu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	JMP          tile2x16raggedstore
 
-tile2x16raggedclipped:
-	JMP tile2x16raggedstore
+tile2x16raggedrelu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	JMP    tile2x16raggedstore
 
 tile2x16raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -3633,15 +3726,18 @@ tile1x16raggedact:
 	JGT          tile1x16raggedleaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile1x16raggedclipped
+	JEQ          tile1x16raggedrelu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	JMP          tile1x16raggedstore
 
-tile1x16raggedclipped:
-	JMP tile1x16raggedstore
+tile1x16raggedrelu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	JMP    tile1x16raggedstore
 
 tile1x16raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -4020,35 +4116,48 @@ tile12x8act:
 	JGT          tile12x8leaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
-	VMAXPS       Y9, Y0, Y9
-	VMAXPS       Y10, Y0, Y10
-	VMAXPS       Y11, Y0, Y11
-	VMAXPS       Y12, Y0, Y12
-	VMAXPS       Y13, Y0, Y13
-	VMAXPS       Y14, Y0, Y14
-	VMAXPS       Y15, Y0, Y15
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile12x8clipped
+	JEQ          tile12x8relu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
 	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
 	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
 	VMINPS       Y11, Y1, Y11
+	VMAXPS       Y12, Y0, Y12
 	VMINPS       Y12, Y1, Y12
+	VMAXPS       Y13, Y0, Y13
 	VMINPS       Y13, Y1, Y13
+	VMAXPS       Y14, Y0, Y14
 	VMINPS       Y14, Y1, Y14
+	VMAXPS       Y15, Y0, Y15
 	VMINPS       Y15, Y1, Y15
+	JMP          tile12x8store
 
-tile12x8clipped:
-	JMP tile12x8store
+tile12x8relu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	VMAXPS Y9, Y0, Y9
+	VMAXPS Y10, Y0, Y10
+	VMAXPS Y11, Y0, Y11
+	VMAXPS Y12, Y0, Y12
+	VMAXPS Y13, Y0, Y13
+	VMAXPS Y14, Y0, Y14
+	VMAXPS Y15, Y0, Y15
+	JMP    tile12x8store
 
 tile12x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -4458,33 +4567,45 @@ tile11x8act:
 	JGT          tile11x8leaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
-	VMAXPS       Y9, Y0, Y9
-	VMAXPS       Y10, Y0, Y10
-	VMAXPS       Y11, Y0, Y11
-	VMAXPS       Y12, Y0, Y12
-	VMAXPS       Y13, Y0, Y13
-	VMAXPS       Y14, Y0, Y14
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile11x8clipped
+	JEQ          tile11x8relu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
 	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
 	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
 	VMINPS       Y11, Y1, Y11
+	VMAXPS       Y12, Y0, Y12
 	VMINPS       Y12, Y1, Y12
+	VMAXPS       Y13, Y0, Y13
 	VMINPS       Y13, Y1, Y13
+	VMAXPS       Y14, Y0, Y14
 	VMINPS       Y14, Y1, Y14
+	JMP          tile11x8store
 
-tile11x8clipped:
-	JMP tile11x8store
+tile11x8relu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	VMAXPS Y9, Y0, Y9
+	VMAXPS Y10, Y0, Y10
+	VMAXPS Y11, Y0, Y11
+	VMAXPS Y12, Y0, Y12
+	VMAXPS Y13, Y0, Y13
+	VMAXPS Y14, Y0, Y14
+	JMP    tile11x8store
 
 tile11x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -4879,31 +5000,42 @@ tile10x8act:
 	JGT          tile10x8leaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
-	VMAXPS       Y9, Y0, Y9
-	VMAXPS       Y10, Y0, Y10
-	VMAXPS       Y11, Y0, Y11
-	VMAXPS       Y12, Y0, Y12
-	VMAXPS       Y13, Y0, Y13
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile10x8clipped
+	JEQ          tile10x8relu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
 	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
 	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
 	VMINPS       Y11, Y1, Y11
+	VMAXPS       Y12, Y0, Y12
 	VMINPS       Y12, Y1, Y12
+	VMAXPS       Y13, Y0, Y13
 	VMINPS       Y13, Y1, Y13
+	JMP          tile10x8store
 
-tile10x8clipped:
-	JMP tile10x8store
+tile10x8relu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	VMAXPS Y9, Y0, Y9
+	VMAXPS Y10, Y0, Y10
+	VMAXPS Y11, Y0, Y11
+	VMAXPS Y12, Y0, Y12
+	VMAXPS Y13, Y0, Y13
+	JMP    tile10x8store
 
 tile10x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -5266,29 +5398,39 @@ tile9x8act:
 	JGT          tile9x8leaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
-	VMAXPS       Y9, Y0, Y9
-	VMAXPS       Y10, Y0, Y10
-	VMAXPS       Y11, Y0, Y11
-	VMAXPS       Y12, Y0, Y12
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile9x8clipped
+	JEQ          tile9x8relu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
 	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
 	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
 	VMINPS       Y11, Y1, Y11
+	VMAXPS       Y12, Y0, Y12
 	VMINPS       Y12, Y1, Y12
+	JMP          tile9x8store
 
-tile9x8clipped:
-	JMP tile9x8store
+tile9x8relu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	VMAXPS Y9, Y0, Y9
+	VMAXPS Y10, Y0, Y10
+	VMAXPS Y11, Y0, Y11
+	VMAXPS Y12, Y0, Y12
+	JMP    tile9x8store
 
 tile9x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -5625,27 +5767,36 @@ tile8x8act:
 	JGT          tile8x8leaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
-	VMAXPS       Y9, Y0, Y9
-	VMAXPS       Y10, Y0, Y10
-	VMAXPS       Y11, Y0, Y11
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile8x8clipped
+	JEQ          tile8x8relu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
 	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
 	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
 	VMINPS       Y11, Y1, Y11
+	JMP          tile8x8store
 
-tile8x8clipped:
-	JMP tile8x8store
+tile8x8relu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	VMAXPS Y9, Y0, Y9
+	VMAXPS Y10, Y0, Y10
+	VMAXPS Y11, Y0, Y11
+	JMP    tile8x8store
 
 tile8x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -5956,25 +6107,33 @@ tile7x8act:
 	JGT          tile7x8leaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
-	VMAXPS       Y9, Y0, Y9
-	VMAXPS       Y10, Y0, Y10
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile7x8clipped
+	JEQ          tile7x8relu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
 	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
 	VMINPS       Y10, Y1, Y10
+	JMP          tile7x8store
 
-tile7x8clipped:
-	JMP tile7x8store
+tile7x8relu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	VMAXPS Y9, Y0, Y9
+	VMAXPS Y10, Y0, Y10
+	JMP    tile7x8store
 
 tile7x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -6254,23 +6413,30 @@ tile6x8act:
 	JGT          tile6x8leaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
-	VMAXPS       Y9, Y0, Y9
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile6x8clipped
+	JEQ          tile6x8relu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
 	VMINPS       Y9, Y1, Y9
+	JMP          tile6x8store
 
-tile6x8clipped:
-	JMP tile6x8store
+tile6x8relu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	VMAXPS Y9, Y0, Y9
+	JMP    tile6x8store
 
 tile6x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -6535,21 +6701,27 @@ tile5x8act:
 	JGT          tile5x8leaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile5x8clipped
+	JEQ          tile5x8relu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	JMP          tile5x8store
 
-tile5x8clipped:
-	JMP tile5x8store
+tile5x8relu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	JMP    tile5x8store
 
 tile5x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -6782,19 +6954,24 @@ tile4x8act:
 	JGT          tile4x8leaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile4x8clipped
+	JEQ          tile4x8relu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	JMP          tile4x8store
 
-tile4x8clipped:
-	JMP tile4x8store
+tile4x8relu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	JMP    tile4x8store
 
 tile4x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -7001,17 +7178,21 @@ tile3x8act:
 	JGT          tile3x8leaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile3x8clipped
+	JEQ          tile3x8relu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	JMP          tile3x8store
 
-tile3x8clipped:
-	JMP tile3x8store
+tile3x8relu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	JMP    tile3x8store
 
 tile3x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -7192,15 +7373,18 @@ tile2x8act:
 	JGT          tile2x8leaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile2x8clipped
+	JEQ          tile2x8relu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	JMP          tile2x8store
 
-tile2x8clipped:
-	JMP tile2x8store
+tile2x8relu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	JMP    tile2x8store
 
 tile2x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -7355,13 +7539,15 @@ tile1x8act:
 	JGT          tile1x8leaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile1x8clipped
+	JEQ          tile1x8relu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	JMP          tile1x8store
 
-tile1x8clipped:
-	JMP tile1x8store
+tile1x8relu:
+	VMAXPS Y4, Y0, Y4
+	JMP    tile1x8store
 
 tile1x8leaky:
 	VBROADCASTSS 216(AX), Y0
@@ -7753,35 +7939,48 @@ tile12x8raggedact:
 	JGT          tile12x8raggedleaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
-	VMAXPS       Y9, Y0, Y9
-	VMAXPS       Y10, Y0, Y10
-	VMAXPS       Y11, Y0, Y11
-	VMAXPS       Y12, Y0, Y12
-	VMAXPS       Y13, Y0, Y13
-	VMAXPS       Y14, Y0, Y14
-	VMAXPS       Y15, Y0, Y15
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile12x8raggedclipped
+	JEQ          tile12x8raggedrelu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
 	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
 	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
 	VMINPS       Y11, Y1, Y11
+	VMAXPS       Y12, Y0, Y12
 	VMINPS       Y12, Y1, Y12
+	VMAXPS       Y13, Y0, Y13
 	VMINPS       Y13, Y1, Y13
+	VMAXPS       Y14, Y0, Y14
 	VMINPS       Y14, Y1, Y14
+	VMAXPS       Y15, Y0, Y15
 	VMINPS       Y15, Y1, Y15
+	JMP          tile12x8raggedstore
 
-tile12x8raggedclipped:
-	JMP tile12x8raggedstore
+tile12x8raggedrelu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	VMAXPS Y9, Y0, Y9
+	VMAXPS Y10, Y0, Y10
+	VMAXPS Y11, Y0, Y11
+	VMAXPS Y12, Y0, Y12
+	VMAXPS Y13, Y0, Y13
+	VMAXPS Y14, Y0, Y14
+	VMAXPS Y15, Y0, Y15
+	JMP    tile12x8raggedstore
 
 tile12x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -8217,33 +8416,45 @@ tile11x8raggedact:
 	JGT          tile11x8raggedleaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
-	VMAXPS       Y9, Y0, Y9
-	VMAXPS       Y10, Y0, Y10
-	VMAXPS       Y11, Y0, Y11
-	VMAXPS       Y12, Y0, Y12
-	VMAXPS       Y13, Y0, Y13
-	VMAXPS       Y14, Y0, Y14
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile11x8raggedclipped
+	JEQ          tile11x8raggedrelu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
 	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
 	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
 	VMINPS       Y11, Y1, Y11
+	VMAXPS       Y12, Y0, Y12
 	VMINPS       Y12, Y1, Y12
+	VMAXPS       Y13, Y0, Y13
 	VMINPS       Y13, Y1, Y13
+	VMAXPS       Y14, Y0, Y14
 	VMINPS       Y14, Y1, Y14
+	JMP          tile11x8raggedstore
 
-tile11x8raggedclipped:
-	JMP tile11x8raggedstore
+tile11x8raggedrelu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	VMAXPS Y9, Y0, Y9
+	VMAXPS Y10, Y0, Y10
+	VMAXPS Y11, Y0, Y11
+	VMAXPS Y12, Y0, Y12
+	VMAXPS Y13, Y0, Y13
+	VMAXPS Y14, Y0, Y14
+	JMP    tile11x8raggedstore
 
 tile11x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -8663,31 +8874,42 @@ tile10x8raggedact:
 	JGT          tile10x8raggedleaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
-	VMAXPS       Y9, Y0, Y9
-	VMAXPS       Y10, Y0, Y10
-	VMAXPS       Y11, Y0, Y11
-	VMAXPS       Y12, Y0, Y12
-	VMAXPS       Y13, Y0, Y13
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile10x8raggedclipped
+	JEQ          tile10x8raggedrelu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
 	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
 	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
 	VMINPS       Y11, Y1, Y11
+	VMAXPS       Y12, Y0, Y12
 	VMINPS       Y12, Y1, Y12
+	VMAXPS       Y13, Y0, Y13
 	VMINPS       Y13, Y1, Y13
+	JMP          tile10x8raggedstore
 
-tile10x8raggedclipped:
-	JMP tile10x8raggedstore
+tile10x8raggedrelu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	VMAXPS Y9, Y0, Y9
+	VMAXPS Y10, Y0, Y10
+	VMAXPS Y11, Y0, Y11
+	VMAXPS Y12, Y0, Y12
+	VMAXPS Y13, Y0, Y13
+	JMP    tile10x8raggedstore
 
 tile10x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -9074,29 +9296,39 @@ tile9x8raggedact:
 	JGT          tile9x8raggedleaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
-	VMAXPS       Y9, Y0, Y9
-	VMAXPS       Y10, Y0, Y10
-	VMAXPS       Y11, Y0, Y11
-	VMAXPS       Y12, Y0, Y12
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile9x8raggedclipped
+	JEQ          tile9x8raggedrelu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
 	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
 	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
 	VMINPS       Y11, Y1, Y11
+	VMAXPS       Y12, Y0, Y12
 	VMINPS       Y12, Y1, Y12
+	JMP          tile9x8raggedstore
 
-tile9x8raggedclipped:
-	JMP tile9x8raggedstore
+tile9x8raggedrelu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	VMAXPS Y9, Y0, Y9
+	VMAXPS Y10, Y0, Y10
+	VMAXPS Y11, Y0, Y11
+	VMAXPS Y12, Y0, Y12
+	JMP    tile9x8raggedstore
 
 tile9x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -9456,27 +9688,36 @@ tile8x8raggedact:
 	JGT          tile8x8raggedleaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
-	VMAXPS       Y9, Y0, Y9
-	VMAXPS       Y10, Y0, Y10
-	VMAXPS       Y11, Y0, Y11
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile8x8raggedclipped
+	JEQ          tile8x8raggedrelu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
 	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
 	VMINPS       Y10, Y1, Y10
+	VMAXPS       Y11, Y0, Y11
 	VMINPS       Y11, Y1, Y11
+	JMP          tile8x8raggedstore
 
-tile8x8raggedclipped:
-	JMP tile8x8raggedstore
+tile8x8raggedrelu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	VMAXPS Y9, Y0, Y9
+	VMAXPS Y10, Y0, Y10
+	VMAXPS Y11, Y0, Y11
+	JMP    tile8x8raggedstore
 
 tile8x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -9809,25 +10050,33 @@ tile7x8raggedact:
 	JGT          tile7x8raggedleaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
-	VMAXPS       Y9, Y0, Y9
-	VMAXPS       Y10, Y0, Y10
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile7x8raggedclipped
+	JEQ          tile7x8raggedrelu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
 	VMINPS       Y9, Y1, Y9
+	VMAXPS       Y10, Y0, Y10
 	VMINPS       Y10, Y1, Y10
+	JMP          tile7x8raggedstore
 
-tile7x8raggedclipped:
-	JMP tile7x8raggedstore
+tile7x8raggedrelu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	VMAXPS Y9, Y0, Y9
+	VMAXPS Y10, Y0, Y10
+	JMP    tile7x8raggedstore
 
 tile7x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -10128,23 +10377,30 @@ tile6x8raggedact:
 	JGT          tile6x8raggedleaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
-	VMAXPS       Y9, Y0, Y9
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile6x8raggedclipped
+	JEQ          tile6x8raggedrelu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	VMAXPS       Y9, Y0, Y9
 	VMINPS       Y9, Y1, Y9
+	JMP          tile6x8raggedstore
 
-tile6x8raggedclipped:
-	JMP tile6x8raggedstore
+tile6x8raggedrelu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	VMAXPS Y9, Y0, Y9
+	JMP    tile6x8raggedstore
 
 tile6x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -10429,21 +10685,27 @@ tile5x8raggedact:
 	JGT          tile5x8raggedleaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
-	VMAXPS       Y8, Y0, Y8
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile5x8raggedclipped
+	JEQ          tile5x8raggedrelu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y8, Y0, Y8
 	VMINPS       Y8, Y1, Y8
+	JMP          tile5x8raggedstore
 
-tile5x8raggedclipped:
-	JMP tile5x8raggedstore
+tile5x8raggedrelu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	VMAXPS Y8, Y0, Y8
+	JMP    tile5x8raggedstore
 
 tile5x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -10695,19 +10957,24 @@ tile4x8raggedact:
 	JGT          tile4x8raggedleaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
-	VMAXPS       Y7, Y0, Y7
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile4x8raggedclipped
+	JEQ          tile4x8raggedrelu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y7, Y0, Y7
 	VMINPS       Y7, Y1, Y7
+	JMP          tile4x8raggedstore
 
-tile4x8raggedclipped:
-	JMP tile4x8raggedstore
+tile4x8raggedrelu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	VMAXPS Y7, Y0, Y7
+	JMP    tile4x8raggedstore
 
 tile4x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -10932,17 +11199,21 @@ tile3x8raggedact:
 	JGT          tile3x8raggedleaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
-	VMAXPS       Y6, Y0, Y6
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile3x8raggedclipped
+	JEQ          tile3x8raggedrelu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y6, Y0, Y6
 	VMINPS       Y6, Y1, Y6
+	JMP          tile3x8raggedstore
 
-tile3x8raggedclipped:
-	JMP tile3x8raggedstore
+tile3x8raggedrelu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	VMAXPS Y6, Y0, Y6
+	JMP    tile3x8raggedstore
 
 tile3x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -11140,15 +11411,18 @@ tile2x8raggedact:
 	JGT          tile2x8raggedleaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
-	VMAXPS       Y5, Y0, Y5
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile2x8raggedclipped
+	JEQ          tile2x8raggedrelu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y5, Y0, Y5
 	VMINPS       Y5, Y1, Y5
+	JMP          tile2x8raggedstore
 
-tile2x8raggedclipped:
-	JMP tile2x8raggedstore
+tile2x8raggedrelu:
+	VMAXPS Y4, Y0, Y4
+	VMAXPS Y5, Y0, Y5
+	JMP    tile2x8raggedstore
 
 tile2x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0
@@ -11319,13 +11593,15 @@ tile1x8raggedact:
 	JGT          tile1x8raggedleaky
 	VBROADCASTSS 208(AX), Y0
 	VBROADCASTSS 212(AX), Y1
-	VMAXPS       Y4, Y0, Y4
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile1x8raggedclipped
+	JEQ          tile1x8raggedrelu
+	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
+	JMP          tile1x8raggedstore
 
-tile1x8raggedclipped:
-	JMP tile1x8raggedstore
+tile1x8raggedrelu:
+	VMAXPS Y4, Y0, Y4
+	JMP    tile1x8raggedstore
 
 tile1x8raggedleaky:
 	VBROADCASTSS 216(AX), Y0

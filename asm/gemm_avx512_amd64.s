@@ -429,59 +429,84 @@ tile12x32act:
 	JGT          tile12x32leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z15, Z0, Z15
-	VMAXPS       Z16, Z0, Z16
-	VMAXPS       Z17, Z0, Z17
-	VMAXPS       Z18, Z0, Z18
-	VMAXPS       Z19, Z0, Z19
-	VMAXPS       Z20, Z0, Z20
-	VMAXPS       Z21, Z0, Z21
-	VMAXPS       Z22, Z0, Z22
-	VMAXPS       Z23, Z0, Z23
-	VMAXPS       Z24, Z0, Z24
-	VMAXPS       Z25, Z0, Z25
-	VMAXPS       Z26, Z0, Z26
-	VMAXPS       Z27, Z0, Z27
-	VMAXPS       Z28, Z0, Z28
-	VMAXPS       Z29, Z0, Z29
-	VMAXPS       Z30, Z0, Z30
-	VMAXPS       Z31, Z0, Z31
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile12x32clipped
+	JEQ          tile12x32relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	VMAXPS       Z16, Z0, Z16
 	VMINPS       Z16, Z1, Z16
+	VMAXPS       Z17, Z0, Z17
 	VMINPS       Z17, Z1, Z17
+	VMAXPS       Z18, Z0, Z18
 	VMINPS       Z18, Z1, Z18
+	VMAXPS       Z19, Z0, Z19
 	VMINPS       Z19, Z1, Z19
+	VMAXPS       Z20, Z0, Z20
 	VMINPS       Z20, Z1, Z20
+	VMAXPS       Z21, Z0, Z21
 	VMINPS       Z21, Z1, Z21
+	VMAXPS       Z22, Z0, Z22
 	VMINPS       Z22, Z1, Z22
+	VMAXPS       Z23, Z0, Z23
 	VMINPS       Z23, Z1, Z23
+	VMAXPS       Z24, Z0, Z24
 	VMINPS       Z24, Z1, Z24
+	VMAXPS       Z25, Z0, Z25
 	VMINPS       Z25, Z1, Z25
+	VMAXPS       Z26, Z0, Z26
 	VMINPS       Z26, Z1, Z26
+	VMAXPS       Z27, Z0, Z27
 	VMINPS       Z27, Z1, Z27
+	VMAXPS       Z28, Z0, Z28
 	VMINPS       Z28, Z1, Z28
+	VMAXPS       Z29, Z0, Z29
 	VMINPS       Z29, Z1, Z29
+	VMAXPS       Z30, Z0, Z30
 	VMINPS       Z30, Z1, Z30
+	VMAXPS       Z31, Z0, Z31
 	VMINPS       Z31, Z1, Z31
+	JMP          tile12x32store
 
-tile12x32clipped:
-	JMP tile12x32store
+tile12x32relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z15, Z0, Z15
+	VMAXPS Z16, Z0, Z16
+	VMAXPS Z17, Z0, Z17
+	VMAXPS Z18, Z0, Z18
+	VMAXPS Z19, Z0, Z19
+	VMAXPS Z20, Z0, Z20
+	VMAXPS Z21, Z0, Z21
+	VMAXPS Z22, Z0, Z22
+	VMAXPS Z23, Z0, Z23
+	VMAXPS Z24, Z0, Z24
+	VMAXPS Z25, Z0, Z25
+	VMAXPS Z26, Z0, Z26
+	VMAXPS Z27, Z0, Z27
+	VMAXPS Z28, Z0, Z28
+	VMAXPS Z29, Z0, Z29
+	VMAXPS Z30, Z0, Z30
+	VMAXPS Z31, Z0, Z31
+	JMP    tile12x32store
 
 tile12x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -1626,55 +1651,78 @@ tile11x32act:
 	JGT          tile11x32leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z15, Z0, Z15
-	VMAXPS       Z16, Z0, Z16
-	VMAXPS       Z17, Z0, Z17
-	VMAXPS       Z18, Z0, Z18
-	VMAXPS       Z19, Z0, Z19
-	VMAXPS       Z20, Z0, Z20
-	VMAXPS       Z21, Z0, Z21
-	VMAXPS       Z22, Z0, Z22
-	VMAXPS       Z23, Z0, Z23
-	VMAXPS       Z24, Z0, Z24
-	VMAXPS       Z25, Z0, Z25
-	VMAXPS       Z26, Z0, Z26
-	VMAXPS       Z27, Z0, Z27
-	VMAXPS       Z28, Z0, Z28
-	VMAXPS       Z29, Z0, Z29
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile11x32clipped
+	JEQ          tile11x32relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	VMAXPS       Z16, Z0, Z16
 	VMINPS       Z16, Z1, Z16
+	VMAXPS       Z17, Z0, Z17
 	VMINPS       Z17, Z1, Z17
+	VMAXPS       Z18, Z0, Z18
 	VMINPS       Z18, Z1, Z18
+	VMAXPS       Z19, Z0, Z19
 	VMINPS       Z19, Z1, Z19
+	VMAXPS       Z20, Z0, Z20
 	VMINPS       Z20, Z1, Z20
+	VMAXPS       Z21, Z0, Z21
 	VMINPS       Z21, Z1, Z21
+	VMAXPS       Z22, Z0, Z22
 	VMINPS       Z22, Z1, Z22
+	VMAXPS       Z23, Z0, Z23
 	VMINPS       Z23, Z1, Z23
+	VMAXPS       Z24, Z0, Z24
 	VMINPS       Z24, Z1, Z24
+	VMAXPS       Z25, Z0, Z25
 	VMINPS       Z25, Z1, Z25
+	VMAXPS       Z26, Z0, Z26
 	VMINPS       Z26, Z1, Z26
+	VMAXPS       Z27, Z0, Z27
 	VMINPS       Z27, Z1, Z27
+	VMAXPS       Z28, Z0, Z28
 	VMINPS       Z28, Z1, Z28
+	VMAXPS       Z29, Z0, Z29
 	VMINPS       Z29, Z1, Z29
+	JMP          tile11x32store
 
-tile11x32clipped:
-	JMP tile11x32store
+tile11x32relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z15, Z0, Z15
+	VMAXPS Z16, Z0, Z16
+	VMAXPS Z17, Z0, Z17
+	VMAXPS Z18, Z0, Z18
+	VMAXPS Z19, Z0, Z19
+	VMAXPS Z20, Z0, Z20
+	VMAXPS Z21, Z0, Z21
+	VMAXPS Z22, Z0, Z22
+	VMAXPS Z23, Z0, Z23
+	VMAXPS Z24, Z0, Z24
+	VMAXPS Z25, Z0, Z25
+	VMAXPS Z26, Z0, Z26
+	VMAXPS Z27, Z0, Z27
+	VMAXPS Z28, Z0, Z28
+	VMAXPS Z29, Z0, Z29
+	JMP    tile11x32store
 
 tile11x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -2081,51 +2129,72 @@ tile10x32act:
 	JGT          tile10x32leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z15, Z0, Z15
-	VMAXPS       Z16, Z0, Z16
-	VMAXPS       Z17, Z0, Z17
-	VMAXPS       Z18, Z0, Z18
-	VMAXPS       Z19, Z0, Z19
-	VMAXPS       Z20, Z0, Z20
-	VMAXPS       Z21, Z0, Z21
-	VMAXPS       Z22, Z0, Z22
-	VMAXPS       Z23, Z0, Z23
-	VMAXPS       Z24, Z0, Z24
-	VMAXPS       Z25, Z0, Z25
-	VMAXPS       Z26, Z0, Z26
-	VMAXPS       Z27, Z0, Z27
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile10x32clipped
+	JEQ          tile10x32relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	VMAXPS       Z16, Z0, Z16
 	VMINPS       Z16, Z1, Z16
+	VMAXPS       Z17, Z0, Z17
 	VMINPS       Z17, Z1, Z17
+	VMAXPS       Z18, Z0, Z18
 	VMINPS       Z18, Z1, Z18
+	VMAXPS       Z19, Z0, Z19
 	VMINPS       Z19, Z1, Z19
+	VMAXPS       Z20, Z0, Z20
 	VMINPS       Z20, Z1, Z20
+	VMAXPS       Z21, Z0, Z21
 	VMINPS       Z21, Z1, Z21
+	VMAXPS       Z22, Z0, Z22
 	VMINPS       Z22, Z1, Z22
+	VMAXPS       Z23, Z0, Z23
 	VMINPS       Z23, Z1, Z23
+	VMAXPS       Z24, Z0, Z24
 	VMINPS       Z24, Z1, Z24
+	VMAXPS       Z25, Z0, Z25
 	VMINPS       Z25, Z1, Z25
+	VMAXPS       Z26, Z0, Z26
 	VMINPS       Z26, Z1, Z26
+	VMAXPS       Z27, Z0, Z27
 	VMINPS       Z27, Z1, Z27
+	JMP          tile10x32store
 
-tile10x32clipped:
-	JMP tile10x32store
+tile10x32relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z15, Z0, Z15
+	VMAXPS Z16, Z0, Z16
+	VMAXPS Z17, Z0, Z17
+	VMAXPS Z18, Z0, Z18
+	VMAXPS Z19, Z0, Z19
+	VMAXPS Z20, Z0, Z20
+	VMAXPS Z21, Z0, Z21
+	VMAXPS Z22, Z0, Z22
+	VMAXPS Z23, Z0, Z23
+	VMAXPS Z24, Z0, Z24
+	VMAXPS Z25, Z0, Z25
+	VMAXPS Z26, Z0, Z26
+	VMAXPS Z27, Z0, Z27
+	JMP    tile10x32store
 
 tile10x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -2496,47 +2565,66 @@ tile9x32act:
 	JGT          tile9x32leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z15, Z0, Z15
-	VMAXPS       Z16, Z0, Z16
-	VMAXPS       Z17, Z0, Z17
-	VMAXPS       Z18, Z0, Z18
-	VMAXPS       Z19, Z0, Z19
-	VMAXPS       Z20, Z0, Z20
-	VMAXPS       Z21, Z0, Z21
-	VMAXPS       Z22, Z0, Z22
-	VMAXPS       Z23, Z0, Z23
-	VMAXPS       Z24, Z0, Z24
-	VMAXPS       Z25, Z0, Z25
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile9x32clipped
+	JEQ          tile9x32relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	VMAXPS       Z16, Z0, Z16
 	VMINPS       Z16, Z1, Z16
+	VMAXPS       Z17, Z0, Z17
 	VMINPS       Z17, Z1, Z17
+	VMAXPS       Z18, Z0, Z18
 	VMINPS       Z18, Z1, Z18
+	VMAXPS       Z19, Z0, Z19
 	VMINPS       Z19, Z1, Z19
+	VMAXPS       Z20, Z0, Z20
 	VMINPS       Z20, Z1, Z20
+	VMAXPS       Z21, Z0, Z21
 	VMINPS       Z21, Z1, Z21
+	VMAXPS       Z22, Z0, Z22
 	VMINPS       Z22, Z1, Z22
+	VMAXPS       Z23, Z0, Z23
 	VMINPS       Z23, Z1, Z23
+	VMAXPS       Z24, Z0, Z24
 	VMINPS       Z24, Z1, Z24
+	VMAXPS       Z25, Z0, Z25
 	VMINPS       Z25, Z1, Z25
+	JMP          tile9x32store
 
-tile9x32clipped:
-	JMP tile9x32store
+tile9x32relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z15, Z0, Z15
+	VMAXPS Z16, Z0, Z16
+	VMAXPS Z17, Z0, Z17
+	VMAXPS Z18, Z0, Z18
+	VMAXPS Z19, Z0, Z19
+	VMAXPS Z20, Z0, Z20
+	VMAXPS Z21, Z0, Z21
+	VMAXPS Z22, Z0, Z22
+	VMAXPS Z23, Z0, Z23
+	VMAXPS Z24, Z0, Z24
+	VMAXPS Z25, Z0, Z25
+	JMP    tile9x32store
 
 tile9x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -2877,43 +2965,60 @@ tile8x32act:
 	JGT          tile8x32leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z15, Z0, Z15
-	VMAXPS       Z16, Z0, Z16
-	VMAXPS       Z17, Z0, Z17
-	VMAXPS       Z18, Z0, Z18
-	VMAXPS       Z19, Z0, Z19
-	VMAXPS       Z20, Z0, Z20
-	VMAXPS       Z21, Z0, Z21
-	VMAXPS       Z22, Z0, Z22
-	VMAXPS       Z23, Z0, Z23
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile8x32clipped
+	JEQ          tile8x32relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	VMAXPS       Z16, Z0, Z16
 	VMINPS       Z16, Z1, Z16
+	VMAXPS       Z17, Z0, Z17
 	VMINPS       Z17, Z1, Z17
+	VMAXPS       Z18, Z0, Z18
 	VMINPS       Z18, Z1, Z18
+	VMAXPS       Z19, Z0, Z19
 	VMINPS       Z19, Z1, Z19
+	VMAXPS       Z20, Z0, Z20
 	VMINPS       Z20, Z1, Z20
+	VMAXPS       Z21, Z0, Z21
 	VMINPS       Z21, Z1, Z21
+	VMAXPS       Z22, Z0, Z22
 	VMINPS       Z22, Z1, Z22
+	VMAXPS       Z23, Z0, Z23
 	VMINPS       Z23, Z1, Z23
+	JMP          tile8x32store
 
-tile8x32clipped:
-	JMP tile8x32store
+tile8x32relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z15, Z0, Z15
+	VMAXPS Z16, Z0, Z16
+	VMAXPS Z17, Z0, Z17
+	VMAXPS Z18, Z0, Z18
+	VMAXPS Z19, Z0, Z19
+	VMAXPS Z20, Z0, Z20
+	VMAXPS Z21, Z0, Z21
+	VMAXPS Z22, Z0, Z22
+	VMAXPS Z23, Z0, Z23
+	JMP    tile8x32store
 
 tile8x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -3224,39 +3329,54 @@ tile7x32act:
 	JGT          tile7x32leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z15, Z0, Z15
-	VMAXPS       Z16, Z0, Z16
-	VMAXPS       Z17, Z0, Z17
-	VMAXPS       Z18, Z0, Z18
-	VMAXPS       Z19, Z0, Z19
-	VMAXPS       Z20, Z0, Z20
-	VMAXPS       Z21, Z0, Z21
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile7x32clipped
+	JEQ          tile7x32relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	VMAXPS       Z16, Z0, Z16
 	VMINPS       Z16, Z1, Z16
+	VMAXPS       Z17, Z0, Z17
 	VMINPS       Z17, Z1, Z17
+	VMAXPS       Z18, Z0, Z18
 	VMINPS       Z18, Z1, Z18
+	VMAXPS       Z19, Z0, Z19
 	VMINPS       Z19, Z1, Z19
+	VMAXPS       Z20, Z0, Z20
 	VMINPS       Z20, Z1, Z20
+	VMAXPS       Z21, Z0, Z21
 	VMINPS       Z21, Z1, Z21
+	JMP          tile7x32store
 
-tile7x32clipped:
-	JMP tile7x32store
+tile7x32relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z15, Z0, Z15
+	VMAXPS Z16, Z0, Z16
+	VMAXPS Z17, Z0, Z17
+	VMAXPS Z18, Z0, Z18
+	VMAXPS Z19, Z0, Z19
+	VMAXPS Z20, Z0, Z20
+	VMAXPS Z21, Z0, Z21
+	JMP    tile7x32store
 
 tile7x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -3537,35 +3657,48 @@ tile6x32act:
 	JGT          tile6x32leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z15, Z0, Z15
-	VMAXPS       Z16, Z0, Z16
-	VMAXPS       Z17, Z0, Z17
-	VMAXPS       Z18, Z0, Z18
-	VMAXPS       Z19, Z0, Z19
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile6x32clipped
+	JEQ          tile6x32relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	VMAXPS       Z16, Z0, Z16
 	VMINPS       Z16, Z1, Z16
+	VMAXPS       Z17, Z0, Z17
 	VMINPS       Z17, Z1, Z17
+	VMAXPS       Z18, Z0, Z18
 	VMINPS       Z18, Z1, Z18
+	VMAXPS       Z19, Z0, Z19
 	VMINPS       Z19, Z1, Z19
+	JMP          tile6x32store
 
-tile6x32clipped:
-	JMP tile6x32store
+tile6x32relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z15, Z0, Z15
+	VMAXPS Z16, Z0, Z16
+	VMAXPS Z17, Z0, Z17
+	VMAXPS Z18, Z0, Z18
+	VMAXPS Z19, Z0, Z19
+	JMP    tile6x32store
 
 tile6x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -3816,31 +3949,42 @@ tile5x32act:
 	JGT          tile5x32leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z15, Z0, Z15
-	VMAXPS       Z16, Z0, Z16
-	VMAXPS       Z17, Z0, Z17
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile5x32clipped
+	JEQ          tile5x32relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	VMAXPS       Z16, Z0, Z16
 	VMINPS       Z16, Z1, Z16
+	VMAXPS       Z17, Z0, Z17
 	VMINPS       Z17, Z1, Z17
+	JMP          tile5x32store
 
-tile5x32clipped:
-	JMP tile5x32store
+tile5x32relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z15, Z0, Z15
+	VMAXPS Z16, Z0, Z16
+	VMAXPS Z17, Z0, Z17
+	JMP    tile5x32store
 
 tile5x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -4061,27 +4205,36 @@ tile4x32act:
 	JGT          tile4x32leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z15, Z0, Z15
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile4x32clipped
+	JEQ          tile4x32relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	JMP          tile4x32store
 
-tile4x32clipped:
-	JMP tile4x32store
+tile4x32relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z15, Z0, Z15
+	JMP    tile4x32store
 
 tile4x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -4272,23 +4425,30 @@ tile3x32act:
 	JGT          tile3x32leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z13, Z0, Z13
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile3x32clipped
+	JEQ          tile3x32relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	JMP          tile3x32store
 
-tile3x32clipped:
-	JMP tile3x32store
+tile3x32relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z13, Z0, Z13
+	JMP    tile3x32store
 
 tile3x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -4449,19 +4609,24 @@ tile2x32act:
 	JGT          tile2x32leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z11, Z0, Z11
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile2x32clipped
+	JEQ          tile2x32relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	JMP          tile2x32store
 
-tile2x32clipped:
-	JMP tile2x32store
+tile2x32relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z11, Z0, Z11
+	JMP    tile2x32store
 
 tile2x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -4592,15 +4757,18 @@ tile1x32act:
 	JGT          tile1x32leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile1x32clipped
+	JEQ          tile1x32relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	JMP          tile1x32store
 
-tile1x32clipped:
-	JMP tile1x32store
+tile1x32relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	JMP    tile1x32store
 
 tile1x32leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -4918,47 +5086,66 @@ tile12x24act:
 	JGT          tile12x24leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z20, Z0, Z20
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z21, Z0, Z21
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z22, Z0, Z22
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z23, Z0, Z23
-	VMAXPS       Z15, Z0, Z15
-	VMAXPS       Z16, Z0, Z16
-	VMAXPS       Z24, Z0, Z24
-	VMAXPS       Z17, Z0, Z17
-	VMAXPS       Z18, Z0, Z18
-	VMAXPS       Z25, Z0, Z25
-	VMAXPS       Z19, Z0, Z19
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile12x24clipped
+	JEQ          tile12x24relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z20, Z0, Z20
 	VMINPS       Z20, Z1, Z20
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z21, Z0, Z21
 	VMINPS       Z21, Z1, Z21
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z22, Z0, Z22
 	VMINPS       Z22, Z1, Z22
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z23, Z0, Z23
 	VMINPS       Z23, Z1, Z23
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	VMAXPS       Z16, Z0, Z16
 	VMINPS       Z16, Z1, Z16
+	VMAXPS       Z24, Z0, Z24
 	VMINPS       Z24, Z1, Z24
+	VMAXPS       Z17, Z0, Z17
 	VMINPS       Z17, Z1, Z17
+	VMAXPS       Z18, Z0, Z18
 	VMINPS       Z18, Z1, Z18
+	VMAXPS       Z25, Z0, Z25
 	VMINPS       Z25, Z1, Z25
+	VMAXPS       Z19, Z0, Z19
 	VMINPS       Z19, Z1, Z19
+	JMP          tile12x24store
 
-tile12x24clipped:
-	JMP tile12x24store
+tile12x24relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z20, Z0, Z20
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z21, Z0, Z21
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z22, Z0, Z22
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z23, Z0, Z23
+	VMAXPS Z15, Z0, Z15
+	VMAXPS Z16, Z0, Z16
+	VMAXPS Z24, Z0, Z24
+	VMAXPS Z17, Z0, Z17
+	VMAXPS Z18, Z0, Z18
+	VMAXPS Z25, Z0, Z25
+	VMAXPS Z19, Z0, Z19
+	JMP    tile12x24store
 
 tile12x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -5528,45 +5715,63 @@ tile11x24act:
 	JGT          tile11x24leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z19, Z0, Z19
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z20, Z0, Z20
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z21, Z0, Z21
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z22, Z0, Z22
-	VMAXPS       Z15, Z0, Z15
-	VMAXPS       Z16, Z0, Z16
-	VMAXPS       Z23, Z0, Z23
-	VMAXPS       Z17, Z0, Z17
-	VMAXPS       Z18, Z0, Z18
-	VMAXPS       Z24, Z0, Z24
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile11x24clipped
+	JEQ          tile11x24relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z19, Z0, Z19
 	VMINPS       Z19, Z1, Z19
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z20, Z0, Z20
 	VMINPS       Z20, Z1, Z20
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z21, Z0, Z21
 	VMINPS       Z21, Z1, Z21
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z22, Z0, Z22
 	VMINPS       Z22, Z1, Z22
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	VMAXPS       Z16, Z0, Z16
 	VMINPS       Z16, Z1, Z16
+	VMAXPS       Z23, Z0, Z23
 	VMINPS       Z23, Z1, Z23
+	VMAXPS       Z17, Z0, Z17
 	VMINPS       Z17, Z1, Z17
+	VMAXPS       Z18, Z0, Z18
 	VMINPS       Z18, Z1, Z18
+	VMAXPS       Z24, Z0, Z24
 	VMINPS       Z24, Z1, Z24
+	JMP          tile11x24store
 
-tile11x24clipped:
-	JMP tile11x24store
+tile11x24relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z19, Z0, Z19
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z20, Z0, Z20
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z21, Z0, Z21
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z22, Z0, Z22
+	VMAXPS Z15, Z0, Z15
+	VMAXPS Z16, Z0, Z16
+	VMAXPS Z23, Z0, Z23
+	VMAXPS Z17, Z0, Z17
+	VMAXPS Z18, Z0, Z18
+	VMAXPS Z24, Z0, Z24
+	JMP    tile11x24store
 
 tile11x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -5953,41 +6158,57 @@ tile10x24act:
 	JGT          tile10x24leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z18, Z0, Z18
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z19, Z0, Z19
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z20, Z0, Z20
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z21, Z0, Z21
-	VMAXPS       Z15, Z0, Z15
-	VMAXPS       Z16, Z0, Z16
-	VMAXPS       Z22, Z0, Z22
-	VMAXPS       Z17, Z0, Z17
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile10x24clipped
+	JEQ          tile10x24relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z18, Z0, Z18
 	VMINPS       Z18, Z1, Z18
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z19, Z0, Z19
 	VMINPS       Z19, Z1, Z19
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z20, Z0, Z20
 	VMINPS       Z20, Z1, Z20
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z21, Z0, Z21
 	VMINPS       Z21, Z1, Z21
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	VMAXPS       Z16, Z0, Z16
 	VMINPS       Z16, Z1, Z16
+	VMAXPS       Z22, Z0, Z22
 	VMINPS       Z22, Z1, Z22
+	VMAXPS       Z17, Z0, Z17
 	VMINPS       Z17, Z1, Z17
+	JMP          tile10x24store
 
-tile10x24clipped:
-	JMP tile10x24store
+tile10x24relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z18, Z0, Z18
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z19, Z0, Z19
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z20, Z0, Z20
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z21, Z0, Z21
+	VMAXPS Z15, Z0, Z15
+	VMAXPS Z16, Z0, Z16
+	VMAXPS Z22, Z0, Z22
+	VMAXPS Z17, Z0, Z17
+	JMP    tile10x24store
 
 tile10x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -6339,39 +6560,54 @@ tile9x24act:
 	JGT          tile9x24leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z17, Z0, Z17
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z18, Z0, Z18
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z19, Z0, Z19
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z20, Z0, Z20
-	VMAXPS       Z15, Z0, Z15
-	VMAXPS       Z16, Z0, Z16
-	VMAXPS       Z21, Z0, Z21
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile9x24clipped
+	JEQ          tile9x24relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z17, Z0, Z17
 	VMINPS       Z17, Z1, Z17
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z18, Z0, Z18
 	VMINPS       Z18, Z1, Z18
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z19, Z0, Z19
 	VMINPS       Z19, Z1, Z19
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z20, Z0, Z20
 	VMINPS       Z20, Z1, Z20
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	VMAXPS       Z16, Z0, Z16
 	VMINPS       Z16, Z1, Z16
+	VMAXPS       Z21, Z0, Z21
 	VMINPS       Z21, Z1, Z21
+	JMP          tile9x24store
 
-tile9x24clipped:
-	JMP tile9x24store
+tile9x24relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z17, Z0, Z17
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z18, Z0, Z18
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z19, Z0, Z19
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z20, Z0, Z20
+	VMAXPS Z15, Z0, Z15
+	VMAXPS Z16, Z0, Z16
+	VMAXPS Z21, Z0, Z21
+	JMP    tile9x24store
 
 tile9x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -6696,35 +6932,48 @@ tile8x24act:
 	JGT          tile8x24leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z16, Z0, Z16
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z17, Z0, Z17
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z18, Z0, Z18
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z19, Z0, Z19
-	VMAXPS       Z15, Z0, Z15
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile8x24clipped
+	JEQ          tile8x24relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z16, Z0, Z16
 	VMINPS       Z16, Z1, Z16
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z17, Z0, Z17
 	VMINPS       Z17, Z1, Z17
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z18, Z0, Z18
 	VMINPS       Z18, Z1, Z18
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z19, Z0, Z19
 	VMINPS       Z19, Z1, Z19
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	JMP          tile8x24store
 
-tile8x24clipped:
-	JMP tile8x24store
+tile8x24relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z16, Z0, Z16
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z17, Z0, Z17
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z18, Z0, Z18
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z19, Z0, Z19
+	VMAXPS Z15, Z0, Z15
+	JMP    tile8x24store
 
 tile8x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -7020,33 +7269,45 @@ tile7x24act:
 	JGT          tile7x24leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z15, Z0, Z15
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z16, Z0, Z16
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z17, Z0, Z17
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z18, Z0, Z18
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile7x24clipped
+	JEQ          tile7x24relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z16, Z0, Z16
 	VMINPS       Z16, Z1, Z16
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z17, Z0, Z17
 	VMINPS       Z17, Z1, Z17
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z18, Z0, Z18
 	VMINPS       Z18, Z1, Z18
+	JMP          tile7x24store
 
-tile7x24clipped:
-	JMP tile7x24store
+tile7x24relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z15, Z0, Z15
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z16, Z0, Z16
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z17, Z0, Z17
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z18, Z0, Z18
+	JMP    tile7x24store
 
 tile7x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -7315,29 +7576,39 @@ tile6x24act:
 	JGT          tile6x24leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z15, Z0, Z15
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z16, Z0, Z16
-	VMAXPS       Z13, Z0, Z13
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile6x24clipped
+	JEQ          tile6x24relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z16, Z0, Z16
 	VMINPS       Z16, Z1, Z16
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	JMP          tile6x24store
 
-tile6x24clipped:
-	JMP tile6x24store
+tile6x24relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z15, Z0, Z15
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z16, Z0, Z16
+	VMAXPS Z13, Z0, Z13
+	JMP    tile6x24store
 
 tile6x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -7577,27 +7848,36 @@ tile5x24act:
 	JGT          tile5x24leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z15, Z0, Z15
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile5x24clipped
+	JEQ          tile5x24relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	JMP          tile5x24store
 
-tile5x24clipped:
-	JMP tile5x24store
+tile5x24relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z15, Z0, Z15
+	JMP    tile5x24store
 
 tile5x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -7810,23 +8090,30 @@ tile4x24act:
 	JGT          tile4x24leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z11, Z0, Z11
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile4x24clipped
+	JEQ          tile4x24relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	JMP          tile4x24store
 
-tile4x24clipped:
-	JMP tile4x24store
+tile4x24relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z11, Z0, Z11
+	JMP    tile4x24store
 
 tile4x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -8010,21 +8297,27 @@ tile3x24act:
 	JGT          tile3x24leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z12, Z0, Z12
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile3x24clipped
+	JEQ          tile3x24relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	JMP          tile3x24store
 
-tile3x24clipped:
-	JMP tile3x24store
+tile3x24relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z12, Z0, Z12
+	JMP    tile3x24store
 
 tile3x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -8181,17 +8474,21 @@ tile2x24act:
 	JGT          tile2x24leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z9, Z0, Z9
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile2x24clipped
+	JEQ          tile2x24relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	JMP          tile2x24store
 
-tile2x24clipped:
-	JMP tile2x24store
+tile2x24relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z9, Z0, Z9
+	JMP    tile2x24store
 
 tile2x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -8319,15 +8616,18 @@ tile1x24act:
 	JGT          tile1x24leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile1x24clipped
+	JEQ          tile1x24relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	JMP          tile1x24store
 
-tile1x24clipped:
-	JMP tile1x24store
+tile1x24relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	JMP    tile1x24store
 
 tile1x24leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -8564,35 +8864,48 @@ tile12x16act:
 	JGT          tile12x16leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z15, Z0, Z15
-	VMAXPS       Z16, Z0, Z16
-	VMAXPS       Z17, Z0, Z17
-	VMAXPS       Z18, Z0, Z18
-	VMAXPS       Z19, Z0, Z19
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile12x16clipped
+	JEQ          tile12x16relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	VMAXPS       Z16, Z0, Z16
 	VMINPS       Z16, Z1, Z16
+	VMAXPS       Z17, Z0, Z17
 	VMINPS       Z17, Z1, Z17
+	VMAXPS       Z18, Z0, Z18
 	VMINPS       Z18, Z1, Z18
+	VMAXPS       Z19, Z0, Z19
 	VMINPS       Z19, Z1, Z19
+	JMP          tile12x16store
 
-tile12x16clipped:
-	JMP tile12x16store
+tile12x16relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z15, Z0, Z15
+	VMAXPS Z16, Z0, Z16
+	VMAXPS Z17, Z0, Z17
+	VMAXPS Z18, Z0, Z18
+	VMAXPS Z19, Z0, Z19
+	JMP    tile12x16store
 
 tile12x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -8882,33 +9195,45 @@ tile11x16act:
 	JGT          tile11x16leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z15, Z0, Z15
-	VMAXPS       Z16, Z0, Z16
-	VMAXPS       Z17, Z0, Z17
-	VMAXPS       Z18, Z0, Z18
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile11x16clipped
+	JEQ          tile11x16relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	VMAXPS       Z16, Z0, Z16
 	VMINPS       Z16, Z1, Z16
+	VMAXPS       Z17, Z0, Z17
 	VMINPS       Z17, Z1, Z17
+	VMAXPS       Z18, Z0, Z18
 	VMINPS       Z18, Z1, Z18
+	JMP          tile11x16store
 
-tile11x16clipped:
-	JMP tile11x16store
+tile11x16relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z15, Z0, Z15
+	VMAXPS Z16, Z0, Z16
+	VMAXPS Z17, Z0, Z17
+	VMAXPS Z18, Z0, Z18
+	JMP    tile11x16store
 
 tile11x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -9180,31 +9505,42 @@ tile10x16act:
 	JGT          tile10x16leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z15, Z0, Z15
-	VMAXPS       Z16, Z0, Z16
-	VMAXPS       Z17, Z0, Z17
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile10x16clipped
+	JEQ          tile10x16relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	VMAXPS       Z16, Z0, Z16
 	VMINPS       Z16, Z1, Z16
+	VMAXPS       Z17, Z0, Z17
 	VMINPS       Z17, Z1, Z17
+	JMP          tile10x16store
 
-tile10x16clipped:
-	JMP tile10x16store
+tile10x16relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z15, Z0, Z15
+	VMAXPS Z16, Z0, Z16
+	VMAXPS Z17, Z0, Z17
+	JMP    tile10x16store
 
 tile10x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -9458,29 +9794,39 @@ tile9x16act:
 	JGT          tile9x16leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z15, Z0, Z15
-	VMAXPS       Z16, Z0, Z16
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile9x16clipped
+	JEQ          tile9x16relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	VMAXPS       Z16, Z0, Z16
 	VMINPS       Z16, Z1, Z16
+	JMP          tile9x16store
 
-tile9x16clipped:
-	JMP tile9x16store
+tile9x16relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z15, Z0, Z15
+	VMAXPS Z16, Z0, Z16
+	JMP    tile9x16store
 
 tile9x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -9716,27 +10062,36 @@ tile8x16act:
 	JGT          tile8x16leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z15, Z0, Z15
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile8x16clipped
+	JEQ          tile8x16relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	JMP          tile8x16store
 
-tile8x16clipped:
-	JMP tile8x16store
+tile8x16relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z15, Z0, Z15
+	JMP    tile8x16store
 
 tile8x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -9954,25 +10309,33 @@ tile7x16act:
 	JGT          tile7x16leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile7x16clipped
+	JEQ          tile7x16relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	JMP          tile7x16store
 
-tile7x16clipped:
-	JMP tile7x16store
+tile7x16relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	JMP    tile7x16store
 
 tile7x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -10172,23 +10535,30 @@ tile6x16act:
 	JGT          tile6x16leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z13, Z0, Z13
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile6x16clipped
+	JEQ          tile6x16relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	JMP          tile6x16store
 
-tile6x16clipped:
-	JMP tile6x16store
+tile6x16relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z13, Z0, Z13
+	JMP    tile6x16store
 
 tile6x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -10370,21 +10740,27 @@ tile5x16act:
 	JGT          tile5x16leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile5x16clipped
+	JEQ          tile5x16relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	JMP          tile5x16store
 
-tile5x16clipped:
-	JMP tile5x16store
+tile5x16relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	JMP    tile5x16store
 
 tile5x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -10548,19 +10924,24 @@ tile4x16act:
 	JGT          tile4x16leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z11, Z0, Z11
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile4x16clipped
+	JEQ          tile4x16relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	JMP          tile4x16store
 
-tile4x16clipped:
-	JMP tile4x16store
+tile4x16relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z11, Z0, Z11
+	JMP    tile4x16store
 
 tile4x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -10706,17 +11087,21 @@ tile3x16act:
 	JGT          tile3x16leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile3x16clipped
+	JEQ          tile3x16relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	JMP          tile3x16store
 
-tile3x16clipped:
-	JMP tile3x16store
+tile3x16relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	JMP    tile3x16store
 
 tile3x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -10844,15 +11229,18 @@ tile2x16act:
 	JGT          tile2x16leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile2x16clipped
+	JEQ          tile2x16relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	JMP          tile2x16store
 
-tile2x16clipped:
-	JMP tile2x16store
+tile2x16relu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	JMP    tile2x16store
 
 tile2x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -10962,13 +11350,15 @@ tile1x16act:
 	JGT          tile1x16leaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
 	CMPL         212(AX), $0x7f800000
-	JEQ          tile1x16clipped
+	JEQ          tile1x16relu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	JMP          tile1x16store
 
-tile1x16clipped:
-	JMP tile1x16store
+tile1x16relu:
+	VMAXPS Z8, Z0, Z8
+	JMP    tile1x16store
 
 tile1x16leaky:
 	VBROADCASTSS 216(AX), Z0
@@ -12036,59 +12426,84 @@ tileact:
 	JGT          tileleaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z15, Z0, Z15
-	VMAXPS       Z16, Z0, Z16
-	VMAXPS       Z17, Z0, Z17
-	VMAXPS       Z18, Z0, Z18
-	VMAXPS       Z19, Z0, Z19
-	VMAXPS       Z20, Z0, Z20
-	VMAXPS       Z21, Z0, Z21
-	VMAXPS       Z22, Z0, Z22
-	VMAXPS       Z23, Z0, Z23
-	VMAXPS       Z24, Z0, Z24
-	VMAXPS       Z25, Z0, Z25
-	VMAXPS       Z26, Z0, Z26
-	VMAXPS       Z27, Z0, Z27
-	VMAXPS       Z28, Z0, Z28
-	VMAXPS       Z29, Z0, Z29
-	VMAXPS       Z30, Z0, Z30
-	VMAXPS       Z31, Z0, Z31
 	CMPL         212(AX), $0x7f800000
-	JEQ          tileclipped
+	JEQ          tilerelu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	VMAXPS       Z16, Z0, Z16
 	VMINPS       Z16, Z1, Z16
+	VMAXPS       Z17, Z0, Z17
 	VMINPS       Z17, Z1, Z17
+	VMAXPS       Z18, Z0, Z18
 	VMINPS       Z18, Z1, Z18
+	VMAXPS       Z19, Z0, Z19
 	VMINPS       Z19, Z1, Z19
+	VMAXPS       Z20, Z0, Z20
 	VMINPS       Z20, Z1, Z20
+	VMAXPS       Z21, Z0, Z21
 	VMINPS       Z21, Z1, Z21
+	VMAXPS       Z22, Z0, Z22
 	VMINPS       Z22, Z1, Z22
+	VMAXPS       Z23, Z0, Z23
 	VMINPS       Z23, Z1, Z23
+	VMAXPS       Z24, Z0, Z24
 	VMINPS       Z24, Z1, Z24
+	VMAXPS       Z25, Z0, Z25
 	VMINPS       Z25, Z1, Z25
+	VMAXPS       Z26, Z0, Z26
 	VMINPS       Z26, Z1, Z26
+	VMAXPS       Z27, Z0, Z27
 	VMINPS       Z27, Z1, Z27
+	VMAXPS       Z28, Z0, Z28
 	VMINPS       Z28, Z1, Z28
+	VMAXPS       Z29, Z0, Z29
 	VMINPS       Z29, Z1, Z29
+	VMAXPS       Z30, Z0, Z30
 	VMINPS       Z30, Z1, Z30
+	VMAXPS       Z31, Z0, Z31
 	VMINPS       Z31, Z1, Z31
+	JMP          tilestore
 
-tileclipped:
-	JMP tilestore
+tilerelu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z15, Z0, Z15
+	VMAXPS Z16, Z0, Z16
+	VMAXPS Z17, Z0, Z17
+	VMAXPS Z18, Z0, Z18
+	VMAXPS Z19, Z0, Z19
+	VMAXPS Z20, Z0, Z20
+	VMAXPS Z21, Z0, Z21
+	VMAXPS Z22, Z0, Z22
+	VMAXPS Z23, Z0, Z23
+	VMAXPS Z24, Z0, Z24
+	VMAXPS Z25, Z0, Z25
+	VMAXPS Z26, Z0, Z26
+	VMAXPS Z27, Z0, Z27
+	VMAXPS Z28, Z0, Z28
+	VMAXPS Z29, Z0, Z29
+	VMAXPS Z30, Z0, Z30
+	VMAXPS Z31, Z0, Z31
+	JMP    tilestore
 
 tileleaky:
 	VBROADCASTSS 216(AX), Z0
@@ -13217,59 +13632,84 @@ tileact:
 	JGT          tileleaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z15, Z0, Z15
-	VMAXPS       Z16, Z0, Z16
-	VMAXPS       Z17, Z0, Z17
-	VMAXPS       Z18, Z0, Z18
-	VMAXPS       Z19, Z0, Z19
-	VMAXPS       Z20, Z0, Z20
-	VMAXPS       Z21, Z0, Z21
-	VMAXPS       Z22, Z0, Z22
-	VMAXPS       Z23, Z0, Z23
-	VMAXPS       Z24, Z0, Z24
-	VMAXPS       Z25, Z0, Z25
-	VMAXPS       Z26, Z0, Z26
-	VMAXPS       Z27, Z0, Z27
-	VMAXPS       Z28, Z0, Z28
-	VMAXPS       Z29, Z0, Z29
-	VMAXPS       Z30, Z0, Z30
-	VMAXPS       Z31, Z0, Z31
 	CMPL         212(AX), $0x7f800000
-	JEQ          tileclipped
+	JEQ          tilerelu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	VMAXPS       Z16, Z0, Z16
 	VMINPS       Z16, Z1, Z16
+	VMAXPS       Z17, Z0, Z17
 	VMINPS       Z17, Z1, Z17
+	VMAXPS       Z18, Z0, Z18
 	VMINPS       Z18, Z1, Z18
+	VMAXPS       Z19, Z0, Z19
 	VMINPS       Z19, Z1, Z19
+	VMAXPS       Z20, Z0, Z20
 	VMINPS       Z20, Z1, Z20
+	VMAXPS       Z21, Z0, Z21
 	VMINPS       Z21, Z1, Z21
+	VMAXPS       Z22, Z0, Z22
 	VMINPS       Z22, Z1, Z22
+	VMAXPS       Z23, Z0, Z23
 	VMINPS       Z23, Z1, Z23
+	VMAXPS       Z24, Z0, Z24
 	VMINPS       Z24, Z1, Z24
+	VMAXPS       Z25, Z0, Z25
 	VMINPS       Z25, Z1, Z25
+	VMAXPS       Z26, Z0, Z26
 	VMINPS       Z26, Z1, Z26
+	VMAXPS       Z27, Z0, Z27
 	VMINPS       Z27, Z1, Z27
+	VMAXPS       Z28, Z0, Z28
 	VMINPS       Z28, Z1, Z28
+	VMAXPS       Z29, Z0, Z29
 	VMINPS       Z29, Z1, Z29
+	VMAXPS       Z30, Z0, Z30
 	VMINPS       Z30, Z1, Z30
+	VMAXPS       Z31, Z0, Z31
 	VMINPS       Z31, Z1, Z31
+	JMP          tilestore
 
-tileclipped:
-	JMP tilestore
+tilerelu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z15, Z0, Z15
+	VMAXPS Z16, Z0, Z16
+	VMAXPS Z17, Z0, Z17
+	VMAXPS Z18, Z0, Z18
+	VMAXPS Z19, Z0, Z19
+	VMAXPS Z20, Z0, Z20
+	VMAXPS Z21, Z0, Z21
+	VMAXPS Z22, Z0, Z22
+	VMAXPS Z23, Z0, Z23
+	VMAXPS Z24, Z0, Z24
+	VMAXPS Z25, Z0, Z25
+	VMAXPS Z26, Z0, Z26
+	VMAXPS Z27, Z0, Z27
+	VMAXPS Z28, Z0, Z28
+	VMAXPS Z29, Z0, Z29
+	VMAXPS Z30, Z0, Z30
+	VMAXPS Z31, Z0, Z31
+	JMP    tilestore
 
 tileleaky:
 	VBROADCASTSS 216(AX), Z0
@@ -14438,59 +14878,84 @@ tileact:
 	JGT          tileleaky
 	VBROADCASTSS 208(AX), Z0
 	VBROADCASTSS 212(AX), Z1
-	VMAXPS       Z8, Z0, Z8
-	VMAXPS       Z9, Z0, Z9
-	VMAXPS       Z10, Z0, Z10
-	VMAXPS       Z11, Z0, Z11
-	VMAXPS       Z12, Z0, Z12
-	VMAXPS       Z13, Z0, Z13
-	VMAXPS       Z14, Z0, Z14
-	VMAXPS       Z15, Z0, Z15
-	VMAXPS       Z16, Z0, Z16
-	VMAXPS       Z17, Z0, Z17
-	VMAXPS       Z18, Z0, Z18
-	VMAXPS       Z19, Z0, Z19
-	VMAXPS       Z20, Z0, Z20
-	VMAXPS       Z21, Z0, Z21
-	VMAXPS       Z22, Z0, Z22
-	VMAXPS       Z23, Z0, Z23
-	VMAXPS       Z24, Z0, Z24
-	VMAXPS       Z25, Z0, Z25
-	VMAXPS       Z26, Z0, Z26
-	VMAXPS       Z27, Z0, Z27
-	VMAXPS       Z28, Z0, Z28
-	VMAXPS       Z29, Z0, Z29
-	VMAXPS       Z30, Z0, Z30
-	VMAXPS       Z31, Z0, Z31
 	CMPL         212(AX), $0x7f800000
-	JEQ          tileclipped
+	JEQ          tilerelu
+	VMAXPS       Z8, Z0, Z8
 	VMINPS       Z8, Z1, Z8
+	VMAXPS       Z9, Z0, Z9
 	VMINPS       Z9, Z1, Z9
+	VMAXPS       Z10, Z0, Z10
 	VMINPS       Z10, Z1, Z10
+	VMAXPS       Z11, Z0, Z11
 	VMINPS       Z11, Z1, Z11
+	VMAXPS       Z12, Z0, Z12
 	VMINPS       Z12, Z1, Z12
+	VMAXPS       Z13, Z0, Z13
 	VMINPS       Z13, Z1, Z13
+	VMAXPS       Z14, Z0, Z14
 	VMINPS       Z14, Z1, Z14
+	VMAXPS       Z15, Z0, Z15
 	VMINPS       Z15, Z1, Z15
+	VMAXPS       Z16, Z0, Z16
 	VMINPS       Z16, Z1, Z16
+	VMAXPS       Z17, Z0, Z17
 	VMINPS       Z17, Z1, Z17
+	VMAXPS       Z18, Z0, Z18
 	VMINPS       Z18, Z1, Z18
+	VMAXPS       Z19, Z0, Z19
 	VMINPS       Z19, Z1, Z19
+	VMAXPS       Z20, Z0, Z20
 	VMINPS       Z20, Z1, Z20
+	VMAXPS       Z21, Z0, Z21
 	VMINPS       Z21, Z1, Z21
+	VMAXPS       Z22, Z0, Z22
 	VMINPS       Z22, Z1, Z22
+	VMAXPS       Z23, Z0, Z23
 	VMINPS       Z23, Z1, Z23
+	VMAXPS       Z24, Z0, Z24
 	VMINPS       Z24, Z1, Z24
+	VMAXPS       Z25, Z0, Z25
 	VMINPS       Z25, Z1, Z25
+	VMAXPS       Z26, Z0, Z26
 	VMINPS       Z26, Z1, Z26
+	VMAXPS       Z27, Z0, Z27
 	VMINPS       Z27, Z1, Z27
+	VMAXPS       Z28, Z0, Z28
 	VMINPS       Z28, Z1, Z28
+	VMAXPS       Z29, Z0, Z29
 	VMINPS       Z29, Z1, Z29
+	VMAXPS       Z30, Z0, Z30
 	VMINPS       Z30, Z1, Z30
+	VMAXPS       Z31, Z0, Z31
 	VMINPS       Z31, Z1, Z31
+	JMP          tilestore
 
-tileclipped:
-	JMP tilestore
+tilerelu:
+	VMAXPS Z8, Z0, Z8
+	VMAXPS Z9, Z0, Z9
+	VMAXPS Z10, Z0, Z10
+	VMAXPS Z11, Z0, Z11
+	VMAXPS Z12, Z0, Z12
+	VMAXPS Z13, Z0, Z13
+	VMAXPS Z14, Z0, Z14
+	VMAXPS Z15, Z0, Z15
+	VMAXPS Z16, Z0, Z16
+	VMAXPS Z17, Z0, Z17
+	VMAXPS Z18, Z0, Z18
+	VMAXPS Z19, Z0, Z19
+	VMAXPS Z20, Z0, Z20
+	VMAXPS Z21, Z0, Z21
+	VMAXPS Z22, Z0, Z22
+	VMAXPS Z23, Z0, Z23
+	VMAXPS Z24, Z0, Z24
+	VMAXPS Z25, Z0, Z25
+	VMAXPS Z26, Z0, Z26
+	VMAXPS Z27, Z0, Z27
+	VMAXPS Z28, Z0, Z28
+	VMAXPS Z29, Z0, Z29
+	VMAXPS Z30, Z0, Z30
+	VMAXPS Z31, Z0, Z31
+	JMP    tilestore
 
 tileleaky:
 	VBROADCASTSS 216(AX), Z0

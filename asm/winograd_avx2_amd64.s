@@ -1214,19 +1214,24 @@ row0act:
 	JGT          row0leaky
 	VBROADCASTSS 104(DI), Y8
 	VBROADCASTSS 108(DI), Y6
-	VMAXPS       Y10, Y8, Y10
-	VMAXPS       Y7, Y8, Y7
-	VMAXPS       Y12, Y8, Y12
-	VMAXPS       Y9, Y8, Y9
 	CMPL         108(DI), $0x7f800000
-	JEQ          row0clipped
+	JEQ          row0relu
+	VMAXPS       Y10, Y8, Y10
 	VMINPS       Y10, Y6, Y10
+	VMAXPS       Y7, Y8, Y7
 	VMINPS       Y7, Y6, Y7
+	VMAXPS       Y12, Y8, Y12
 	VMINPS       Y12, Y6, Y12
+	VMAXPS       Y9, Y8, Y9
 	VMINPS       Y9, Y6, Y9
+	JMP          row0store
 
-row0clipped:
-	JMP row0store
+row0relu:
+	VMAXPS Y10, Y8, Y10
+	VMAXPS Y7, Y8, Y7
+	VMAXPS Y12, Y8, Y12
+	VMAXPS Y9, Y8, Y9
+	JMP    row0store
 
 row0leaky:
 	VBROADCASTSS 112(DI), Y8
@@ -1294,19 +1299,24 @@ row1act:
 	JGT          row1leaky
 	VBROADCASTSS 104(DI), Y10
 	VBROADCASTSS 108(DI), Y11
-	VMAXPS       Y9, Y10, Y9
-	VMAXPS       Y13, Y10, Y13
-	VMAXPS       Y7, Y10, Y7
-	VMAXPS       Y6, Y10, Y6
 	CMPL         108(DI), $0x7f800000
-	JEQ          row1clipped
+	JEQ          row1relu
+	VMAXPS       Y9, Y10, Y9
 	VMINPS       Y9, Y11, Y9
+	VMAXPS       Y13, Y10, Y13
 	VMINPS       Y13, Y11, Y13
+	VMAXPS       Y7, Y10, Y7
 	VMINPS       Y7, Y11, Y7
+	VMAXPS       Y6, Y10, Y6
 	VMINPS       Y6, Y11, Y6
+	JMP          row1store
 
-row1clipped:
-	JMP row1store
+row1relu:
+	VMAXPS Y9, Y10, Y9
+	VMAXPS Y13, Y10, Y13
+	VMAXPS Y7, Y10, Y7
+	VMAXPS Y6, Y10, Y6
+	JMP    row1store
 
 row1leaky:
 	VBROADCASTSS 112(DI), Y10
@@ -1374,19 +1384,24 @@ row2act:
 	JGT          row2leaky
 	VBROADCASTSS 104(DI), Y9
 	VBROADCASTSS 108(DI), Y8
-	VMAXPS       Y6, Y9, Y6
-	VMAXPS       Y12, Y9, Y12
-	VMAXPS       Y13, Y9, Y13
-	VMAXPS       Y11, Y9, Y11
 	CMPL         108(DI), $0x7f800000
-	JEQ          row2clipped
+	JEQ          row2relu
+	VMAXPS       Y6, Y9, Y6
 	VMINPS       Y6, Y8, Y6
+	VMAXPS       Y12, Y9, Y12
 	VMINPS       Y12, Y8, Y12
+	VMAXPS       Y13, Y9, Y13
 	VMINPS       Y13, Y8, Y13
+	VMAXPS       Y11, Y9, Y11
 	VMINPS       Y11, Y8, Y11
+	JMP          row2store
 
-row2clipped:
-	JMP row2store
+row2relu:
+	VMAXPS Y6, Y9, Y6
+	VMAXPS Y12, Y9, Y12
+	VMAXPS Y13, Y9, Y13
+	VMAXPS Y11, Y9, Y11
+	JMP    row2store
 
 row2leaky:
 	VBROADCASTSS 112(DI), Y9
@@ -1454,19 +1469,24 @@ row3act:
 	JGT          row3leaky
 	VBROADCASTSS 104(DI), Y6
 	VBROADCASTSS 108(DI), Y10
-	VMAXPS       Y11, Y6, Y11
-	VMAXPS       Y7, Y6, Y7
-	VMAXPS       Y12, Y6, Y12
-	VMAXPS       Y8, Y6, Y8
 	CMPL         108(DI), $0x7f800000
-	JEQ          row3clipped
+	JEQ          row3relu
+	VMAXPS       Y11, Y6, Y11
 	VMINPS       Y11, Y10, Y11
+	VMAXPS       Y7, Y6, Y7
 	VMINPS       Y7, Y10, Y7
+	VMAXPS       Y12, Y6, Y12
 	VMINPS       Y12, Y10, Y12
+	VMAXPS       Y8, Y6, Y8
 	VMINPS       Y8, Y10, Y8
+	JMP          row3store
 
-row3clipped:
-	JMP row3store
+row3relu:
+	VMAXPS Y11, Y6, Y11
+	VMAXPS Y7, Y6, Y7
+	VMAXPS Y12, Y6, Y12
+	VMAXPS Y8, Y6, Y8
+	JMP    row3store
 
 row3leaky:
 	VBROADCASTSS 112(DI), Y6
@@ -1629,15 +1649,18 @@ row0act:
 	JGT          row0leaky
 	VBROADCASTSS 104(DI), Y7
 	VBROADCASTSS 108(DI), Y5
-	VMAXPS       Y0, Y7, Y0
-	VMAXPS       Y3, Y7, Y3
 	CMPL         108(DI), $0x7f800000
-	JEQ          row0clipped
+	JEQ          row0relu
+	VMAXPS       Y0, Y7, Y0
 	VMINPS       Y0, Y5, Y0
+	VMAXPS       Y3, Y7, Y3
 	VMINPS       Y3, Y5, Y3
+	JMP          row0store
 
-row0clipped:
-	JMP row0store
+row0relu:
+	VMAXPS Y0, Y7, Y0
+	VMAXPS Y3, Y7, Y3
+	JMP    row0store
 
 row0leaky:
 	VBROADCASTSS 112(DI), Y7
@@ -1675,15 +1698,18 @@ row1act:
 	JGT          row1leaky
 	VBROADCASTSS 104(DI), Y6
 	VBROADCASTSS 108(DI), Y4
-	VMAXPS       Y1, Y6, Y1
-	VMAXPS       Y2, Y6, Y2
 	CMPL         108(DI), $0x7f800000
-	JEQ          row1clipped
+	JEQ          row1relu
+	VMAXPS       Y1, Y6, Y1
 	VMINPS       Y1, Y4, Y1
+	VMAXPS       Y2, Y6, Y2
 	VMINPS       Y2, Y4, Y2
+	JMP          row1store
 
-row1clipped:
-	JMP row1store
+row1relu:
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	JMP    row1store
 
 row1leaky:
 	VBROADCASTSS 112(DI), Y6
@@ -1918,15 +1944,18 @@ row0act:
 	JGT          row0leaky
 	VBROADCASTSS 104(DI), Y10
 	VBROADCASTSS 108(DI), Y8
-	VMAXPS       Y11, Y10, Y11
-	VMAXPS       Y13, Y10, Y13
 	CMPL         108(DI), $0x7f800000
-	JEQ          row0clipped
+	JEQ          row0relu
+	VMAXPS       Y11, Y10, Y11
 	VMINPS       Y11, Y8, Y11
+	VMAXPS       Y13, Y10, Y13
 	VMINPS       Y13, Y8, Y13
+	JMP          row0store
 
-row0clipped:
-	JMP row0store
+row0relu:
+	VMAXPS Y11, Y10, Y11
+	VMAXPS Y13, Y10, Y13
+	JMP    row0store
 
 row0leaky:
 	VBROADCASTSS 112(DI), Y10
@@ -1974,15 +2003,18 @@ row1act:
 	JGT          row1leaky
 	VBROADCASTSS 104(DI), Y10
 	VBROADCASTSS 108(DI), Y9
-	VMAXPS       Y13, Y10, Y13
-	VMAXPS       Y12, Y10, Y12
 	CMPL         108(DI), $0x7f800000
-	JEQ          row1clipped
+	JEQ          row1relu
+	VMAXPS       Y13, Y10, Y13
 	VMINPS       Y13, Y9, Y13
+	VMAXPS       Y12, Y10, Y12
 	VMINPS       Y12, Y9, Y12
+	JMP          row1store
 
-row1clipped:
-	JMP row1store
+row1relu:
+	VMAXPS Y13, Y10, Y13
+	VMAXPS Y12, Y10, Y12
+	JMP    row1store
 
 row1leaky:
 	VBROADCASTSS 112(DI), Y10

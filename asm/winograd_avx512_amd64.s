@@ -1138,19 +1138,24 @@ row0act:
 	JGT          row0leaky
 	VBROADCASTSS 104(DI), Z17
 	VBROADCASTSS 108(DI), Z7
-	VMAXPS       Z6, Z17, Z6
-	VMAXPS       Z20, Z17, Z20
-	VMAXPS       Z14, Z17, Z14
-	VMAXPS       Z23, Z17, Z23
 	CMPL         108(DI), $0x7f800000
-	JEQ          row0clipped
+	JEQ          row0relu
+	VMAXPS       Z6, Z17, Z6
 	VMINPS       Z6, Z7, Z6
+	VMAXPS       Z20, Z17, Z20
 	VMINPS       Z20, Z7, Z20
+	VMAXPS       Z14, Z17, Z14
 	VMINPS       Z14, Z7, Z14
+	VMAXPS       Z23, Z17, Z23
 	VMINPS       Z23, Z7, Z23
+	JMP          row0store
 
-row0clipped:
-	JMP row0store
+row0relu:
+	VMAXPS Z6, Z17, Z6
+	VMAXPS Z20, Z17, Z20
+	VMAXPS Z14, Z17, Z14
+	VMAXPS Z23, Z17, Z23
+	JMP    row0store
 
 row0leaky:
 	VBROADCASTSS 112(DI), Z17
@@ -1216,19 +1221,24 @@ row1act:
 	JGT          row1leaky
 	VBROADCASTSS 104(DI), Z18
 	VBROADCASTSS 108(DI), Z14
-	VMAXPS       Z10, Z18, Z10
-	VMAXPS       Z21, Z18, Z21
-	VMAXPS       Z15, Z18, Z15
-	VMAXPS       Z24, Z18, Z24
 	CMPL         108(DI), $0x7f800000
-	JEQ          row1clipped
+	JEQ          row1relu
+	VMAXPS       Z10, Z18, Z10
 	VMINPS       Z10, Z14, Z10
+	VMAXPS       Z21, Z18, Z21
 	VMINPS       Z21, Z14, Z21
+	VMAXPS       Z15, Z18, Z15
 	VMINPS       Z15, Z14, Z15
+	VMAXPS       Z24, Z18, Z24
 	VMINPS       Z24, Z14, Z24
+	JMP          row1store
 
-row1clipped:
-	JMP row1store
+row1relu:
+	VMAXPS Z10, Z18, Z10
+	VMAXPS Z21, Z18, Z21
+	VMAXPS Z15, Z18, Z15
+	VMAXPS Z24, Z18, Z24
+	JMP    row1store
 
 row1leaky:
 	VBROADCASTSS 112(DI), Z18
@@ -1294,19 +1304,24 @@ row2act:
 	JGT          row2leaky
 	VBROADCASTSS 104(DI), Z19
 	VBROADCASTSS 108(DI), Z15
-	VMAXPS       Z8, Z19, Z8
-	VMAXPS       Z22, Z19, Z22
-	VMAXPS       Z16, Z19, Z16
-	VMAXPS       Z25, Z19, Z25
 	CMPL         108(DI), $0x7f800000
-	JEQ          row2clipped
+	JEQ          row2relu
+	VMAXPS       Z8, Z19, Z8
 	VMINPS       Z8, Z15, Z8
+	VMAXPS       Z22, Z19, Z22
 	VMINPS       Z22, Z15, Z22
+	VMAXPS       Z16, Z19, Z16
 	VMINPS       Z16, Z15, Z16
+	VMAXPS       Z25, Z19, Z25
 	VMINPS       Z25, Z15, Z25
+	JMP          row2store
 
-row2clipped:
-	JMP row2store
+row2relu:
+	VMAXPS Z8, Z19, Z8
+	VMAXPS Z22, Z19, Z22
+	VMAXPS Z16, Z19, Z16
+	VMAXPS Z25, Z19, Z25
+	JMP    row2store
 
 row2leaky:
 	VBROADCASTSS 112(DI), Z19
@@ -1378,19 +1393,24 @@ row3act:
 	JGT          row3leaky
 	VBROADCASTSS 104(DI), Z8
 	VBROADCASTSS 108(DI), Z24
-	VMAXPS       Z25, Z8, Z25
-	VMAXPS       Z13, Z8, Z13
-	VMAXPS       Z22, Z8, Z22
-	VMAXPS       Z15, Z8, Z15
 	CMPL         108(DI), $0x7f800000
-	JEQ          row3clipped
+	JEQ          row3relu
+	VMAXPS       Z25, Z8, Z25
 	VMINPS       Z25, Z24, Z25
+	VMAXPS       Z13, Z8, Z13
 	VMINPS       Z13, Z24, Z13
+	VMAXPS       Z22, Z8, Z22
 	VMINPS       Z22, Z24, Z22
+	VMAXPS       Z15, Z8, Z15
 	VMINPS       Z15, Z24, Z15
+	JMP          row3store
 
-row3clipped:
-	JMP row3store
+row3relu:
+	VMAXPS Z25, Z8, Z25
+	VMAXPS Z13, Z8, Z13
+	VMAXPS Z22, Z8, Z22
+	VMAXPS Z15, Z8, Z15
+	JMP    row3store
 
 row3leaky:
 	VBROADCASTSS 112(DI), Z8
@@ -1557,15 +1577,18 @@ row0act:
 	JGT          row0leaky
 	VBROADCASTSS 104(DI), Z7
 	VBROADCASTSS 108(DI), Z5
-	VMAXPS       Z0, Z7, Z0
-	VMAXPS       Z3, Z7, Z3
 	CMPL         108(DI), $0x7f800000
-	JEQ          row0clipped
+	JEQ          row0relu
+	VMAXPS       Z0, Z7, Z0
 	VMINPS       Z0, Z5, Z0
+	VMAXPS       Z3, Z7, Z3
 	VMINPS       Z3, Z5, Z3
+	JMP          row0store
 
-row0clipped:
-	JMP row0store
+row0relu:
+	VMAXPS Z0, Z7, Z0
+	VMAXPS Z3, Z7, Z3
+	JMP    row0store
 
 row0leaky:
 	VBROADCASTSS 112(DI), Z7
@@ -1605,15 +1628,18 @@ row1act:
 	JGT          row1leaky
 	VBROADCASTSS 104(DI), Z6
 	VBROADCASTSS 108(DI), Z4
-	VMAXPS       Z1, Z6, Z1
-	VMAXPS       Z2, Z6, Z2
 	CMPL         108(DI), $0x7f800000
-	JEQ          row1clipped
+	JEQ          row1relu
+	VMAXPS       Z1, Z6, Z1
 	VMINPS       Z1, Z4, Z1
+	VMAXPS       Z2, Z6, Z2
 	VMINPS       Z2, Z4, Z2
+	JMP          row1store
 
-row1clipped:
-	JMP row1store
+row1relu:
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+	JMP    row1store
 
 row1leaky:
 	VBROADCASTSS 112(DI), Z6
@@ -1832,15 +1858,18 @@ row0act:
 	JGT          row0leaky
 	VBROADCASTSS 104(DI), Z9
 	VBROADCASTSS 108(DI), Z7
-	VMAXPS       Z6, Z9, Z6
-	VMAXPS       Z13, Z9, Z13
 	CMPL         108(DI), $0x7f800000
-	JEQ          row0clipped
+	JEQ          row0relu
+	VMAXPS       Z6, Z9, Z6
 	VMINPS       Z6, Z7, Z6
+	VMAXPS       Z13, Z9, Z13
 	VMINPS       Z13, Z7, Z13
+	JMP          row0store
 
-row0clipped:
-	JMP row0store
+row0relu:
+	VMAXPS Z6, Z9, Z6
+	VMAXPS Z13, Z9, Z13
+	JMP    row0store
 
 row0leaky:
 	VBROADCASTSS 112(DI), Z9
@@ -1884,15 +1913,18 @@ row1act:
 	JGT          row1leaky
 	VBROADCASTSS 104(DI), Z18
 	VBROADCASTSS 108(DI), Z14
-	VMAXPS       Z11, Z18, Z11
-	VMAXPS       Z20, Z18, Z20
 	CMPL         108(DI), $0x7f800000
-	JEQ          row1clipped
+	JEQ          row1relu
+	VMAXPS       Z11, Z18, Z11
 	VMINPS       Z11, Z14, Z11
+	VMAXPS       Z20, Z18, Z20
 	VMINPS       Z20, Z14, Z20
+	JMP          row1store
 
-row1clipped:
-	JMP row1store
+row1relu:
+	VMAXPS Z11, Z18, Z11
+	VMAXPS Z20, Z18, Z20
+	JMP    row1store
 
 row1leaky:
 	VBROADCASTSS 112(DI), Z18

@@ -240,8 +240,7 @@ func (t target) finish(p *pool, label string, m, i int, y []int) {
 	for j, r := range y {
 		ys[j] = t.vec[r]
 	}
-	x86.Clip(ys, t.vec[lo], t.vec[hi], field("Hi"), label+"clipped")
-	JMP(LabelRef(label + "store"))
+	x86.Clip(ys, t.vec[lo], t.vec[hi], field("Hi"), label)
 	Label(label + "leaky")
 	alpha, zero, scaled := lo, hi, p.get()
 	VBROADCASTSS(field("Alpha"), t.vec[alpha])
