@@ -12,9 +12,16 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Interruptible returns a context that also ends when the user interrupts the program. The second interrupt ends the program at once.
+// listens is the key of a context that ends when the user interrupts the program.
+type listens struct{}
+
+// Interruptible returns a context that also ends when the user interrupts the program. The second interrupt ends the program at once. Of contexts that are made of
+// one another the outermost listens: when an inner one has ended, so has it.
 func Interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	if ctx.Value(listens{}) != nil {
+		return context.WithCancel(ctx)
+	}
+	ctx, stop := signal.NotifyContext(context.WithValue(ctx, listens{}, true), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	return ctx, stop
 }
