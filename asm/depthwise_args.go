@@ -23,7 +23,7 @@ type DepthwiseArgs struct {
 	DstPixel int      // bytes from a pixel of the output to the next; only functions with Blocks read it
 	DstRow   int      // bytes from a row of the output to the next, and
 	RowStep  int      // in Rows from its offsets to the next's; only functions with Blocks read both
-	Near     int      // 0, or far negative where there is nothing to fetch ahead; only functions that fetch read it
+	Near     int      // 0, or the least int where there is nothing to fetch ahead; only functions that fetch read it
 	Act      int      // 0 none, 1 clip: y = Lo > y ? Lo : y, then Hi < y ? Hi : y, 2 leaky: y = y > 0 ? y : Alpha*y
 	Lo       float32
 	Hi       float32

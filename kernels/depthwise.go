@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"math"
 	"sync/atomic"
 	"unsafe"
 
@@ -378,7 +379,7 @@ func (k *depthwiseTask) run(t *Team, n int) {
 	k.down = d.downWindow != windowAny && depthwiseDown(k.isa) && (strides || d.shape.SH == 1 || d.shape.C%(2*laneBlock) != 0)
 	k.groups, k.bands = d.split(k.down, n, t.Threads())
 	if s := &d.shape; 4*s.C*(s.H*s.W+d.oh*d.ow) < nearBytes || 4*s.C%(conflict/2) == 0 {
-		k.args.Near = far // lines fetched ahead would evict what is in use
+		k.args.Near = math.MinInt // lines fetched ahead would evict what is in use
 	}
 	t.Run(k, n*k.bands*k.groups)
 }

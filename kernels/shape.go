@@ -2,8 +2,8 @@ package kernels
 
 import "math"
 
-// mostSize is the most that a size, a stride or a padding may be: an int of 32 bits holds the sum of three.
-const mostSize = 1 << 29
+// mostSize is the most that a size or a padding may be: an int holds the sum of three.
+const mostSize = math.MaxInt / 4
 
 // atMost says whether the product of sizes, with 1 for 0, is at most n.
 func atMost(n int, sizes ...int) bool {
@@ -69,14 +69,16 @@ func checkVolume(name string, n, c, d, h, w, od, oh, ow int) {
 
 // checkSizes panics unless a window lies in the padded input, and numbers are such that an int counts all there is.
 func checkSizes(name string, s *Conv2D) {
-	if max(s.H, s.W, s.KH, s.KW, s.SH, s.SW, s.DH, s.DW, s.PT, s.PL, s.PB, s.PR) > mostSize || !addressable(s.N, s.H, s.W, s.C) {
+	if max(s.H, s.W, s.PT, s.PL, s.PB, s.PR) > mostSize || !addressable(s.N, s.H, s.W, s.C) {
 		panic("kernels: " + name + ": shape too large")
 	}
-	within := func(size, k, dilation int) bool { return int64(dilation)*int64(k-1) < int64(size) }
-	if !within(s.H+s.PT+s.PB, s.KH, s.DH) || !within(s.W+s.PL+s.PR, s.KW, s.DW) {
+	if !within(s.H+s.PT+s.PB-1, s.KH, s.DH) || !within(s.W+s.PL+s.PR-1, s.KW, s.DW) {
 		panic("kernels: " + name + ": window larger than the padded input")
 	}
 }
+
+// within says whether the last of n, apart from one another, lies at most so far from the first.
+func within(most, n, apart int) bool { return n <= 1 || apart <= most/(n-1) }
 
 // checkAct panics unless there is such an activation.
 func checkAct(name string, act Act) {

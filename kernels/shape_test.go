@@ -1,6 +1,7 @@
 package kernels_test
 
 import (
+	"math"
 	"math/bits"
 	"testing"
 
@@ -23,7 +24,7 @@ func TestSizesThatWrapAreRefused(t *testing.T) {
 	}
 	many := with(func(s *kernels.Conv2D) { s.N = half * (half / 128) }) // 64 elements each, 4 bytes an element
 	deep := with(func(s *kernels.Conv2D) { s.N, s.C, s.O, s.Groups = half, half/16, half/16, half/16 })
-	far := with(func(s *kernels.Conv2D) { s.DH, s.KH = 1<<30, 5 })
+	far := with(func(s *kernels.Conv2D) { s.DH, s.KH = math.MaxInt/2, 5 })
 	pool := func(s kernels.Conv2D) kernels.Pool2D {
 		return kernels.Pool2D{N: s.N, H: s.H, W: s.W, C: s.C, KH: s.KH, KW: s.KW, SH: 1, SW: 1, DH: s.DH, DW: 1, PT: 1, PL: 1, PB: 1, PR: 1}
 	}
@@ -54,7 +55,7 @@ func TestSizesThatWrapAreRefused(t *testing.T) {
 		{"NHWCToNCHW: src too short", func() { kernels.NHWCToNCHW(nil, dst, a, half, half, 1) }},
 		{"NCHWToNHWC: src too short", func() { kernels.NCHWToNHWC(nil, dst, a, half, 1, half) }},
 		{"Conv: shape too large", func() { kernels.NewConv(many) }},
-		{"Conv: shape too large", func() { kernels.NewConv(far) }},
+		{"Conv: window larger than the padded input", func() { kernels.NewConv(far) }},
 		{"Local: shape too large", func() {
 			kernels.NewLocal(with(func(s *kernels.Conv2D) { s.H, s.W, s.C, s.O = 256, 256, 1<<13, half/2 }))
 		}},
@@ -66,7 +67,7 @@ func TestSizesThatWrapAreRefused(t *testing.T) {
 		{"Depthwise: shape too large", func() { kernels.NewDepthwise(deep) }},
 		{"Depthwise8: shape too large", func() { kernels.NewDepthwise8(deep) }},
 		{"Pool: shape too large", func() { kernels.NewPool(kernels.PoolMax, pool(many)) }},
-		{"Pool: shape too large", func() { kernels.NewPool(kernels.PoolAvg, pool(far)) }},
+		{"Pool: window larger than the padded input", func() { kernels.NewPool(kernels.PoolAvg, pool(far)) }},
 		{"VolumePool: shape too large", func() {
 			s := kernels.Pool3D{Pool2D: pool(conv), D: 1 << 20, KD: 1, SD: 1, DD: 1}
 			s.C = half >> 5
@@ -125,4 +126,35 @@ func TestUnknownActivationIsRefused(t *testing.T) {
 			t.Fatalf("element %d was written before a panic", i)
 		}
 	}
+}
+
+// TestStepsThatLeadNowhereMayBeHuge has one output, and one tap, so that no stride and no dilation is taken.
+func TestStepsThatLeadNowhereMayBeHuge(t *testing.T) {
+	const far = math.MaxInt / 2
+	conv := kernels.Conv2D{N: 1, H: 2, W: 3, C: 2, O: 2, KH: 1, KW: 1, SH: far, SW: far, DH: far, DW: far, Groups: 1}
+	deep, up := conv, kernels.Transposed2D{N: 1, H: 1, W: 1, C: 2, O: 2, KH: 1, KW: 1, SH: far, SW: far, DH: far, DW: far, Groups: 1}
+	deep.Groups = 2
+	src, w := []float32{3, 5, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100}, []float32{2, 1, 1, 10}
+	got := make([]float32, 2)
+	check := func(name string, a, b float32) {
+		t.Helper()
+		if got[0] != a || got[1] != b {
+			t.Errorf("%s: %v, want %g and %g", name, got, a, b)
+		}
+		clear(got)
+	}
+	onEveryISA(t, func(kernels.ISA) {
+		c := kernels.NewConv(conv)
+		c.Run(nil, got, src, c.Pack(w, nil), nil, kernels.Act{})
+		check("Conv", 11, 53)
+		d := kernels.NewDepthwise(deep)
+		d.Run(nil, got, src, d.Pack(w, nil), kernels.Act{})
+		check("Depthwise", 6, 5)
+		p := kernels.NewPool(kernels.PoolMax, kernels.Pool2D{N: 1, H: 2, W: 3, C: 2, KH: 1, KW: 1, SH: far, SW: far, DH: far, DW: far})
+		p.Run(nil, got, src)
+		check("Pool", 3, 5)
+		u := kernels.NewConvTranspose(up)
+		u.Run(nil, got, src, u.Pack(w, nil), kernels.Act{})
+		check("ConvTranspose", 11, 53)
+	})
 }

@@ -79,11 +79,8 @@ func newConvTranspose(s Transposed2D) *ConvTranspose {
 	if s.Groups < 1 || s.C%s.Groups != 0 || s.O%s.Groups != 0 {
 		panic("kernels: ConvTranspose: groups do not divide the channels")
 	}
-	reach := func(size, stride, k, dilation int) int64 {
-		return int64(stride)*int64(size-1) + int64(dilation)*int64(k-1)
-	}
-	if max(s.H, s.W, s.KH, s.KW, s.SH, s.SW, s.DH, s.DW, s.PT, s.PL, s.PB, s.PR, s.AH, s.AW) > mostSize ||
-		max(reach(s.H, s.SH, s.KH, s.DH), reach(s.W, s.SW, s.KW, s.DW)) > mostSize {
+	if max(s.PT, s.PL, s.PB, s.PR, s.AH, s.AW) > mostSize || !within(mostSize, s.H, s.SH) || !within(mostSize, s.W, s.SW) ||
+		!within(mostSize, s.KH, s.DH) || !within(mostSize, s.KW, s.DW) {
 		panic("kernels: ConvTranspose: shape too large")
 	}
 	if s.OH() < 1 || s.OW() < 1 {
