@@ -213,7 +213,7 @@ func (c *Conv) weights(bias bool) *Weights {
 	s := &c.shape
 	p := &Weights{}
 	for range s.Groups {
-		p.groups = append(p.groups, emptyPacked(s.KH*s.KW*s.C/s.Groups, s.O/s.Groups, bias))
+		p.groups = append(p.groups, emptyPacked(s.KH*s.KW*(s.C/s.Groups), s.O/s.Groups, bias))
 	}
 	return p
 }

@@ -117,6 +117,9 @@ func NewDepthwise(s Conv2D) *Depthwise {
 	if s.O != s.C || s.Groups != s.C {
 		panic("kernels: Depthwise: output channels and groups must equal input channels")
 	}
+	if !addressable(s.KH, s.KW, s.C) {
+		panic("kernels: Depthwise: shape too large")
+	}
 	d := &Depthwise{shape: s, oh: s.OH(), ow: s.OW(), taps: count(s.KH * s.KW)}
 	d.rows = offsets(d.oh, s.KH, s.SH, s.DH, s.PT, s.H, 4*s.W*s.C)
 	d.cols = offsets(d.ow, s.KW, s.SW, s.DW, s.PL, s.W, 4*s.C)
@@ -137,17 +140,18 @@ func NewDepthwise(s Conv2D) *Depthwise {
 			rows: offsets(d.oh, s.KH, s.SH, s.DH, s.PT, s.H, pixelBytes*s.W), cols: offsets(d.ow, s.KW, s.SW, s.DW, s.PL, s.W, pixelBytes),
 			direct: !crowded(&s),
 		}
-		row, halo := gatherBlocks*pixelBytes*(s.SH*s.W+d.ow), gatherBlocks*pixelBytes*s.W*(s.DH*(s.KH-1)+1)
+		step, reach := min(s.SH, s.H), min(s.DH*(s.KH-1)+1, s.H) // rows
+		row, halo := gatherBlocks*pixelBytes*(step*s.W+d.ow), gatherBlocks*pixelBytes*s.W*reach
 		g.perStep = max(1, min(d.oh, (gatherBytes-halo)/row))
-		halo = gatherPixel * s.W * (s.DH*(s.KH-1) + 1)
+		halo = gatherPixel * s.W * reach
 		g.runRows = offsets(d.oh, s.KH, s.SH, s.DH, s.PT, s.H, gatherPixel*s.W)
-		g.runStep = max(1, min(d.oh, (gatherBytes-halo)/(gatherPixel*s.SH*s.W)))
+		g.runStep = max(1, min(d.oh, (gatherBytes-halo)/(gatherPixel*step*s.W)))
 		d.gather = g
 	} else if s.SH == s.SW {
 		d.downWindow = downWindows[d.runWindow]
 	}
 	if s.C < wideC {
-		s.C, s.O, s.Groups = wideC, wideC, wideC
+		s.N, s.C, s.O, s.Groups = 1, wideC, wideC, wideC
 		d.wide = NewDepthwise(s)
 	}
 	return d
@@ -185,7 +189,7 @@ func NewVolumeDepthwise(s Conv3D) *Depthwise {
 	}
 	d.zero = zeros(zeroSpan * max(s.C, laneBlock))
 	if s.C < wideC {
-		s.C, s.O, s.Groups = wideC, wideC, wideC
+		s.N, s.C, s.O, s.Groups = 1, wideC, wideC, wideC
 		d.wide = NewVolumeDepthwise(s)
 	}
 	return d

@@ -87,7 +87,7 @@ type Depthwise8Weights struct {
 	sum   []int32 // of each lane
 	bias  []int32 // of each lane
 	q     Requant
-	// Whether no more than 256 results are left of what is clipped, and no NaN: so tiles have it.
+	// Whether no more than 256 results are left of what is clipped: so tiles have it.
 	narrow bool
 }
 

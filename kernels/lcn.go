@@ -69,8 +69,14 @@ const sumLanes = 8
 // Shape returns what the normalisation was planned for.
 func (l *LCN) Shape() LCN2D { return l.shape }
 
-// ScratchLen returns how many floats of scratch memory Run needs.
-func (l *LCN) ScratchLen() int { return l.shape.H * (l.padded + 2*l.wide + 1) }
+// ScratchLen returns how many floats of scratch memory Run needs: the most that an int holds where they cannot be addressed.
+func (l *LCN) ScratchLen() int {
+	row := l.padded + 2*l.wide + 1
+	if !addressable(l.shape.H, row) {
+		return math.MaxInt
+	}
+	return l.shape.H * row
+}
 
 // lcnTask is a picture being normalised. Its tiles are bands of rows.
 type lcnTask struct {

@@ -365,7 +365,7 @@ func transposedFilters(w []float32, s *Transposed2D, order Order) filters {
 // Repack packs other weights, in any order, where Pack packed some, and bias, [O], or nil if it was nil. It does not allocate.
 func (c *ConvTranspose) Repack(t *Team, p *TransposedWeights, w, bias []float32, order Order) {
 	s := &c.shape
-	og, filter := s.O/s.Groups, s.KH*s.KW*s.C/s.Groups
+	og, filter := s.O/s.Groups, s.KH*s.KW*(s.C/s.Groups)
 	c.check("ConvTranspose.Repack", p)
 	if len(w) < s.O*filter {
 		panic("kernels: ConvTranspose.Repack: w too short")

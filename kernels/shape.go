@@ -32,7 +32,7 @@ func checkConv(name string, s *Conv2D) {
 	}
 	checkSizes(name, s)
 	tables := atMost(math.MaxInt32, s.H, s.W+s.PL+s.PR, s.C) // hold a picture's offsets
-	if !tables || !addressable(s.N, s.OH(), s.OW(), s.O) || !addressable(s.O, s.KH, s.KW, s.C) {
+	if !tables || !addressable(s.N, s.OH(), s.OW(), s.O) || !addressable(s.O, s.KH, s.KW, s.C/s.Groups) {
 		panic("kernels: " + name + ": shape too large")
 	}
 }
@@ -48,7 +48,7 @@ func checkWindow(name string, s *Conv2D) {
 		panic("kernels: " + name + ": negative padding")
 	}
 	checkSizes(name, s)
-	if !addressable(s.N, s.OH(), s.OW(), s.C) || !addressable(s.KH, s.KW, s.C) {
+	if !addressable(s.N, s.OH(), s.OW(), s.C) {
 		panic("kernels: " + name + ": shape too large")
 	}
 }

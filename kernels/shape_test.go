@@ -3,6 +3,7 @@ package kernels_test
 import (
 	"math"
 	"math/bits"
+	"slices"
 	"testing"
 
 	"github.com/ocellus-vision/ocellus/kernels"
@@ -157,4 +158,40 @@ func TestStepsThatLeadNowhereMayBeHuge(t *testing.T) {
 		u.Run(nil, got, src, u.Pack(w, nil), kernels.Act{})
 		check("ConvTranspose", 11, 53)
 	})
+}
+
+// TestUnusualShapesArePlanned has shapes whose tensors are small: windows of poolings that are mostly padding, many groups, few channels, and strides and dilations
+// that lead nowhere.
+func TestUnusualShapesArePlanned(t *testing.T) {
+	const far = math.MaxInt
+	const big = 1 << (bits.UintSize/2 - 8) // squared, times the channels, it is more than can be addressed
+	pool := kernels.Pool2D{N: 1, H: 1, W: 1, C: 1 << 14, KH: big, KW: big, SH: big, SW: big, DH: 1, DW: 1, PT: big / 2, PL: big / 2, PB: big / 2, PR: big / 2}
+	volume := kernels.Pool3D{Pool2D: pool, D: 1, KD: 1, SD: 1, DD: 1}
+	kernels.NewVolumePool(kernels.PoolMax, volume)
+	groups := kernels.Conv2D{N: 1, H: 7, W: 7, C: 8192, O: 8192, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PT: 1, PL: 1, PB: 1, PR: 1, Groups: 2048}
+	kernels.NewConv(groups).Pack(make([]float32, 8192*9*4), nil)
+	few := kernels.Conv2D{N: 60, H: 1024, W: 1024, C: 2, O: 2, KH: 3, KW: 3, SH: 1, SW: 1, DH: 1, DW: 1, PT: 1, PL: 1, PB: 1, PR: 1, Groups: 2}
+	kernels.NewDepthwise(few)
+	kernels.NewDepthwise(kernels.Conv2D{N: 1, H: 3, W: 3, C: 512, O: 512, KH: 1, KW: 1, SH: far, SW: 1, DH: far, DW: far, PT: 2, PB: 1, Groups: 512})
+	kernels.NewDepthwiseGrad(kernels.Conv2D{N: 1, H: 2, W: 2, C: 8, O: 8, KH: 1, KW: 1, SH: far - 1, SW: far - 1, DH: 1, DW: 1, Groups: 8})
+	ceil := kernels.Pool2D{N: 1, H: 4, W: 4, C: 1, KH: 2, KW: 2, SH: far, SW: far, DH: 1, DW: 1, Ceil: true}
+	if oh, ow := ceil.OH(), ceil.OW(); oh != 1 || ow != 1 {
+		t.Errorf("a pooling with one window has %dx%d outputs", oh, ow)
+	}
+	for _, s := range []kernels.Transposed2D{
+		{N: 1, H: 2, W: 1, C: 1, O: 1, KH: 1, KW: 1, SH: 2, SW: 1, DH: far, DW: far, AH: 1, Groups: 1},
+		{N: 1, H: 2, W: 1, C: 1, O: 1, KH: 1, KW: 1, SH: 3, SW: 1, DH: far/2 + 1, DW: 1, Groups: 1},
+	} {
+		up := kernels.NewConvTranspose(s)
+		got, want := make([]float32, s.OH()), make([]float32, s.OH())
+		up.Run(nil, got, []float32{3, 5}, up.Pack([]float32{2}, nil), kernels.Act{})
+		want[0], want[s.SH] = 6, 10
+		if !slices.Equal(got, want) {
+			t.Errorf("%+v: %v, want %v", s, got, want)
+		}
+	}
+	l := kernels.NewLCN(kernels.LCN2D{N: 1, H: 250000, W: 1, C: 1, Size: 1023, Sigma: 1})
+	if n := l.ScratchLen(); n < 250000*1023 {
+		t.Errorf("a normalisation takes %d floats of scratch", n)
+	}
 }

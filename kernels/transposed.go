@@ -79,7 +79,7 @@ func newConvTranspose(s Transposed2D) *ConvTranspose {
 	if s.Groups < 1 || s.C%s.Groups != 0 || s.O%s.Groups != 0 {
 		panic("kernels: ConvTranspose: groups do not divide the channels")
 	}
-	if max(s.PT, s.PL, s.PB, s.PR, s.AH, s.AW) > mostSize || !within(mostSize, s.H, s.SH) || !within(mostSize, s.W, s.SW) ||
+	if max(s.PT, s.PL, s.PB, s.PR, s.AH, s.AW) > mostSize || !within(2*mostSize, s.H, s.SH) || !within(2*mostSize, s.W, s.SW) ||
 		!within(mostSize, s.KH, s.DH) || !within(mostSize, s.KW, s.DW) {
 		panic("kernels: ConvTranspose: shape too large")
 	}
@@ -87,7 +87,7 @@ func newConvTranspose(s Transposed2D) *ConvTranspose {
 		panic("kernels: ConvTranspose: no output is left")
 	}
 	tables := atMost(math.MaxInt32, s.H, s.W, s.C) // hold a picture's offsets
-	if !tables || !addressable(s.N, s.H, s.W, s.C) || !addressable(s.N, s.OH(), s.OW(), s.O) || !addressable(s.O, s.KH, s.KW, s.C) {
+	if !tables || !addressable(s.N, s.H, s.W, s.C) || !addressable(s.N, s.OH(), s.OW(), s.O) || !addressable(s.O, s.KH, s.KW, s.C/s.Groups) {
 		panic("kernels: ConvTranspose: shape too large")
 	}
 	return &ConvTranspose{shape: s, oh: s.OH(), ow: s.OW(), zero: make([]float32, s.C/s.Groups)}
@@ -127,15 +127,22 @@ func phasesOf(s *Transposed2D) []phase {
 // phaseTaps returns the taps of a window of k, d apart, that meet inputs, s apart, at the output at: the first one, the step and the number; and the
 // input that the first meets, and how many inputs the next lies before it.
 func phaseTaps(at, k, s, d int) (first, step, n, input, back int) {
+	if k == 1 {
+		d = 1 // no step is taken
+	}
 	for first = 0; first < k; first++ {
 		if (at-first*d)%s == 0 {
 			break
 		}
 	}
-	for step = 1; step*d%s != 0; {
-		step++
+	both := s // the greatest common divisor
+	for rest := d; rest != 0; {
+		both, rest = rest, both%rest
 	}
-	return first, step, max(0, (k-first+step-1)/step), (at - first*d) / s, step * d / s
+	if step = s / both; first < k {
+		n = (k-first-1)/step + 1
+	}
+	return first, step, n, (at - first*d) / s, d / both
 }
 
 // Shape returns what the transposed convolution was planned for.

@@ -36,7 +36,10 @@ func (s *Pool2D) size(n, k, stride, dilation, before, after int) int {
 	if !s.Ceil {
 		return room/stride + 1
 	}
-	o := (room+stride-1)/stride + 1
+	o := 1
+	if room > 0 {
+		o += (room-1)/stride + 1
+	}
 	if (o-1)*stride >= n+before {
 		o--
 	}
