@@ -380,7 +380,7 @@ func (w *LocalWeights) Bytes() int { return 4 * (len(w.data) + len(w.bias)) }
 
 // suit says whether weights were packed for such a layer.
 func (w *LocalWeights) suit(c *Conv) bool {
-	wide := (c.shape.O + panel - 1) / panel * panel
+	wide := wholePanels(c.shape.O)
 	return w.k == c.steps*c.k && w.n == c.shape.O && len(w.data) == c.oh*c.ow*w.k*wide
 }
 
@@ -406,7 +406,7 @@ func (l *Local) Pack(w, bias []float32) *LocalWeights {
 	if bias != nil && len(bias) < positions*s.O {
 		panic("kernels: Local.Pack: bias too short")
 	}
-	wide := (s.O + panel - 1) / panel * panel
+	wide := wholePanels(s.O)
 	p := &LocalWeights{k: k, n: s.O, data: aligned(positions * wide * k)}
 	if bias != nil {
 		p.bias = aligned(positions * wide)
@@ -469,7 +469,7 @@ func (l *localTask) Tile(pos, _ int) {
 	s := &l.c.shape
 	isa := use[OpGemm]
 	_, per := gemmShape(isa)
-	wide := (s.O + panel - 1) / panel * panel
+	wide := wholePanels(s.O)
 	for n := range s.N {
 		for col := 0; col < s.O; col += per * panel {
 			x := l.args

@@ -59,10 +59,13 @@ func newPacked(k, n int, bias []float32) *Packed {
 func emptyPacked(k, n int, bias bool) *Packed {
 	p := newPacked(k, n, nil)
 	if bias {
-		p.bias = aligned((n + panel - 1) / panel * panel)
+		p.bias = aligned(wholePanels(n))
 	}
 	return p
 }
+
+// wholePanels returns the columns of the panels that hold n.
+func wholePanels(n int) int { return (n + panel - 1) / panel * panel }
 
 // PackB packs b, [K,N] with row stride ldb, and bias, [N] or nil.
 func PackB(b []float32, ldb, k, n int, bias []float32) *Packed {

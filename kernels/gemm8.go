@@ -109,7 +109,7 @@ func (p *Packed8) With(bias []int32, q *Requant) *Packed8 {
 	w := *p
 	w.bias, w.scale, w.q = slices.Clone(bias[:min(p.N, len(bias))]), nil, Requant{}
 	if q != nil {
-		w.q, w.scale = *q, aligned((p.N+panel-1)/panel*panel)
+		w.q, w.scale = *q, aligned(wholePanels(p.N))
 		w.q.Scale = nil
 		for j := range p.N {
 			w.scale[j] = q.Scale[min(j, len(q.Scale)-1)]
@@ -151,7 +151,7 @@ func (g *gemmTask) dots(p *Packed8, in Bytes) {
 	x := &g.args
 	flips, zero := g.tiles.takes(in)
 	x.Flip = int(uint32(flips) * 0x01010101) // an int of 32 bits holds it as another number
-	n := (p.N + panel - 1) / panel * panel
+	n := wholePanels(p.N)
 	g.start = slices.Grow(g.start[:0], n)[:n]
 	for j, sum := range p.sum {
 		g.start[j] = -zero * sum

@@ -137,17 +137,19 @@ func TestPlantedWrongKernelIsReplaced(t *testing.T) {
 	writable(t, all)
 	const fmadd, fnmadd = 0xB8, 0xBC // VFMADD231PS, VFNMADD231PS
 	var changed []*byte
-	for _, f := range all {
-		code := f.code
-		for i := 0; f.name == tile && i+6 < len(code); i++ {
-			evex := code[i] == 0x62 && code[i+1]&0x0f == 0x02 && code[i+2]&0x87 == 0x05 && code[i+4] == fmadd
-			vex := code[i] == 0xC4 && code[i+1]&0x1f == 0x02 && code[i+2]&0x83 == 0x01 && code[i+3] == fmadd
-			switch {
-			case evex:
-				changed = append(changed, &code[i+4])
-			case vex:
-				changed = append(changed, &code[i+3])
-			}
+	at := slices.IndexFunc(all, func(f function) bool { return f.name == tile })
+	if at < 0 {
+		t.Fatalf("found no %s", tile)
+	}
+	code := all[at].code
+	for i := range len(code) - 6 {
+		evex := code[i] == 0x62 && code[i+1]&0x0f == 0x02 && code[i+2]&0x87 == 0x05 && code[i+4] == fmadd
+		vex := code[i] == 0xC4 && code[i+1]&0x1f == 0x02 && code[i+2]&0x83 == 0x01 && code[i+3] == fmadd
+		switch {
+		case evex:
+			changed = append(changed, &code[i+4])
+		case vex:
+			changed = append(changed, &code[i+3])
 		}
 	}
 	if len(changed) == 0 {

@@ -340,7 +340,7 @@ func (l *Local) Repack(t *Team, p *LocalWeights, w, bias []float32) {
 
 func (l *localRepackTask) Tile(pos, _ int) {
 	p := l.dst
-	wide := (p.n + panel - 1) / panel * panel
+	wide := wholePanels(p.n)
 	f := filters{l.w[pos*p.n*p.k:], oneTap, p.k, p.k, 0, 1}
 	for j := 0; j < p.n; j += panel {
 		f.pack(p.data[(pos*wide+j)*p.k:], j, min(panel, p.n-j))

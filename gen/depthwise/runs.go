@@ -91,17 +91,17 @@ func (t target) runs(win window) {
 		}
 		Load(Param("args"), args)
 		if ahead {
-			// Below 0 there is nothing to fetch; of the last row of outputs it is what is there already.
 			MOVQ(w, next)
-			ADDQ(field(args, "RowStep"), w)
+		}
+		ADDQ(field(args, "RowStep"), w)
+		if ahead {
+			// Below 0 there is nothing to fetch; of the last row of outputs it is what is there already.
 			CMPQ(ys, Imm(1))
 			CMOVQNE(w, next)
 			MOVQ(Mem{Base: next, Disp: 8 * (k - 1)}, next)
 			ADDQ(at.from, next)
 			ADDQ(s1, next) // for the reach of multiples of a pixel
 			ORQ(field(args, "Near"), next)
-		} else {
-			ADDQ(field(args, "RowStep"), w)
 		}
 		MOVQ(w, inRows)
 		MOVQ(field(args, "W"), w)
